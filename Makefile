@@ -9,10 +9,8 @@ BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
 
 # What the compiled kernels are made of: when one of these changes, they are built again.
-BUILD_INPUTS := pyproject.toml setup.py \
-    $(wildcard dlfs_ext/*.pyx dlfs_ext/*.pxd dlfs_ext/*.pxi dlfs_ext/*.h) \
-    $(wildcard dlfs_ext/csrc/* csrc/*)
-CYTHON_SOURCES := $(wildcard dlfs_ext/*.pyx dlfs_ext/*.pxd dlfs_ext/*.pxi)
+CYTHON_SOURCES := $(wildcard $(foreach end,pyx pxd pxi,dlfs_ext/*.$(end) dlfs_ext/*/*.$(end)))
+BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(wildcard dlfs_ext/csrc/*)
 
 DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
