@@ -46,7 +46,10 @@ def one_hot(
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"one_hot: labels is not a rectangular array: {error}") from error
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"one_hot: labels must be integers, got {array.dtype}")
     if array.ndim != 1:
