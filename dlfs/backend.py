@@ -107,6 +107,11 @@ def available_backends() -> list[str]:
     return available
 
 
+def fuses() -> bool:
+    """Say whether the backend in use computes chains of Operations in one call."""
+    return bool(getattr(_loaded[_scoped.get() or _default or backend_name()], "FUSES", False))
+
+
 def _choose_default() -> str:
     global _default  # noqa: PLW0603
     wanted = os.environ.get("DLFS_BACKEND")
