@@ -27,13 +27,21 @@ class Configured:
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self).__init__).parameters
         shown = []
-        for name, value in self.arguments().items():
+        for name, argument in self.arguments().items():
             default = parameters[name].default
+            value = _short(argument)
             if default is inspect.Parameter.empty:
                 shown.append(repr(value))
             elif not (value is default or _same(value, default)):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _short(value: Any) -> Any:
+    """Show the same number for height and width once."""
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1]:
+        return value[0]
+    return value
 
 
 def _same(value: object, default: object) -> bool:
