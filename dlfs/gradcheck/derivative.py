@@ -17,6 +17,7 @@ output gradient; what is differentiated is ``sum(weights * line(t))``.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -155,13 +156,11 @@ def _richardson(
     pairs: Sequence[tuple[Array, Array]], weights: Array, step: float, size: float
 ) -> Estimate:
     columns = [(up - down) / (2 * step / 2**k) for k, (up, down) in enumerate(pairs)]
-    once = [(4 * fine - coarse) / 3 for coarse, fine in zip(columns, columns[1:], strict=False)]
+    once = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(columns)]
     column = (16 * once[1] - once[0]) / 15
     value = _weigh(weights, column)
-    # Round-off: of the outputs that moved at all, and of x + h itself.
-    up, down = pairs[-1]
-    moved = np.abs(weights) * np.where(up != down, np.abs(up), 0.0)
-    roundoff = EPS * (float(np.sqrt(np.sum(moved * moved))) + size * abs(value)) / (step / 4)
+    # Round-off: of the outputs, and of x + h itself.
+    roundoff = EPS * (_noise(weights, pairs[-1][0]) + size * abs(value)) / (step / 4)
     error = abs(value - _weigh(weights, once[1])) + _CAUTION * roundoff
     return Estimate(value, error, column, step)
 
@@ -173,8 +172,7 @@ def _one_sided(
     rows = []
     for h, (up, down) in sampled:
         right, left = _weigh(weights, (up - center) / h), _weigh(weights, (center - down) / h)
-        moved = np.abs(weights) * np.where(up != down, np.abs(up), 0.0)
-        noise = _CAUTION * EPS * float(np.sqrt(np.sum(moved * moved))) / h
+        noise = _CAUTION * EPS * _noise(weights, up) / h
         rows.append((right - left, noise, left, right))
     clear = [row for row in rows if abs(row[0]) > 100 * row[1]]
     if len(clear) < 5 or len(clear) < len(rows) // 2:
@@ -183,6 +181,11 @@ def _one_sided(
     # Four halvings: a smooth function's jump shrinks sixteenfold, a kink's stays.
     jump = last[0] if abs(last[0]) > 0.5 * abs(before[0]) else 0.0
     return last[2], last[3], jump
+
+
+def _noise(weights: Array, output: Array) -> float:
+    """Return the round-off of ``sum(weights * output)``, in units of EPS."""
+    return float(np.sqrt(np.sum((weights * output) ** 2, dtype=np.float64)))
 
 
 def _weigh(weights: Array, column: Array) -> float:

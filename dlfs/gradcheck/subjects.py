@@ -88,15 +88,20 @@ class Subject(ABC):
 
     def precise(self) -> "Subject":
         """Return the same thing in float64, on another copy."""
+        self._restore()
         other = self._again(float64_copy(self.target), float64_copy(self.x))
         if other.differentiable_input():
             other.x = np.array(other.x, order="C")
-        other.prepare()
+        other.scalar = self.scalar
+        other._frozen = Frozen(other.target)
         return other
 
     def with_input(self, x: Any) -> "Subject":
         """Return the same thing with another input, on another copy."""
-        return self._again(own_copy(self.target), np.array(x))
+        self._restore()
+        other = self._again(own_copy(self.target), x)
+        other._frozen = Frozen(other.target)
+        return other
 
     def _restore(self) -> None:
         if self._frozen is not None:
@@ -294,7 +299,9 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
             f"write {target.__name__}(...) with its arguments"
         )
     _checked(x, "x")
-    if hasattr(target, "layers") and hasattr(target, "loss"):
+    if hasattr(target, "layers"):
+        if x.dtype.kind == "f" and hasattr(target, "dtype"):
+            x = x.astype(target.dtype, copy=False)  # as it would be at the network's door
         return NetworkSubject(own_copy(target), x, inference, y)
     if not (callable(getattr(target, "forward", None)) and hasattr(target, "backward")):
         raise TypeError(
