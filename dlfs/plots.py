@@ -60,8 +60,13 @@ def plot_history(
         for name in history.columns
         if name not in ("epoch", "lr", "train_loss", "test_loss", "seconds")
     ]
-    figure = _figure(width=5.2 * (1 + bool(metrics)), height=3.6)
-    axes = figure.subplots(1, 1 + bool(metrics), squeeze=False)[0]
+    # One evaluation is a number, not a curve: it becomes the title.
+    curves = [name for name in metrics if len(history[name]) > 1]
+    figure = _figure(width=5.2 * (1 + bool(curves)) + bool(not curves), height=3.6)
+    axes = figure.subplots(1, 1 + bool(curves), squeeze=False)[0]
+    if metrics and not curves:
+        said = ", ".join(f"{name} {_number(name, history[name][-1])}" for name in metrics)
+        axes[0].set_title(f"test {said}", fontsize=11)
     if batch_losses is not None and len(batch_losses):
         _draw_batches(axes[0], batch_losses, len(history))
     else:
@@ -71,18 +76,12 @@ def plot_history(
         axes[0].plot(epochs, history["test_loss"], "o-", color=ORANGE, label="test")
     _label(axes[0], "epoch", "loss")
     axes[0].legend(frameon=False)
-    for name in metrics:
-        axes[1].plot(_epochs_with(history, name), history[name], "o-", label=name)
-    if metrics:
-        _label(axes[1], "epoch", ", ".join(metrics))
-        last = history[metrics[0]][-1]
-        axes[1].annotate(
-            f"{last:.2%}" if metrics[0] == "accuracy" else f"{last:.3g}",
-            (_epochs_with(history, metrics[0])[-1], last),
-            textcoords="offset points",
-            xytext=(-6, -14),
-            ha="right",
-        )
+    for name in curves:
+        label = f"{name}, at last {_number(name, history[name][-1])}"
+        axes[1].plot(_epochs_with(history, name), history[name], "o-", color=ORANGE, label=label)
+    if curves:
+        _label(axes[1], "epoch", ", ".join(curves))
+        axes[1].legend(frameon=False)
     return _saved(figure, path)
 
 
@@ -203,6 +202,12 @@ def _draw_batches(ax: "Axes", losses: Sequence[float], epochs: int) -> None:
     mean = np.convolve(values, np.ones(window) / window, mode="valid")
     ax.plot(at[window - 1 :], mean, color=BLUE, label="training")
     ax.set_yscale("log")
+    # The first few batches, before anything is learned, would squeeze all others.
+    ax.set_ylim(bottom=max(np.quantile(values, 0.01), 1e-6) / 2, top=mean.max() * 1.5)
+
+
+def _number(metric: str, value: float) -> str:
+    return f"{value:.2%}" if metric == "accuracy" else f"{value:.3g}"
 
 
 def _epochs_with(history: "History", column: str) -> list[Any]:
