@@ -35,6 +35,7 @@ class Subject(ABC):
 
     kind: str
     scalar = False
+    shake: np.random.Generator | None = None
 
     def __init__(self, target: Any, x: Any, inference: bool = False) -> None:
         self.name = type(target).__name__
@@ -106,6 +107,18 @@ class Subject(ABC):
     def _restore(self) -> None:
         if self._frozen is not None:
             self._frozen.restore()
+
+    def _rounded(self, loss_grad: Any) -> Any:
+        """Return the gradient of a loss, rounded otherwise while rounding is being measured.
+
+        It is a difference of probabilities or the like: of numbers of order 1, over the batch. Near
+        a perfect prediction no shaking of the input would change their last bits.
+        """
+        if self.shake is None:
+            return loss_grad
+        size = float(np.finfo(loss_grad.dtype).eps) / max(len(loss_grad), 1)
+        noise = self.shake.uniform(-size, size, loss_grad.shape)
+        return (loss_grad + noise).astype(loss_grad.dtype)
 
     def _again(self, target: Any, x: Any) -> "Subject":
         return type(self)(target, x, self.inference)
@@ -183,7 +196,7 @@ class NetworkSubject(Subject):
 
     def _backward(self, output_grad: Array) -> Any:
         if self.y is not None:
-            output_grad = self.target.loss.backward()
+            output_grad = self._rounded(self.target.loss.backward())
         return self.target.backward(output_grad)
 
     def _params(self) -> dict[str, Array]:
@@ -220,7 +233,7 @@ class LossSubject(Subject):
         return self.target.forward(self.x, self.y)
 
     def _backward(self, output_grad: Array) -> Any:
-        return self.target.backward()
+        return self._rounded(self.target.backward())
 
     def _params(self) -> dict[str, Array]:
         return {}
