@@ -15,6 +15,7 @@ from dlfs.checks import (
 )
 from dlfs.layers import Layer, OperationLayer
 from dlfs.losses import Loss, MeanSquaredError
+from dlfs.seeds import layer_seeds
 from dlfs.summary import Row, summary_html, summary_text
 from dlfs.types import Array, Shape
 
@@ -196,9 +197,9 @@ class NeuralNetwork(LayerBlock):
         self.seed = None if seed is None else check_int(seed, "NeuralNetwork", "seed", 0)
         self.dtype = _float_dtype(dtype)
         self.input_shape: Shape | None = None
-        streams = np.random.SeedSequence(self.seed).spawn(len(self.layers))
-        for layer, stream in zip(self.layers, streams, strict=True):
-            layer.seed = stream
+        seeds = layer_seeds(self.seed, len(self.layers))
+        for layer, own_seed in zip(self.layers, seeds, strict=True):
+            layer.seed = own_seed
             layer.dtype = self.dtype
 
     def forward(self, X_batch: Array, inference: bool = False) -> Array:
