@@ -369,6 +369,9 @@ class AdaGrad(Optimizer):
         eps: float = 1e-7,
         **options: Unpack[OptimizerOptions],
     ) -> None:
+        final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
+        final_lr_linear = check_real(final_lr_linear, "AdaGrad", "final_lr_linear", 0.0)
+        final_lr = check_real(final_lr, "AdaGrad", "final_lr", 0.0)
         if sum(bool(rate) for rate in (final_lr_exp, final_lr_linear, final_lr)) > 1:
             raise ValueError("AdaGrad: give one of final_lr_exp, final_lr_linear and final_lr")
         if final_lr_exp or final_lr_linear:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlfs.checks import as_float_array
+from dlfs.checks import as_float_array, check_int
 from dlfs.types import Array, IntArray
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def plot_filters(W: Array, path: str | None = None, columns: int = 8) -> "Figure
     if W.ndim != 4 or not W.size:
         raise ValueError(f"plot_filters: W must be (in, out, height, width), got shape {W.shape}")
     count = W.shape[1]
-    columns = min(columns, count)
+    columns = min(check_int(columns, "plot_filters", "columns", 1), count)
     rows = math.ceil(count / columns)
     figure = _figure(width=1.05 * columns + 0.9, height=1.15 * rows + 0.5)
     axes = figure.subplots(rows, columns, squeeze=False)

@@ -13,9 +13,10 @@ import pytest
 
 import dlfs
 from tests.support.subjects import Subject
+from tests.support.subjects_classes import CLASSES
 from tests.support.subjects_kernels import KERNELS
 
-SUBJECTS = KERNELS
+SUBJECTS = [*KERNELS, *CLASSES]
 PACKAGE = Path(dlfs.__file__).parent
 
 
