@@ -73,9 +73,11 @@ def confusion_matrix(y_true: Array, y_pred: Array, classes: int | None = None) -
     true, predicted = _classes(y_true, y_pred, "confusion_matrix")
     columns = max(np.shape(y_pred)[-1], 2)
     count = columns if classes is None else check_int(classes, "confusion_matrix", "classes", 1)
-    highest = max(int(true.max()), int(predicted.max()))
-    if true.min() < 0 or highest >= count:
-        raise ValueError(f"confusion_matrix: labels must lie in 0..{count - 1}, got {highest}")
+    lowest, highest = int(true.min()), max(int(true.max()), int(predicted.max()))
+    if lowest < 0 or highest >= count:
+        raise ValueError(
+            f"confusion_matrix: labels must lie in 0..{count - 1}, got {lowest}..{highest}"
+        )
     matrix = np.zeros((count, count), dtype=np.int64)
     np.add.at(matrix, (true, predicted), 1)
     return matrix

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.checks import check_choice, check_flag, check_int, check_real
+from dlfs.checks import as_number_array, check_choice, check_flag, check_int, check_real
 from dlfs.configuration import Configured
 from dlfs.types import Array
 
@@ -232,7 +232,8 @@ def global_norm(arrays: Iterable[Array]) -> float:
     >>> global_norm([np.array([3.0]), np.array([[4.0]])])
     5.0
     """
-    return math.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays))
+    parts = (as_number_array(part, "global_norm", "arrays") for part in arrays)
+    return math.sqrt(sum(float(np.sum(np.square(part, dtype=np.float64))) for part in parts))
 
 
 def _limit(value: object, owner: str, name: str) -> float | None:
