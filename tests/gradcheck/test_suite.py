@@ -34,7 +34,9 @@ def wrong_tanh_grad(output_grad, output):
 def test_everything_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     json_file, html_file = tmp_path / "r.json", tmp_path / "r.html"
     files = ["--json", str(json_file), "--html", str(html_file)]
-    status = main([*"tanh WeightMultiply --backend reference --examples 2".split(), *files])
+    status = main(
+        [*["tanh", "WeightMultiply", "--backend", "reference", "--examples", "2"], *files]
+    )
     assert status == 0
     printed = capsys.readouterr().out
     assert "2 classes, 8 cases" in printed
@@ -53,7 +55,12 @@ def test_a_wrong_kernel_is_found_and_the_guilty_path_named(
     second_backend(tanh_grad=wrong_tanh_grad)
     json_file, html_file = tmp_path / "r.json", tmp_path / "r.html"
     files = ["--json", str(json_file), "--html", str(html_file)]
-    status = main([*"tanh sigmoid --examples 2 --backend fast --backend reference".split(), *files])
+    status = main(
+        [
+            *["tanh", "sigmoid", "--examples", "2", "--backend", "fast", "--backend", "reference"],
+            *files,
+        ]
+    )
     assert status == 1
     rows = {row["name"]: row for row in json.loads(json_file.read_text())["rows"]}
     assert rows["Tanh"]["verdicts"] == {
