@@ -35,7 +35,10 @@ def disagreement(case: Case, backends: Sequence[str]) -> str:
             shaken = rounding(subject, output_grad, grads[-1], np.random.default_rng(0), _SHAKES)
             slack.append({name: allowance(shaken[name], grads[-1][name]) for name in shaken})
     names = f"{backends[0]} and {backends[1]}"
-    apart = _apart(outputs[0], outputs[1], None)
+    # Sums of a few dozen terms of the output's size, each rounded once.
+    eps = 256 * float(np.finfo(start.dtype()).eps)
+    largest = float(np.max(np.abs(outputs[0]), initial=1.0))
+    apart = _apart(outputs[0], outputs[1], np.full(outputs[0].shape, eps * largest))
     if apart:
         return f"the outputs of {names} differ {apart}"
     for name, grad in grads[0].items():
@@ -46,18 +49,14 @@ def disagreement(case: Case, backends: Sequence[str]) -> str:
     return ""
 
 
-def _apart(one: Array, other: Array, allowed: Array | None) -> str:
+def _apart(one: Array, other: Array, allowed: Array) -> str:
     if one.shape != other.shape or one.dtype != other.dtype:
         return f"in shape or dtype: {one.dtype}{one.shape} and {other.dtype}{other.shape}"
     if one.size == 0:
         return ""
-    if allowed is None:
-        # Sums of a few dozen terms of the output's size, each rounded once.
-        eps = float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else 0.0
-        allowed = np.full(one.shape, 256 * eps * max(float(np.max(np.abs(one))), 1.0))
     distance = np.abs(one.astype(np.float64) - other)
     worst = np.unravel_index(int(np.argmax(distance - allowed)), one.shape)
     if distance[worst] <= allowed[worst]:
         return ""
-    place = ", ".join(str(int(i)) for i in worst)
-    return f"at [{place}]: {one[worst]:.9g} and {other[worst]:.9g}"
+    place = f"at [{', '.join(str(int(i)) for i in worst)}]" if worst else "in value"
+    return f"{place}: {one[worst]:.9g} and {other[worst]:.9g}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dlfs.backend import available_backends
+from dlfs.backend import PACKAGES, available_backends
 from dlfs.checks import check_choice, check_int
 from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser, Recipe
 from dlfs.gradcheck.check import check_gradients
@@ -69,7 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="NAME", help="what to check, by (part of) its name; all if none"
     )
     parser.add_argument(
-        "--backend", action="append", metavar="BACKEND", help="fast or reference; both if not given"
+        "--backend",
+        action="append",
+        metavar="BACKEND",
+        help="one to check (may be given again); all if not given",
     )
     parser.add_argument("--examples", type=int, help="cases of each class and dtype", default=20)
     parser.add_argument("--seed", type=int, help="where the random numbers start", default=0)
@@ -163,7 +166,7 @@ def check_all(
     check_int(examples, "gradcheck", "examples", 1)
     check_int(seed, "gradcheck", "seed", 0)
     for backend in backends:
-        check_choice(backend, ("fast", "reference"), "gradcheck", "backend")
+        check_choice(backend, PACKAGES, "gradcheck", "backend")
     rows: list[Row] = []
     pictures: dict[str, GradientReport] = {}
     bar = tqdm(recipes, desc="gradcheck", unit="class", disable=not progress)

@@ -34,9 +34,7 @@ def wrong_tanh_grad(output_grad, output):
 def test_everything_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     json_file, html_file = tmp_path / "r.json", tmp_path / "r.html"
     files = ["--json", str(json_file), "--html", str(html_file)]
-    status = main(
-        [*["tanh", "WeightMultiply", "--backend", "reference", "--examples", "2"], *files]
-    )
+    status = main(["tanh", "WeightMultiply", "--backend", "reference", "--examples", "2", *files])
     assert status == 0
     printed = capsys.readouterr().out
     assert "2 classes, 8 cases" in printed
