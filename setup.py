@@ -31,7 +31,6 @@ REQUIRED = enabled("DLFS_REQUIRE_EXT")
 
 DIRECTIVES = {
     "language_level": 3,
-    "embedsignature": True,
     "freethreading_compatible": False,
     "boundscheck": DEBUG,
     "initializedcheck": DEBUG,
