@@ -47,7 +47,9 @@
 #include <string.h>
 
 /* The order matters: a processor that has one level has all the levels below. */
-enum { DLFS_GENERIC = 0, DLFS_AVX2 = 1, DLFS_AVX512 = 2, DLFS_LEVELS = 3 };
+#define DLFS_GENERIC 0
+#define DLFS_AVX2 1
+#define DLFS_AVX512 2
 
 #if defined(__GNUC__)
 #define DLFS_VECTORS 1
@@ -75,20 +77,21 @@ enum { DLFS_GENERIC = 0, DLFS_AVX2 = 1, DLFS_AVX512 = 2, DLFS_LEVELS = 3 };
 #define DLFS_JOIN(a, b, c) DLFS_JOIN_(a, b, c)
 #define NAME(f) DLFS_JOIN(f, DLFS_TARGET, DLFS_DTYPE)
 
-/* name_table[level][is_double]: the copies of one function. */
+/* name_table[level][is_double]: the copies of one function; type is the type of all of them. */
+#define DLFS_TABLE(name) DLFS_TABLE_OF(name##_fn, name)
 #if DLFS_X86
-#define DLFS_TABLE(name)                                        \
-    DLFS_UNUSED static name##_fn *const name##_table[3][2] = {  \
-        {name##_generic_f32, name##_generic_f64},               \
-        {name##_avx2_f32, name##_avx2_f64},                     \
-        {name##_avx512_f32, name##_avx512_f64},                 \
+#define DLFS_TABLE_OF(type, name)                         \
+    DLFS_UNUSED static type *const name##_table[3][2] = { \
+        {name##_generic_f32, name##_generic_f64},         \
+        {name##_avx2_f32, name##_avx2_f64},               \
+        {name##_avx512_f32, name##_avx512_f64},           \
     };
 #else
-#define DLFS_TABLE(name)                                        \
-    DLFS_UNUSED static name##_fn *const name##_table[3][2] = {  \
-        {name##_generic_f32, name##_generic_f64},               \
-        {name##_generic_f32, name##_generic_f64},               \
-        {name##_generic_f32, name##_generic_f64},               \
+#define DLFS_TABLE_OF(type, name)                         \
+    DLFS_UNUSED static type *const name##_table[3][2] = { \
+        {name##_generic_f32, name##_generic_f64},         \
+        {name##_generic_f32, name##_generic_f64},         \
+        {name##_generic_f32, name##_generic_f64},         \
     };
 #endif
 
