@@ -1,0 +1,81 @@
+# Every target sets up what it needs, in .venv; nothing has to be installed or activated by hand.
+#
+#   PYTHON=/path/to/python make ...   the interpreter to build .venv from (3.11 or newer)
+#   VENV=/path/to/folder make ...     another place for the environment
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUN    := $(BIN)/python
+
+# What the compiled kernels are made of: when one of these changes, they are built again.
+BUILD_INPUTS := pyproject.toml setup.py \
+    $(wildcard dlfs_ext/*.pyx dlfs_ext/*.pxd dlfs_ext/*.pxi dlfs_ext/*.h) \
+    $(wildcard dlfs_ext/csrc/* csrc/*)
+CYTHON_SOURCES := $(wildcard dlfs_ext/*.pyx dlfs_ext/*.pxd dlfs_ext/*.pxi)
+
+DEMO_ARGS ?= --model cnn --data mnist --epochs 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-thorough lint format clean
+
+help: ## show this list
+	@echo 'dlfs: deep learning from scratch. Targets:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+	    | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.dev-installed ## install everything the other targets need
+
+demo: $(VENV)/.installed ## train a small convolutional network on MNIST, draw what it learned in demo/
+	@mkdir -p demo
+	$(RUN) -m dlfs train $(DEMO_ARGS) --plots demo
+
+test: $(VENV)/.dev-installed ## run the tests, with few examples per property
+	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q $(PYTEST_ARGS)
+
+test-thorough: $(VENV)/.dev-installed ## run the tests, with many examples per property
+	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev-installed ## check style, formatting, types and the Cython sources
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy --strict dlfs
+	$(if $(CYTHON_SOURCES),$(BIN)/cython-lint $(CYTHON_SOURCES),@echo 'cython-lint: no Cython sources')
+
+format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's format
+	$(RUN) -m ruff check --fix-only .
+	$(RUN) -m ruff format .
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f dlfs_ext/*.so dlfs_ext/*.pyd dlfs_ext/*.c dlfs_ext/*.cpp dlfs_ext/*.html
+	find dlfs dlfs_ext tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The stamps form a chain, so that with `make -j` no two installations run at the same time.
+
+$(VENV)/.created:
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Creating $(VENV) with $$("$$python" --version) ($$python)"; \
+	        rm -rf '$(VENV)' && "$$python" -m venv '$(VENV)' && touch $@ && exit 0; \
+	        echo "'$$python -m venv' failed; on Debian and Ubuntu the package python3-venv is needed" >&2; \
+	        exit 1; \
+	    fi; \
+	done; \
+	echo "dlfs needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)," >&2; \
+	echo "and no python3.11 to python3.14 was found. Install one, or name it: make PYTHON=/path/to/python" >&2; \
+	exit 1
+
+$(VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[plots]'
+	@touch $@
+
+# The extras of the project itself are already there, and must not be built a second time.
+$(VENV)/.dev-installed: $(VENV)/.installed pyproject.toml
+	@$(RUN) -c 'import tomllib; \
+	    extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	    print(*(line for extra in ("plots", "test", "dev") for line in extras[extra] \
+	            if not line.startswith("dlfs[")), sep="\n")' > $(VENV)/dev-requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r $(VENV)/dev-requirements.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""dlfs: deep learning from scratch."""

@@ -1,0 +1,155 @@
+"""Checks of what a user hands in.
+
+Every check raises ValueError (the value is wrong) or TypeError (the kind of thing is wrong) with a
+message that says who complains, what it got and what it needs. Both backends and everything above
+them use these functions, so the same mistake gives the same message everywhere.
+"""
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlfs.types import Array, Shape
+
+FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def check_float_array(array: object, owner: str, name: str, ndim: int | None = None) -> None:
+    """Demand a NumPy array of float32 or float64, with ``ndim`` axes if that is given."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(array).__name__}")
+    if array.dtype not in FLOAT_DTYPES:
+        raise TypeError(f"{owner}: {name} must be float32 or float64, got {array.dtype}")
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(
+            f"{owner}: {name} must have {ndim} dimensions, got {array.ndim} (shape {array.shape})"
+        )
+
+
+def check_same_dtype(owner: str, **arrays: Array) -> None:
+    """Demand one dtype for all ``arrays``."""
+    if len({array.dtype for array in arrays.values()}) > 1:
+        got = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
+        raise TypeError(f"{owner}: all arrays must have the same dtype, got {got}")
+
+
+def check_shape(array: Array, shape: Shape, owner: str, name: str) -> None:
+    """Demand exactly ``shape``."""
+    if array.shape != tuple(shape):
+        raise ValueError(f"{owner}: {name} must have shape {tuple(shape)}, got {array.shape}")
+
+
+def check_gradient_pair(output_grad: Array, other: Array, owner: str, name: str) -> None:
+    """Demand an output gradient and the array it belongs to: one dtype, one shape."""
+    check_float_array(output_grad, owner, "output_grad")
+    check_float_array(other, owner, name)
+    check_same_dtype(owner, **{"output_grad": output_grad, name: other})
+    check_shape(output_grad, other.shape, owner, "output_grad")
+
+
+def check_int(value: object, owner: str, name: str, minimum: int | None = None) -> int:
+    """Demand a whole number, at least ``minimum``, and return it as an int.
+
+    NumPy integers count as whole numbers; booleans and floats do not.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{owner}: {name} must be an integer, got {value!r}")
+    number = int(value)
+    if minimum is not None and number < minimum:
+        raise ValueError(f"{owner}: {name} must be at least {minimum}, got {number}")
+    return number
+
+
+def check_real(
+    value: object,
+    owner: str,
+    name: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> float:
+    """Demand a finite number between ``low`` and ``high``, and return it as a float."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r}")
+    number = float(value)
+    too_low = number <= low if low_open else number < low
+    too_high = number >= high if high_open else number > high
+    if not math.isfinite(number) or too_low or too_high:
+        opening = "(" if low_open or low == -math.inf else "["
+        closing = ")" if high_open or high == math.inf else "]"
+        raise ValueError(
+            f"{owner}: {name} must be a finite number in {opening}{low:g}, {high:g}{closing}, "
+            f"got {number!r}"
+        )
+    return number
+
+
+def check_flag(value: object, owner: str, name: str) -> bool:
+    """Demand True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{owner}: {name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_choice(value: object, choices: Iterable[Any], owner: str, name: str) -> None:
+    """Demand one of ``choices``."""
+    options = list(choices)
+    if not any(value is option or value == option for option in options):
+        listed = ", ".join(repr(option) for option in options)
+        raise ValueError(f"{owner}: {name} must be one of {listed}; got {value!r}")
+
+
+def check_instance(value: object, kind: type, owner: str, name: str) -> None:
+    """Demand an instance of ``kind``, and say so when the class itself was passed."""
+    if isinstance(value, type) and issubclass(value, kind):
+        raise TypeError(
+            f"{owner}: {name} must be an instance, got the class itself; "
+            f"write {value.__name__}() with its parentheses"
+        )
+    if not isinstance(value, kind):
+        raise TypeError(f"{owner}: {name} must be a {kind.__name__}, got {type(value).__name__}")
+
+
+def check_input_shape(shape: Sequence[int], owner: str, ndim: int | None = None) -> Shape:
+    """Demand a tuple of sizes, none of them negative, and return it as a tuple of ints."""
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
+        raise TypeError(f"{owner}: input_shape must be a tuple of integers, got {shape!r}")
+    sizes = tuple(check_int(size, owner, "input_shape", minimum=0) for size in shape)
+    if ndim is not None and len(sizes) != ndim:
+        raise ValueError(f"{owner}: input_shape must have {ndim} entries, got {sizes}")
+    return sizes
+
+
+def as_float_array(values: object, owner: str, name: str, dtype: Any = None) -> Array:
+    """Return ``values`` as a floating array; what is not numeric raises TypeError.
+
+    Integers and booleans become float64 (or ``dtype``). An array that already has the right dtype
+    is returned as it is, without a copy.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {name} is not a rectangular array: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{owner}: {name} must be an array of real numbers, got {array.dtype}")
+    if dtype is None:
+        dtype = array.dtype if array.dtype in FLOAT_DTYPES else np.float64
+    return array.astype(dtype, copy=False)
+
+
+def check_finite(array: Array, owner: str, name: str) -> None:
+    """Refuse NaN and infinity, and say where the first one is."""
+    if array.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(array)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{owner}: {name} must be finite, got {array[where]} at index {where} "
+            f"({int(bad.sum())} such values)"
+        )

@@ -1,0 +1,254 @@
+"""Where a sliding window lies: stride, padding and dilation, resolved and checked.
+
+A window of ``kernel`` positions, ``dilation`` apart, covers ``dilation * (kernel - 1) + 1`` pixels.
+It moves ``stride`` pixels at a time over an axis of ``size`` pixels with ``before`` and ``after``
+zeros added at its ends, and so stops at
+
+    output = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+
+places. Both backends resolve their options here, so they agree on every shape and every error.
+The results are cached: a training loop asks the same question for every batch.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+from dlfs.checks import check_int
+from dlfs.types import Padding, Padding1D, Pair, Shape
+
+Ends: TypeAlias = tuple[int, int]
+
+
+class Window(NamedTuple):
+    """A window on both image axes, everything resolved to numbers."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[Ends, Ends]
+    dilation: tuple[int, int]
+    output: tuple[int, int]
+
+
+def pair(value: Pair, owner: str, name: str, minimum: int = 1) -> tuple[int, int]:
+    """Return ``value`` as (height, width)."""
+    if isinstance(value, tuple | list):
+        if len(value) != 2:
+            raise ValueError(f"{owner}: {name} must be an integer or a pair, got {value!r}")
+        height, width = value
+        return check_int(height, owner, name, minimum), check_int(width, owner, name, minimum)
+    number = check_int(value, owner, name, minimum)
+    return number, number
+
+
+def ends(value: object, owner: str) -> Ends:
+    """Return the padding of one axis as (before, after)."""
+    if isinstance(value, tuple | list):
+        if len(value) != 2:
+            raise ValueError(f"{owner}: padding of an axis is (before, after), got {value!r}")
+        return check_int(value[0], owner, "padding", 0), check_int(value[1], owner, "padding", 0)
+    number = check_int(value, owner, "padding", 0)
+    return number, number
+
+
+def same_ends(size: int, kernel: int, stride: int, dilation: int) -> Ends:
+    """Return the padding that makes the output ``ceil(size / stride)`` long.
+
+    An odd number of zeros puts the extra one at the end.
+    """
+    output = -(-size // stride)
+    total = max((output - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def axis_paddings(
+    padding: Padding,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    owner: str,
+) -> tuple[Ends, Ends]:
+    """Return ((top, bottom), (left, right)) for any way to write a padding."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return (0, 0), (0, 0)
+        if padding == "same":
+            return (
+                same_ends(size[0], kernel[0], stride[0], dilation[0]),
+                same_ends(size[1], kernel[1], stride[1], dilation[1]),
+            )
+        raise ValueError(
+            f"{owner}: padding must be an integer, a pair, 'same' or 'valid'; got {padding!r}"
+        )
+    if isinstance(padding, tuple | list):
+        if len(padding) != 2:
+            raise ValueError(f"{owner}: padding must be an integer or a pair, got {padding!r}")
+        return ends(padding[0], owner), ends(padding[1], owner)
+    both = ends(padding, owner)
+    return both, both
+
+
+@lru_cache(maxsize=4096)
+def _window(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    owner: str,
+) -> Window:
+    strides = pair(stride, owner, "stride")
+    dilations = pair(dilation, owner, "dilation")
+    paddings = axis_paddings(padding, size, kernel, strides, dilations, owner)
+    output = []
+    for axis, name in enumerate(("height", "width")):
+        covered = dilations[axis] * (kernel[axis] - 1) + 1
+        padded = size[axis] + sum(paddings[axis])
+        if size[axis] < 1 or covered > padded:
+            raise ValueError(
+                f"{owner}: the window covers {covered} pixels of the {name}, "
+                f"but the image has {size[axis]} ({padded} with its padding)"
+            )
+        output.append((padded - covered) // strides[axis] + 1)
+    return Window(kernel, strides, paddings, dilations, (output[0], output[1]))
+
+
+def _hashable(value: object) -> object:
+    """Turn lists into tuples and NumPy integers into ints, so that 2 and [2, 2] both work."""
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(item) for item in value)
+    return value
+
+
+def window_2d(
+    size: Shape,
+    kernel: Pair,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    owner: str = "window_2d",
+) -> Window:
+    """Resolve a window over images of ``size`` (height, width).
+
+    Raises
+    ------
+    TypeError
+        If an option is not an integer, a pair of integers or (padding only) a known word.
+    ValueError
+        If an option is too small, or if the window does not fit into the padded image.
+
+    Examples
+    --------
+    >>> window_2d((28, 28), 5, padding="same").output
+    (28, 28)
+    >>> window_2d((28, 30), (3, 5), stride=2, padding=1).output
+    (14, 14)
+    """
+    kernels = pair(_hashable(kernel), owner, "kernel size")  # type: ignore[arg-type]
+    options = (_hashable(stride), _hashable(padding), _hashable(dilation))
+    for option, name in zip(options, ("stride", "padding", "dilation"), strict=True):
+        # True == 1 and 1.0 == 1 would find the cache's entry for 1 and slip past its checks.
+        _refuse_lookalikes(option, owner, name)
+    return _window((size[0], size[1]), kernels, *options, owner)  # type: ignore[arg-type]
+
+
+def _refuse_lookalikes(option: object, owner: str, name: str) -> None:
+    if isinstance(option, tuple):
+        for item in option:
+            _refuse_lookalikes(item, owner, name)
+    elif not isinstance(option, str):
+        check_int(option, owner, name)
+
+
+def window_1d(
+    size: int,
+    kernel: int,
+    stride: int = 1,
+    padding: Padding1D = 0,
+    dilation: int = 1,
+    owner: str = "window_1d",
+) -> Window:
+    """Resolve a window over sequences of ``size``, as a window over images of height 1."""
+    kernel = check_int(kernel, owner, "kernel size", 1)
+    stride = check_int(stride, owner, "stride", 1)
+    dilation = check_int(dilation, owner, "dilation", 1)
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(
+                f"{owner}: padding must be an integer, (before, after), 'same' or 'valid'; "
+                f"got {padding!r}"
+            )
+        same = padding == "same"
+        width = same_ends(size, kernel, stride, dilation) if same else (0, 0)
+    else:
+        width = ends(padding, owner)
+    return window_2d((1, size), (1, kernel), (1, stride), ((0, 0), width), (1, dilation), owner)
+
+
+def transposed_window_2d(
+    size: Shape,
+    kernel: Pair,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    output_padding: Pair = 0,
+    dilation: Pair = 1,
+    owner: str = "transposed_window_2d",
+) -> Window:
+    """Resolve the window of the convolution that a transposed convolution turns round.
+
+    ``size`` is what the transposed convolution reads, which the convolution would write; the
+    window's ``output`` is what the transposed convolution writes:
+
+        output = (size - 1) * stride - before - after + dilation * (kernel - 1) + 1 + output_padding
+
+    ``"same"`` makes the output ``size * stride`` pixels long (plus the output padding), provided
+    the window covers at least one stride.
+    """
+    kernels = pair(kernel, owner, "kernel size")
+    strides = pair(stride, owner, "stride")
+    dilations = pair(dilation, owner, "dilation")
+    extra = pair(output_padding, owner, "output_padding", minimum=0)
+    enlarged = (size[0] * strides[0], size[1] * strides[1])
+    paddings = axis_paddings(padding, enlarged, kernels, strides, dilations, owner)
+    output = []
+    for axis, name in enumerate(("height", "width")):
+        if extra[axis] >= strides[axis]:
+            raise ValueError(
+                f"{owner}: output_padding must be smaller than the stride, got {extra[axis]} "
+                f"for the {name} with stride {strides[axis]}"
+            )
+        length = (
+            (size[axis] - 1) * strides[axis]
+            - sum(paddings[axis])
+            + dilations[axis] * (kernels[axis] - 1)
+            + 1
+            + extra[axis]
+        )
+        if size[axis] < 1 or length < 1:
+            raise ValueError(
+                f"{owner}: the output's {name} would be {length} pixels for an input of "
+                f"{size[axis]}; it must be at least 1"
+            )
+        output.append(length)
+    return Window(kernels, strides, paddings, dilations, (output[0], output[1]))
+
+
+def check_channels(input_shape: Shape, param_shape: Shape, groups: int, owner: str) -> int:
+    """Demand images and weights whose channels fit each other and can be split into ``groups``."""
+    groups = check_int(groups, owner, "groups", 1)
+    in_channels, out_channels = input_shape[1], param_shape[1]
+    if in_channels < 1 or out_channels < 1:
+        raise ValueError(
+            f"{owner}: at least one channel is needed, got {in_channels} in and {out_channels} out"
+        )
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{owner}: groups={groups} must divide the input channels ({in_channels}) "
+            f"and the output channels ({out_channels})"
+        )
+    if in_channels != param_shape[0] * groups:
+        raise ValueError(
+            f"{owner}: the input has {in_channels} channels (shape {input_shape}), but the weights "
+            f"read {param_shape[0]} in each of {groups} groups (shape {param_shape})"
+        )
+    return groups

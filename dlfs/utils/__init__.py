@@ -1,0 +1,1 @@
+"""What the book keeps under this name, ``np_utils`` and ``mnist``, and ``data`` to prepare data."""

@@ -1,0 +1,278 @@
+"""From a table of numbers to something to train on: one-hot rows, standardizing, splitting."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from dlfs import checks
+from dlfs.types import Array
+
+
+def one_hot(
+    labels: npt.ArrayLike, num_classes: int | None = None, dtype: npt.DTypeLike = np.float64
+) -> Array:
+    """Return a row for each label, 1 in the label's column and 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : array of integers, shape (n,)
+        Each from 0 to ``num_classes - 1``.
+    num_classes : int, optional
+        The number of columns. Default: the largest label plus 1; say it where a class might be
+        missing from these labels.
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    ndarray, shape (n, num_classes)
+        ``Y[i, labels[i]] = 1``.
+
+    Raises
+    ------
+    TypeError
+        The labels are not whole numbers, or ``dtype`` is not floating.
+    ValueError
+        A label is negative or too large, there is not one dimension, or there are no labels and
+        ``num_classes`` is not given.
+
+    Examples
+    --------
+    >>> from dlfs.utils.data import one_hot
+    >>> one_hot([2, 0], num_classes=3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"one_hot: labels must be integers, got {array.dtype}")
+    if array.ndim != 1:
+        raise ValueError(
+            f"one_hot: labels must have 1 dimension, got {array.ndim} (shape {array.shape})"
+        )
+    if np.dtype(dtype) not in checks.FLOAT_DTYPES:
+        raise TypeError(f"one_hot: dtype must be float32 or float64, got {np.dtype(dtype)}")
+    if num_classes is not None:
+        num_classes = checks.check_int(num_classes, "one_hot", "num_classes", minimum=1)
+    elif array.size:
+        num_classes = int(array.max()) + 1
+    else:
+        raise ValueError("one_hot: without labels, num_classes must be given")
+
+    wrong = (array < 0) | (array >= num_classes)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise ValueError(
+            f"one_hot: labels must be from 0 to {num_classes - 1}, got {array[first]} "
+            f"at index {first}"
+        )
+    rows = np.zeros((len(array), num_classes), dtype=dtype)
+    rows[np.arange(len(array)), array.astype(np.intp)] = 1
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Standardizer:
+    """Shift and scale that give each feature of the training data mean 0 and variance 1.
+
+    Make one with `fit` from the training data alone, then apply it to the training and the test
+    data: a test set that had a say in its own scaling would flatter the result.
+
+    Attributes
+    ----------
+    mean : ndarray
+        What is subtracted from each feature.
+    scale : ndarray
+        What each feature is divided by: its standard deviation, or 1 where it is constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.utils.data import Standardizer
+    >>> X_train = np.array([[1.0, 7.0], [3.0, 7.0]])
+    >>> scaler = Standardizer.fit(X_train)
+    >>> scaler.transform(X_train)
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    >>> scaler.transform(np.array([[5.0, 8.0]]))
+    array([[3., 1.]])
+    """
+
+    mean: Array
+    scale: Array
+
+    @classmethod
+    def fit(cls, X: Array) -> Self:
+        """Return the standardizer for the training data ``X``, of shape (n, ...), n at least 1.
+
+        The mean is sum_i x_i / n and the scale sqrt(sum_i (x_i - mean)^2 / n), over the first axis.
+        Both are computed in float64. A feature that is the same in every row has exactly that
+        value as its mean and the scale 1, so that it becomes 0 and is never divided by a rounding
+        error.
+
+        Raises
+        ------
+        TypeError, ValueError
+            ``X`` is no array of finite numbers, is empty, or is so large that its mean overflows.
+        """
+        X = _check_table(X, "Standardizer.fit").astype(np.float64, copy=False)
+        if len(X) == 0:
+            raise ValueError(f"Standardizer.fit: X must have at least 1 row, got shape {X.shape}")
+        smallest, largest = X.min(axis=0), X.max(axis=0)
+        constant = smallest == largest
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.where(constant, smallest, X.mean(axis=0))
+            # Measured in units of the largest deviation, no square over- or underflows.
+            unit = np.where(constant, 1.0, np.maximum(largest - mean, mean - smallest))
+            scale = np.where(constant, 1.0, unit * (((X - mean) / unit) ** 2).mean(axis=0) ** 0.5)
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+            raise ValueError("Standardizer.fit: X is too large: its mean or variance overflows")
+        return cls(mean, scale)
+
+    def transform(self, X: Array) -> Array:
+        """Return (X - mean) / scale, in the dtype of ``X`` (float64 for whole numbers).
+
+        Raises
+        ------
+        TypeError, ValueError
+            ``X`` is no array of finite numbers, or its features have not the shape of those that
+            were fitted.
+        """
+        X = self._check_features(X, "Standardizer.transform")
+        return ((X - self.mean) / self.scale).astype(X.dtype, copy=False)
+
+    def inverse(self, X: Array) -> Array:
+        """Undo `transform`: return X scale + mean.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `transform`.
+        """
+        X = self._check_features(X, "Standardizer.inverse")
+        return (X * self.scale + self.mean).astype(X.dtype, copy=False)
+
+    def _check_features(self, X: Array, owner: str) -> Array:
+        X = _check_table(X, owner)
+        if X.shape[1:] != self.mean.shape:
+            raise ValueError(
+                f"{owner}: X must have the shape (n, {', '.join(map(str, self.mean.shape))}) "
+                f"of the data that was fitted, got {X.shape}"
+            )
+        return X
+
+
+def standardize(X_train: Array, *others: Array) -> tuple[Array, ...]:
+    """Return ``X_train`` with mean 0 and variance 1 in each feature, and ``others`` scaled alike.
+
+    Parameters
+    ----------
+    X_train : ndarray, shape (n, ...)
+        What mean and standard deviation are computed from.
+    *others : ndarray, shape (m, ...)
+        What they are applied to as well: the test set.
+
+    Returns
+    -------
+    tuple of ndarray
+        As many arrays as came in; a tuple even for one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Standardizer` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.utils.data import standardize
+    >>> X_train, X_test = standardize(np.array([[1.0], [3.0]]), np.array([[4.0]]))
+    >>> X_train.ravel(), X_test.ravel()
+    (array([-1.,  1.]), array([2.]))
+    """
+    scaler = Standardizer.fit(X_train)
+    return tuple(scaler.transform(X) for X in (X_train, *others))
+
+
+def train_test_split(
+    X: Array, y: Array, test_size: float = 0.3, seed: int | None = None
+) -> tuple[Array, Array, Array, Array]:
+    """Return a random part of the observations to train with and the rest to test with.
+
+    Parameters
+    ----------
+    X, y : ndarray
+        Features and target, of any shape with the same first axis.
+    test_size : float
+        The share to test with, between 0 and 1; the number of rows is rounded up.
+    seed : int, optional
+        From 0 to 2^32 - 1: the same seed, the same split. None splits differently each time.
+
+    Returns
+    -------
+    tuple of ndarray
+        ``X_train, X_test, y_train, y_test``, new arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        ``X`` and ``y`` are no arrays or differ in length, one of the parts would be empty, or the
+        seed or ``test_size`` is out of its range.
+
+    Notes
+    -----
+    For an integer seed this is the split that scikit-learn's function of the same name makes with
+    that ``random_state``, so that the book's figures can be reproduced without it: chapter 3 uses
+    ``test_size=0.3, random_state=80718``. That is also why the legacy generator draws here; it is
+    an own instance, and NumPy's global state is left alone.
+
+    Examples
+    --------
+    >>> from dlfs.datasets import boston
+    >>> from dlfs.utils.data import train_test_split
+    >>> X, y, _ = boston()
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, seed=80718)
+    >>> len(X_train), len(X_test)
+    (354, 152)
+    """
+    rows = check_same_rows(X, y, "train_test_split")
+    test_size = checks.check_real(
+        test_size, "train_test_split", "test_size", 0, 1, low_open=True, high_open=True
+    )
+    if seed is not None:
+        seed = checks.check_int(seed, "train_test_split", "seed", minimum=0)
+        if seed >= 2**32:
+            raise ValueError(f"train_test_split: seed must be below 2**32, got {seed}")
+    test_rows = math.ceil(test_size * rows)
+    if not 0 < test_rows < rows:
+        raise ValueError(
+            f"train_test_split: test_size {test_size} of {rows} rows leaves one part empty"
+        )
+    order = np.random.RandomState(seed).permutation(rows)
+    test, train = order[:test_rows], order[test_rows:]
+    return X[train], X[test], y[train], y[test]
+
+
+def check_same_rows(X: Array, y: Array, owner: str) -> int:
+    """Demand two arrays of the same length, and return that length."""
+    for name, array in (("X", X), ("y", y)):
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(array).__name__}")
+        if array.ndim == 0:
+            raise ValueError(f"{owner}: {name} must have at least 1 dimension, got none")
+    if len(X) != len(y):
+        raise ValueError(
+            f"{owner}: X and y must have the same number of rows, got {len(X)} and {len(y)}"
+        )
+    return len(X)
+
+
+def _check_table(X: Array, owner: str) -> Array:
+    array = checks.as_float_array(X, owner, "X")
+    if array.ndim == 0:
+        raise ValueError(f"{owner}: X must have at least 1 dimension, got none")
+    checks.check_finite(array, owner, "X")
+    return array
