@@ -9,10 +9,8 @@ BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
 
 # What the compiled kernels are made of: when one of these changes, they are built again.
-BUILD_INPUTS := pyproject.toml setup.py \
-    $(wildcard dlfs_ext/*.pyx dlfs_ext/*.pxd dlfs_ext/*.pxi dlfs_ext/*.h) \
-    $(wildcard dlfs_ext/csrc/* csrc/*)
-CYTHON_SOURCES := $(wildcard dlfs_ext/*.pyx dlfs_ext/*.pxd dlfs_ext/*.pxi)
+CYTHON_SOURCES := $(wildcard $(foreach end,pyx pxd pxi,dlfs_ext/*.$(end) dlfs_ext/*/*.$(end)))
+BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(wildcard dlfs_ext/csrc/*)
 
 DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
@@ -63,12 +61,15 @@ $(VENV)/.created:
 	        exit 1; \
 	    fi; \
 	done; \
-	echo "dlfs needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)," >&2; \
-	echo "and no python3.11 to python3.14 was found. Install one, or name it: make PYTHON=/path/to/python" >&2; \
+	found=$$($(PYTHON) --version 2>/dev/null) || found='not to be found'; \
+	echo "dlfs needs Python 3.11 or newer: $(PYTHON) is $$found, and there is no" >&2; \
+	echo "python3.11 to python3.14. Install one, or name it: make PYTHON=/path/to/python" >&2; \
 	exit 1
 
 $(VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
+	@echo 'Installing dlfs; where there is a C compiler, its kernels are compiled now'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[plots]'
+	@$(RUN) -c 'from dlfs import backend; print("Backends:", *backend.available_backends())'
 	@touch $@
 
 # The extras of the project itself are already there, and must not be built a second time.

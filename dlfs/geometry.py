@@ -149,7 +149,7 @@ def window_2d(
     for option, name in zip(options, ("stride", "padding", "dilation"), strict=True):
         # True == 1 and 1.0 == 1 would find the cache's entry for 1 and slip past its checks.
         _refuse_lookalikes(option, owner, name)
-    return _window((size[0], size[1]), kernels, *options, owner)  # type: ignore[arg-type]
+    return _window((size[0], size[1]), kernels, *options, owner)
 
 
 def _refuse_lookalikes(option: object, owner: str, name: str) -> None:

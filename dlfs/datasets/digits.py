@@ -9,6 +9,7 @@ from dlfs import checks
 from dlfs.datasets import files
 from dlfs.datasets.idx import parse_idx
 from dlfs.types import Array
+from dlfs.utils.data import check_float_dtype
 from dlfs.utils.data import one_hot as encode_one_hot
 
 CLASSES = 10
@@ -79,9 +80,7 @@ def mnist(
     flatten = checks.check_flag(flatten, "mnist", "flatten")
     one_hot = checks.check_flag(one_hot, "mnist", "one_hot")
     checks.check_choice(scaling, ("unit", "standard", "none"), "mnist", "scaling")
-    float_dtype = np.dtype(np.float32 if dtype is None else dtype)
-    if float_dtype not in checks.FLOAT_DTYPES:
-        raise TypeError(f"mnist: dtype must be float32 or float64, got {float_dtype}")
+    float_dtype = check_float_dtype(np.float32 if dtype is None else dtype, "mnist")
 
     stored = stored_mnist()
     if scaling == "none" and dtype is None:

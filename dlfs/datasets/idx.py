@@ -6,15 +6,16 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dlfs.datasets.files import DamagedDataError
-from dlfs.types import Array
+from dlfs.types import Array, Shape
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-DTYPES = {
+DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
     0x09: np.dtype(">i1"),
     0x0B: np.dtype(">i2"),
@@ -91,7 +92,7 @@ def parse_idx(content: bytes, name: str) -> Array:
             f"read_idx: {name} ends within its header: it has {len(content)} bytes, "
             f"the header of an array with {ndim} axes has {start}"
         )
-    shape = struct.unpack_from(f">{ndim}I", content, 4)
+    shape: Shape = struct.unpack_from(f">{ndim}I", content, 4)
     dtype = DTYPES[code]
     # Python's integers, which no forged header can make overflow
     needed = start + math.prod(shape) * dtype.itemsize

@@ -71,7 +71,7 @@ def conv2d(
     padded = _pad(x, window)
     output = np.zeros((batch, out_channels, height * width), dtype=x.dtype)
     for i, j in _positions(window):
-        pixels = _seen_from(padded, i, j, window).reshape(batch, -1, height * width)
+        pixels = _seen_from(padded, i, j, window).reshape(batch, x.shape[1], height * width)
         for x_group, W_group, out_group in _groups(pixels, W, output, groups):
             out_group += W_group[:, :, i, j].T @ x_group
     return output.reshape(batch, out_channels, height, width)
@@ -130,7 +130,7 @@ def conv2d_input_grad(
     groups, window = _resolve_shapes(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
     batch, channels = shape[:2]
-    grad = output_grad.reshape(batch, W.shape[1], -1)
+    grad = output_grad.reshape(batch, W.shape[1], window.output[0] * window.output[1])
     padded = np.zeros((batch, channels, *_padded_size(shape, window)), dtype=W.dtype)
     share = np.empty((batch, channels, grad.shape[2]), dtype=W.dtype)
     for i, j in _positions(window):
@@ -198,7 +198,7 @@ def conv2d_param_grad(
     grad = output_grad.reshape(batch, shape[1], pixels_out)
     param_grad = np.zeros(shape, dtype=x.dtype)
     for i, j in _positions(window):
-        pixels = _seen_from(padded, i, j, window).reshape(batch, -1, pixels_out)
+        pixels = _seen_from(padded, i, j, window).reshape(batch, x.shape[1], pixels_out)
         for x_group, param_group, grad_group in _groups(pixels, param_grad, grad, groups):
             param_group[:, :, i, j] = np.tensordot(x_group, grad_group, axes=([0, 2], [0, 2]))
     return param_grad

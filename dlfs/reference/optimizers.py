@@ -6,7 +6,7 @@ holds the parameter sees the new one.
 
 import numpy as np
 
-from dlfs.checks import check_float_array, check_int, check_real, check_shape
+from dlfs.checks import check_float_array, check_int, check_real, check_same_dtype, check_shape
 from dlfs.types import Array
 
 

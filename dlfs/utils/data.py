@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,15 +46,17 @@ def one_hot(
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"one_hot: labels is not a rectangular array: {error}") from error
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"one_hot: labels must be integers, got {array.dtype}")
     if array.ndim != 1:
         raise ValueError(
             f"one_hot: labels must have 1 dimension, got {array.ndim} (shape {array.shape})"
         )
-    if np.dtype(dtype) not in checks.FLOAT_DTYPES:
-        raise TypeError(f"one_hot: dtype must be float32 or float64, got {np.dtype(dtype)}")
+    dtype = check_float_dtype(dtype, "one_hot")
     if num_classes is not None:
         num_classes = checks.check_int(num_classes, "one_hot", "num_classes", minimum=1)
     elif array.size:
@@ -254,6 +256,17 @@ def train_test_split(
     order = np.random.RandomState(seed).permutation(rows)
     test, train = order[:test_rows], order[test_rows:]
     return X[train], X[test], y[train], y[test]
+
+
+def check_float_dtype(dtype: npt.DTypeLike, owner: str) -> np.dtype[Any]:
+    """Demand float32 or float64 under any of its names, and return it as a dtype."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"{owner}: dtype must be float32 or float64, got {dtype!r}") from error
+    if found not in checks.FLOAT_DTYPES:
+        raise TypeError(f"{owner}: dtype must be float32 or float64, got {found}")
+    return found
 
 
 def check_same_rows(X: Array, y: Array, owner: str) -> int:

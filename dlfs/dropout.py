@@ -1,0 +1,69 @@
+"""Dropout: in training, some numbers are left out at random."""
+
+import numpy as np
+
+from dlfs.backend import kernels
+from dlfs.base import Operation
+from dlfs.checks import check_int, check_real
+from dlfs.types import Array
+
+
+class Dropout(Operation):
+    """Keep each number with a certain probability, and scale up what is kept.
+
+    Forward, in training: ``output = input_ * mask / keep_prob``, with a new random mask each time;
+    in inference: ``output = input_``. Backward: the same multiplication of output_grad.
+
+    Parameters
+    ----------
+    keep_prob : float
+        The probability that a number is kept; 0 < keep_prob <= 1. The book's way round: other
+        libraries take the probability that it is dropped.
+    seed : int, optional
+        For use on its own; in a network the random numbers come from the network's seed.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Where the masks come from.
+    mask : ndarray of bool
+        The last one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If keep_prob or seed is unfit.
+
+    Notes
+    -----
+    Srivastava et al., 2014; book, chapter 4, but "inverted": the book scales down in inference,
+    which comes to the same expectation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dropout = Dropout(0.5, seed=3)
+    >>> dropout.forward(np.ones((1, 6)))
+    array([[0., 2., 2., 2., 2., 0.]])
+    >>> dropout.forward(np.ones((1, 6)), inference=True)
+    array([[1., 1., 1., 1., 1., 1.]])
+    """
+
+    mask: Array
+
+    def __init__(self, keep_prob: float = 0.8, seed: int | None = None) -> None:
+        super().__init__()
+        self.keep_prob = check_real(keep_prob, "Dropout", "keep_prob", 0.0, 1.0, low_open=True)
+        self.seed = None if seed is None else check_int(seed, "Dropout", "seed", 0)
+        self.rng = np.random.default_rng(self.seed)
+
+    def _output(self) -> Array:
+        if self.inference:
+            return self.input_
+        self.mask = self.rng.random(self.input_.shape, dtype=np.float32) < self.keep_prob
+        return kernels.dropout(self.input_, self.mask, self.keep_prob)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        if self.inference:
+            return output_grad
+        return kernels.dropout(output_grad, self.mask, self.keep_prob)

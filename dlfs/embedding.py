@@ -1,0 +1,62 @@
+"""Embedding: whole numbers in, learned vectors out."""
+
+import numpy as np
+
+from dlfs.backend import kernels
+from dlfs.base import ParamOperation
+from dlfs.checks import check_float_array
+from dlfs.types import Array
+
+
+class Embedding_Op(ParamOperation):
+    """Look up a row of a table for each index.
+
+    Forward: ``output = table[input_]``. Backward: row r of ``param_grad`` is the sum of output_grad
+    over the places where the index was r. Integers have no gradient: ``input_grad`` is zero.
+
+    Parameters
+    ----------
+    table : ndarray, shape (rows, features)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the table is no floating matrix; in ``forward``, if the input is not made of integers
+        from 0 to rows - 1.
+
+    Notes
+    -----
+    The same as multiplying one-hot rows by the table, without the zeros. Bengio et al., 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> look_up = Embedding_Op(np.array([[10.0], [20.0], [30.0]]))
+    >>> look_up.forward(np.array([[1, 0, 1]]))[0]
+    array([[20.],
+           [10.],
+           [20.]])
+    >>> look_up.backward_params(np.ones((1, 3, 1)))
+    >>> look_up.param_grad
+    array([[1.],
+           [2.],
+           [0.]])
+    """
+
+    def __init__(self, table: Array) -> None:
+        check_float_array(table, type(self).__name__, "table", 2)
+        super().__init__(table)
+
+    def _check_input(self, input_: Array) -> None:
+        if not isinstance(input_, np.ndarray) or input_.dtype.kind not in "iu":
+            got = getattr(input_, "dtype", type(input_).__name__)
+            raise TypeError(f"{type(self).__name__}: the input must be integers, got {got}")
+
+    def _output(self) -> Array:
+        return kernels.embedding(self.input_, self.param)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return np.zeros(self.input_.shape, dtype=output_grad.dtype)
+
+    def _param_grad(self, output_grad: Array) -> Array:
+        return kernels.embedding_param_grad(output_grad, self.input_, self.param.shape[0])

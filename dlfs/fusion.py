@@ -1,0 +1,112 @@
+"""Chains of Operations that a backend computes in one call.
+
+Weight multiply, bias and activation, one after the other, pass over memory three times; one kernel
+passes once. A fused chain stands for its Operations: it fills their parameter gradients and gives
+the same outputs and gradients. Only what lies between them (``x @ W`` before the bias) is never
+computed; use the reference backend to look at that.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
+from dlfs.backend import kernels
+from dlfs.base import Operation
+from dlfs.dense import BiasAdd, WeightMultiply, rows, with_features
+from dlfs.types import Array
+
+_NAMES = {Linear: "linear", Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
+
+
+class FusedBias:
+    """Bias and activation in one kernel; follows a convolution."""
+
+    def __init__(self, bias: BiasAdd, activation: Operation) -> None:
+        self.bias = bias
+        self.activation = activation
+        self._name = _NAMES[type(activation)]
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Return ``activation(input_ + B)``."""
+        self.bias.input_ = input_
+        flat = kernels.bias_activation(
+            with_features(input_, self.bias.param), self.bias.param, self._name
+        )
+        self.activation.output = flat.reshape(input_.shape)
+        return self.activation.output
+
+    def backward(self, output_grad: Array) -> Array:
+        """Return the gradient of the input; the bias keeps its own."""
+        param, output = self.bias.param, self.activation.output
+        grad, self.bias.param_grad = kernels.bias_activation_grad(
+            with_features(output_grad, param), with_features(output, param), self._name
+        )
+        return grad.reshape(output.shape)
+
+    def backward_params(self, output_grad: Array) -> None:
+        """Let the bias keep its gradient."""
+        self.backward(output_grad)
+
+
+class FusedDense:
+    """Weight multiply, bias and activation in one kernel."""
+
+    def __init__(self, multiply: WeightMultiply, bias: BiasAdd, activation: Operation) -> None:
+        self.multiply = multiply
+        self.bias = bias
+        self.activation = activation
+        self._name = _NAMES[type(activation)]
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Return ``activation(input_ @ W + B)``."""
+        self.multiply.input_ = input_
+        W, B = self.multiply.param, self.bias.param
+        if input_.ndim == 2:
+            self.activation.output = kernels.dense(input_, W, B, self._name)
+        else:
+            flat = kernels.dense(rows(input_), W, B, self._name)
+            self.activation.output = flat.reshape(*input_.shape[:-1], W.shape[1])
+        return self.activation.output
+
+    def backward(self, output_grad: Array) -> Array:
+        """Return the gradient of the input; weights and bias keep their own."""
+        grad = self._backward_params(output_grad)
+        input_grad = kernels.weight_multiply_input_grad(grad, self.multiply.param)
+        return input_grad.reshape(self.multiply.input_.shape)
+
+    def backward_params(self, output_grad: Array) -> None:
+        """Let weights and bias keep their gradients."""
+        self._backward_params(output_grad)
+
+    def _backward_params(self, output_grad: Array) -> Array:
+        output = self.activation.output
+        grad, self.bias.param_grad = kernels.bias_activation_grad(
+            rows(output_grad), rows(output), self._name
+        )
+        self.multiply.param_grad = kernels.weight_multiply_param_grad(
+            grad, rows(self.multiply.input_)
+        )
+        return grad
+
+
+Step: TypeAlias = Operation | FusedBias | FusedDense
+
+
+def fuse(operations: Sequence[Operation]) -> list[Step]:
+    """Return the same chain with fused steps where that is possible.
+
+    Only the library's own classes are fused, never a subclass, which may do something else.
+    """
+    steps: list[Step] = []
+    for operation in operations:
+        before = steps[-1] if steps else None
+        if type(operation) in _NAMES and type(before) is BiasAdd:
+            steps.pop()
+            multiply = steps[-1] if steps else None
+            if type(multiply) is WeightMultiply and before.param.ndim == 2:
+                steps[-1] = FusedDense(multiply, before, operation)
+            else:
+                steps.append(FusedBias(before, operation))
+        else:
+            steps.append(operation)
+    return steps

@@ -1,0 +1,62 @@
+"""Kinks: where a derivative jumps, a difference across it says nothing about either side."""
+
+from typing import Any
+
+import numpy as np
+
+from dlfs.activations import ReLU
+from dlfs.gradcheck.copies import walk
+from dlfs.gradcheck.subjects import Subject
+from dlfs.types import Array
+
+
+class KinkWatch:
+    """Watches every Operation inside a subject, and says when a step has crossed a kink.
+
+    At the point of the check each Operation says how far each entry of its own input is from a
+    kink. A step is allowed while no entry, in whatever layer, has moved as far as that.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        holders = [thing for thing in walk(subject.target) if _declares_kinks(thing)]
+        for holder in holders:
+            # What a fused chain does not fill would otherwise be left from another pass.
+            holder.__dict__.pop("input_", None)
+        subject.output()
+        self._inputs: list[tuple[Any, str, Array, Array]] = []
+        self._masks: list[tuple[Any, Array]] = []
+        for holder in holders:
+            for name in ("input_", "prediction"):
+                if isinstance(holder.__dict__.get(name), np.ndarray):
+                    value = np.array(getattr(holder, name))
+                    distance = _distance(holder, value)
+                    if np.any(np.isfinite(distance)):
+                        self._inputs.append((holder, name, value, distance))
+            if "input_" not in holder.__dict__ and isinstance(holder, ReLU):
+                self._masks.append((holder, holder.output > 0))
+
+    def crossed(self) -> bool:
+        """Say whether the last forward pass was on the other side of any kink."""
+        for holder, name, value, distance in self._inputs:
+            now = getattr(holder, name)
+            if now.shape != value.shape:
+                continue
+            moved = np.abs(now - value)
+            if np.any((moved != 0) & (moved >= distance)):
+                return True
+        return any(not np.array_equal(relu.output > 0, mask) for relu, mask in self._masks)
+
+
+def _declares_kinks(thing: object) -> bool:
+    return callable(getattr(thing, "distance_to_kink", None))
+
+
+def _distance(holder: Any, value: Array) -> Array:
+    # A loss's kink depends on its target, too.
+    target = holder.__dict__.get("target")
+    distance: Array = (
+        holder.distance_to_kink(value)
+        if target is None
+        else holder.distance_to_kink(value, target)
+    )
+    return distance

@@ -1,0 +1,19 @@
+"""Layers: Operations, chained, with their parameters."""
+
+from dlfs.layers.base import Layer, OperationLayer
+from dlfs.layers.conv import Conv1D, Conv2D, ConvTranspose2D
+from dlfs.layers.dense import Dense
+from dlfs.layers.embedding import Embedding
+from dlfs.layers.normalization import BatchNorm, LayerNorm
+
+__all__ = [
+    "BatchNorm",
+    "Conv1D",
+    "Conv2D",
+    "ConvTranspose2D",
+    "Dense",
+    "Embedding",
+    "Layer",
+    "LayerNorm",
+    "OperationLayer",
+]

@@ -1,0 +1,250 @@
+"""Layer: a chain of Operations that is set up when it sees its first input."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dlfs import backend
+from dlfs.base import Operation, ParamOperation
+from dlfs.checks import check_instance, check_int
+from dlfs.configuration import Configured
+from dlfs.fusion import fuse
+from dlfs.types import Array
+
+
+class Layer(Configured):
+    """A chain of Operations.
+
+    Forward: each Operation takes the output of the one before it. Backward: the same chain the
+    other way round (chain rule).
+
+    A subclass writes ``_setup_layer(input_)``, which fills ``self.operations`` when the first input
+    arrives and its shape is known.
+
+    Parameters
+    ----------
+    neurons : int, optional
+        The number of features that come out, where that is a number.
+
+    Attributes
+    ----------
+    operations : list of Operation
+    params, param_grads : list of ndarray
+        The parameters, in the Operations' order, and the gradients from the last ``backward``.
+    first : bool
+        Whether the layer is still to be set up.
+    seed : int or numpy.random.SeedSequence, optional
+        Where its random numbers start; a NeuralNetwork gives each of its layers a seed of its own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If neurons is no positive integer; in ``forward``, if the input does not suit the layer.
+
+    Notes
+    -----
+    Book, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.activations import Tanh
+    >>> class Squash(Layer):
+    ...     def _setup_layer(self, input_):
+    ...         self.operations = [Tanh()]
+    >>> Squash().forward(np.zeros((2, 3))).shape
+    (2, 3)
+    """
+
+    takes_integers: ClassVar[bool] = False
+
+    input_: Array
+    output: Array
+
+    def __init__(self, neurons: int | None = None) -> None:
+        if neurons is not None:
+            neurons = check_int(neurons, type(self).__name__, "neurons", 1)
+        self.neurons = neurons
+        self.first = True
+        self.params: list[Array] = []
+        self.param_grads: list[Array] = []
+        self.operations: list[Operation] = []
+        self.seed: int | np.random.SeedSequence | None = None
+        self.dtype: np.dtype[Any] | None = None
+        self._ran: Sequence[Any] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "backward" in cls.__dict__ and "backward_params" not in cls.__dict__:
+            # Whoever writes an own backward means it for the parameters too.
+            cls.backward_params = _whole_backward  # type: ignore[method-assign, assignment]
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Send the input through the Operations.
+
+        Parameters
+        ----------
+        input_ : ndarray, batch axis first
+        inference : bool
+            True when predicting: what is for training only (dropout) is left out.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the input does not suit the layer.
+        """
+        if self.first:
+            self.build(input_)
+        self.input_ = input_
+        self._ran = self._fused if backend.fuses() else self.operations
+        for operation in self._ran:
+            input_ = operation.forward(input_, inference)
+        self.output = input_
+        return input_
+
+    def backward(self, output_grad: Array) -> Array:
+        """Send the gradient back through the Operations, to the input and all parameters.
+
+        Parameters
+        ----------
+        output_grad : ndarray, the shape of the last output
+
+        Returns
+        -------
+        ndarray, the shape of the last input
+
+        Raises
+        ------
+        TypeError, ValueError
+            If output_grad is no floating array, or does not have the shape of the output.
+        RuntimeError
+            If ``forward`` was not called before.
+        """
+        self._check_forward_ran()
+        for operation in reversed(self._ran):
+            output_grad = operation.backward(output_grad)
+        self._param_grads()
+        return output_grad
+
+    def backward_params(self, output_grad: Array) -> None:
+        """Send the gradient back only as far as there are parameters.
+
+        A network's first layer needs no gradient of the data.
+        """
+        self._check_forward_ran()
+        with_params = [hasattr(operation, "backward_params") for operation in self._ran]
+        if any(with_params):
+            first = with_params.index(True)
+            for operation in reversed(self._ran[first + 1 :]):
+                output_grad = operation.backward(output_grad)
+            self._ran[first].backward_params(output_grad)
+        self._param_grads()
+
+    def build(self, input_: Array) -> None:
+        """Set the layer up for inputs like this one, with new parameters.
+
+        ``forward`` does so by itself at its first call; the values of the input do not matter.
+        """
+        self.rng = np.random.default_rng(self.seed)
+        self._setup_layer(input_)
+        self._params()
+        self._fused = fuse(self.operations)
+        self.first = False
+
+    def penalized(self) -> list[bool]:
+        """Say for each parameter whether weight decay applies to it: to weights, not to biases."""
+        flags = [op.penalized for op in self.operations if isinstance(op, ParamOperation)]
+        # A layer that keeps parameters outside of Operations: what has one row is a bias.
+        return flags if len(flags) == len(self.params) else [p.shape[0] > 1 for p in self.params]
+
+    def parameter_count(self) -> int:
+        """Return how many numbers the parameters hold."""
+        return sum(param.size for param in self.params)
+
+    def _setup_layer(self, input_: Array) -> None:
+        pass
+
+    def _param_dtype(self, input_: Array) -> np.dtype[Any]:
+        """Return the dtype of new parameters: the network's, or else the input's."""
+        if self.dtype is not None:
+            return self.dtype
+        return input_.dtype if input_.dtype.kind == "f" else np.dtype(np.float64)
+
+    def _params(self) -> None:
+        operations = [op for op in self.operations if isinstance(op, ParamOperation)]
+        if operations:
+            self.params = [operation.param for operation in operations]
+
+    def _param_grads(self) -> None:
+        operations = [op for op in self.operations if isinstance(op, ParamOperation)]
+        if operations:
+            self.param_grads = [operation.param_grad for operation in operations]
+
+    def _check_forward_ran(self) -> None:
+        if not hasattr(self, "output"):
+            raise RuntimeError(f"{type(self).__name__}: backward was called before forward")
+
+
+class OperationLayer(Layer):
+    """A layer of one Operation without parameters: pooling, flattening, dropout, an activation.
+
+    A network makes it where it is given an Operation instead of a layer.
+
+    Parameters
+    ----------
+    operation : Operation
+
+    Raises
+    ------
+    TypeError
+        If it is no Operation, or one with a parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.reshape import Flatten
+    >>> OperationLayer(Flatten()).forward(np.zeros((2, 3, 4))).shape
+    (2, 12)
+    """
+
+    def __init__(self, operation: Operation) -> None:
+        check_instance(operation, Operation, "OperationLayer", "operation")
+        if isinstance(operation, ParamOperation):
+            raise TypeError(
+                f"OperationLayer: {type(operation).__name__} has a parameter; "
+                "use the layer that sets it up"
+            )
+        super().__init__()
+        self.operation = operation
+
+    def _setup_layer(self, input_: Array) -> None:
+        if hasattr(self.operation, "rng") and self.seed is not None:
+            self.operation.rng = self.rng
+        self.operations = [self.operation]
+
+    def __repr__(self) -> str:
+        return repr(self.operation)
+
+
+def own_copy(activation: Operation | None, default: type[Operation], owner: str) -> Operation:
+    """Return an activation that belongs to one layer alone.
+
+    An Operation remembers its last input: shared by two layers, it would use the one's in the
+    gradient of the other. So each layer works with a copy of what it is given.
+    """
+    if activation is None:
+        return default()
+    check_instance(activation, Operation, owner, "activation")
+    if isinstance(activation, ParamOperation):
+        raise TypeError(f"{owner}: activation must have no parameter, got {activation!r}")
+    return copy.copy(activation)
+
+
+def _whole_backward(layer: Layer, output_grad: Array) -> None:
+    layer.backward(output_grad)

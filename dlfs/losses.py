@@ -1,0 +1,425 @@
+"""Losses: one number that says how wrong a batch of predictions is, and its gradient.
+
+Every loss is a sum over the features (or classes) of one observation and a mean over the batch.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dlfs.backend import kernels
+from dlfs.checks import as_float_array, check_flag, check_float_array, check_real
+from dlfs.configuration import Configured
+from dlfs.types import Array, Shape
+
+
+class Loss(Configured):
+    """How far predictions are from targets.
+
+    A subclass writes two methods: ``_output()`` returns the loss, computed from ``self.prediction``
+    and ``self.target``; ``_input_grad()`` returns its gradient with respect to the prediction.
+
+    Attributes
+    ----------
+    prediction, target : ndarray
+        What the last ``forward`` was given.
+    output : float
+        What it returned.
+    input_grad : ndarray
+        What the last ``backward`` returned.
+
+    Notes
+    -----
+    Book, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class SumOfErrors(Loss):
+    ...     def _output(self):
+    ...         return float(np.sum(self.prediction - self.target))
+    ...
+    ...     def _input_grad(self):
+    ...         return np.ones_like(self.prediction)
+    >>> SumOfErrors().forward(np.array([[3.0]]), np.array([[1.0]]))
+    2.0
+    """
+
+    prediction: Array
+    target: Array
+    output: float
+    input_grad: Array
+
+    def forward(self, prediction: Array, target: Array) -> float:
+        """Compute the loss.
+
+        Parameters
+        ----------
+        prediction : ndarray of float32 or float64, batch axis first
+        target : array_like
+            The same shape, or what the loss says that it takes.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If prediction and target do not suit each other or the loss, or the batch is empty.
+        """
+        name = type(self).__name__
+        check_float_array(prediction, name, "prediction")
+        if prediction.ndim < 1 or prediction.shape[0] < 1:
+            raise ValueError(f"{name}: the batch must not be empty, got shape {prediction.shape}")
+        self.target = self.as_target(target, prediction.shape, prediction.dtype)
+        self.prediction = prediction
+        self.output = self._output()
+        return self.output
+
+    def backward(self) -> Array:
+        """Return the gradient of the last loss with respect to the prediction.
+
+        Raises
+        ------
+        RuntimeError
+            If ``forward`` was not called before.
+        """
+        name = type(self).__name__
+        if not hasattr(self, "prediction"):
+            raise RuntimeError(f"{name}: backward was called before forward")
+        self.input_grad = self._input_grad()
+        if np.shape(self.input_grad) != self.prediction.shape:
+            raise ValueError(
+                f"{name}: the gradient must have the shape of the prediction, "
+                f"{self.prediction.shape}, got {np.shape(self.input_grad)}"
+            )
+        return self.input_grad
+
+    def as_target(self, target: object, shape: Shape, dtype: "np.dtype[Any]") -> Array:
+        """Check targets against predictions of a shape, and return them as the loss uses them.
+
+        Parameters
+        ----------
+        target : array_like
+        shape : tuple
+            The shape of the predictions that they belong to.
+        dtype : float32 or float64
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they do not fit.
+        """
+        name = type(self).__name__
+        array = as_float_array(target, name, "target", dtype)
+        if array.shape != tuple(shape):
+            raise ValueError(
+                f"{name}: target must have the shape of the prediction, {tuple(shape)}, "
+                f"got {array.shape}{_advice(array.shape, tuple(shape))}"
+            )
+        return array
+
+    def distance_to_kink(self, prediction: Array, target: Array) -> Array:
+        """Say how far each prediction is from where the derivative jumps; infinity if nowhere."""
+        return np.full(prediction.shape, np.inf)
+
+    def _output(self) -> float:
+        raise NotImplementedError(f"{type(self).__name__} must define _output()")
+
+    def _input_grad(self) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} must define _input_grad()")
+
+
+def _advice(got: Shape, needed: Shape) -> str:
+    if math.prod(got) == math.prod(needed) and len(got) < len(needed):
+        return f"; target.reshape{(-1, *needed[1:])} makes it fit"
+    return ""
+
+
+class _KernelLoss(Loss):
+    """A loss whose kernel gives value and gradient in one pass."""
+
+    _grad: Array
+
+    def _input_grad(self) -> Array:
+        return self._grad
+
+
+class MeanSquaredError(_KernelLoss):
+    """Squared distance: summed over features, averaged over the batch.
+
+    Forward: ``loss = sum((prediction - target)**2) / batch``. Backward: ``2 * (prediction - target)
+    / batch``.
+
+    With ``normalize`` the predictions are first divided by their sum, ``p = prediction / s`` with
+    ``s = sum(prediction)`` over each row. Then, with ``g = 2 * (p - target) / batch``, the gradient
+    is ``(g - sum(g * p)) / s``; the book leaves that last step out.
+
+    Parameters
+    ----------
+    normalize : bool
+        Whether each row of the prediction is first divided by its sum.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If normalize is no bool; in ``forward``, if the shapes differ, or with normalize a row of
+        the prediction sums to 0.
+
+    Notes
+    -----
+    Book, chapters 3 and 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = MeanSquaredError()
+    >>> loss.forward(np.array([[3.0], [1.0]]), np.array([[1.0], [1.0]]))
+    2.0
+    >>> loss.backward()
+    array([[2.],
+           [0.]])
+    """
+
+    _normalized: Array
+    _sums: Array
+
+    def __init__(self, normalize: bool = False) -> None:
+        self.normalize = check_flag(normalize, "MeanSquaredError", "normalize")
+
+    def _output(self) -> float:
+        prediction = self.prediction
+        if self.normalize:
+            if prediction.ndim != 2:
+                raise ValueError(
+                    "MeanSquaredError: with normalize the prediction must be (batch, classes), got "
+                    f"shape {prediction.shape}"
+                )
+            self._sums = prediction.sum(axis=1, keepdims=True)
+            if not self._sums.all():
+                raise ValueError(
+                    "MeanSquaredError: a row of the prediction sums to 0 and cannot be normalized"
+                )
+            self._normalized = prediction = prediction / self._sums
+        loss, self._grad = kernels.mean_squared_error(prediction, self.target)
+        return loss
+
+    def _input_grad(self) -> Array:
+        if not self.normalize:
+            return self._grad
+        along = (self._grad * self._normalized).sum(axis=1, keepdims=True)
+        grad: Array = (self._grad - along) / self._sums
+        return grad
+
+
+class MeanAbsoluteError(_KernelLoss):
+    """Absolute distance: summed over features, averaged over the batch.
+
+    Forward: ``loss = sum(|prediction - target|) / batch``. Backward: ``sign(prediction - target) /
+    batch``; at the kink, where they are equal, 0.
+
+    Notes
+    -----
+    Book, chapter 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MeanAbsoluteError().forward(np.array([[3.0], [1.0]]), np.array([[1.0], [1.0]]))
+    1.0
+    """
+
+    def _output(self) -> float:
+        loss, self._grad = kernels.mean_absolute_error(self.prediction, self.target)
+        return loss
+
+    def distance_to_kink(self, prediction: Array, target: Array) -> Array:
+        """Say how far each prediction is from its target."""
+        distance: Array = np.abs(prediction - target)
+        return distance
+
+
+class Huber(_KernelLoss):
+    """Squared for small errors, absolute for large ones: outliers pull less.
+
+    Forward, with ``e = prediction - target``: the sum of ``e**2 / 2`` where ``|e| <= delta``, else
+    ``delta * (|e| - delta / 2)``, over the batch. Backward: ``clip(e, -delta, delta) / batch``.
+
+    Parameters
+    ----------
+    delta : float
+        Where one turns into the other; delta > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If delta is no such number.
+
+    Notes
+    -----
+    Huber, "Robust estimation of a location parameter", 1964.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Huber().forward(np.array([[3.0]]), np.array([[1.0]]))
+    1.5
+    """
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = check_real(delta, "Huber", "delta", 0.0, low_open=True)
+
+    def _output(self) -> float:
+        loss, self._grad = kernels.huber(self.prediction, self.target, self.delta)
+        return loss
+
+
+class BinaryCrossEntropy(_KernelLoss):
+    """Cross-entropy of yes-no questions, from logits.
+
+    Forward: ``loss = sum(-t * log(p) - (1 - t) * log(1 - p)) / batch`` with ``p =
+    sigmoid(prediction)``, computed without overflow. Backward: ``(p - t) / batch``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the shapes differ or a target is outside [0, 1].
+
+    Notes
+    -----
+    The network ends in a Linear activation: the sigmoid belongs to the loss. Targets are 0 for no,
+    1 for yes, or a probability between.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = BinaryCrossEntropy()
+    >>> round(loss.forward(np.array([[0.0]]), np.array([[1.0]])), 6)
+    0.693147
+    >>> loss.backward()
+    array([[-0.5]])
+    """
+
+    def _output(self) -> float:
+        loss, self._grad = kernels.binary_cross_entropy(self.prediction, self.target)
+        return loss
+
+
+class SoftmaxCrossEntropy(_KernelLoss):
+    """Softmax and cross-entropy in one, from logits: for one class out of several.
+
+    Forward: ``loss = -sum(t * log(softmax(prediction))) / batch``, computed through log-sum-exp.
+    Backward: ``(softmax(prediction) - t) / batch``.
+
+    With one column there is nothing to choose between, and a softmax would always be 1: that column
+    is taken as the logit of "yes" against "no", as in BinaryCrossEntropy.
+
+    Parameters
+    ----------
+    eps : float
+        The book's listings pass it to clip probabilities. Log-sum-exp has nothing to clip: it is
+        not used.
+    label_smoothing : float
+        The target becomes ``(1 - label_smoothing) * t + label_smoothing / classes``;
+        0 <= label_smoothing < 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit; in ``forward``, if a label is out of range, or a row of targets
+        does not hold probabilities, or the shapes do not fit.
+
+    Notes
+    -----
+    Targets are integer labels of shape (batch,), or one-hot rows (any rows of probabilities) of
+    shape (batch, classes). Predictions of sequences, (batch, time, classes), take labels (batch,
+    time); the mean is then over batch and time. Book, chapter 4, whose value belongs to another
+    loss than its gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = SoftmaxCrossEntropy()
+    >>> round(loss.forward(np.array([[0.0, 0.0]]), np.array([1])), 6)
+    0.693147
+    >>> loss.backward()
+    array([[ 0.5, -0.5]])
+    """
+
+    def __init__(self, eps: float = 1e-9, label_smoothing: float = 0.0) -> None:
+        name = "SoftmaxCrossEntropy"
+        self.eps = check_real(eps, name, "eps", 0.0, 1.0, high_open=True)
+        self.label_smoothing = check_real(
+            label_smoothing, name, "label_smoothing", 0.0, 1.0, high_open=True
+        )
+
+    def as_target(self, target: object, shape: Shape, dtype: "np.dtype[Any]") -> Array:
+        """Check labels or probabilities, and return them as integers or as the dtype."""
+        name = type(self).__name__
+        if len(shape) < 2:
+            raise ValueError(f"{name}: the prediction must be (batch, classes), got shape {shape}")
+        array = target if isinstance(target, np.ndarray) else as_array(target, name)
+        classes = shape[-1]
+        if array.shape == tuple(shape):
+            if classes == 1:
+                return as_float_array(array, name, "target", dtype)
+            return _as_probabilities(array, name, dtype)
+        if array.shape != tuple(shape[:-1]):
+            raise ValueError(
+                f"{name}: target must hold integer labels of shape {tuple(shape[:-1])} or "
+                f"probabilities of shape {tuple(shape)}, got shape {array.shape}"
+            )
+        if array.dtype.kind not in "iub":
+            raise TypeError(f"{name}: labels must be integers, got {array.dtype}")
+        # The kernel looks at every label anyway, and names those out of range.
+        if classes == 1:
+            return array.reshape(shape).astype(dtype)
+        return array.astype(np.uint8) if array.dtype.kind == "b" else array
+
+    def _output(self) -> float:
+        classes = self.prediction.shape[-1]
+        if classes == 1:
+            target = (1 - self.label_smoothing) * self._target() + self.label_smoothing / 2
+            loss, self._grad = kernels.binary_cross_entropy(self._prediction(), target)
+        else:
+            loss, self._grad = kernels.softmax_cross_entropy(
+                self._prediction(), self._target(), self.label_smoothing
+            )
+        self._grad = self._grad.reshape(self.prediction.shape)
+        return loss
+
+    def _prediction(self) -> Array:
+        """Return the prediction as (rows, classes): each step of a sequence is a row."""
+        shape = self.prediction.shape
+        if len(shape) == 2:
+            return self.prediction
+        return self.prediction.reshape(math.prod(shape[:-1]), shape[-1])
+
+    def _target(self) -> Array:
+        rows = math.prod(self.prediction.shape[:-1])
+        if self.target.ndim == self.prediction.ndim:
+            return self.target.reshape(rows, self.prediction.shape[-1])
+        return self.target.reshape(rows)
+
+
+def as_array(values: object, owner: str) -> Array:
+    """Return a sequence of numbers as an array, and keep integers integers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{owner}: target must be an array of real numbers, got {array.dtype}")
+    return array
+
+
+def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:
+    """Check rows of probabilities.
+
+    Rows that are already of the right dtype have been checked before: the kernel checks them again.
+    """
+    if target.dtype == dtype:
+        return target
+    array = as_float_array(target, owner, "target")
+    if array.size and not (array.min() >= 0 and np.allclose(array.sum(axis=-1), 1, atol=1e-6)):
+        raise ValueError(f"{owner}: each row of target must hold probabilities that sum to 1")
+    return array.astype(dtype, copy=False)

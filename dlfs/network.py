@@ -1,0 +1,392 @@
+"""LayerBlock and NeuralNetwork: layers, chained, and a loss at their end."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlfs.base import Operation
+from dlfs.checks import (
+    FLOAT_DTYPES,
+    as_float_array,
+    check_input_shape,
+    check_instance,
+    check_int,
+)
+from dlfs.layers import Layer, OperationLayer
+from dlfs.losses import Loss, MeanSquaredError
+from dlfs.summary import summary_html, summary_text
+from dlfs.types import Array, Shape
+
+
+class LayerBlock:
+    """A chain of layers.
+
+    Forward: each layer takes the output of the one before it. Backward: the same chain the other
+    way round.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        An Operation without parameters (MaxPool2D, Flatten, an activation) may stand for a layer.
+
+    Raises
+    ------
+    TypeError
+        If something else is among them.
+    ValueError
+        If there are none, or one twice: a layer remembers its last input, so each place needs its
+        own.
+
+    Notes
+    -----
+    Book, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.layers import Dense
+    >>> block = LayerBlock([Dense(13), Dense(1)])
+    >>> block.forward(np.zeros((4, 7))).shape
+    (4, 1)
+    """
+
+    def __init__(self, layers: Sequence[Layer | Operation]) -> None:
+        name = type(self).__name__
+        if isinstance(layers, Layer | Operation) or not isinstance(layers, Sequence):
+            raise TypeError(f"{name}: layers must be a list of layers, got {layers!r:.80}")
+        self.layers = [_as_layer(layer, name) for layer in layers]
+        if not self.layers:
+            raise ValueError(f"{name}: at least one layer is needed")
+        parts = [getattr(layer, "operation", layer) for layer in self.layers]
+        if len({id(part) for part in parts}) < len(parts):
+            raise ValueError(
+                f"{name}: the same layer stands in two places; each place needs a layer of its own"
+            )
+
+    def forward(self, X_batch: Array, inference: bool = False) -> Array:
+        """Send a batch through the layers.
+
+        Parameters
+        ----------
+        X_batch : ndarray, batch axis first
+        inference : bool
+            True when predicting: what is for training only (dropout) is left out.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the batch does not suit the first layer, or an output the next layer.
+        """
+        X_out = X_batch
+        for layer in self.layers:
+            X_out = layer.forward(X_out, inference)
+        return X_out
+
+    def backward(self, loss_grad: Array) -> Array:
+        """Send the gradient back through the layers, to the input and all parameters.
+
+        Parameters
+        ----------
+        loss_grad : ndarray, the shape of the last output
+
+        Returns
+        -------
+        ndarray, the shape of the last input
+
+        Raises
+        ------
+        TypeError, ValueError
+            If loss_grad is no floating array, or does not have the shape of the output.
+        RuntimeError
+            If ``forward`` was not called before.
+        """
+        grad = loss_grad
+        for layer in reversed(self.layers):
+            grad = layer.backward(grad)
+        return grad
+
+    def backward_params(self, loss_grad: Array) -> None:
+        """Send the gradient back only as far as there are parameters: all that training needs."""
+        with_params = [bool(layer.params) for layer in self.layers]
+        if any(with_params):
+            first = with_params.index(True)
+            grad = loss_grad
+            for layer in reversed(self.layers[first + 1 :]):
+                grad = layer.backward(grad)
+            self.layers[first].backward_params(grad)
+
+    def params(self) -> Iterator[Array]:
+        """Go through all parameters, layer by layer."""
+        for layer in self.layers:
+            yield from layer.params
+
+    def param_grads(self) -> Iterator[Array]:
+        """Go through the gradients from the last backward pass, in the order of ``params``."""
+        for layer in self.layers:
+            yield from layer.param_grads
+
+    def penalized(self) -> Iterator[bool]:
+        """Say for each of ``params`` whether weight decay applies to it."""
+        for layer in self.layers:
+            yield from layer.penalized()
+
+    def parameter_count(self) -> int:
+        """Return how many numbers all parameters together hold; 0 before the set-up."""
+        return sum(param.size for param in self.params())
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+class NeuralNetwork(LayerBlock):
+    """Layers with a loss: predicts, and learns from its mistakes.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        An Operation without parameters (MaxPool2D, Flatten, an activation) may stand for a layer.
+    loss : Loss, optional
+        MeanSquaredError() unless given.
+    seed : int, optional
+        One seed gives one result. Each layer draws from a stream of its own, so that equal layers
+        do not start equal. None: different every time.
+    dtype : {"float64", "float32"}
+        Input is converted once, when it comes in; everything else follows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Book, chapter 3. Layers are set up when the first batch shows its shape, or by ``build``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.activations import Sigmoid
+    >>> from dlfs.layers import Dense
+    >>> net = NeuralNetwork([Dense(13, activation=Sigmoid()), Dense(1)], seed=20190501)
+    >>> net.build((13,))
+    >>> net.parameter_count()
+    196
+    >>> net.predict(np.zeros((4, 13))).shape
+    (4, 1)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer | Operation],
+        loss: Loss | None = None,
+        seed: int | None = 1,
+        dtype: Any = "float64",
+    ) -> None:
+        super().__init__(layers)
+        self.loss = MeanSquaredError() if loss is None else loss
+        check_instance(self.loss, Loss, "NeuralNetwork", "loss")
+        self.seed = None if seed is None else check_int(seed, "NeuralNetwork", "seed", 0)
+        self.dtype = _float_dtype(dtype)
+        self.input_shape: Shape | None = None
+        streams = np.random.SeedSequence(self.seed).spawn(len(self.layers))
+        for layer, stream in zip(self.layers, streams, strict=True):
+            layer.seed = stream
+            layer.dtype = self.dtype
+
+    def forward(self, X_batch: Array, inference: bool = False) -> Array:
+        """Send a batch through the layers.
+
+        Parameters
+        ----------
+        X_batch : array_like, batch axis first
+            Converted to the network's dtype, but for the integers that an Embedding takes.
+        inference : bool
+            True when predicting: what is for training only (dropout) is left out.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the batch does not suit the first layer, or an output the next layer.
+        """
+        X_batch = self.as_input(X_batch)
+        output = super().forward(X_batch, inference)
+        if self.input_shape is None:
+            self.input_shape = X_batch.shape[1:]
+        return output
+
+    def forward_loss(self, X_batch: Array, y_batch: Array, inference: bool = False) -> float:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        X_batch, y_batch : array_like, batch axis first
+        inference : bool
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the batch does not suit the layers, or the targets the loss.
+        """
+        return self.loss.forward(self.forward(X_batch, inference), y_batch)
+
+    def train_batch(self, X_batch: Array, y_batch: Array, inference: bool = False) -> float:
+        """Return the loss of a batch, and compute the gradients of all parameters.
+
+        The gradient of the data, which no training needs, is not computed.
+
+        Parameters
+        ----------
+        X_batch, y_batch : array_like, batch axis first
+        inference : bool
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the batch does not suit the layers, or the targets the loss.
+        """
+        batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)
+        self.backward_params(self.loss.backward())
+        return batch_loss
+
+    def predict(self, X: Array, batch_size: int = 1000) -> Array:
+        """Return the predictions for any number of observations.
+
+        Parameters
+        ----------
+        X : array_like, batch axis first
+        batch_size : int
+            So many at a time, to save memory; the result does not depend on it.
+
+        Returns
+        -------
+        ndarray, one prediction for each observation
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X does not suit the layers, or batch_size is no positive integer.
+        """
+        check_int(batch_size, "NeuralNetwork.predict", "batch_size", 1)
+        X = self.as_input(X)
+        starts = range(0, max(len(X), 1), batch_size)
+        return np.concatenate([self.forward(X[i : i + batch_size], inference=True) for i in starts])
+
+    def build(self, input_shape: Shape) -> None:
+        """Set up all layers for observations of this shape, with new parameters.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            The shape of one observation, without the batch axis.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the shape does not suit the layers.
+        """
+        shape = check_input_shape(input_shape, "NeuralNetwork.build")
+        self.reset()
+        # A batch of no observations has all the shapes and costs nothing.
+        takes_integers = self.layers[0].takes_integers
+        self.forward(np.zeros((0, *shape), dtype=np.int64 if takes_integers else self.dtype), True)
+
+    def reset(self) -> None:
+        """Forget the parameters: the next batch sets all layers up anew, from the same seed."""
+        self.input_shape = None
+        for layer in self.layers:
+            layer.first = True
+
+    @property
+    def built(self) -> bool:
+        """Whether all layers are set up."""
+        return not any(layer.first for layer in self.layers)
+
+    def as_input(self, X: object) -> Array:
+        """Return a batch as the first layer takes it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not made of numbers, has no batch axis, or another shape than before.
+        """
+        name = "NeuralNetwork"
+        if isinstance(X, np.ndarray) and X.dtype == self.dtype:
+            array = X
+        elif self.layers[0].takes_integers:
+            array = np.asarray(X)
+        else:
+            array = as_float_array(X, name, "X", self.dtype)
+        if array.ndim < 1:
+            raise ValueError(f"{name}: X needs a batch axis, got a single number")
+        if self.input_shape is not None and array.ndim != len(self.input_shape) + 1:
+            raise ValueError(
+                f"{name}: X must be (batch, {', '.join(map(str, self.input_shape))}), "
+                f"got shape {array.shape}"
+            )
+        return array
+
+    def summary(self, input_shape: Shape | None = None) -> str:
+        """Return a table of the layers: name, output shape, number of parameters.
+
+        Parameters
+        ----------
+        input_shape : tuple, optional
+            The shape of one observation; sets up a network that has not seen data yet.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the shape does not suit the layers.
+        """
+        if input_shape is not None and not self.built:
+            self.build(input_shape)
+        return summary_text(self)
+
+    def __repr__(self) -> str:
+        return summary_text(self)
+
+    def _repr_html_(self) -> str:
+        return summary_html(self)
+
+
+def _as_layer(layer: object, owner: str) -> Layer:
+    if isinstance(layer, Layer):
+        return layer
+    if isinstance(layer, Operation):
+        return OperationLayer(layer)
+    if isinstance(layer, type):
+        raise TypeError(
+            f"{owner}: layers must be instances, got the class {layer.__name__}; "
+            f"write {layer.__name__}(...)"
+        )
+    raise TypeError(f"{owner}: layers must be Layers or Operations, got {layer!r:.80}")
+
+
+def _float_dtype(dtype: Any) -> "np.dtype[Any]":
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"NeuralNetwork: {dtype!r} is no dtype") from error
+    if dtype is None or found not in FLOAT_DTYPES:
+        raise ValueError(f"NeuralNetwork: dtype must be 'float32' or 'float64', got {dtype!r}")
+    return found

@@ -1,0 +1,202 @@
+"""The Operations of normalization layers.
+
+A normalization layer is a chain, like a dense layer: first every feature (or row) is brought to
+mean 0 and variance 1, then it gets a learned scale and a learned shift (a BiasAdd). So each
+Operation here has at most one parameter, as everywhere.
+"""
+
+import numpy as np
+
+from dlfs.backend import kernels
+from dlfs.base import Operation, ParamOperation
+from dlfs.checks import check_float_array, check_real
+from dlfs.dense import with_features
+from dlfs.types import Array, Shape
+
+
+class BatchNorm_Op(Operation):
+    """Normalize each feature (or channel) over the batch (and pixels).
+
+    Forward, in training: ``output = (input_ - mean) / sqrt(var + eps)`` with the batch's own mean
+    and variance; in inference with their running averages over training. Backward, in training:
+    ``(g - mean(g) - output * mean(g * output)) / sqrt(var + eps)`` for ``g = output_grad``, because
+    the mean and the variance depend on the input too; in inference ``g / sqrt(var + eps)``.
+
+    Parameters
+    ----------
+    momentum : float
+        How much of a running statistic each training batch replaces; 0 < momentum <= 1.
+    eps : float
+        Added to the variance; eps > 0.
+
+    Attributes
+    ----------
+    running_mean, running_var : ndarray, shape (1, features) or (1, channels, 1, 1)
+        Set up at the first forward pass. The variance among them is the unbiased one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unfit; in ``forward``, if the input has fewer than 2 dimensions, or another
+        number of features than before, or, in training, nothing to average over.
+
+    Notes
+    -----
+    Ioffe and Szegedy, "Batch Normalization", 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> BatchNorm_Op(eps=1e-12).forward(np.array([[1.0], [3.0]])).round(6)
+    array([[-1.],
+           [ 1.]])
+    """
+
+    running_mean: Array
+    running_var: Array
+    _inv_std: Array
+
+    def __init__(self, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        name = type(self).__name__
+        self.momentum = check_real(momentum, name, "momentum", 0.0, 1.0, low_open=True)
+        self.eps = check_real(eps, name, "eps", 0.0, low_open=True)
+
+    def state(self) -> dict[str, Array]:
+        """Return the running statistics by name; they are saved with the network."""
+        if not hasattr(self, "running_mean"):
+            return {}
+        return {"running_mean": self.running_mean, "running_var": self.running_var}
+
+    def _check_input(self, input_: Array) -> None:
+        super()._check_input(input_)
+        name = type(self).__name__
+        if input_.ndim < 2:
+            raise ValueError(
+                f"{name}: the input needs at least 2 dimensions (batch, features), "
+                f"got shape {input_.shape}"
+            )
+        shape = statistics_shape(input_.shape)
+        if not hasattr(self, "running_mean"):
+            self.running_mean = np.zeros(shape, dtype=input_.dtype)
+            self.running_var = np.ones(shape, dtype=input_.dtype)
+        elif self.running_mean.shape != shape:
+            raise ValueError(
+                f"{name}: the input must have {self.running_mean.shape[1]} features and "
+                f"{self.running_mean.ndim} dimensions as before, got shape {input_.shape}"
+            )
+
+    def _output(self) -> Array:
+        if self.inference:
+            return kernels.batch_norm_inference(
+                self.input_, self.running_mean, self.running_var, self.eps
+            )
+        output, mean, var, self._inv_std = kernels.batch_norm(self.input_, self.eps)
+        count = self.input_.size // mean.size
+        unbiased = var * (count / max(count - 1, 1))
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (unbiased - self.running_var)
+        return output
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        if self.inference:
+            return kernels.batch_norm_inference_grad(output_grad, self.running_var, self.eps)
+        return kernels.batch_norm_grad(output_grad, self.output, self._inv_std)
+
+
+class LayerNorm_Op(Operation):
+    """Normalize each row over its features, the last axis.
+
+    Forward: ``output = (input_ - mean) / sqrt(var + eps)``, both over the last axis. Backward: ``(g
+    - mean(g) - output * mean(g * output)) / sqrt(var + eps)`` for ``g = output_grad``. Training and
+    inference are the same.
+
+    Parameters
+    ----------
+    eps : float
+        Added to the variance; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If eps is unfit; in ``forward``, if the input has fewer than 2 dimensions or no features.
+
+    Notes
+    -----
+    Ba, Kiros and Hinton, "Layer Normalization", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LayerNorm_Op(eps=1e-12).forward(np.array([[1.0, 3.0]])).round(6)
+    array([[-1.,  1.]])
+    """
+
+    _inv_std: Array
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = check_real(eps, type(self).__name__, "eps", 0.0, low_open=True)
+
+    def _output(self) -> Array:
+        output, self._inv_std = kernels.layer_norm(self.input_, self.eps)
+        return output
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return kernels.layer_norm_grad(output_grad, self.output, self._inv_std)
+
+
+class ScaleMultiply(ParamOperation):
+    """Multiply every feature (or channel) by its own number.
+
+    Forward: ``output = input_ * gamma``. Backward: ``input_grad = output_grad * gamma``, and
+    ``param_grad`` is the sum of ``output_grad * input_`` over the batch (and pixels).
+
+    Parameters
+    ----------
+    gamma : ndarray, shape (1, features)
+        For images (1, channels, 1, 1). Sequences (batch, time, features) take (1, features).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If gamma is no such array; in ``forward``, if the input does not have so many features.
+
+    Notes
+    -----
+    Ioffe and Szegedy, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ScaleMultiply(np.array([[10.0, 20.0]])).forward(np.array([[1.0, 2.0]]))
+    array([[10., 40.]])
+    """
+
+    penalized = False
+
+    def __init__(self, gamma: Array) -> None:
+        check_float_array(gamma, type(self).__name__, "gamma")
+        if gamma.ndim < 2 or gamma.shape[0] != 1:
+            raise ValueError(
+                f"ScaleMultiply: gamma must have shape (1, features), got {gamma.shape}"
+            )
+        super().__init__(gamma)
+
+    def _output(self) -> Array:
+        output = kernels.scale_multiply(with_features(self.input_, self.param), self.param)
+        return output.reshape(self.input_.shape)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        grad = kernels.scale_multiply(with_features(output_grad, self.param), self.param)
+        return grad.reshape(self.input_.shape)
+
+    def _param_grad(self, output_grad: Array) -> Array:
+        return kernels.scale_multiply_param_grad(
+            with_features(output_grad, self.param), with_features(self.input_, self.param)
+        )
+
+
+def statistics_shape(input_shape: Shape) -> Shape:
+    """Return the shape of one number a feature: (1, features), with a 1 for every further axis."""
+    return (1, input_shape[1]) + (1,) * (len(input_shape) - 2)

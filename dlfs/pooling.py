@@ -1,0 +1,184 @@
+"""Pooling: Operations that make images smaller without parameters."""
+
+import numpy as np
+
+from dlfs.backend import kernels
+from dlfs.base import Operation
+from dlfs.checks import check_flag
+from dlfs.geometry import pair, window_2d
+from dlfs.types import Array, IntArray, Padding, Pair
+
+
+class MaxPool2D(Operation):
+    """Keep the largest pixel of each window.
+
+    Forward: ``output[n, c, p, q] = max over i, j of input_[n, c, s p + i, s q + j]``. Backward:
+    each window's gradient goes to the pixel that it chose; of equal ones to the first (a
+    subgradient).
+
+    Parameters
+    ----------
+    kernel_size : int or (height, width)
+    stride : int or (height, width), optional
+        The kernel size unless given.
+    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
+        At most half the kernel; a padding pixel is never chosen.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unfit; in ``forward``, if the input is no batch of images, or smaller than
+        the window.
+
+    Notes
+    -----
+    Images are (batch, channels, height, width).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MaxPool2D(2).forward(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+
+    _positions: IntArray
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0) -> None:
+        super().__init__()
+        self.kernel_size = pair(kernel_size, "MaxPool2D", "kernel_size")
+        self.stride = self.kernel_size if stride is None else pair(stride, "MaxPool2D", "stride")
+        self.padding = padding
+
+    def _output(self) -> Array:
+        output, self._positions = kernels.max_pool2d(
+            self.input_, self.kernel_size, self.stride, self.padding
+        )
+        return output
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return kernels.max_pool2d_grad(
+            output_grad,
+            self._positions,
+            self.input_.shape,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+        )
+
+    def distance_to_kink(self, input_: Array) -> Array:
+        """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
+        size = (input_.shape[2], input_.shape[3])
+        window = window_2d(size, self.kernel_size, self.stride, self.padding)
+        padding = ((0, 0), (0, 0), *window.padding)
+        padded = np.pad(input_, padding, constant_values=-np.inf)
+        distance = np.full(padded.shape, np.inf)
+        for p in range(window.output[0]):
+            for q in range(window.output[1]):
+                top, left = p * window.stride[0], q * window.stride[1]
+                rows = slice(top, top + window.kernel[0])
+                columns = slice(left, left + window.kernel[1])
+                seen = padded[:, :, rows, columns]
+                flat = np.sort(seen.reshape(*seen.shape[:2], -1), axis=-1)
+                largest = flat[:, :, -1, np.newaxis, np.newaxis]
+                second = flat[:, :, -2 if flat.shape[2] > 1 else -1, np.newaxis, np.newaxis]
+                # Two pixels move, so each may go half of the way.
+                rival = np.where(seen < largest, largest, second)
+                gap = np.where(np.isfinite(rival), np.abs(seen - rival) / 2, np.inf)
+                alone = flat.shape[2] == 1
+                here = distance[:, :, rows, columns]
+                np.minimum(here, np.inf if alone else gap, out=here)
+        (top, _), (left, _) = window.padding
+        return distance[:, :, top : top + size[0], left : left + size[1]]
+
+
+class AvgPool2D(Operation):
+    """Take the mean of each window.
+
+    Forward: ``output[n, c, p, q] = mean over i, j of input_[n, c, s p + i, s q + j]``. Backward:
+    each pixel collects an equal share of the gradient of every window that saw it.
+
+    Parameters
+    ----------
+    kernel_size : int or (height, width)
+    stride : int or (height, width), optional
+        The kernel size unless given.
+    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
+        At most half the kernel.
+    count_include_pad : bool
+        Whether padding pixels count as zeros in the mean, or not at all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is unfit; in ``forward``, if the input is no batch of images, or smaller than
+        the window.
+
+    Notes
+    -----
+    Images are (batch, channels, height, width). LeCun et al., 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AvgPool2D(2).forward(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Padding = 0,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = pair(kernel_size, "AvgPool2D", "kernel_size")
+        self.stride = self.kernel_size if stride is None else pair(stride, "AvgPool2D", "stride")
+        self.padding = padding
+        self.count_include_pad = check_flag(count_include_pad, "AvgPool2D", "count_include_pad")
+
+    def _output(self) -> Array:
+        return kernels.avg_pool2d(
+            self.input_, self.kernel_size, self.stride, self.padding, self.count_include_pad
+        )
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return kernels.avg_pool2d_grad(
+            output_grad,
+            self.input_.shape,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.count_include_pad,
+        )
+
+
+class GlobalAvgPool2D(Operation):
+    """Take the mean of each channel over the whole image.
+
+    Forward: (batch, channels, height, width) becomes (batch, channels). Backward: each pixel gets
+    ``output_grad / (height * width)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input is no batch of images.
+
+    Notes
+    -----
+    Lin, Chen and Yan, 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GlobalAvgPool2D().forward(np.arange(16.0).reshape(1, 1, 4, 4))
+    array([[7.5]])
+    """
+
+    def _output(self) -> Array:
+        return kernels.global_avg_pool2d(self.input_)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return kernels.global_avg_pool2d_grad(output_grad, self.input_.shape)

@@ -1,0 +1,102 @@
+"""Operations that only rearrange: what goes back is rearranged the same way."""
+
+import math
+
+import numpy as np
+
+from dlfs.base import Operation
+from dlfs.checks import check_int
+from dlfs.types import Array, Shape
+
+
+class Flatten(Operation):
+    """Lay all axes but the batch in a row.
+
+    Forward: (batch, channels, height, width) becomes (batch, channels * height * width). Backward:
+    the gradient gets the input's shape again.
+
+    Raises
+    ------
+    ValueError
+        In ``forward``, if the input has no batch axis.
+
+    Notes
+    -----
+    Book, chapter 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Flatten().forward(np.zeros((2, 3, 4, 5))).shape
+    (2, 60)
+    """
+
+    def _check_input(self, input_: Array) -> None:
+        super()._check_input(input_)
+        if input_.ndim < 1:
+            raise ValueError("Flatten: the input has no batch axis")
+
+    def _output(self) -> Array:
+        batch, *others = self.input_.shape
+        return self.input_.reshape(batch, math.prod(others))
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return output_grad.reshape(self.input_.shape)
+
+
+class Reshape(Operation):
+    """Give each observation another shape.
+
+    Forward: (batch, ...) becomes (batch, *shape). Backward: the gradient gets the input's shape
+    again.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of one observation; one entry may be -1 and is worked out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shape is no such tuple; in ``forward``, if the numbers do not fit into it.
+
+    Notes
+    -----
+    The inverse of book chapter 5's Flatten.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Reshape((1, 28, -1)).forward(np.zeros((2, 784))).shape
+    (2, 1, 28, 28)
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        if not isinstance(shape, tuple | list):
+            raise TypeError(f"Reshape: shape must be a tuple of integers, got {shape!r}")
+        self.shape = tuple(check_int(size, "Reshape", "shape", -1) for size in shape)
+        if self.shape.count(-1) > 1 or 0 in self.shape:
+            raise ValueError(
+                f"Reshape: shape may have one -1 and otherwise positive sizes, got {self.shape}"
+            )
+
+    def _check_input(self, input_: Array) -> None:
+        super()._check_input(input_)
+        if input_.ndim < 1:
+            raise ValueError("Reshape: the input has no batch axis")
+        has, needs = math.prod(input_.shape[1:]), math.prod(s for s in self.shape if s > 0)
+        if has % needs if -1 in self.shape else has != needs:
+            raise ValueError(
+                f"Reshape: {has} numbers (shape {input_.shape[1:]}) do not fit into {self.shape}"
+            )
+
+    def _output(self) -> Array:
+        # -1 is worked out here: NumPy could not do it for an empty batch.
+        batch, *others = self.input_.shape
+        known = math.prod(size for size in self.shape if size > 0)
+        shape = [math.prod(others) // known if size == -1 else size for size in self.shape]
+        return self.input_.reshape(batch, *shape)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return np.reshape(output_grad, self.input_.shape)

@@ -1,0 +1,180 @@
+"""What a user installs: a quiet, light import, and a wheel that holds all the library needs."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "dlfs", "dlfs_ext"]
+
+HEAVY = ["matplotlib", "pandas", "sklearn", "torch", "IPython", "tqdm.notebook", "hypothesis"]
+
+
+def run(
+    *command: str | Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a command and return what it printed; show all of it where it fails."""
+    result = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
+    return result.stdout + result.stderr
+
+
+def python(code: str, **options) -> str:
+    return run(sys.executable, "-W", "error", "-c", code, **options)
+
+
+# --- the import ---
+
+
+def test_import_is_silent() -> None:
+    assert python("import dlfs", cwd=ROOT) == ""
+
+
+def test_import_loads_nothing_heavy() -> None:
+    loaded = python("import sys, dlfs; print('\\n'.join(sys.modules))", cwd=ROOT).split()
+    assert "numpy" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_import_reads_no_data() -> None:
+    # An audit hook sees every file that Python code opens.
+    code = """
+import sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+import dlfs, dlfs.datasets, dlfs.utils.mnist
+wrong = [name for name in opened if name.endswith((".gz", ".csv", ".txt"))]
+assert not wrong, wrong
+dlfs.datasets.sonnets()
+assert any(name.endswith("sonnets.txt") for name in opened), "the hook sees nothing"
+"""
+    python(code, cwd=ROOT)
+
+
+def test_import_leaves_the_global_random_state_alone() -> None:
+    code = """
+import numpy as np
+np.random.seed(3)
+import dlfs
+assert np.random.random_sample() == np.random.RandomState(3).random_sample()
+"""
+    python(code, cwd=ROOT)
+
+
+@pytest.mark.parametrize("variable", ["-O", "-OO"])
+def test_bad_input_is_refused_without_asserts_and_docstrings_too(variable: str) -> None:
+    code = """
+import numpy as np
+from dlfs.utils import np_utils
+try:
+    np_utils.assert_same_shape(np.zeros(2), np.zeros(3))
+except ValueError:
+    print("refused")
+"""
+    assert run(sys.executable, variable, "-c", code, cwd=ROOT).strip() == "refused"
+
+
+# --- the wheel, built where there is no compiler ---
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from a copy of the sources, with a compiler that always fails."""
+    sources = tmp_path_factory.mktemp("sources")
+    for name in SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            built = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
+            shutil.copytree(path, sources / name, ignore=built)
+        elif path.exists():
+            shutil.copy(path, sources / name)
+    target = tmp_path_factory.mktemp("wheel")
+    run(
+        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, sources,
+        environment={"CC": "/bin/false", "CXX": "/bin/false"},
+    )  # fmt: skip
+    (path,) = target.glob("dlfs-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into an empty folder, without touching this environment."""
+    target = tmp_path_factory.mktemp("installed")
+    run(
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "--no-deps", "--no-index", "--target", target, wheel,
+    )  # fmt: skip
+    return target
+
+
+def python_on(path: Path, code: str, cwd: Path) -> str:
+    """Run code that finds dlfs in ``path`` only, not in this repository."""
+    header = f"import sys; sys.path.insert(0, {str(path)!r})\nimport dlfs\n"
+    header += f"assert dlfs.__file__.startswith({str(path)!r}), dlfs.__file__\n"
+    return python(header + code, cwd=cwd, environment={"PYTHONPATH": ""})
+
+
+def test_wheel_holds_data_notices_and_types_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = {Path(name).name: name for name in names if ".dist-info/" in name}
+        text = archive.read(metadata["METADATA"]).decode()
+        scripts = archive.read(metadata["entry_points.txt"]).decode()
+    assert "dlfs/py.typed" in names
+    assert "dlfs/datasets/data/NOTICE.md" in names
+    data = ROOT / "dlfs" / "datasets" / "data"
+    shipped = {str(path.relative_to(ROOT)) for path in data.rglob("*") if path.is_file()}
+    assert len(shipped) == 7
+    assert shipped <= names
+    assert {"LICENSE", "NOTICE.md"} <= set(metadata)
+    assert "dlfs = dlfs.cli:main" in scripts
+    assert "Requires-Python: >=3.11" in text
+    assert "License-Expression: MIT" in text
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "dlfs").rglob("*.py")}
+    assert modules <= names
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert tops <= {"dlfs", "dlfs_ext"}, "a stray top-level package would be installed too"
+    assert not [name for name in names if name.endswith((".so", ".pyd"))]
+
+
+def test_wheel_without_compiled_kernels_works(installed: Path, tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from dlfs import datasets
+from dlfs.utils import mnist, np_utils
+assert mnist.load()[0].shape == (60000, 784)
+assert datasets.boston().X.shape == (506, 13)
+assert len(datasets.sonnets()) == 95728
+print(dlfs.backend_name(), dlfs.available_backends())
+"""
+    assert python_on(installed, code, tmp_path).split()[0] == "reference"
+
+
+def test_package_reads_its_data_from_a_zip_archive_too(wheel: Path, tmp_path: Path) -> None:
+    code = "from dlfs import datasets; print(datasets.boston().y.shape, len(datasets.sonnets()))"
+    assert python_on(wheel, code, tmp_path).strip() == "(506,) 95728"
+
+
+def test_every_module_imports_from_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
+    code = """
+import importlib, pkgutil
+for module in pkgutil.walk_packages(dlfs.__path__, "dlfs."):
+    if not module.name.startswith("dlfs.pytorch") and not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+        print(module.name)
+"""
+    assert "dlfs.utils.np_utils" in python_on(installed, code, tmp_path)
