@@ -67,11 +67,6 @@ cdef int size_class(size_t n, size_t *rounded) noexcept:
 cdef class Block:
     """The owner of a piece of memory: the base of an array."""
 
-    cdef void *raw      # what malloc gave
-    cdef void *data     # the same, aligned
-    cdef size_t size
-    cdef int number
-
     def __dealloc__(self):
         global cached_bytes
         cdef Chunk *chunk
