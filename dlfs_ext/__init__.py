@@ -1,9 +1,62 @@
 """The kernels of `dlfs.reference`, compiled: the same functions, one .pyx beside each module.
 
-Nothing here is needed to use the library; `dlfs.use_backend("fast")` chooses it.
+Nothing here is needed to use the library; `dlfs.use_backend("fast")` chooses it. `isa()` says which
+instruction set runs (`DLFS_ISA` forces a lower one), `set_num_threads()` how many threads
+(`DLFS_NUM_THREADS`, else `OMP_NUM_THREADS`, else all processors).
 """
 
 try:
+    from dlfs_ext.activations import sigmoid, sigmoid_grad, softmax, softmax_grad, tanh, tanh_grad
+    from dlfs_ext.dense import (
+        bias_activation,
+        bias_activation_grad,
+        bias_add,
+        bias_add_param_grad,
+        dense,
+        scale_multiply,
+        scale_multiply_param_grad,
+        weight_multiply,
+        weight_multiply_input_grad,
+        weight_multiply_param_grad,
+    )
+    from dlfs_ext.dropout import dropout
+    from dlfs_ext.embedding import embedding, embedding_param_grad
+    from dlfs_ext.losses import (
+        binary_cross_entropy,
+        huber,
+        mean_absolute_error,
+        mean_squared_error,
+        softmax_cross_entropy,
+    )
+    from dlfs_ext.normalization import (
+        batch_norm,
+        batch_norm_grad,
+        batch_norm_inference,
+        batch_norm_inference_grad,
+        layer_norm,
+        layer_norm_grad,
+    )
+    from dlfs_ext.optimizers import (
+        adagrad_update,
+        adam_update,
+        rmsprop_update,
+        sgd_momentum_update,
+        sgd_update,
+    )
+    from dlfs_ext.rectifiers import (
+        elu,
+        elu_grad,
+        gelu,
+        gelu_grad,
+        leaky_relu,
+        leaky_relu_grad,
+        relu,
+        relu_grad,
+        silu,
+        silu_grad,
+        softplus,
+        softplus_grad,
+    )
     from dlfs_ext.runtime import (
         available_isas,
         get_num_threads,
@@ -12,9 +65,59 @@ try:
         set_num_threads,
     )
 except ImportError as error:
-    raise ImportError(
-        "dlfs_ext was not compiled: install a C compiler and install dlfs again "
-        f"(the library works without it, on the reference backend) [{error}]"
-    ) from error
+    raise ImportError(f"dlfs_ext was not compiled ({error})") from error
 
-__all__ = ["available_isas", "get_num_threads", "isa", "set_isa", "set_num_threads"]
+__all__ = [
+    "adagrad_update",
+    "adam_update",
+    "available_isas",
+    "batch_norm",
+    "batch_norm_grad",
+    "batch_norm_inference",
+    "batch_norm_inference_grad",
+    "bias_activation",
+    "bias_activation_grad",
+    "bias_add",
+    "bias_add_param_grad",
+    "binary_cross_entropy",
+    "dense",
+    "dropout",
+    "elu",
+    "elu_grad",
+    "embedding",
+    "embedding_param_grad",
+    "gelu",
+    "gelu_grad",
+    "get_num_threads",
+    "huber",
+    "isa",
+    "layer_norm",
+    "layer_norm_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "relu",
+    "relu_grad",
+    "rmsprop_update",
+    "scale_multiply",
+    "scale_multiply_param_grad",
+    "set_isa",
+    "set_num_threads",
+    "sgd_momentum_update",
+    "sgd_update",
+    "sigmoid",
+    "sigmoid_grad",
+    "silu",
+    "silu_grad",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_grad",
+    "softplus",
+    "softplus_grad",
+    "tanh",
+    "tanh_grad",
+    "weight_multiply",
+    "weight_multiply_input_grad",
+    "weight_multiply_param_grad",
+]

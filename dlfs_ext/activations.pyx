@@ -4,7 +4,6 @@ cimport numpy as cnp
 from cython.parallel cimport prange
 
 from dlfs.checks import check_float_array, check_gradient_pair
-from dlfs.reference import activations as reference
 from dlfs.reference.activations import _check_classes
 from dlfs_ext.docstrings import share_docstrings
 
@@ -100,4 +99,4 @@ cdef int check_pair(object output_grad, object other, str owner, str name) excep
     return 0
 
 
-share_docstrings(globals(), reference)
+share_docstrings(globals(), "activations")

@@ -9,7 +9,6 @@ from cython.parallel cimport prange
 
 from dlfs.checks import check_choice, check_float_array, check_gradient_pair, check_same_dtype
 from dlfs.checks import check_shape
-from dlfs.reference import dense as reference
 from dlfs.reference.dense import (
     FUSED_ACTIVATIONS,
     _check_at_least_2d,
@@ -19,8 +18,14 @@ from dlfs.reference.dense import (
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
-from dlfs_ext.features cimport feature_map_t, feature_sum_t, map_features, sum_features
-from dlfs_ext.pool cimport Block, empty_2d, empty_like, empty_nd, new_block
+from dlfs_ext.features cimport (
+    feature_map_t,
+    feature_sum_t,
+    map_features,
+    per_feature,
+    sum_features,
+)
+from dlfs_ext.pool cimport Block, empty_2d, empty_like, new_block
 from dlfs_ext.runtime cimport isa_level, threads_for
 
 cnp.import_array()
@@ -204,16 +209,6 @@ cdef int check_pair(object output_grad, object other, str owner, str name) excep
     return 0
 
 
-cdef cnp.ndarray per_feature(cnp.ndarray x):
-    """An array of shape (1, features, 1, ...)."""
-    cdef cnp.npy_intp[64] shape
-    cdef int axis
-    for axis in range(cnp.PyArray_NDIM(x)):
-        shape[axis] = 1
-    shape[1] = cnp.PyArray_DIM(x, 1)
-    return empty_nd(cnp.PyArray_NDIM(x), shape, cnp.PyArray_TYPE(x))
-
-
 cdef cnp.ndarray mapped(feature_map_t fn, object x_, object param, int cost):
     cdef cnp.ndarray x = c_array(x_)
     cdef cnp.ndarray out = empty_like(x)
@@ -285,4 +280,4 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     return c
 
 
-share_docstrings(globals(), reference)
+share_docstrings(globals(), "dense")

@@ -2,6 +2,7 @@
 cimport numpy as cnp
 from cython.parallel cimport prange
 
+from dlfs_ext.pool cimport empty_nd
 from dlfs_ext.runtime cimport threads_for
 
 # See csrc/features_tile.h.
@@ -20,6 +21,16 @@ cdef inline ptrdiff_t inner_size(cnp.ndarray x) noexcept:
     for axis in range(2, cnp.PyArray_NDIM(x)):
         inner *= cnp.PyArray_DIM(x, axis)
     return inner
+
+
+cdef inline cnp.ndarray per_feature(cnp.ndarray x):
+    """An array of shape (1, features, 1, ...)."""
+    cdef inline cnp.npy_intp[64] shape
+    cdef int axis
+    for axis in range(cnp.PyArray_NDIM(x)):
+        shape[axis] = 1
+    shape[1] = cnp.PyArray_DIM(x, 1)
+    return empty_nd(cnp.PyArray_NDIM(x), shape, cnp.PyArray_TYPE(x))
 
 
 cdef inline void *data_or_null(object array) noexcept:

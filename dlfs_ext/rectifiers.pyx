@@ -3,7 +3,6 @@
 cimport numpy as cnp
 
 from dlfs.checks import check_float_array, check_gradient_pair, check_real
-from dlfs.reference import rectifiers as reference
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport is_double, is_float, same_shape, same_type
@@ -104,4 +103,4 @@ cdef int check_pair(object output_grad, object x, str owner) except -1:
     return 0
 
 
-share_docstrings(globals(), reference)
+share_docstrings(globals(), "rectifiers")
