@@ -39,7 +39,7 @@ lint: $(VENV)/.dev-installed ## check style, formatting, types and the Cython so
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy --strict dlfs
-	$(if $(CYTHON_SOURCES),$(BIN)/cython-lint $(CYTHON_SOURCES),@echo 'cython-lint: no Cython sources')
+	$(if $(CYTHON_SOURCES),PATH='$(abspath $(BIN))':"$$PATH" cython-lint $(CYTHON_SOURCES),@echo 'cython-lint: no Cython sources')
 
 format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's format
 	$(RUN) -m ruff check --fix-only .

@@ -1,1 +1,115 @@
-"""dlfs: deep learning from scratch."""
+"""dlfs: deep learning from scratch.
+
+A reference to read, in NumPy, and a fast twin of it, in Cython. The modules have the names of the
+book "Deep Learning From Scratch" (Seth Weidman, O'Reilly 2019); what is used most is here:
+
+>>> import dlfs
+>>> net = dlfs.NeuralNetwork([dlfs.Dense(13, activation=dlfs.Sigmoid()), dlfs.Dense(1)])
+"""
+
+from dlfs.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from dlfs.backend import available_backends, backend_name, use_backend
+from dlfs.base import Operation, ParamOperation
+from dlfs.callbacks import Callback
+from dlfs.dropout import Dropout
+from dlfs.history import History
+from dlfs.layers import (
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Embedding,
+    Layer,
+    LayerNorm,
+)
+from dlfs.losses import (
+    BinaryCrossEntropy,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
+from dlfs.network import LayerBlock, NeuralNetwork
+from dlfs.optimizers import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Optimizer,
+    RegularizedSGD,
+    RMSProp,
+    SGDMomentum,
+)
+from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.reshape import Flatten, Reshape
+from dlfs.saving import load, save
+from dlfs.train import NonFiniteLossError, Trainer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "AvgPool2D",
+    "BatchNorm",
+    "BinaryCrossEntropy",
+    "Callback",
+    "Conv1D",
+    "Conv2D",
+    "ConvTranspose2D",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAvgPool2D",
+    "History",
+    "Huber",
+    "Layer",
+    "LayerBlock",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "Loss",
+    "MaxPool2D",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "NeuralNetwork",
+    "NonFiniteLossError",
+    "Operation",
+    "Optimizer",
+    "ParamOperation",
+    "RMSProp",
+    "ReLU",
+    "RegularizedSGD",
+    "Reshape",
+    "SGDMomentum",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "SoftmaxCrossEntropy",
+    "Softplus",
+    "Tanh",
+    "Trainer",
+    "available_backends",
+    "backend_name",
+    "load",
+    "save",
+    "use_backend",
+]

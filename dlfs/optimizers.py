@@ -146,8 +146,8 @@ class Optimizer(Configured):
         if len({len(column) for column in columns.values()}) > 1:
             counts = ", ".join(f"{len(column)} x {name}" for name, column in columns.items())
             raise RuntimeError(
-                f"{type(self).__name__}: the network differs from what is remembered of it ({counts})"
-                "; was backward called, and the optimizer reset for a new network?"
+                f"{type(self).__name__}: the network differs from what is remembered of it "
+                f"({counts}); was backward called, and the optimizer reset for a new network?"
             )
         self.t += 1
         for values in zip(*columns.values(), strict=True):

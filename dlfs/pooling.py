@@ -1,5 +1,7 @@
 """Pooling: Operations that make images smaller without parameters."""
 
+import math
+
 import numpy as np
 
 from dlfs.backend import kernels
@@ -79,7 +81,7 @@ class MaxPool2D(Operation):
                 rows = slice(top, top + window.kernel[0])
                 columns = slice(left, left + window.kernel[1])
                 seen = padded[:, :, rows, columns]
-                flat = np.sort(seen.reshape(*seen.shape[:2], -1), axis=-1)
+                flat = np.sort(seen.reshape(*seen.shape[:2], math.prod(seen.shape[2:])), axis=-1)
                 largest = flat[:, :, -1, np.newaxis, np.newaxis]
                 second = flat[:, :, -2 if flat.shape[2] > 1 else -1, np.newaxis, np.newaxis]
                 # Two pixels move, so each may go half of the way.

@@ -4,11 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+import dlfs
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "dlfs", "dlfs_ext"]
@@ -53,6 +56,7 @@ def test_import_reads_no_data() -> None:
     # An audit hook sees every file that Python code opens.
     code = """
 import sys
+import tomllib
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 import dlfs, dlfs.datasets, dlfs.utils.mnist
@@ -178,3 +182,8 @@ for module in pkgutil.walk_packages(dlfs.__path__, "dlfs."):
         print(module.name)
 """
     assert "dlfs.utils.np_utils" in python_on(installed, code, tmp_path)
+
+
+def test_version_is_the_one_of_the_distribution() -> None:
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert dlfs.__version__ == metadata["project"]["version"]

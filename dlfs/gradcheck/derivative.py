@@ -2,13 +2,14 @@
 
 The central difference ``D(h) = (f(x + h) - f(x - h)) / (2 h)`` is wrong by a series in ``h**2``
 plus round-off, which grows as ``1 / h``. Two differences cancel the series' first term, three its
-second (Richardson extrapolation); how far the last cancellation moved the result says how far off
-it may still be.
+second (Richardson extrapolation); how far the results before the last cancellation are apart says
+how far off it may still be.
 
     T(h) = (4 D(h/2) - D(h)) / 3                wrong by order h**4
     R(h) = (16 T(h/2) - T(h)) / 15              wrong by order h**6
 
-So no step has to be guessed and no tolerance either: steps of a hundredth give twelve digits.
+``R`` is taken, and the last two ``T`` differ by more than it is wrong. So no step has to be guessed
+and no tolerance either: steps of a hundredth give twelve digits.
 
 All functions here work along a line: ``line(t)`` is the output at distance t from the point, or
 None where it cannot be used (a kink lies between, or the output is not finite). ``weights`` is the
@@ -16,7 +17,8 @@ output gradient; what is differentiated is ``sum(weights * line(t))``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -122,7 +124,7 @@ def study(line: Line, weights: Array, step: float, smallest: float, size: float)
         _richardson([pair for _, pair in sampled[k : k + 3]], weights, sampled[k][0], size)
         for k in range(len(sampled) - 2)
     ]
-    best = min(estimates, key=lambda estimate: estimate.error, default=None)
+    best = _most_certain(estimates)
     steps = [h for h, _ in sampled]
     differences = [_weigh(weights, (up - down) / (2 * h)) for h, (up, down) in sampled]
     left = right = jump = 0.0
@@ -155,15 +157,28 @@ def _richardson(
     pairs: Sequence[tuple[Array, Array]], weights: Array, step: float, size: float
 ) -> Estimate:
     columns = [(up - down) / (2 * step / 2**k) for k, (up, down) in enumerate(pairs)]
-    once = [(4 * fine - coarse) / 3 for coarse, fine in zip(columns, columns[1:], strict=False)]
+    once = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(columns)]
     column = (16 * once[1] - once[0]) / 15
     value = _weigh(weights, column)
-    # Round-off: of the outputs that moved at all, and of x + h itself.
-    up, down = pairs[-1]
-    moved = np.abs(weights) * np.where(up != down, np.abs(up), 0.0)
-    roundoff = EPS * (float(np.sqrt(np.sum(moved * moved))) + size * abs(value)) / (step / 4)
-    error = abs(value - _weigh(weights, once[1])) + _CAUTION * roundoff
+    # Round-off: of the outputs, and of x + h itself.
+    roundoff = EPS * (_noise(weights, pairs[-1][0]) + size * abs(value)) / (step / 4)
+    error = abs(_weigh(weights, once[1] - once[0])) + _CAUTION * roundoff
     return Estimate(value, error, column, step)
+
+
+def _most_certain(estimates: Sequence[Estimate]) -> Estimate | None:
+    """Return the estimate with the smallest error, but not one that is small by luck.
+
+    Halving the step doubles round-off. So the errors at the next steps say what this one's may be.
+    """
+    if not estimates:
+        return None
+    errors = [
+        max(later.error / 2**k for k, later in enumerate(estimates[start : start + 4]))
+        for start in range(len(estimates))
+    ]
+    best = min(range(len(errors)), key=errors.__getitem__)
+    return replace(estimates[best], error=errors[best])
 
 
 def _one_sided(
@@ -173,8 +188,7 @@ def _one_sided(
     rows = []
     for h, (up, down) in sampled:
         right, left = _weigh(weights, (up - center) / h), _weigh(weights, (center - down) / h)
-        moved = np.abs(weights) * np.where(up != down, np.abs(up), 0.0)
-        noise = _CAUTION * EPS * float(np.sqrt(np.sum(moved * moved))) / h
+        noise = _CAUTION * EPS * _noise(weights, up) / h
         rows.append((right - left, noise, left, right))
     clear = [row for row in rows if abs(row[0]) > 100 * row[1]]
     if len(clear) < 5 or len(clear) < len(rows) // 2:
@@ -183,6 +197,14 @@ def _one_sided(
     # Four halvings: a smooth function's jump shrinks sixteenfold, a kink's stays.
     jump = last[0] if abs(last[0]) > 0.5 * abs(before[0]) else 0.0
     return last[2], last[3], jump
+
+
+def _noise(weights: Array, output: Array) -> float:
+    """Return the round-off of ``sum(weights * output)``, in units of EPS."""
+    if output.ndim == 0:
+        # A loss is a logarithm, or a difference, of numbers of order 1.
+        return max(1.0, abs(float(output))) * abs(float(weights))
+    return float(np.sqrt(np.sum((weights * output) ** 2, dtype=np.float64)))
 
 
 def _weigh(weights: Array, column: Array) -> float:

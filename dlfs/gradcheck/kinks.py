@@ -22,6 +22,7 @@ class KinkWatch:
         for holder in holders:
             # What a fused chain does not fill would otherwise be left from another pass.
             holder.__dict__.pop("input_", None)
+            holder.__dict__.pop("prediction", None)
         subject.output()
         self._inputs: list[tuple[Any, str, Array, Array]] = []
         self._masks: list[tuple[Any, Array]] = []
@@ -29,7 +30,7 @@ class KinkWatch:
             for name in ("input_", "prediction"):
                 if isinstance(holder.__dict__.get(name), np.ndarray):
                     value = np.array(getattr(holder, name))
-                    distance = _distance(holder, value)
+                    distance = _distance(holder, name, value)
                     if np.any(np.isfinite(distance)):
                         self._inputs.append((holder, name, value, distance))
             if "input_" not in holder.__dict__ and isinstance(holder, ReLU):
@@ -51,12 +52,8 @@ def _declares_kinks(thing: object) -> bool:
     return callable(getattr(thing, "distance_to_kink", None))
 
 
-def _distance(holder: Any, value: Array) -> Array:
-    # A loss's kink depends on its target, too.
-    target = holder.__dict__.get("target")
-    distance: Array = (
-        holder.distance_to_kink(value)
-        if target is None
-        else holder.distance_to_kink(value, target)
-    )
+def _distance(holder: Any, name: str, value: Array) -> Array:
+    # A loss's kinks lie where its target is.
+    given = (value, holder.target) if name == "prediction" else (value,)
+    distance: Array = holder.distance_to_kink(*given)
     return distance

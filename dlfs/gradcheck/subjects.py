@@ -35,6 +35,7 @@ class Subject(ABC):
 
     kind: str
     scalar = False
+    shake: np.random.Generator | None = None
 
     def __init__(self, target: Any, x: Any, inference: bool = False) -> None:
         self.name = type(target).__name__
@@ -88,19 +89,36 @@ class Subject(ABC):
 
     def precise(self) -> "Subject":
         """Return the same thing in float64, on another copy."""
+        self._restore()
         other = self._again(float64_copy(self.target), float64_copy(self.x))
         if other.differentiable_input():
             other.x = np.array(other.x, order="C")
-        other.prepare()
+        other.scalar = self.scalar
+        other._frozen = Frozen(other.target)
         return other
 
     def with_input(self, x: Any) -> "Subject":
         """Return the same thing with another input, on another copy."""
-        return self._again(own_copy(self.target), np.array(x))
+        self._restore()
+        other = self._again(own_copy(self.target), x)
+        other._frozen = Frozen(other.target)
+        return other
 
     def _restore(self) -> None:
         if self._frozen is not None:
             self._frozen.restore()
+
+    def _rounded(self, loss_grad: Any) -> Any:
+        """Return the gradient of a loss, rounded otherwise while rounding is being measured.
+
+        It is a difference of probabilities or the like: of numbers of order 1, over the batch. Near
+        a perfect prediction no shaking of the input would change their last bits.
+        """
+        if self.shake is None:
+            return loss_grad
+        size = float(np.finfo(loss_grad.dtype).eps) / max(len(loss_grad), 1)
+        noise = self.shake.uniform(-size, size, loss_grad.shape)
+        return (loss_grad + noise).astype(loss_grad.dtype)
 
     def _again(self, target: Any, x: Any) -> "Subject":
         return type(self)(target, x, self.inference)
@@ -178,7 +196,7 @@ class NetworkSubject(Subject):
 
     def _backward(self, output_grad: Array) -> Any:
         if self.y is not None:
-            output_grad = self.target.loss.backward()
+            output_grad = self._rounded(self.target.loss.backward())
         return self.target.backward(output_grad)
 
     def _params(self) -> dict[str, Array]:
@@ -215,7 +233,7 @@ class LossSubject(Subject):
         return self.target.forward(self.x, self.y)
 
     def _backward(self, output_grad: Array) -> Any:
-        return self.target.backward()
+        return self._rounded(self.target.backward())
 
     def _params(self) -> dict[str, Array]:
         return {}
@@ -294,7 +312,9 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
             f"write {target.__name__}(...) with its arguments"
         )
     _checked(x, "x")
-    if hasattr(target, "layers") and hasattr(target, "loss"):
+    if hasattr(target, "layers"):
+        if x.dtype.kind == "f" and hasattr(target, "dtype"):
+            x = x.astype(target.dtype, copy=False)  # as it would be at the network's door
         return NetworkSubject(own_copy(target), x, inference, y)
     if not (callable(getattr(target, "forward", None)) and hasattr(target, "backward")):
         raise TypeError(

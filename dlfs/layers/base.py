@@ -146,12 +146,23 @@ class Layer(Configured):
             self._ran[first].backward_params(output_grad)
         self._param_grads()
 
-    def build(self, input_: Array) -> None:
+    def build(self, input_: Array, rng: np.random.Generator | None = None) -> None:
         """Set the layer up for inputs like this one, with new parameters.
 
         ``forward`` does so by itself at its first call; the values of the input do not matter.
+
+        Parameters
+        ----------
+        input_ : ndarray, batch axis first
+        rng : numpy.random.Generator, optional
+            Where random numbers come from: a new one, from ``seed``, unless given.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the input does not suit the layer.
         """
-        self.rng = np.random.default_rng(self.seed)
+        self.rng = np.random.default_rng(self.seed) if rng is None else rng
         self._setup_layer(input_)
         self._params()
         self._fused = fuse(self.operations)

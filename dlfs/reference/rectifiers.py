@@ -1,5 +1,7 @@
 """ReLU and its relatives, elementwise; their gradients take the input."""
 
+import math
+
 import numpy as np
 from scipy import special
 
@@ -277,7 +279,7 @@ def gelu_grad(output_grad: Array, x: Array) -> Array:
     array([[1.]])
     """
     check_gradient_pair(output_grad, x, "gelu_grad", "x")
-    density = np.exp(-0.5 * x * x) * (1 / np.sqrt(2 * np.pi))
+    density = np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
     input_grad: Array = output_grad * (special.ndtr(x) + x * density)
     return input_grad
 

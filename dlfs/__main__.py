@@ -1,0 +1,8 @@
+"""``python -m dlfs``: the command line."""
+
+import sys
+
+from dlfs.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Finding every class of the library that has a gradient, so that none stays unchecked."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+import dlfs
+from dlfs.base import Operation, ParamOperation
+from dlfs.gradcheck.cases.registry import RECIPES
+from dlfs.layers import Layer
+from dlfs.losses import Loss
+
+_ABSTRACT = {"Operation", "ParamOperation", "Layer", "Loss"}
+# Chapter 7 has gradients of PyTorch's own.
+_ELSEWHERE = ("dlfs.pytorch", "dlfs.gradcheck", "dlfs.testing", "dlfs.__main__")
+
+
+def gradient_classes() -> dict[str, type[Any]]:
+    """Return every public Operation, Layer and Loss that a module of dlfs defines, by name."""
+    modules = [
+        name
+        for _, name, _ in pkgutil.walk_packages(dlfs.__path__, "dlfs.")
+        if not name.startswith(_ELSEWHERE)
+    ]
+    found = {}
+    for name in modules:
+        module = importlib.import_module(name)
+        for value in vars(module).values():
+            if (
+                isinstance(value, type)
+                and issubclass(value, Operation | ParamOperation | Layer | Loss)
+                and value.__module__ == name
+                and not value.__name__.startswith("_")
+                and value.__name__ not in _ABSTRACT
+            ):
+                found[value.__name__] = value
+    return found
+
+
+def unregistered() -> list[str]:
+    """Return the names of the classes that have a gradient and no recipe."""
+    return sorted(set(gradient_classes()) - set(RECIPES))

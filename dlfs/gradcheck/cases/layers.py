@@ -1,0 +1,103 @@
+"""Cases of layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dlfs.activations import Linear, ReLU, Sigmoid, Softplus, Tanh
+from dlfs.base import Operation
+from dlfs.gradcheck.cases.images import image_size, transposed_size, windows
+from dlfs.gradcheck.cases.sketch import Case, Sketch
+from dlfs.layers import (
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Embedding,
+    LayerNorm,
+    OperationLayer,
+)
+from dlfs.pooling import MaxPool2D
+
+
+def _activation(sketch: Sketch) -> Operation:
+    return sketch.choose.choice((Linear, Tanh, Sigmoid, ReLU, Softplus))()
+
+
+def _dense(sketch: Sketch) -> Case:
+    features, neurons = sketch.sizes(2, 1, 4)
+    conv_in = sketch.choose.choice((False, False, True))
+    between = sketch.sizes(2, 1, 2) if conv_in else sketch.sizes(sketch.choose.choice((0, 1)), 1, 3)
+    sketch.normal("x", sketch.batch(), *between, features)
+    sketch.any_layout("x")
+    return sketch.case(
+        Dense,
+        neurons=neurons,
+        activation=_activation(sketch),
+        conv_in=conv_in,
+        dropout=sketch.choose.choice((1.0, 0.7)),
+    )
+
+
+def _convolution(kind: type[Any], axes: int) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        groups = sketch.choose.choice((1, 1, 2))
+        kernel = sketch.sizes(axes, 1, 3)
+        transposed = kind is ConvTranspose2D
+        options = windows(sketch, axes, transposed)
+        draw_size = transposed_size if transposed else image_size
+        size = draw_size(sketch, kernel, options)
+        channels_in, channels_out = sketch.sizes(2, 1, 2)
+        sketch.normal("x", sketch.batch(), channels_in * groups, *size)
+        sketch.any_layout("x")
+        return sketch.case(
+            kind,
+            out_channels=channels_out * groups,
+            param_size=kernel if axes == 2 else kernel[0],
+            dropout=sketch.choose.choice((1.0, 0.7)),
+            activation=_activation(sketch),
+            flatten=sketch.choose.choice((False, True)),
+            groups=groups,
+            bias=sketch.choose.choice((True, True, False)),
+            **options,
+        )
+
+    return draw
+
+
+def _batch_norm(sketch: Sketch) -> Case:
+    pixels = sketch.sizes(sketch.choose.choice((0, 2)), 1, 2)
+    sketch.normal("x", sketch.choose.integer(3, 5), sketch.choose.integer(1, 3), *pixels)
+    sketch.any_layout("x")
+    return sketch.case(BatchNorm, inference=sketch.choose.choice((False, False, True)))
+
+
+def _layer_norm(sketch: Sketch) -> Case:
+    time = sketch.sizes(sketch.choose.choice((0, 1)), 1, 3)
+    sketch.normal("x", sketch.batch(), *time, sketch.choose.integer(3, 5))
+    sketch.any_layout("x")
+    return sketch.case(LayerNorm)
+
+
+def _embedding(sketch: Sketch) -> Case:
+    rows, features, time = sketch.sizes(3, 1, 4)
+    sketch.integers("x", rows, sketch.batch(), time)
+    return sketch.case(Embedding, vocabulary_size=rows, neurons=features)
+
+
+def _operation_layer(sketch: Sketch) -> Case:
+    operation = sketch.choose.choice((Tanh(), MaxPool2D(2)))
+    sketch.normal("x", sketch.batch(), *sketch.sizes(3, 2, 4))
+    return sketch.case(OperationLayer, operation=operation)
+
+
+RECIPES: dict[str, Callable[[Sketch], Case]] = {
+    "Dense": _dense,
+    "Conv1D": _convolution(Conv1D, 1),
+    "Conv2D": _convolution(Conv2D, 2),
+    "ConvTranspose2D": _convolution(ConvTranspose2D, 2),
+    "BatchNorm": _batch_norm,
+    "LayerNorm": _layer_norm,
+    "Embedding": _embedding,
+    "OperationLayer": _operation_layer,
+}

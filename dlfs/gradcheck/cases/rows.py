@@ -1,0 +1,133 @@
+"""Cases of Operations on rows of features, or on numbers one by one."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dlfs.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from dlfs.dense import BiasAdd, WeightMultiply
+from dlfs.dropout import Dropout
+from dlfs.embedding import Embedding_Op
+from dlfs.gradcheck.cases.sketch import Case, Sketch
+from dlfs.normalization import BatchNorm_Op, LayerNorm_Op, ScaleMultiply
+from dlfs.reshape import Flatten, Reshape
+
+
+def _any_shape(sketch: Sketch, scale: float = 1.5) -> None:
+    rank = sketch.choose.choice((2, 1, 3, 4))
+    sketch.normal("x", sketch.batch(), *sketch.sizes(rank - 1, 1, 4), scale=scale)
+    sketch.any_layout("x")
+
+
+def _elementwise(kind: type[Any], **options: tuple[Any, ...]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        _any_shape(sketch)
+        chosen = {name: sketch.choose.choice(values) for name, values in options.items()}
+        return sketch.case(kind, **chosen)
+
+    return draw
+
+
+def _softmax(sketch: Sketch) -> Case:
+    sketch.normal("x", sketch.batch(), *sketch.sizes(sketch.choose.integer(1, 2), 1, 5), scale=2.0)
+    sketch.any_layout("x")
+    return sketch.case(Softmax)
+
+
+def _leading(sketch: Sketch) -> tuple[int, ...]:
+    """Draw (batch,) or (batch, time)."""
+    return (sketch.batch(), *sketch.sizes(sketch.choose.choice((0, 0, 1)), 1, 3))
+
+
+def _weight_multiply(sketch: Sketch) -> Case:
+    features, neurons = sketch.sizes(2, 1, 5)
+    sketch.normal("W", features, neurons)
+    sketch.any_layout("W")
+    sketch.normal("x", *_leading(sketch), features)
+    sketch.any_layout("x")
+    return sketch.case(WeightMultiply, "W")
+
+
+def _per_feature(kind: type[Any], name: str) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        features = sketch.choose.integer(1, 4)
+        if sketch.choose.choice((False, True)):
+            sketch.normal(name, 1, features, 1, 1)
+            sketch.normal("x", sketch.batch(), features, *sketch.sizes(2, 1, 3))
+        else:
+            sketch.normal(name, 1, features)
+            sketch.normal("x", *_leading(sketch), features)
+        sketch.any_layout("x")
+        return sketch.case(kind, name)
+
+    return draw
+
+
+def _reshape(sketch: Sketch) -> Case:
+    a, b, c = sketch.sizes(3, 1, 4)
+    sketch.normal("x", sketch.batch(), a * b, c)
+    sketch.any_layout("x")
+    return sketch.case(Reshape, shape=sketch.choose.choice(((a, b, c), (c, -1), (a * b * c,))))
+
+
+def _dropout(sketch: Sketch) -> Case:
+    _any_shape(sketch)
+    keep = sketch.choose.choice((0.5, 0.8, 1.0, 0.25))
+    inference = sketch.choose.choice((False, False, True))
+    seed = sketch.choose.integer(0, 99)
+    return sketch.case(Dropout, keep_prob=keep, seed=seed, inference=inference)
+
+
+def _batch_norm(sketch: Sketch) -> Case:
+    features = sketch.choose.integer(1, 3)
+    pixels = sketch.sizes(sketch.choose.choice((0, 2)), 1, 3)
+    sketch.normal("x", sketch.choose.integer(3, 5), features, *pixels)
+    sketch.any_layout("x")
+    inference = sketch.choose.choice((False, False, True))
+    return sketch.case(BatchNorm_Op, eps=sketch.choose.choice((1e-5, 1e-2)), inference=inference)
+
+
+def _layer_norm(sketch: Sketch) -> Case:
+    sketch.normal("x", *_leading(sketch), sketch.choose.integer(3, 6))
+    sketch.any_layout("x")
+    return sketch.case(LayerNorm_Op, eps=sketch.choose.choice((1e-5, 1e-2)))
+
+
+def _embedding(sketch: Sketch) -> Case:
+    rows, features = sketch.sizes(2, 1, 5)
+    sketch.normal("table", rows, features)
+    sketch.integers("x", rows, *_leading(sketch))
+    return sketch.case(Embedding_Op, "table")
+
+
+RECIPES: dict[str, Callable[[Sketch], Case]] = {
+    "Linear": _elementwise(Linear),
+    "Sigmoid": _elementwise(Sigmoid),
+    "Tanh": _elementwise(Tanh),
+    "ReLU": _elementwise(ReLU),
+    "LeakyReLU": _elementwise(LeakyReLU, slope=(0.01, 0.3, 0.0)),
+    "ELU": _elementwise(ELU, alpha=(1.0, 0.3, 2.0)),
+    "GELU": _elementwise(GELU),
+    "SiLU": _elementwise(SiLU),
+    "Softplus": _elementwise(Softplus),
+    "Softmax": _softmax,
+    "WeightMultiply": _weight_multiply,
+    "BiasAdd": _per_feature(BiasAdd, "B"),
+    "ScaleMultiply": _per_feature(ScaleMultiply, "gamma"),
+    "Flatten": _elementwise(Flatten),
+    "Reshape": _reshape,
+    "Dropout": _dropout,
+    "BatchNorm_Op": _batch_norm,
+    "LayerNorm_Op": _layer_norm,
+    "Embedding_Op": _embedding,
+}

@@ -1,0 +1,183 @@
+"""check_gradients: the door to everything here."""
+
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from dlfs import backend as backends
+from dlfs.checks import check_choice, check_flag, check_int, check_real
+from dlfs.gradcheck.compare import GradientResult, Tolerances, compare
+from dlfs.gradcheck.conduct import examine
+from dlfs.gradcheck.entries import Differentiator
+from dlfs.gradcheck.kinks import KinkWatch
+from dlfs.gradcheck.report import GradientReport
+from dlfs.gradcheck.rounding import rounding
+from dlfs.gradcheck.subjects import Subject, make_subject
+from dlfs.types import Array
+
+_SHAKES = 4
+_MORE_SHAKES = 24
+
+
+def check_gradients(
+    target: Any,
+    x: Any,
+    *,
+    y: Any = None,
+    seed: int = 0,
+    method: str = "auto",
+    rtol: float | None = None,
+    atol: float | None = None,
+    max_entries: int | None = None,
+    backend: str | None = None,
+    inference: bool = False,
+    hints: bool = True,
+) -> GradientReport:
+    """Check a backward pass against finite differences of its forward pass.
+
+    With a random output gradient ``G``, every entry of the gradient of ``sum(G * output)`` is held
+    against central differences, of which three step lengths are combined so that they know their
+    own error (Richardson extrapolation). The tolerance is that error plus the rounding of the
+    analytic gradient, which is measured. Nothing happens to target: a copy is checked.
+
+    Parameters
+    ----------
+    target : Operation, Layer, Loss, NeuralNetwork or (forward, backward)
+        Two functions are called as ``forward(*arrays)`` and ``backward(output_grad, *arrays)``; the
+        latter returns one gradient for each array.
+    x : ndarray of float32, float64 or (for an embedding) integers; for functions a tuple of arrays
+        The input, the prediction of a loss, or the functions' arguments.
+    y : array_like, optional
+        The targets of a loss; of a network, to check its loss and not its prediction.
+    seed : int
+        For the output gradient and whatever else is drawn.
+    method : {"auto", "central", "complex"}
+        Central differences, or, for functions that take complex numbers, the complex step, which is
+        exact. "auto" takes the complex step where both agree.
+    rtol, atol : float, optional
+        How far analytic and numeric may be apart, besides the numeric derivative's own error:
+        ``atol + rtol * |analytic|``. Unless given, it is measured what rounding does.
+    max_entries : int, optional
+        Arrays of more entries (200 unless given) are checked along random directions; where that
+        fails, the wrong entry is searched for.
+    backend : {"fast", "reference"}, optional
+        The one in use unless given.
+    inference : bool
+        Whether to check the passes for inference instead of those for training.
+    hints : bool
+        Whether to look for the cause of a failure.
+
+    Returns
+    -------
+    GradientReport
+        True if it passed; printed, it explains itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit, or forward does not take x.
+
+    Notes
+    -----
+    A layer or network that has not seen data is set up first. Parameters that are all alike, as new
+    biases and scales are, get random values: a factor that was forgotten does not show where it is
+    1. Entries too close to a kink (``distance_to_kink``) are skipped and counted; a check that
+    skipped more than a quarter does not pass. Book, chapters 1 and 3, for what is checked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.activations import Sigmoid, Tanh
+    >>> x = np.random.default_rng(0).standard_normal((2, 3))
+    >>> bool(check_gradients(Tanh(), x))
+    True
+    >>> class Forgetful(Sigmoid):
+    ...     def _input_grad(self, output_grad):
+    ...         return output_grad
+    >>> report = check_gradients(Forgetful(), x)
+    >>> report.passed, report.hints[0].kind
+    (False, 'derivative_forgotten')
+    """
+    owner = "check_gradients"
+    check_int(seed, owner, "seed", 0)
+    check_choice(method, ("auto", "central", "complex"), owner, "method")
+    rtol = None if rtol is None else check_real(rtol, owner, "rtol", 0.0)
+    atol = None if atol is None else check_real(atol, owner, "atol", 0.0)
+    most = 200 if max_entries is None else check_int(max_entries, owner, "max_entries", 1)
+    check_flag(inference, owner, "inference")
+    asked = Tolerances(rtol, atol, most, method)
+    with nullcontext() if backend is None else backends.use_backend(backend):
+        subject = make_subject(target, x, y, inference)
+        return check_subject(subject, seed, asked, hints)
+
+
+def check_subject(
+    subject: Subject, seed: int, asked: Tolerances, hints: bool = False
+) -> GradientReport:
+    """Check what ``make_subject`` has wrapped."""
+    rng = np.random.default_rng(seed)
+    output = subject.prepare()
+    if subject.kind in ("layer", "network"):
+        _move_constants(subject, rng)
+    output_grad = draw_output_grad(subject, output, rng)
+    grads, findings = examine(subject, output_grad, rng)
+    results: dict[str, GradientResult] = {}
+    if grads is not None:
+        results = _compare_all(subject, output_grad, grads, asked, rng)
+    report = GradientReport(
+        subject.name,
+        subject.kind,
+        backends.backend_name(),
+        subject.dtype().name,
+        results,
+        findings,
+    )
+    if hints and not report.passed:
+        from dlfs.gradcheck.hints import find_hints  # noqa: PLC0415 - hints check variants again
+
+        report.hints.extend(find_hints(subject, report, output_grad, asked, seed))
+    return report
+
+
+def draw_output_grad(subject: Subject, output: Array, rng: np.random.Generator) -> Array:
+    """Draw the output gradient; a loss has none, or rather 1."""
+    if subject.scalar:
+        return np.ones(())
+    # Away from 0, so that no entry of the output hides behind a small weight.
+    size = rng.uniform(0.5, 1.5, output.shape)
+    sign = rng.choice([-1.0, 1.0], output.shape)
+    return np.asarray(size * sign, dtype=subject.dtype())
+
+
+def _compare_all(
+    subject: Subject,
+    output_grad: Array,
+    grads: dict[str, Array],
+    asked: Tolerances,
+    rng: np.random.Generator,
+) -> dict[str, GradientResult]:
+    spread = rounding(subject, output_grad, grads, rng, _SHAKES)
+    more: dict[str, Array] = {}
+
+    def shake_more(name: str) -> Array:
+        if not more:
+            more.update(rounding(subject, output_grad, grads, rng, _MORE_SHAKES))
+        return more[name]
+
+    precise = subject.precise()
+    weights = output_grad.astype(np.float64)
+    watch = KinkWatch(precise)
+    results = {}
+    for name, grad in grads.items():
+        differentiator = Differentiator(precise, name, weights, watch, asked.method)
+        shake = partial(shake_more, name)
+        results[name] = compare(differentiator, grad, spread[name], shake, asked, rng)
+    return results
+
+
+def _move_constants(subject: Subject, rng: np.random.Generator) -> None:
+    for name, param in subject._params().items():
+        if param.size and np.all(param == param.flat[0]) and name != "input_":
+            param += rng.uniform(0.25, 0.75, param.shape).astype(param.dtype)

@@ -1,0 +1,213 @@
+"""What is asked of a backward pass before its numbers are looked at.
+
+The same call twice gives the same result, nothing that was handed in is changed, gradients have the
+shape and dtype of what they belong to and are finite, and what an earlier call left behind has no
+influence.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlfs.gradcheck.copies import walk
+from dlfs.gradcheck.subjects import Subject
+from dlfs.types import Array
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong besides the numbers.
+
+    Attributes
+    ----------
+    kind : str
+        A short name: "raises", "shape", "dtype", "finite", "random", "writes", "accumulates",
+        "stale" or "backward_params".
+    message : str
+        One sentence for a student.
+    variable : str
+        Which gradient it is about, if one.
+    """
+
+    kind: str
+    message: str
+    variable: str = ""
+
+
+def examine(
+    subject: Subject, output_grad: Array, rng: np.random.Generator
+) -> tuple[dict[str, Array] | None, list[Finding]]:
+    """Run the passes, and return the gradients (None if there are none) and what was found."""
+    findings: list[Finding] = []
+    before = _snapshot(subject)
+    first, second = subject.output(), subject.output()
+    if not np.array_equal(first, second, equal_nan=True):
+        findings.append(
+            Finding(
+                "random",
+                "forward gives another output each time, from the same input. Random numbers must "
+                "come from a numpy.random.Generator kept as an attribute, so that they can be "
+                "repeated.",
+            )
+        )
+    findings += _changes(before, subject, "forward")
+    if not np.all(np.isfinite(first)):
+        findings.append(Finding("finite", "the output holds NaN or infinity."))
+        return None, findings
+    if not subject.scalar and first.dtype != subject.dtype() and subject.kind != "functions":
+        findings.append(
+            Finding(
+                "dtype", f"the output is {first.dtype}, although everything is {subject.dtype()}."
+            )
+        )
+    given = output_grad.copy()
+    try:
+        grads = subject.pull(output_grad)
+    except Exception as error:  # noqa: BLE001 - whatever a student's backward raises is reported
+        findings.append(Finding("raises", f"backward raises {type(error).__name__}: {error}"))
+        return None, findings
+    if not np.array_equal(given, output_grad):
+        findings.append(
+            Finding(
+                "writes",
+                "backward changes output_grad, the array it was handed; whoever called it may "
+                "still need that.",
+            )
+        )
+        output_grad[...] = given
+    findings += _changes(before, subject, "backward")
+    findings += _form(subject, grads)
+    if any(finding.kind in ("shape", "finite") for finding in findings):
+        return None, findings
+    if not findings:
+        findings += _memory(subject, output_grad, grads, rng)
+    return grads, findings
+
+
+def _snapshot(subject: Subject) -> dict[str, Array]:
+    arrays = dict(subject.variables())
+    if isinstance(subject.x, np.ndarray):
+        arrays["input_"] = subject.x
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _changes(before: dict[str, Array], subject: Subject, who: str) -> list[Finding]:
+    found = []
+    now = {**subject.variables(), "input_": subject.x}
+    for name, value in before.items():
+        if not np.array_equal(value, now[name], equal_nan=True):
+            found.append(Finding("writes", f"{who} changes {name}; it must only read it.", name))
+            now[name][...] = value
+    return found
+
+
+def _form(subject: Subject, grads: dict[str, Any]) -> list[Finding]:
+    found = []
+    for name, variable in subject.variables().items():
+        grad = grads[name]
+        if grad.dtype == object or grad.shape != variable.shape:
+            got = "None" if grad.dtype == object else f"shape {grad.shape}"
+            found.append(
+                Finding(
+                    "shape",
+                    f"the gradient of {name} must have its shape, {variable.shape}, got {got}.",
+                    name,
+                )
+            )
+        elif grad.dtype != variable.dtype:
+            found.append(
+                Finding(
+                    "dtype",
+                    f"the gradient of {name} is {grad.dtype}, although {name} is {variable.dtype}.",
+                    name,
+                )
+            )
+        elif not np.all(np.isfinite(grad)):
+            found.append(Finding("finite", f"the gradient of {name} holds NaN or infinity.", name))
+    return found
+
+
+def _memory(
+    subject: Subject, output_grad: Array, grads: dict[str, Array], rng: np.random.Generator
+) -> list[Finding]:
+    """Look for what one call leaves behind for the next."""
+    # Once more right after the first: nothing may have been added up or used up.
+    subject.pull(output_grad)
+    again = subject.pull_again(output_grad)
+    names = _different(grads, again)
+    if names:
+        doubled = all(np.allclose(again[name], 2 * grads[name]) for name in names)
+        what = "the double" if doubled else "something else"
+        return [
+            Finding(
+                "accumulates",
+                f"backward called twice gives {what} the second time for {', '.join(names)}: it "
+                "adds to, or changes, what the first call left.",
+            )
+        ]
+    stale: list[str] = []
+    for other in _other_inputs(subject, rng):
+        _run_quietly(subject, other)
+        stale += _different(grads, subject.pull(output_grad))
+    if stale:
+        return [
+            Finding(
+                "stale",
+                f"the gradient of {', '.join(sorted(set(stale)))} depends on earlier calls: after "
+                "a forward pass with another input, forward and backward with the first input no "
+                "longer give the same.",
+            )
+        ]
+    return _only_params(subject, output_grad, grads)
+
+
+def _other_inputs(subject: Subject, rng: np.random.Generator) -> list[Array]:
+    if not isinstance(subject.x, np.ndarray) or subject.x.ndim == 0:
+        return []
+    others = [subject.x[::-1].copy(), subject.x[:1].copy()]
+    if subject.differentiable_input():
+        others[0] = (subject.x + rng.standard_normal(subject.x.shape)).astype(subject.x.dtype)
+    return others
+
+
+def _run_quietly(subject: Subject, other: Array) -> None:
+    """Pass another input through; whether it suits the target is not the question here."""
+    kept = subject.x
+    subject.x = other
+    try:
+        subject.output()
+    except (TypeError, ValueError):
+        pass
+    finally:
+        subject.x = kept
+        subject._restore()
+
+
+def _only_params(subject: Subject, output_grad: Array, grads: dict[str, Array]) -> list[Finding]:
+    """Compare ``backward_params`` with ``backward``."""
+    only: Callable[[Array], None] | None = getattr(subject.target, "backward_params", None)
+    if only is None or subject.kind not in ("operation", "layer") or not subject._params():
+        return []
+    subject._restore()
+    subject._forward()
+    for thing in walk(subject.target):
+        if isinstance(getattr(thing, "param_grad", None), np.ndarray):
+            thing.param_grad = np.full_like(thing.param_grad, np.nan)
+    only(output_grad)
+    found = {name: np.array(grad) for name, grad in subject._param_grads().items()}
+    subject._restore()
+    names = _different({name: grads[name] for name in found}, found)
+    if not names:
+        return []
+    return [
+        Finding(
+            "backward_params",
+            f"backward_params gives another gradient of {', '.join(names)} than backward.",
+        )
+    ]
+
+
+def _different(one: dict[str, Array], other: dict[str, Array]) -> list[str]:
+    return [name for name in one if not np.array_equal(one[name], other[name], equal_nan=True)]

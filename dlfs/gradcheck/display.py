@@ -1,0 +1,135 @@
+"""GradientReport as pictures: matplotlib figures, and a page fragment that needs nothing."""
+
+import html as escaping
+from typing import Any
+
+import numpy as np
+
+from dlfs.gradcheck.compare import GradientResult
+from dlfs.gradcheck.report import GradientReport
+from dlfs.types import Array
+
+_GREEN, _RED = "#1a7f37", "#b3261e"
+_LARGEST = 400
+
+
+def figure(report: GradientReport) -> Any:
+    """Draw a row of three pictures for every variable: analytic, numeric, error over tolerance."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and an extra
+
+    results = [result for result in report.results.values() if result.analytic.size]
+    drawing = Figure(figsize=(9, 2.6 * max(len(results), 1)), layout="constrained")
+    verdict = "passed" if report.passed else "FAILED"
+    drawing.suptitle(f"{report.target} ({report.backend}, {report.dtype}): {verdict}")
+    if not results:
+        return drawing
+    grid = drawing.subplots(len(results), 3, squeeze=False)
+    for row, result in zip(grid, results, strict=True):
+        analytic, numeric, ratio = map(_picture, (result.analytic, result.numeric, result.ratio))
+        known = numeric[np.isfinite(numeric)]
+        limit = max(np.abs(analytic).max(), np.abs(known).max(initial=0.0), 1e-300)
+        for axes, values, title in zip(
+            row, (analytic, numeric), ("analytic", "numeric"), strict=False
+        ):
+            image = axes.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+            axes.set_title(f"{result.name}: {title}", fontsize=9)
+            drawing.colorbar(image, ax=axes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            orders = np.log10(np.maximum(ratio, 1e-6))
+        image = row[2].imshow(orders, cmap="RdYlGn_r", vmin=-3, vmax=3, aspect="auto")
+        row[2].set_title("log10(error / tolerance)", fontsize=9)
+        drawing.colorbar(image, ax=row[2])
+        for axes in row:
+            axes.set_xticks([])
+            axes.set_yticks([])
+    return drawing
+
+
+def html(report: GradientReport) -> str:
+    """Return the report for a notebook: verdict, hints, and each gradient as a table of colours."""
+    color = _GREEN if report.passed else _RED
+    verdict = "passed" if report.passed else "failed"
+    title = (
+        f"<div style='font-family:sans-serif'><b style='color:{color}'>"
+        f"{escaping.escape(report.target)}: gradient check {verdict}</b> "
+        f"({report.backend} backend, {report.dtype})"
+    )
+    parts = [title]
+    parts += [f"<p>{escaping.escape(finding.message)}</p>" for finding in report.findings]
+    if report.hints:
+        items = "".join(
+            f"<li>{escaping.escape(f'{hint.variable}: ' if hint.variable else '')}"
+            f"{escaping.escape(hint.message)}</li>"
+            for hint in report.hints
+        )
+        parts.append(f"<p>What it looks like:</p><ol>{items}</ol>")
+    parts += [_result_html(result) for result in report.results.values()]
+    return "".join(parts) + "</div>"
+
+
+def _result_html(result: GradientResult) -> str:
+    color = _GREEN if result.passed else _RED
+    head = (
+        f"<p><b style='color:{color}'>{escaping.escape(result.name)} {result.verdict}</b>: "
+        f"{result.checked} entries compared, {result.skipped} skipped</p>"
+    )
+    if result.analytic.size > _LARGEST or not result.analytic.size:
+        return head
+    analytic, numeric, ratio = map(_picture, (result.analytic, result.numeric, result.ratio))
+    limit = float(max(np.abs(analytic).max(), np.nanmax(np.abs(numeric), initial=0.0))) or 1.0
+    pictures = (
+        ("analytic (backward)", _cells(analytic, analytic / limit)),
+        ("numeric (differences)", _cells(numeric, numeric / limit)),
+        ("red where they disagree", _marks(analytic - numeric, ratio)),
+    )
+    columns = "".join(
+        f"<td style='vertical-align:top;padding-right:1em'><small>{title}</small>{table}</td>"
+        for title, table in pictures
+    )
+    return f"{head}<table><tr>{columns}</tr></table>"
+
+
+def _cells(values: Array, shades: Array) -> str:
+    """Return a table: blue for positive, red for negative, the number as a tooltip."""
+    colors = np.empty(values.shape, dtype=object)
+    for index in np.ndindex(values.shape):
+        shade = float(shades[index])
+        if not np.isfinite(shade):
+            colors[index] = "#ddd"
+            continue
+        faded = round(255 * (1 - min(abs(shade), 1.0)))
+        colors[index] = f"rgb({faded},{faded},255)" if shade > 0 else f"rgb(255,{faded},{faded})"
+    return _table(values, colors)
+
+
+def _marks(differences: Array, ratio: Array) -> str:
+    colors = np.empty(ratio.shape, dtype=object)
+    for index in np.ndindex(ratio.shape):
+        value = float(ratio[index])
+        colors[index] = "#ddd" if not np.isfinite(value) else _RED if value > 1 else "#d7f0dc"
+    return _table(differences, colors)
+
+
+def _table(values: Array, colors: Array) -> str:
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td title='{value:.6g}' style='width:10px;height:10px;padding:0;background:{color}'>"
+            "</td>"
+            for value, color in zip(line, shades, strict=True)
+        )
+        + "</tr>"
+        for line, shades in zip(values, colors, strict=True)
+    )
+    return f"<table style='border-collapse:collapse'>{rows}</table>"
+
+
+def _picture(array: Array) -> Array:
+    """Lay an array of any rank out in two dimensions: images below each other, else by rows."""
+    if array.ndim == 4:
+        # (a, b, height, width): a rows of b images.
+        a, b, height, width = array.shape
+        return array.transpose(0, 2, 1, 3).reshape(a * height, b * width)
+    if array.ndim < 2:
+        return array.reshape(1, -1)
+    return array.reshape(-1, array.shape[-1])

@@ -1,0 +1,165 @@
+"""One variable: its analytic gradient held against differences, entry by entry or along lines."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlfs.gradcheck.derivative import EPS, Estimate, Line, Study, complex_step, quick, study
+from dlfs.gradcheck.kinks import KinkWatch
+from dlfs.gradcheck.subjects import FunctionsSubject, Subject
+from dlfs.types import Array
+
+# Steps relative to the size of the variable. Three steps of 1/128, 1/256 and 1/512 leave an error
+# of about 1e-12, and as much round-off.
+_STEP = 2.0**-7
+_SMALLEST = 2.0**-24
+# A numeric derivative worse than this is measured again with many steps.
+_ROUGH = 1e-6
+# So many entries are looked at again with many steps.
+_STUDIES = 40
+
+
+@dataclass
+class Numeric:
+    """What the differences say about one variable.
+
+    Attributes
+    ----------
+    value, error : ndarray, the shape of the variable
+        The derivatives and how far off they may be; NaN where none was taken.
+    magnitude : ndarray
+        Each derivative as if nothing in its sum cancelled: the scale of its rounding.
+    columns : dict of int to ndarray
+        The derivative of the whole output with respect to an entry (by flat index).
+    skipped : list of int
+        Entries so close to a kink that no step fits.
+    studies : dict of int to Study
+        The sweeps that were made.
+    """
+
+    value: Array
+    error: Array
+    magnitude: Array
+    columns: dict[int, Array]
+    skipped: list[int]
+    studies: dict[int, Study]
+
+
+class Differentiator:
+    """Takes numeric derivatives of a subject with respect to one of its variables."""
+
+    def __init__(
+        self, subject: Subject, name: str, weights: Array, watch: KinkWatch, method: str
+    ) -> None:
+        self.subject = subject
+        self.name = name
+        self.weights = weights
+        self.watch = watch
+        self.variable = subject.variables()[name]
+        flat = self.variable.reshape(-1)
+        rms = float(np.sqrt(np.mean(flat * flat))) if flat.size else 0.0
+        self.size = max(rms, 0.05) if rms else 1.0
+        self.complex = method == "complex" or (method == "auto" and self._is_analytic())
+
+    def along(self, direction: Array) -> Estimate | None:
+        """Differentiate along a direction, an array of the variable's shape."""
+        if self.complex:
+            return complex_step(self._complex_line(direction), self.weights)
+        return quick(
+            self.line(direction), self.weights, _STEP * self.size, _SMALLEST * self.size, self.size
+        )
+
+    def study(self, direction: Array) -> Study:
+        """Differentiate along a direction with many steps."""
+        step, smallest = _STEP * self.size, _SMALLEST * self.size
+        return study(self.line(direction), self.weights, step, smallest, self.size)
+
+    def line(self, direction: Array) -> Line:
+        """Return the output as a function of the distance walked along a direction."""
+        variable, start = self.variable, self.variable.copy()
+
+        def output(t: float) -> Array | None:
+            variable[...] = start + t * direction
+            try:
+                value = self.subject.output()
+                crossed = self.watch.crossed()
+            finally:
+                variable[...] = start
+            return None if crossed or not np.all(np.isfinite(value)) else value
+
+        return output
+
+    def unit(self, index: int) -> Array:
+        """Return the direction of one entry."""
+        direction = np.zeros(self.variable.shape)
+        direction.reshape(-1)[index] = 1.0
+        return direction
+
+    def entries(self, indices: list[int]) -> Numeric:
+        """Differentiate with respect to single entries."""
+        shape = self.variable.shape
+        value, error = np.full(shape, np.nan), np.full(shape, np.nan)
+        numeric = Numeric(value, error, np.zeros(shape), {}, [], {})
+        for index in indices:
+            estimate = self.along(self.unit(index))
+            if estimate is None:
+                numeric.skipped.append(index)
+            else:
+                self._note(numeric, index, estimate)
+        return numeric
+
+    def refine(self, numeric: Numeric, suspects: Callable[[Numeric], list[int]]) -> None:
+        """Measure again, with many steps, what looks wrong or is too rough to say."""
+        if self.complex:
+            return
+        confirmed = 0
+        for index in suspects(numeric)[:_STUDIES]:
+            if index in numeric.studies:
+                continue
+            found = self.study(self.unit(index))
+            numeric.studies[index] = found
+            if found.best is not None and found.best.error < numeric.error.flat[index]:
+                self._note(numeric, index, found.best)
+            confirmed += index in suspects(numeric)
+            if confirmed >= 3:
+                return
+
+    def rough(self, numeric: Numeric) -> list[int]:
+        """Return the entries whose derivative is not known well enough."""
+        with np.errstate(invalid="ignore"):
+            return [int(i) for i in np.flatnonzero(numeric.error > _ROUGH * self.scale(numeric))]
+
+    def scale(self, numeric: Numeric) -> float:
+        """Return what a derivative here is large or small against."""
+        # Where nothing depends on the variable, its derivatives are no measure.
+        natural = float(np.sum(np.abs(self.weights * self.subject.output()))) / self.size
+        return max(float(np.max(numeric.magnitude, initial=0.0)), natural, EPS)
+
+    def _note(self, numeric: Numeric, index: int, estimate: Estimate) -> None:
+        numeric.value.flat[index] = estimate.value
+        numeric.error.flat[index] = estimate.error
+        numeric.magnitude.flat[index] = float(np.sum(np.abs(self.weights * estimate.column)))
+        numeric.columns[index] = estimate.column
+
+    def _complex_line(self, direction: Array) -> Callable[[complex], Array]:
+        subject = self.subject
+        if not isinstance(subject, FunctionsSubject):
+            raise ValueError(
+                f"check_gradients: method 'complex' is for a pair of functions; {subject.name} "
+                "takes real numbers only"
+            )
+        return lambda t: subject.forward_complex(self.name, self.variable + t * direction)
+
+    def _is_analytic(self) -> bool:
+        """Say whether a complex step and differences agree along one line."""
+        if not isinstance(self.subject, FunctionsSubject) or self.variable.size == 0:
+            return False
+        direction = np.cos(np.arange(self.variable.size)).reshape(self.variable.shape)
+        try:
+            exact = complex_step(self._complex_line(direction), self.weights)
+        except Exception:  # noqa: BLE001 - code for real numbers may fail in any way
+            return False
+        step, smallest = _STEP * self.size, _SMALLEST * self.size
+        known = quick(self.line(direction), self.weights, step, smallest, self.size)
+        return known is not None and abs(known.value - exact.value) <= known.error

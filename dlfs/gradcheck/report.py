@@ -1,0 +1,182 @@
+"""GradientReport: what a gradient check found, in words."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dlfs.gradcheck.compare import MOST_SKIPPED, GradientResult
+from dlfs.gradcheck.conduct import Finding
+
+
+class GradientError(AssertionError):
+    """A gradient check failed; the message is the report."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A likely cause.
+
+    Attributes
+    ----------
+    kind : str
+        A short name, such as "transposed".
+    message : str
+        What it is and how to cure it, for a student.
+    variable : str
+        The gradient that it explains.
+    """
+
+    kind: str
+    message: str
+    variable: str = ""
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What ``check_gradients`` found. True if everything is right.
+
+    Attributes
+    ----------
+    target : str
+        The name of what was checked.
+    results : dict of str to GradientResult
+        One for the input and one for every parameter.
+    findings : list of Finding
+        What else is wrong: changed inputs, shapes, results that depend on earlier calls.
+    hints : list of Hint
+        Likely causes, the likeliest first.
+    backend, dtype : str
+    """
+
+    target: str
+    kind: str
+    backend: str
+    dtype: str
+    results: dict[str, GradientResult]
+    findings: list[Finding]
+    hints: list[Hint] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gradient is right and nothing else was found."""
+        return not self.findings and all(result.passed for result in self.results.values())
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    @property
+    def worst_ratio(self) -> float:
+        """The largest error in units of its tolerance; above 1 something is wrong."""
+        ratios = [
+            float(np.nanmax(result.ratio))
+            for result in self.results.values()
+            if np.any(np.isfinite(result.ratio))
+        ]
+        return max(ratios, default=0.0)
+
+    def raise_if_failed(self) -> None:
+        """Raise GradientError, with the report as its message, unless the check passed."""
+        if not self.passed:
+            raise GradientError(f"\n{self}")
+
+    def plot(self) -> Any:
+        """Draw analytic and numeric gradients and their difference; needs matplotlib.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from dlfs.gradcheck.display import figure  # noqa: PLC0415 - only here is matplotlib needed
+
+        return figure(self)
+
+    def _repr_html_(self) -> str:
+        from dlfs.gradcheck.display import html  # noqa: PLC0415 - display imports this module
+
+        return html(self)
+
+    def __str__(self) -> str:
+        verdict = "passed" if self.passed else "FAILED"
+        where = f"{self.backend} backend, {self.dtype}"
+        lines = [f"Gradient check of {self.target} ({where}): {verdict}", ""]
+        width = max((len(name) for name in self.results), default=0)
+        for name, result in self.results.items():
+            first, *others = _describe(result)
+            lines.append(f"  {name:<{width}}  {first}")
+            lines += [f"  {'':<{width}}  {other}" for other in others]
+        if not self.results and not self.findings:
+            lines.append("  nothing to check: no floating-point input and no parameters")
+        for finding in self.findings:
+            lines += ["", *_wrapped(f"Found: {finding.message}")]
+        if self.hints:
+            lines += ["", "What it looks like" + (", the likeliest first" * (len(self.hints) > 1))]
+            for number, hint in enumerate(self.hints, 1):
+                about = f"{hint.variable}: " if hint.variable else ""
+                lines += _wrapped(f"{number}. {about}{hint.message}", "  ", "     ")
+        return "\n".join(lines)
+
+
+def _describe(result: GradientResult) -> list[str]:
+    """Say in a few lines what was found for one variable."""
+    checked = _checked(result)
+    if result.verdict == "passed":
+        return [f"passed  {checked}{_worst_of(result)}{_skipped(result)}"]
+    if result.verdict == "skipped":
+        entries = result.checked + result.skipped
+        return [
+            f"UNDECIDED  {result.skipped} of {entries} entries are too close to a kink",
+            f"(at most {MOST_SKIPPED:.0%} may be); choose an input further away from it",
+        ]
+    if result.verdict == "rough":
+        return [
+            "UNDECIDED  the output is too noisy for differences to say anything:",
+            "does forward compute in a lower precision, or with random numbers?",
+        ]
+    worst = result.worst
+    lines = [f"FAILED  {int(result.wrong.sum())} of {checked.removeprefix('all ')} are wrong"]
+    if worst is None:
+        return lines
+    analytic, numeric = float(result.analytic[worst]), float(result.numeric[worst])
+    place = f"worst at [{', '.join(map(str, worst))}]: "
+    error, rounding = result.error[worst], result.tolerance[worst]
+    indent = " " * len(place)
+    lines += [
+        f"{place}backward says     {analytic:+.8g}",
+        f"{indent}differences say   {numeric:+.8g}",
+        f"{indent}off by            {error:.2g}, where rounding explains {rounding:.1g}",
+    ]
+    if result.on_kink:
+        lines.append("the function has a kink there, and backward gives neither of its slopes")
+    return [*lines, *([_skipped(result).lstrip("; ")] if result.skipped else [])]
+
+
+def _checked(result: GradientResult) -> str:
+    if result.directions:
+        return (
+            f"all {result.analytic.size} entries along {result.directions} random directions, "
+            f"{result.checked} of them singly"
+        )
+    return f"all {result.checked} entries" if not result.skipped else f"{result.checked} entries"
+
+
+def _worst_of(result: GradientResult) -> str:
+    worst = result.worst
+    if worst is None:
+        return ""
+    return f"; worst error {result.error[worst]:.1g}, allowed {result.tolerance[worst]:.1g}"
+
+
+def _skipped(result: GradientResult) -> str:
+    return f"; {result.skipped} skipped, too close to a kink" if result.skipped else ""
+
+
+def _wrapped(text: str, first: str = "", others: str = "  ", width: int = 96) -> list[str]:
+    """Wrap words, so that a report stays readable in a terminal."""
+    lines, line = [], first
+    for word in text.split():
+        if len(line) + len(word) + 1 > width and line.strip():
+            lines.append(line.rstrip())
+            line = others
+        line += word + " "
+    return [*lines, line.rstrip()]

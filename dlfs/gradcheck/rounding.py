@@ -1,0 +1,137 @@
+"""How much of an analytic gradient is rounding, measured and not guessed.
+
+The gradient is computed again at pairs of points a little to either side. A gradient is smooth, so
+the mean of each pair should be the gradient between them; what is left over is rounding, and the
+comparison has to allow it, be it float32 or float64, a well-behaved sum or one that cancels. A
+wrong gradient is as smooth as a right one: it does not hide behind this.
+
+After Vignes, "A stochastic arithmetic for reliable scientific computation", 1993.
+"""
+
+import numpy as np
+
+from dlfs.gradcheck.kinks import KinkWatch
+from dlfs.gradcheck.subjects import Subject
+from dlfs.types import Array
+
+# float32 is shaken harder: where a sigmoid saturates, a small move changes no bit at all.
+_FAR = 2.0**-6
+_LARGEST = 1e-3
+
+
+def rounding(
+    subject: Subject,
+    output_grad: Array,
+    grads: dict[str, Array],
+    rng: np.random.Generator,
+    repeats: int,
+) -> dict[str, Array]:
+    """Return, for each gradient, how far its entries are from the mean of their neighbours.
+
+    Parameters
+    ----------
+    subject, output_grad, grads
+        What was run, with what, and what came out.
+    rng : numpy.random.Generator
+    repeats : int
+        How often to shake.
+    """
+    shaker = _Shaker(subject, output_grad, rng)
+    spread = {name: np.zeros(grad.shape) for name, grad in grads.items()}
+    shaken = 0
+    for attempt in range(2 * repeats):
+        # Where every shake crosses a kink (a tie in a max-pool), only output_grad is shaken.
+        everything = attempt < 2 * repeats - 2 or shaken > 0
+        means = shaker.means(everything)
+        if means is None:
+            continue
+        for name, grad in grads.items():
+            np.maximum(spread[name], np.abs(means[name] - grad), out=spread[name])
+        shaken += 1
+        if shaken == repeats:
+            break
+    if subject.dtype() == np.float32:
+        for _ in range(2):
+            means = shaker.far_means()
+            if means is None:
+                continue
+            for name, grad in grads.items():
+                most = _LARGEST * float(np.max(np.abs(grad), initial=0.0))
+                distance = np.minimum(np.abs(means[name] - grad), most)
+                np.maximum(spread[name], distance, out=spread[name])
+    return spread
+
+
+def allowance(spread: Array, grad: Array) -> Array:
+    """Return how far rounding may take each entry, from what the shaking showed."""
+    # The noise of one entry from few samples may be small by luck; that of all together is not.
+    moving = spread[spread > 0]
+    typical = float(np.median(moving)) if moving.size else 0.0
+    eps = float(np.finfo(grad.dtype).eps)
+    allowed: Array = 4 * spread + 4 * typical + 8 * eps * np.abs(grad.astype(np.float64))
+    return allowed
+
+
+class _Shaker:
+    """Computes gradients at points around the one that is checked."""
+
+    def __init__(self, subject: Subject, output_grad: Array, rng: np.random.Generator) -> None:
+        self.subject = subject
+        self.output_grad = output_grad
+        self.rng = rng
+        self.watch = KinkWatch(subject)
+        # Far enough that intermediate results round differently, too near for curvature to show.
+        self.near = float(np.sqrt(np.finfo(subject.dtype()).eps)) / 16
+
+    def means(self, everything: bool) -> dict[str, Array] | None:
+        """Return the mean of the gradients at two opposite points, or None if a kink is between."""
+        names = [*self.subject.variables()] if everything else []
+        pair = self._gradients(self._moves(self.near, names), (1, -1))
+        if pair is None:
+            return None
+        return {name: (pair[0][name] + pair[1][name]) / 2 for name in pair[0]}
+
+    def far_means(self) -> dict[str, Array] | None:
+        """Return the same from further away, with four points so that curvature cancels."""
+        found = self._gradients(self._moves(_FAR, [*self.subject.variables()]), (1, -1, 2, -2))
+        if found is None:
+            return None
+        a, b, c, d = found
+        return {name: (4 * (a[name] + b[name]) - c[name] - d[name]) / 6 for name in a}
+
+    def _moves(self, size: float, names: list[str]) -> dict[str, Array]:
+        arrays = {"output_grad": self.output_grad, **self.subject.variables()}
+        return {
+            name: np.asarray(
+                arrays[name] * self.rng.uniform(-size, size, arrays[name].shape),
+                dtype=arrays[name].dtype,
+            )
+            for name in ["output_grad", *names]
+        }
+
+    def _gradients(
+        self, moves: dict[str, Array], signs: tuple[int, ...]
+    ) -> list[dict[str, Array]] | None:
+        subject, kept_x = self.subject, self.subject.x
+        arrays = {name: array for name, array in subject.variables().items() if name in moves}
+        kept = {name: array.copy() for name, array in arrays.items()}
+        found = []
+        subject.shake = self.rng
+        try:
+            for sign in signs:
+                for name, array in arrays.items():
+                    moved = kept[name] + sign * moves[name]
+                    if array is kept_x:
+                        subject.x = moved
+                    else:
+                        array[...] = moved
+                grads = subject.pull(self.output_grad + sign * moves["output_grad"])
+                if arrays and self.watch.crossed():
+                    return None
+                found.append({name: grad.astype(np.float64) for name, grad in grads.items()})
+        finally:
+            subject.x, subject.shake = kept_x, None
+            for name, array in arrays.items():
+                if array is not kept_x:
+                    array[...] = kept[name]
+        return found

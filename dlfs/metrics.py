@@ -1,0 +1,170 @@
+"""How good predictions are, in units that people understand.
+
+Arguments come in scikit-learn's order: the truth first.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from dlfs.checks import as_float_array, check_int
+from dlfs.types import Array, IntArray
+
+Metric: TypeAlias = Callable[[Array, Array], float]
+"""A function of (y_true, y_pred) that returns a number."""
+
+
+def accuracy(y_true: Array, y_pred: Array) -> float:
+    """Return the share of observations whose predicted class is the true one.
+
+    Parameters
+    ----------
+    y_true : array_like
+        Integer labels (batch,), or one-hot rows (batch, classes). For sequences, one axis more.
+    y_pred : array_like, shape (batch, classes)
+        Logits or probabilities; the largest is the prediction. A single column holds logits: above
+        0 means yes.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes do not fit, or there are no observations.
+
+    Examples
+    --------
+    >>> accuracy([0, 1, 1], [[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]])
+    0.6666666666666666
+    """
+    true, predicted = _classes(y_true, y_pred, "accuracy")
+    return float(np.mean(true == predicted))
+
+
+def confusion_matrix(y_true: Array, y_pred: Array, classes: int | None = None) -> IntArray:
+    """Count how often each true class (row) was predicted as each class (column).
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        As in accuracy.
+    classes : int, optional
+        The number of classes: as many as y_pred has columns unless given.
+
+    Returns
+    -------
+    ndarray of int, shape (classes, classes)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes do not fit, or a label is out of range, or there are no observations.
+
+    Examples
+    --------
+    >>> confusion_matrix([0, 1, 1], [[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]])
+    array([[1, 0],
+           [1, 1]])
+    """
+    true, predicted = _classes(y_true, y_pred, "confusion_matrix")
+    columns = max(np.shape(y_pred)[-1], 2)
+    count = columns if classes is None else check_int(classes, "confusion_matrix", "classes", 1)
+    highest = max(int(true.max()), int(predicted.max()))
+    if true.min() < 0 or highest >= count:
+        raise ValueError(f"confusion_matrix: labels must lie in 0..{count - 1}, got {highest}")
+    matrix = np.zeros((count, count), dtype=np.int64)
+    np.add.at(matrix, (true, predicted), 1)
+    return matrix
+
+
+def mae(y_true: Array, y_pred: Array) -> float:
+    """Return the mean absolute error, in the units of the target.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like of one shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes differ or there are no observations.
+
+    Notes
+    -----
+    Book, chapter 2.
+
+    Examples
+    --------
+    >>> mae([1.0, 2.0], [2.0, 5.0])
+    2.0
+    """
+    true, predicted = _numbers(y_true, y_pred, "mae")
+    return float(np.mean(np.abs(true - predicted)))
+
+
+def rmse(y_true: Array, y_pred: Array) -> float:
+    """Return the root of the mean squared error, in the units of the target.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like of one shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes differ or there are no observations.
+
+    Notes
+    -----
+    Book, chapter 2.
+
+    Examples
+    --------
+    >>> rmse([1.0, 2.0], [4.0, 6.0])
+    3.5355339059327378
+    """
+    true, predicted = _numbers(y_true, y_pred, "rmse")
+    return float(np.sqrt(np.mean(np.square(true - predicted))))
+
+
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "mae": mae, "rmse": rmse}
+"""The metrics that a Trainer knows by name."""
+
+
+def _numbers(y_true: object, y_pred: object, owner: str) -> tuple[Array, Array]:
+    true = as_float_array(y_true, owner, "y_true", np.float64)
+    predicted = as_float_array(y_pred, owner, "y_pred", np.float64)
+    if true.shape != predicted.shape:
+        # (n,) against (n, 1) would broadcast to (n, n), and the mean of that means nothing.
+        raise ValueError(
+            f"{owner}: y_true and y_pred must have the same shape, "
+            f"got {true.shape} and {predicted.shape}"
+        )
+    if true.size == 0:
+        raise ValueError(f"{owner}: there are no observations")
+    return true, predicted
+
+
+def _classes(y_true: object, y_pred: object, owner: str) -> tuple[IntArray, IntArray]:
+    predicted = as_float_array(y_pred, owner, "y_pred")
+    if predicted.ndim < 2 or predicted.shape[-1] < 1:
+        raise ValueError(f"{owner}: y_pred must be (batch, classes), got shape {predicted.shape}")
+    if predicted.size == 0:
+        raise ValueError(f"{owner}: there are no observations")
+    single = predicted.shape[-1] == 1
+    classes = (predicted[..., 0] > 0).astype(np.int64) if single else predicted.argmax(axis=-1)
+    true = np.asarray(y_true)
+    if true.dtype.kind not in "fiub":
+        raise TypeError(f"{owner}: y_true must be labels or one-hot rows, got {true.dtype}")
+    if true.shape == predicted.shape:
+        true = (true[..., 0] > 0.5).astype(np.int64) if single else true.argmax(axis=-1)
+    elif true.shape != classes.shape or true.dtype.kind not in "iub":
+        raise ValueError(
+            f"{owner}: y_true must hold integer labels of shape {classes.shape} or one-hot rows of "
+            f"shape {predicted.shape}, got {true.dtype} of shape {true.shape}"
+        )
+    return true.astype(np.int64).ravel(), classes.ravel()

@@ -1,0 +1,89 @@
+"""The networks that the command line trains."""
+
+from typing import Any
+
+from dlfs.activations import ReLU, Tanh
+from dlfs.base import Operation
+from dlfs.checks import check_int
+from dlfs.layers import Conv2D, Dense, Layer
+from dlfs.losses import SoftmaxCrossEntropy
+from dlfs.network import NeuralNetwork
+from dlfs.pooling import MaxPool2D
+from dlfs.reshape import Flatten
+
+
+def mlp(
+    classes: int = 10, hidden: int = 89, seed: int = 1, dtype: Any = "float64"
+) -> NeuralNetwork:
+    """Return the book's network for digits: one hidden layer of 89 neurons.
+
+    Parameters
+    ----------
+    classes, hidden : int
+    seed : int
+    dtype : {"float64", "float32"}
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Book, chapter 4. Input is images, which are flattened first, or (batch, features).
+
+    Examples
+    --------
+    >>> net = mlp()
+    >>> net.build((1, 28, 28))
+    >>> net.parameter_count()
+    70765
+    """
+    check_int(classes, "mlp", "classes", 1)
+    layers: list[Layer | Operation] = [
+        Flatten(),
+        Dense(hidden, activation=Tanh(), weight_init="glorot"),
+        Dense(classes, weight_init="glorot"),
+    ]
+    return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
+
+
+def cnn(
+    classes: int = 10, channels: int = 16, seed: int = 1, dtype: Any = "float64"
+) -> NeuralNetwork:
+    """Return a network of one convolution: 5x5, ReLU, 2x2 pooling, and a dense layer.
+
+    Parameters
+    ----------
+    classes, channels : int
+    seed : int
+    dtype : {"float64", "float32"}
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Book, chapter 5, with a pooling layer instead of dropout.
+
+    Examples
+    --------
+    >>> net = cnn()
+    >>> net.build((1, 28, 28))
+    >>> net.parameter_count()
+    31786
+    """
+    check_int(classes, "cnn", "classes", 1)
+    layers: list[Layer | Operation] = [
+        Conv2D(channels, 5, activation=ReLU(), weight_init="he"),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(classes, weight_init="glorot"),
+    ]
+    return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
+
+
+MODELS = {"cnn": cnn, "mlp": mlp}
+"""The models by the name that the command line knows."""

@@ -1,0 +1,229 @@
+"""Pictures: the course of a training, what filters look for, what is mistaken for what.
+
+Needs matplotlib, the extra "plots".
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlfs.checks import as_float_array
+from dlfs.types import Array, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from dlfs.history import History
+
+BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
+
+
+def plot_history(
+    history: "History", path: str | None = None, batch_losses: Sequence[float] | None = None
+) -> "Figure":
+    """Draw the losses over the epochs, and the metrics beside them.
+
+    Parameters
+    ----------
+    history : History
+    path : str, optional
+        Where to save the picture.
+    batch_losses : sequence of float, optional
+        The loss of every batch: draws how training went within the epochs.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there are no epochs to draw.
+
+    Examples
+    --------
+    >>> from dlfs.history import History
+    >>> history = History()
+    >>> history.append({"epoch": 1, "lr": 0.1, "train_loss": 2.0, "seconds": 0.1})
+    >>> len(plot_history(history).axes)
+    1
+    """
+    if not len(history):
+        raise ValueError("plot_history: the history has no epochs")
+    metrics = [
+        name
+        for name in history.columns
+        if name not in ("epoch", "lr", "train_loss", "test_loss", "seconds")
+    ]
+    # One evaluation is a number, not a curve: it becomes the title.
+    curves = [name for name in metrics if len(history[name]) > 1]
+    figure = _figure(width=5.2 * (1 + bool(curves)) + bool(not curves), height=3.6)
+    axes = figure.subplots(1, 1 + bool(curves), squeeze=False)[0]
+    if metrics and not curves:
+        said = ", ".join(f"{name} {_number(name, history[name][-1])}" for name in metrics)
+        axes[0].set_title(f"test {said}", fontsize=11)
+    if batch_losses is not None and len(batch_losses):
+        _draw_batches(axes[0], batch_losses, len(history))
+    else:
+        axes[0].plot(history["epoch"], history["train_loss"], "o-", color=BLUE, label="training")
+    if "test_loss" in history.columns:
+        epochs = _epochs_with(history, "test_loss")
+        axes[0].plot(epochs, history["test_loss"], "o-", color=ORANGE, label="test")
+    _label(axes[0], "epoch", "loss")
+    axes[0].legend(frameon=False)
+    for name in curves:
+        label = f"{name}, at last {_number(name, history[name][-1])}"
+        axes[1].plot(_epochs_with(history, name), history[name], "o-", color=ORANGE, label=label)
+    if curves:
+        _label(axes[1], "epoch", ", ".join(curves))
+        axes[1].legend(frameon=False)
+    return _saved(figure, path)
+
+
+def plot_filters(W: Array, path: str | None = None, columns: int = 8) -> "Figure":
+    """Draw the kernels of a convolution: blue counts against, red for.
+
+    Parameters
+    ----------
+    W : ndarray, shape (in_channels, out_channels, height, width)
+        Each output channel is drawn, as it sees the first input channel.
+    path : str, optional
+        Where to save the picture.
+    columns : int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If W does not have 4 dimensions.
+
+    Examples
+    --------
+    >>> len(plot_filters(np.ones((1, 16, 5, 5))).axes) >= 16
+    True
+    """
+    W = as_float_array(W, "plot_filters", "W")
+    if W.ndim != 4 or not W.size:
+        raise ValueError(f"plot_filters: W must be (in, out, height, width), got shape {W.shape}")
+    count = W.shape[1]
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = _figure(width=1.05 * columns + 0.9, height=1.15 * rows + 0.5)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    limit = float(np.abs(W[0]).max()) or 1.0
+    image = None
+    for number, ax in enumerate(axes.ravel()):
+        ax.set_axis_off()
+        if number < count:
+            image = ax.imshow(W[0, number], cmap="RdBu_r", vmin=-limit, vmax=limit)
+            ax.set_title(str(number), fontsize=8, color=GREY, pad=2)
+    if image is not None:
+        figure.colorbar(image, ax=axes, shrink=0.8, label="weight")
+    return _saved(figure, path)
+
+
+def plot_confusion(
+    matrix: IntArray, names: Sequence[str] | None = None, path: str | None = None
+) -> "Figure":
+    """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
+
+    Parameters
+    ----------
+    matrix : ndarray of int, shape (classes, classes)
+        As dlfs.metrics.confusion_matrix returns it.
+    names : sequence of str, optional
+        The classes' names: their numbers unless given.
+    path : str, optional
+        Where to save the picture.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If the matrix is not square, or there are not as many names.
+
+    Examples
+    --------
+    >>> len(plot_confusion(np.eye(3, dtype=int)).axes)
+    1
+    """
+    counts = as_float_array(matrix, "plot_confusion", "matrix")
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
+        raise ValueError(f"plot_confusion: matrix must be square, got shape {counts.shape}")
+    labels = [str(i) for i in range(len(counts))] if names is None else list(names)
+    if len(labels) != len(counts):
+        raise ValueError(f"plot_confusion: {len(counts)} names are needed, got {len(labels)}")
+    size = 0.5 * len(counts) + 1.5
+    figure = _figure(width=size, height=size)
+    ax = figure.subplots()
+    # The diagonal would drown all mistakes: colour counts the mistakes alone.
+    mistakes = counts * (1 - np.eye(len(counts)))
+    ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(mistakes.max(), 1))
+    for i, j in np.ndindex(*counts.shape):
+        if counts[i, j]:
+            dark = i != j and mistakes[i, j] > mistakes.max() * 0.6
+            colour = "white" if dark else GREY if i == j else "black"
+            ax.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", color=colour, size=8)
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set_yticks(range(len(labels)), labels)
+    _label(ax, "predicted", "true", grid=False)
+    return _saved(figure, path)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib: pip install 'dlfs[plots]'") from error
+    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def _draw_batches(ax: "Axes", losses: Sequence[float], epochs: int) -> None:
+    """Draw every batch faintly, and their running mean."""
+    values = np.asarray(losses, dtype=float)
+    at = np.arange(1, len(values) + 1) * epochs / len(values)
+    window = max(len(values) // 50, 1)
+    ax.plot(at, values, color=BLUE, alpha=0.25, linewidth=0.6)
+    mean = np.convolve(values, np.ones(window) / window, mode="valid")
+    ax.plot(at[window - 1 :], mean, color=BLUE, label="training")
+    ax.set_yscale("log")
+    # The first few batches, before anything is learned, would squeeze all others.
+    ax.set_ylim(bottom=max(np.quantile(values, 0.01), 1e-6) / 2, top=mean.max() * 1.5)
+
+
+def _number(metric: str, value: float) -> str:
+    return f"{value:.2%}" if metric == "accuracy" else f"{value:.3g}"
+
+
+def _epochs_with(history: "History", column: str) -> list[Any]:
+    return [row["epoch"] for row in history if column in row]
+
+
+def _label(ax: "Axes", x: str, y: str, grid: bool = True) -> None:
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    if grid:
+        ax.grid(alpha=0.25)
+
+
+def _saved(figure: "Figure", path: str | None) -> "Figure":
+    if path is not None:
+        figure.savefig(path)
+    return figure

@@ -1,0 +1,254 @@
+"""Save and load: weights in a safetensors file, the architecture as JSON in its header.
+
+Nothing is pickled: a file can name classes of dlfs (and those passed to ``load``), and numbers for
+their arguments, and nothing else.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlfs import activations, dropout, layers, losses, pooling, reshape
+from dlfs.base import Operation, ParamOperation
+from dlfs.configuration import from_config, to_config
+from dlfs.layers import Layer
+from dlfs.losses import Loss
+from dlfs.network import NeuralNetwork
+from dlfs.snapshot import network_states
+from dlfs.types import Array
+
+FORMAT = "dlfs 1"
+MODULES = (activations, dropout, layers, losses, pooling, reshape)
+
+
+def save(net: NeuralNetwork, path: str | Path) -> None:
+    """Save a network: architecture, parameters, and the running statistics of normalization.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+        It must be set up, that is, have seen data or been built.
+    path : path
+        The file, usually ``*.safetensors``. The save is atomic: a crash leaves the old file or the
+        new one.
+
+    Raises
+    ------
+    TypeError
+        If net is no NeuralNetwork.
+    ValueError
+        If the network is not set up, or an argument of a layer cannot be written down. (A function
+        for weight_init can: it has done its work, and ``load`` puts "standard" in its place.)
+    OSError
+        If the file cannot be written.
+
+    Notes
+    -----
+    Random numbers still to come (dropout's) and the optimizer are not saved; a checkpoint of
+    Trainer.fit has them too.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> net = NeuralNetwork([layers.Dense(1)])
+    >>> net.build((13,))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(net, f"{folder}/net.safetensors")
+    ...     print(len(load(f"{folder}/net.safetensors")))
+    1
+    """
+    if not isinstance(net, NeuralNetwork):
+        raise TypeError(f"save: net must be a NeuralNetwork, got {type(net).__name__}")
+    write_file(path, network_tensors(net), {"network": network_config(net)})
+
+
+def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNetwork:
+    """Load a network that ``save`` (or a checkpoint) wrote.
+
+    Parameters
+    ----------
+    path : path
+    custom : mapping, optional
+        Layers, Operations and losses of your own, by class name.
+
+    Returns
+    -------
+    NeuralNetwork
+        Its predictions are equal, to the bit, to those of the network that was saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no such file, or damaged, or names a class that is not known.
+    """
+    tensors, metadata = read_file(path)
+    try:
+        return network_from(tensors, metadata.get("network"), custom or {})
+    except (KeyError, TypeError, ValueError, MemoryError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path}: no network can be made of this file: {error}") from error
+
+
+def known_classes() -> dict[str, type]:
+    """Return the classes that a file may name: every Layer, Loss and parameter-free Operation."""
+    return {
+        name: thing
+        for module in MODULES
+        for name, thing in vars(module).items()
+        if isinstance(thing, type)
+        and issubclass(thing, Layer | Loss | Operation)
+        and not issubclass(thing, ParamOperation)
+        and not name.startswith("_")
+    }
+
+
+def network_config(net: NeuralNetwork) -> dict[str, Any]:
+    """Return the architecture, fit for JSON."""
+    if not net.built or net.input_shape is None:
+        raise ValueError("save: the network is not set up; train it, or call build(input_shape)")
+    return {
+        "layers": [to_config(layer) for layer in net.layers],
+        "loss": to_config(net.loss),
+        "seed": net.seed,
+        "dtype": net.dtype.name,
+        "input_shape": list(net.input_shape),
+    }
+
+
+def network_tensors(net: NeuralNetwork) -> dict[str, Array]:
+    """Return parameters and state by name."""
+    params = {
+        f"layers.{i}.params.{j}": param
+        for i, layer in enumerate(net.layers)
+        for j, param in enumerate(layer.params)
+    }
+    return {**params, **network_states(net)}
+
+
+class _Undrawn(np.random.Generator):
+    """Stands for random weights that are about to be replaced, without memory for them.
+
+    A file may claim any size: only what it really holds may cost memory.
+    """
+
+    def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
+        return np.broadcast_to(np.zeros(()), size)
+
+
+def network_from(
+    tensors: Mapping[str, Array], config: Any, custom: Mapping[str, type]
+) -> NeuralNetwork:
+    """Make the network again."""
+    if not isinstance(config, dict):
+        raise ValueError("the header holds no architecture")
+    classes = {**known_classes(), **custom}
+    made = [from_config(layer, classes) for layer in config["layers"]]
+    loss = from_config(config["loss"], classes)
+    net = NeuralNetwork(made, loss, config["seed"], config["dtype"])
+    input_shape = tuple(config["input_shape"])
+    takes_integers = net.layers[0].takes_integers
+    output = np.zeros((0, *input_shape), dtype=np.int64 if takes_integers else net.dtype)
+    for i, layer in enumerate(net.layers):
+        layer.build(output, _Undrawn(np.random.PCG64(0)))
+        _fill(layer, tensors, i)
+        # Now that the parameters are the file's, their sizes are known to be true.
+        output = layer.forward(output, inference=True)
+        layer.rng = np.random.default_rng(layer.seed)
+        for operation in layer.operations:
+            if hasattr(operation, "rng"):
+                operation.rng = layer.rng
+    for name, array in network_states(net).items():
+        np.copyto(array, _tensor(tensors, name, array))
+    net.input_shape = input_shape
+    return net
+
+
+def _fill(layer: Layer, tensors: Mapping[str, Array], number: int) -> None:
+    """Put the file's parameters into a layer."""
+    operations = [op for op in layer.operations if isinstance(op, ParamOperation)]
+    saved = [
+        _tensor(tensors, f"layers.{number}.params.{j}", param)
+        for j, param in enumerate(layer.params)
+    ]
+    if len(operations) == len(saved):
+        for operation, array in zip(operations, saved, strict=True):
+            operation.param = array
+    layer.params = saved
+
+
+def _tensor(tensors: Mapping[str, Array], name: str, like: Array) -> Array:
+    if name not in tensors:
+        raise ValueError(f"the tensor {name} is missing")
+    array = tensors[name]
+    if array.shape != like.shape or array.dtype != like.dtype:
+        raise ValueError(
+            f"the tensor {name} must be {like.dtype} of shape {like.shape}, "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def write_file(path: str | Path, tensors: dict[str, Array], metadata: dict[str, Any]) -> None:
+    """Write a safetensors file, all of it or nothing."""
+    from safetensors.numpy import save as to_bytes  # noqa: PLC0415 - only needed here
+
+    target = Path(path)
+    header = {"format": FORMAT} | {key: json.dumps(value) for key, value in metadata.items()}
+    content = to_bytes({name: np.ascontiguousarray(t) for name, t in tensors.items()}, header)
+    # The new file is complete, and on the disk, before it takes the old one's name.
+    with tempfile.NamedTemporaryFile(
+        dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    try:
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """Return what a new file's permissions leave out; there is no way to ask without setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def read_file(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read a file that ``write_file`` wrote: its tensors, and its metadata as from JSON."""
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - only needed here
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise ValueError(f"the format is {header.get('format')!r:.40}, not {FORMAT!r}")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = {key: json.loads(text) for key, text in header.items() if key != "format"}
+    except (
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        MemoryError,
+        RecursionError,
+    ) as error:
+        raise ValueError(f"{path} is not a file that dlfs saved, or damaged: {error}") from error
+    return tensors, metadata

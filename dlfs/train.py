@@ -1,0 +1,438 @@
+"""Trainer: shows a network the data, batch by batch, and lets an optimizer learn from each."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlfs.callbacks import Callback, ConvTesting
+from dlfs.checkpoint import Checkpoint
+from dlfs.checks import check_finite, check_flag, check_instance, check_int
+from dlfs.history import History
+from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
+from dlfs.metrics import METRICS, Metric
+from dlfs.network import NeuralNetwork
+from dlfs.optimizers import Optimizer
+from dlfs.progress import progress_bar
+from dlfs.snapshot import Snapshot
+from dlfs.types import Array
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite: training cannot go on."""
+
+
+class Trainer:
+    """Trains a network with an optimizer.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+    optim : Optimizer
+
+    Attributes
+    ----------
+    net, optim
+        The objects that were passed, never copies.
+    history : History
+        What happened so far in the last ``fit``.
+    stop : bool
+        A callback sets it to end the training.
+
+    Raises
+    ------
+    TypeError
+        If net or optim is something else.
+
+    Notes
+    -----
+    Book, chapters 3 and 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.layers import Dense
+    >>> from dlfs.optimizers import SGD
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> trainer = Trainer(NeuralNetwork([Dense(1)], seed=1), SGD(lr=0.1))
+    >>> history = trainer.fit(X, 3 * X + 1, X, 3 * X + 1, epochs=60, verbose=0)
+    >>> history["test_loss"][-1] < 1e-3
+    True
+    """
+
+    def __init__(self, net: NeuralNetwork, optim: Optimizer) -> None:
+        check_instance(net, NeuralNetwork, "Trainer", "net")
+        check_instance(optim, Optimizer, "Trainer", "optim")
+        self.net = net
+        self.optim = optim
+        self.optim.net = net
+        self.history = History()
+        self.stop = False
+        self.X_test: Array | None = None
+        self.y_test: Array | None = None
+        self._bar: Any = None
+        self._verbose = 0
+
+    def fit(
+        self,
+        X_train: Array,
+        y_train: Array,
+        X_test: Array | None = None,
+        y_test: Array | None = None,
+        epochs: int = 100,
+        eval_every: int = 10,
+        batch_size: int = 32,
+        seed: int = 1,
+        restart: bool = True,
+        early_stopping: bool | int = True,
+        conv_testing: bool = False,
+        *,
+        metrics: Sequence[str | Metric] | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+        verbose: int = 1,
+    ) -> History:
+        """Train.
+
+        Parameters
+        ----------
+        X_train, y_train : array_like, batch axis first
+            They are shuffled anew in each epoch; the arrays themselves stay as they are.
+        X_test, y_test : array_like, optional
+            For the evaluation; never used for training.
+        epochs : int
+            How often to go through the training data.
+        eval_every : int
+            Evaluate after every so many epochs, and after the last.
+        batch_size : int
+            So many observations make one step. The last batch of an epoch may be smaller.
+        seed : int
+            For the shuffling. The global random state of NumPy is neither used nor changed.
+        restart : bool
+            Whether to begin with new parameters and an optimizer that remembers nothing. False goes
+            on from where things stand.
+        early_stopping : bool or int
+            Stop after so many evaluations in a row without a new smallest test loss (True: 1), and
+            put back the parameters, and what the optimizer remembered, of the best evaluation.
+        conv_testing : bool
+            Report within an epoch, as the book does for its convolutional network.
+        metrics : sequence of {"accuracy", "mae", "rmse"} or callables, optional
+            What to evaluate besides the loss; accuracy for the cross-entropies unless given. A
+            callable takes (y_true, y_pred).
+        callbacks : sequence of Callback
+        checkpoint : path, optional
+            A file that holds everything after each epoch, to resume from.
+        resume : bool
+            Go on from the checkpoint if it is there: with the same data and arguments the result is
+            the same as if nothing had happened in between.
+        verbose : {0, 1, 2}
+            Silent; a progress bar and a line for each evaluation; only the lines.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data or arguments are unfit: shapes that do not suit the network or each other, NaN,
+            no observations, a checkpoint of another training.
+        NonFiniteLossError
+            If the loss becomes NaN or infinite; the message names the first layer whose output did.
+
+        Notes
+        -----
+        Ctrl-C ends the training early and keeps what has been learned: the History is returned and
+        says so. Afterwards, however the training ended, ``optim.lr`` is what it was before.
+        """
+        owner = "Trainer.fit"
+        for name, value in (
+            ("epochs", epochs),
+            ("eval_every", eval_every),
+            ("batch_size", batch_size),
+        ):
+            check_int(value, owner, name, 1)
+        check_int(seed, owner, "seed", 0)
+        check_flag(restart, owner, "restart")
+        check_flag(conv_testing, owner, "conv_testing")
+        check_flag(resume, owner, "resume")
+        check_int(verbose, owner, "verbose", 0)
+        patience = _patience(early_stopping)
+        measures = self._measures(metrics)
+        for callback in callbacks:
+            check_instance(callback, Callback, owner, "callbacks")
+        if resume and checkpoint is None:
+            raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
+
+        X_train, y_train = self._data(X_train, y_train, "train", restart)
+        if (X_test is None) != (y_test is None):
+            raise ValueError(f"{owner}: X_test and y_test go together, one of them is missing")
+        self.X_test = self.y_test = None
+        if X_test is not None:
+            self.X_test, self.y_test = self._data(X_test, y_test, "test", False)
+        if restart:
+            self.optim.reset()
+
+        run = _Run(self, epochs, eval_every, batch_size, seed, patience, measures)
+        run.callbacks = [*callbacks, *([ConvTesting()] if conv_testing else [])]
+        if checkpoint is not None:
+            run.checkpoint = Checkpoint(checkpoint, run.settings(len(X_train)))
+            if resume:
+                run.resume()
+        self._verbose = verbose
+        self.history, self.stop = run.history, False
+        return run.train(X_train, y_train)
+
+    def evaluate(
+        self, X: Array, y: Array, metrics: Sequence[str | Metric] = ()
+    ) -> dict[str, float]:
+        """Return the loss, and other metrics, on some data, in inference mode.
+
+        Parameters
+        ----------
+        X, y : array_like, batch axis first
+        metrics : sequence of {"accuracy", "mae", "rmse"} or callables
+
+        Returns
+        -------
+        dict
+            "loss" and one key for each metric.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data do not suit the network or the loss.
+        """
+        X, y = self._data(X, y, "", False)
+        return self._evaluate(X, y, self._measures(metrics))
+
+    def generate_batches(self, X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array, Array]]:
+        """Cut data into batches, in their order, as the book's method of this name does.
+
+        Parameters
+        ----------
+        X, y : ndarray, batch axis first
+        size : int
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X and y have different lengths, or size is no positive integer.
+        """
+        check_int(size, "Trainer.generate_batches", "size", 1)
+        if len(X) != len(y):
+            raise ValueError(f"Trainer.generate_batches: X has {len(X)} rows, but y has {len(y)}")
+        return ((X[i : i + size], y[i : i + size]) for i in range(0, len(X), size))
+
+    def say(self, text: str) -> None:
+        """Print a line without tearing the progress bar; nothing with verbose=0."""
+        if self._verbose and self._bar is not None:
+            self._bar.clear()
+            print(text, flush=True)
+            self._bar.refresh()
+
+    def _evaluate(self, X: Array, y: Array, measures: dict[str, Metric]) -> dict[str, float]:
+        prediction = self.net.predict(X)
+        results = {"loss": self.net.loss.forward(prediction, y)}
+        results.update({name: float(metric(y, prediction)) for name, metric in measures.items()})
+        return results
+
+    def _measures(self, metrics: Sequence[str | Metric] | None) -> dict[str, Metric]:
+        if metrics is None:
+            classifies = isinstance(self.net.loss, SoftmaxCrossEntropy | BinaryCrossEntropy)
+            metrics = ["accuracy"] if classifies else []
+        if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+            raise TypeError(f"Trainer: metrics must be a list, got {metrics!r}")
+        measures = {}
+        for metric in metrics:
+            if callable(metric):
+                measures[getattr(metric, "__name__", repr(metric))] = metric
+            elif metric in METRICS:
+                measures[metric] = METRICS[metric]
+            else:
+                known = ", ".join(repr(name) for name in METRICS)
+                raise ValueError(f"Trainer: unknown metric {metric!r}; there are {known}")
+        return measures
+
+    def _data(self, X: object, y: object, part: str, restart: bool) -> tuple[Array, Array]:
+        """Check data, convert them once, and set the network up if need be."""
+        X_name, y_name = (f"X_{part}", f"y_{part}") if part else ("X", "y")
+        owner = "Trainer"
+        if restart:
+            self.net.reset()
+        inputs = self.net.as_input(X)
+        if len(inputs) < 1:
+            raise ValueError(f"{owner}: {X_name} has no observations (shape {inputs.shape})")
+        check_finite(inputs, owner, X_name)
+        targets = np.asarray(y)
+        if targets.ndim < 1 or len(targets) != len(inputs):
+            raise ValueError(
+                f"{owner}: {X_name} and {y_name} need the same number of rows, "
+                f"got shapes {inputs.shape} and {targets.shape}"
+            )
+        if targets.dtype.kind == "f":
+            check_finite(targets, owner, y_name)
+        one = self.net.forward(inputs[:1], inference=True)
+        shape = (len(inputs), *one.shape[1:])
+        return inputs, self.net.loss.as_target(targets, shape, self.net.dtype)
+
+
+class _Run:
+    """One training: where it stands, and how it goes on."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        epochs: int,
+        eval_every: int,
+        batch_size: int,
+        seed: int,
+        patience: int | None,
+        measures: dict[str, Metric],
+    ) -> None:
+        self.trainer = trainer
+        self.net = trainer.net
+        self.optim = trainer.optim
+        self.epochs = epochs
+        self.eval_every = eval_every
+        self.batch_size = batch_size
+        self.seed = seed
+        self.patience = patience
+        self.measures = measures
+        self.history = History()
+        self.callbacks: list[Callback] = []
+        self.checkpoint: Checkpoint | None = None
+        self.best: Snapshot | None = None
+        self.best_loss = math.inf
+        self.waited = 0
+
+    def settings(self, observations: int) -> dict[str, Any]:
+        """Return what must be the same for a training to be resumed."""
+        return {
+            "epochs": self.epochs,
+            "eval_every": self.eval_every,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "patience": self.patience,
+            "observations": observations,
+        }
+
+    def resume(self) -> None:
+        """Go back to where the checkpoint was written, if there is one."""
+        if self.checkpoint is not None and self.checkpoint.exists():
+            saved = self.checkpoint.read(self.net, self.optim)
+            self.history.rows = saved.rows
+            self.history.stopped = saved.stopped
+            self.best, self.best_loss, self.waited = saved.best, saved.best_loss, saved.waited
+
+    def train(self, X_train: Array, y_train: Array) -> History:
+        trainer, done = self.trainer, len(self.history)
+        batches = -(-len(X_train) // self.batch_size)
+        self.optim.start_schedule(self.epochs, batches)
+        total = self.epochs * batches
+        with progress_bar(total, trainer._verbose != 1, initial=done * batches) as bar:
+            trainer._bar = bar
+            try:
+                self._call("on_train_begin")
+                if self.history.stopped != "early":
+                    self.history.stopped = None
+                    for epoch in range(done, self.epochs):
+                        if not self._epoch(epoch, X_train, y_train):
+                            break
+            except KeyboardInterrupt:
+                self.history.stopped = "interrupted"
+                trainer.say("Interrupted: what has been learned so far is kept.")
+            finally:
+                self.optim.end_schedule()
+                self._call("on_train_end")
+                trainer._bar = None
+        return self.history
+
+    def _epoch(self, epoch: int, X_train: Array, y_train: Array) -> bool:
+        """Train for an epoch, and say whether to go on."""
+        trainer, started, total = self.trainer, time.perf_counter(), 0.0
+        # A stream for each epoch: a resumed training shuffles as the whole one would.
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(X_train))
+        trainer._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
+        row: dict[str, Any] = {"epoch": epoch + 1}
+        for batch, start in enumerate(range(0, len(order), self.batch_size)):
+            chosen = order[start : start + self.batch_size]
+            self.optim.set_progress(epoch, batch)
+            row.setdefault("lr", self.optim.lr)
+            loss = self.net.train_batch(X_train[chosen], y_train[chosen])
+            if not math.isfinite(loss):
+                raise NonFiniteLossError(_explain(self.net, loss, epoch, batch))
+            self.optim.step()
+            total += loss * len(chosen)
+            trainer._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            trainer._bar.update()
+            for callback in self.callbacks:
+                callback.on_batch_end(trainer, epoch, batch, loss)
+            if trainer.stop:
+                break
+        row["train_loss"] = total / min(start + self.batch_size, len(order))
+        row["seconds"] = time.perf_counter() - started
+        self.history.append(row)
+        going_on = self._evaluate(epoch, row)
+        self._call("on_epoch_end", row)
+        if trainer.stop and going_on:
+            self.history.stopped = "callback"
+        if self.checkpoint is not None and not trainer.stop:
+            self.checkpoint.write(self)
+        return going_on and not trainer.stop
+
+    def _evaluate(self, epoch: int, row: dict[str, Any]) -> bool:
+        """Evaluate if it is time to, and say whether to go on."""
+        trainer, last = self.trainer, epoch + 1 == self.epochs
+        if trainer.X_test is None or trainer.y_test is None:
+            return True
+        if not last and (epoch + 1) % self.eval_every:
+            return True
+        results = trainer._evaluate(trainer.X_test, trainer.y_test, self.measures)
+        row["test_loss"] = results.pop("loss")
+        row.update(results)
+        said = "".join(f", {name} {value:.4f}" for name, value in results.items())
+        trainer.say(f"Validation loss after {epoch + 1} epochs is {row['test_loss']:.4f}{said}")
+        if self.patience is None:
+            return True
+        if row["test_loss"] < self.best_loss:
+            self.best_loss, self.waited = row["test_loss"], 0
+            self.best = Snapshot.take(self.net, self.optim)
+            return True
+        self.waited += 1
+        if self.waited < self.patience or self.best is None:
+            return True
+        self.best.restore(self.net, self.optim)
+        self.history.stopped = "early"
+        trainer.say(
+            f"Loss increased after epoch {epoch + 1}: stopped, with the network of epoch "
+            f"{self.history.best_epoch}, whose loss was {self.best_loss:.4f}"
+        )
+        return False
+
+    def _call(self, method: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, method)(self.trainer, *arguments)
+
+
+def _patience(early_stopping: object) -> int | None:
+    if isinstance(early_stopping, bool | np.bool_):
+        return 1 if early_stopping else None
+    return check_int(early_stopping, "Trainer.fit", "early_stopping", 1)
+
+
+def _explain(net: NeuralNetwork, loss: float, epoch: int, batch: int) -> str:
+    where = f"the loss became {loss} in batch {batch} of epoch {epoch + 1}"
+    for number, layer in enumerate(net.layers):
+        bad = ~np.isfinite(layer.output)
+        if bad.any():
+            return (
+                f"{where}; the first layer whose output is not finite is layer {number}, {layer!r} "
+                f"({int(bad.sum())} of {bad.size} numbers). A smaller learning rate, another "
+                f"weight_init or gradient clipping (clip_norm) often helps"
+            )
+    return f"{where}, although every layer's output is finite: look at {net.loss!r} and the targets"
