@@ -60,29 +60,24 @@ BINARY(softplus_grad, g * vsigmoid(y))
 #define softmax_row NAME(softmax_row)
 DLFS_INLINE void softmax_row(const real *x, real *out, ptrdiff_t n)
 {
-    ptrdiff_t i;
-    vec best_lanes = vset1(-INFINITY), sum_lanes = vset1(0);
-    /* The padding of the last vector must not win. */
-    for (i = 0; i + VLEN <= n; i += VLEN)
+    /* The last vector is padded with -infinity, which never wins and whose exp is 0. */
+    ptrdiff_t i, full = n - n % VLEN;
+    int rest = (int)(n - full);
+    vec last = vload_fill(x + full, rest, -INFINITY), best_lanes = last;
+    for (i = 0; i < full; i += VLEN)
         best_lanes = vmax(best_lanes, vload(x + i));
     real best = vhmax(best_lanes);
-    for (ptrdiff_t j = i; j < n; j++)
-        best = x[j] > best ? x[j] : best;
-    for (i = 0; i + VLEN <= n; i += VLEN) {
+    last = vexp(last - best);
+    vec sum_lanes = last;
+    for (i = 0; i < full; i += VLEN) {
         vec e = vexp(vload(x + i) - best);
         vstore(out + i, e);
         sum_lanes += e;
     }
-    if (i < n) {
-        int rest = (int)(n - i);
-        vstore_n(out + i, vexp(vload_n(x + i, rest) - best), rest);
-        sum_lanes += vload_n(out + i, rest);
-    }
     real total = vsum(sum_lanes);
-    for (i = 0; i + VLEN <= n; i += VLEN)
+    for (i = 0; i < full; i += VLEN)
         vstore(out + i, vload(out + i) / total);
-    if (i < n)
-        vstore_n(out + i, vload_n(out + i, (int)(n - i)) / total, (int)(n - i));
+    vstore_n(out + full, last / total, rest);
 }
 
 static void NAME(softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n)

@@ -111,70 +111,53 @@ static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const 
         const real *x = (const real *)x_ + row * n;
         const real *t = t_ ? (const real *)t_ + row * n : NULL;
         real *grad = (real *)grad_ + row * n;
-        vec best_lanes = vset1(-INFINITY), sum_lanes = vset1(0);
-        dvec cost = to_double(vset1(0)), mass = to_double(vset1(0));
-        ivec ok = viset1(-1);
         ptrdiff_t i, full = n - n % VLEN;
         int rest = (int)(n - full);
 
+        /* The last vector is padded with -infinity, which never wins and whose exp is 0. */
+        vec last = vload_fill(x + full, rest, -INFINITY), best_lanes = last;
         for (i = 0; i < full; i += VLEN)
             best_lanes = vmax(best_lanes, vload(x + i));
-        real best = vhmax(best_lanes);
-        for (; i < n; i++)
-            best = x[i] > best ? x[i] : best;
-
+        const real best = vhmax(best_lanes);
+        vec last_exp = vexp_neg(last - best), sum_lanes = last_exp;
         for (i = 0; i < full; i += VLEN) {
-            vec e = vexp(vload(x + i) - best);
+            vec e = vexp_neg(vload(x + i) - best);
             vstore(grad + i, e);
             sum_lanes += e;
         }
-        if (rest) {
-            vstore_n(grad + i, vexp(vload_n(x + i, rest) - best), rest);
-            sum_lanes += vload_n(grad + i, rest);
-        }
-        real sum = vsum(sum_lanes);
-        real log_sum = (real)log((double)sum), share = 1 / sum;
+        const real sum = vsum(sum_lanes), share = 1 / sum;
+        const real log_sum = (real)log((double)sum);
 
         if (!t) {
-            if (labels[row] < 0 || labels[row] >= n)
+            const int64_t label = labels[row];
+            if (label < 0 || label >= n)
                 return (double)NAN;
-            for (i = 0; i < full; i += VLEN) {
-                if (smoothing != 0)
-                    cost += to_double(spread * (log_sum - (vload(x + i) - best)));
+            for (i = 0; i < full; i += VLEN)
                 vstore(grad + i, (vload(grad + i) * share - spread) * factor);
-            }
-            for (; i < n; i++) {
-                if (smoothing != 0)
+            vstore_n(grad + full, (last_exp * share - spread) * factor, rest);
+            grad[label] -= keep * factor;
+            loss += (double)(keep * (log_sum - (x[label] - best)));
+            if (smoothing != 0)
+                for (i = 0; i < n; i++)
                     loss += (double)(spread * (log_sum - (x[i] - best)));
-                grad[i] = (grad[i] * share - spread) * factor;
-            }
-            i = labels[row];
-            loss += (double)(keep * (log_sum - (x[i] - best)));
-            grad[i] -= keep * factor;
-        } else {
-            for (i = 0; i < full; i += VLEN) {
-                vec target = vload(t + i), smooth = TARGET(target);
-                ok &= target >= 0;
-                mass += to_double(target);
-                cost += to_double(smooth * (log_sum - (vload(x + i) - best)));
-                vstore(grad + i, (vload(grad + i) * share - smooth) * factor);
-            }
-            double tail = 0;
-            if (rest) {
-                vec target = vload_n(t + i, rest), smooth = TARGET(target);
-                vec value = smooth * (log_sum - (vload_n(x + i, rest) - best));
-                real lanes[VLEN];
-                ok &= target >= 0;
-                mass += to_double(target);
-                vstore(lanes, value);
-                for (int lane = 0; lane < rest; lane++)
-                    tail += (double)lanes[lane];
-                vstore_n(grad + i, (vload_n(grad + i, rest) * share - smooth) * factor, rest);
-            }
-            loss += tail;
-            if (!all_true(ok) || !(fabs(dsum(&mass) - 1) <= slack))
-                return (double)NAN;
+            continue;
         }
+        vec target = vload_n(t + full, rest), smooth = TARGET(target);
+        ivec ok = target >= 0;
+        dvec mass = to_double(target);
+        vec value = smooth * (log_sum - (last - best));
+        dvec cost = to_double(vselect(vfirst(rest), value, vset1(0)));
+        vstore_n(grad + full, (last_exp * share - smooth) * factor, rest);
+        for (i = 0; i < full; i += VLEN) {
+            target = vload(t + i);
+            smooth = TARGET(target);
+            ok &= target >= 0;
+            mass += to_double(target);
+            cost += to_double(smooth * (log_sum - (vload(x + i) - best)));
+            vstore(grad + i, (vload(grad + i) * share - smooth) * factor);
+        }
+        if (!all_true(ok) || !(fabs(dsum(&mass) - 1) <= slack))
+            return (double)NAN;
         loss += dsum(&cost);
     }
     return loss;

@@ -13,6 +13,7 @@
 #define vpow2 NAME(vpow2)
 #define vscale NAME(vscale)
 #define vexp NAME(vexp)
+#define vexp_neg NAME(vexp_neg)
 #define vexpm1_neg NAME(vexpm1_neg)
 #define vexpm1_pos NAME(vexpm1_pos)
 #define vtanh NAME(vtanh)
@@ -133,6 +134,13 @@ DLFS_INLINE vec vexp(vec x)
     return vscale(p + 1, n);
 }
 
+/* The same for x <= 0, which cannot overflow. */
+DLFS_INLINE vec vexp_neg(vec x)
+{
+    vec n, p = vreduce(vmax(vset1(EXP_MIN), x), &n);
+    return vscale(p + 1, n);
+}
+
 /* exp(x) - 1 without cancellation, for x <= 0. */
 DLFS_INLINE vec vexpm1_neg(vec x)
 {
@@ -167,7 +175,7 @@ DLFS_INLINE vec vtanh(vec x)
 /* Only exp of a negative number is taken, which cannot overflow. */
 DLFS_INLINE vec vsigmoid(vec x)
 {
-    vec e = vexp(-vabs(x));
+    vec e = vexp_neg(-vabs(x));
     return vselect(x < 0, e, vset1(1)) / (1 + e);
 }
 
@@ -185,7 +193,7 @@ DLFS_INLINE vec vlog1p01(vec u)
 
 DLFS_INLINE vec vsoftplus(vec x)
 {
-    return vmax(vset1(0), x) + vlog1p01(vexp(-vabs(x)));
+    return vmax(vset1(0), x) + vlog1p01(vexp_neg(-vabs(x)));
 }
 
 /* P(Z <= x) for a standard normal Z, with a small relative error in the left tail too.
