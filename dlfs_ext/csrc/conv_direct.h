@@ -4,6 +4,7 @@
  * write, and what a task computes does not depend on who computes it, so the results are the same
  * bits for any number of threads. */
 
+#define dots_of NAME(conv_dots_of)
 #define copies_of NAME(conv_copies_of)
 
 /* Weights in the order in which strips() reads them: for each tile of output channels, tap by tap.
@@ -111,6 +112,36 @@ static size_t NAME(conv_param_grad_scratch)(const conv_job *job)
                     + (l->images > 1 ? DOTS_A * l->pixels : 0)) * sizeof(real);
 }
 
+/* Adds to all sums of one group what the pixels p to p + n of a part give. */
+DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *copies, ptrdiff_t p,
+                         ptrdiff_t n, ptrdiff_t images, real *lines, real *sums)
+{
+    const conv_layout *l = &job->layout;
+    ptrdiff_t area = l->window.out_height * l->window.out_width, out_channels = job->out_channels;
+    ptrdiff_t columns = conv_ceil(l->taps, DOTS_B);
+    for (ptrdiff_t o = 0; o < out_channels; o += DOTS_A) {
+        const real *a[DOTS_A], *b[DOTS_B];
+        int rows = (int)conv_least(DOTS_A, out_channels - o);
+        for (int r = 0; r < rows; r++) {
+            a[r] = grad + (o + r) * area + p;
+            if (l->images > 1) { /* p is 0 */
+                a[r] = lines + r * l->pixels;
+                for (ptrdiff_t i = 0; i < images; i++)
+                    memcpy(lines + r * l->pixels + i * area,
+                           grad + (i * job->groups * out_channels + o + r) * area,
+                           (size_t)area * sizeof(real));
+            }
+        }
+        for (ptrdiff_t t = 0; t < columns; t++, sums += CONV_SLACK) {
+            ptrdiff_t tap = NAME(conv_column)(l->taps, columns, t);
+            int count = (int)(NAME(conv_column)(l->taps, columns, t + 1) - tap);
+            for (int j = 0; j < DOTS_B; j++)
+                b[j] = copies + l->offset[tap + conv_least(j, count - 1)] + p;
+            dots_run(rows, count, a, b, n, sums);
+        }
+    }
+}
+
 /* Here a task is one chunk of the batch (of blocks and bands), one group. The number of chunks is
  * fixed by the shapes, and each has sums of its own, because the order of additions must not
  * depend on the number of threads. */
@@ -140,29 +171,13 @@ static void NAME(conv_param_grad)(const conv_job *job, ptrdiff_t begin, ptrdiff_
             const real *grad = (const real *)job->grad
                                + (block * l->images * job->groups + group) * out_channels * area
                                + first * w->out_width;
-            real *sum = sums;
-            for (ptrdiff_t o = 0; o < out_channels; o += DOTS_A) {
-                const real *a[DOTS_A], *b[DOTS_B];
-                int rows = (int)conv_least(DOTS_A, out_channels - o);
-                for (int r = 0; r < rows; r++) {
-                    a[r] = grad + (o + r) * area;
-                    if (l->images > 1) {
-                        for (ptrdiff_t i = 0; i < images; i++)
-                            memcpy(lines + r * l->pixels + i * area,
-                                   a[r] + i * job->groups * out_channels * area,
-                                   (size_t)area * sizeof(real));
-                        a[r] = lines + r * l->pixels;
-                    }
-                }
-                ptrdiff_t n = l->images > 1 ? images * area : height * w->out_width;
-                for (ptrdiff_t t = 0; t < columns; t++, sum += CONV_SLACK) {
-                    ptrdiff_t tap = NAME(conv_column)(l->taps, columns, t);
-                    int count = (int)(NAME(conv_column)(l->taps, columns, t + 1) - tap);
-                    for (int j = 0; j < DOTS_B; j++)
-                        b[j] = copies + l->offset[tap + conv_least(j, count - 1)];
-                    dots_run(rows, count, a, b, n, sum);
-                }
-            }
+            ptrdiff_t n = l->images > 1 ? images * area : height * w->out_width;
+            /* 4 rows of gradients and 2 or 3 copies are read together, again and again. 64 KB of them
+             * measured best: shorter runs lose more to adding up lanes than the first cache gives. */
+            ptrdiff_t some = conv_ceil(n, conv_ceil(n, 65536 / 6 / (ptrdiff_t)sizeof(real)));
+            some = l->images > 1 ? n : conv_ceil(some, VLEN) * VLEN;
+            for (ptrdiff_t p = 0; p < n; p += some)
+                dots_of(job, grad, copies, p, conv_least(some, n - p), images, lines, sums);
         }
     }
 }

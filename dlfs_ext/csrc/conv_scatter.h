@@ -27,6 +27,7 @@ DLFS_INLINE NAME(conv_scatter_size) scatter_sizes(const conv_window *w)
     /* The shares of a tile of 8 taps take half of a first-level cache of 32 KB. */
     s.band = 16384 / (8 * (ptrdiff_t)sizeof(real) * w->out_width);
     s.band = conv_most(1, conv_least(s.band, w->out_height));
+    s.band = conv_ceil(w->out_height, conv_ceil(w->out_height, s.band)); /* of equal size */
     s.shares = conv_round(s.band * w->out_width) + CONV_SLACK;
     return s;
 }

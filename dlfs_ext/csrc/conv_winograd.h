@@ -55,13 +55,20 @@ DLFS_INLINE ptrdiff_t block_pitch(const conv_job *job)
     ptrdiff_t patches = job->together * job->layout.band * job->layout.window.out_width;
     return (patches + 2 * VLEN - 1) / VLEN * VLEN;
 }
+/* From element to element: not a power of two, or all 16 would fall into one set of the cache. */
+#define element_pitch NAME(winograd_element_pitch)
+DLFS_INLINE ptrdiff_t element_pitch(ptrdiff_t rows, ptrdiff_t pitch)
+{
+    return conv_round(rows * pitch) / 128 * 128 + 144;
+}
 
 static size_t NAME(winograd_scratch)(const conv_job *job)
 {
     const conv_layout *l = &job->layout;
     ptrdiff_t pitch = block_pitch(job);
     return (size_t)(conv_round(l->rows * l->pitch) + conv_round(4 * l->copy) + 9 * CONV_SLACK
-                    + 16 * pitch * (l->window.channels + 8)) * sizeof(real)
+                    + 16 * element_pitch(l->window.channels, pitch)
+                    + 16 * element_pitch(8, pitch)) * sizeof(real)
            + (size_t)conv_round(l->window.channels) * sizeof(ptrdiff_t);
 }
 
@@ -136,7 +143,8 @@ static void NAME(winograd)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, 
     real *padded = (real *)(offset + conv_round(channels));
     real *copies = padded + conv_round(l->rows * l->pitch);
     real *patches = copies + conv_round(4 * l->copy) + 9 * CONV_SLACK;
-    real *sums = patches + 16 * pitch * channels;
+    ptrdiff_t plane = element_pitch(channels, pitch);
+    real *sums = patches + 16 * plane;
     for (ptrdiff_t c = 0; c < channels; c++)
         offset[c] = c * pitch;
     clear(padded, l->rows * l->pitch);
@@ -152,15 +160,16 @@ static void NAME(winograd)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, 
             for (ptrdiff_t c = 0; c < channels; c++) {
                 copy_channel(l, input + c * w->height * w->width, first, 0, padded, copies);
                 patch_rows(copies, l->offset, height * w->out_width,
-                           patches + c * pitch + image * per_image, channels * pitch);
+                           patches + c * pitch + image * per_image, plane);
             }
         }
         const real *weights = (const real *)job->packed + group * 16 * channels * out_channels;
         for (ptrdiff_t o = 0; o < out_channels;) {
             int mr = channels_at_once(out_channels - o);
+            ptrdiff_t sums_plane = element_pitch(mr, pitch);
             for (int element = 0; element < 16; element++, weights += mr * channels)
-                strips(mr, patches + element * channels * pitch, offset, channels, weights,
-                       sums + element * mr * pitch, pitch,
+                strips(mr, patches + element * plane, offset, channels, weights,
+                       sums + element * sums_plane, pitch,
                        (images - 1) * per_image + height * w->out_width);
             for (ptrdiff_t image = 0; image < images; image++) {
                 real *out = (real *)job->output
@@ -168,7 +177,7 @@ static void NAME(winograd)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, 
                               * job->height * job->width + 2 * first * job->width;
                 for (int r = 0; r < mr; r++, out += job->height * job->width)
                     for (ptrdiff_t y = 0; y < height; y++)
-                        row_out(sums + r * pitch + image * per_image + y * w->out_width, mr * pitch,
+                        row_out(sums + r * pitch + image * per_image + y * w->out_width, sums_plane,
                                 out + 2 * y * job->width, job->width,
                                 2 * (first + y) + 1 < job->height);
             }
