@@ -30,6 +30,10 @@ cdef extern from "numpy/arrayobject.h":
                                 void *data, int flags, PyObject *obj)
     int PyArray_SetBaseObject(cnp.ndarray arr, object obj) except -1
 
+cdef extern from "poison.h" nogil:
+    void dlfs_forbid(void *p, size_t n)
+    void dlfs_allow(void *p, size_t n)
+
 # A cache line, and the widest vector.
 cdef size_t ALIGNMENT = 64
 # Four sizes for each power of two: at most a quarter of a block is wasted.
@@ -72,6 +76,7 @@ cdef class Block:
         cdef Chunk *chunk
         if self.raw == NULL:
             return
+        dlfs_allow(self.data, self.size)
         if cached_bytes + self.size > limit_bytes:
             # Sizes that nobody asks for any more must not keep out those in use.
             drop_free()
@@ -83,6 +88,7 @@ cdef class Block:
         chunk.next = free_chunks[self.number]
         free_chunks[self.number] = chunk
         cached_bytes += self.size
+        dlfs_forbid(self.data, self.size)
 
 
 cdef void drop_free() noexcept:
@@ -92,6 +98,7 @@ cdef void drop_free() noexcept:
     for number in range(SIZES):
         while free_chunks[number] != NULL:
             chunk = free_chunks[number]
+            dlfs_allow(chunk, sizeof(Chunk))
             free_chunks[number] = chunk.next
             PyMem_RawFree(chunk.raw)
     cached_bytes = 0
@@ -108,6 +115,7 @@ cdef Block new_block(size_t n):
         raise MemoryError(f"cannot allocate {n} bytes")
     chunk = free_chunks[number]
     if chunk != NULL:
+        dlfs_allow(chunk, sizeof(Chunk))
         free_chunks[number] = chunk.next
         cached_bytes -= size
         block.raw = chunk.raw
@@ -124,6 +132,8 @@ cdef Block new_block(size_t n):
         block.data = <void *>((<uintptr_t>raw + ALIGNMENT) & ~<uintptr_t>(ALIGNMENT - 1))
     block.size = size
     block.number = number
+    dlfs_allow(block.data, n)
+    dlfs_forbid(<char *>block.data + n, size - n)
     return block
 
 
