@@ -1,11 +1,36 @@
 """Callbacks: what else to do while a Trainer works."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from dlfs.history import History
 from dlfs.metrics import accuracy
+from dlfs.network import NeuralNetwork
+from dlfs.optimizers import Optimizer
+from dlfs.types import Array
 
-if TYPE_CHECKING:
-    from dlfs.train import Trainer
+
+class Training(Protocol):
+    """What a callback sees of the Trainer.
+
+    Attributes
+    ----------
+    net, optim, history
+        What is trained, how, and what happened so far.
+    stop : bool
+        Set it to end the training after the current batch.
+    X_test, y_test : ndarray or None
+        The data for the evaluation.
+    """
+
+    net: NeuralNetwork
+    optim: Optimizer
+    history: History
+    stop: bool
+    X_test: Array | None
+    y_test: Array | None
+
+    def say(self, text: str) -> None:
+        """Print a line without tearing the progress bar."""
 
 
 class Callback:
@@ -20,16 +45,16 @@ class Callback:
     ...         trainer.stop = row["train_loss"] < 0.1
     """
 
-    def on_train_begin(self, trainer: "Trainer") -> None:
+    def on_train_begin(self, trainer: Training) -> None:
         """Act before the first batch."""
 
-    def on_batch_end(self, trainer: "Trainer", epoch: int, batch: int, loss: float) -> None:
+    def on_batch_end(self, trainer: Training, epoch: int, batch: int, loss: float) -> None:
         """Act after a batch, both counted from 0, and its step."""
 
-    def on_epoch_end(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def on_epoch_end(self, trainer: Training, row: dict[str, Any]) -> None:
         """Act after an epoch and its evaluation; ``row`` is the history's newest."""
 
-    def on_train_end(self, trainer: "Trainer") -> None:
+    def on_train_end(self, trainer: Training) -> None:
         """Act when the training has ended, for whatever reason."""
 
 
@@ -39,7 +64,7 @@ class ConvTesting(Callback):
     Every 10 batches the loss of the batch, every 100 the accuracy on the test data.
     """
 
-    def on_batch_end(self, trainer: "Trainer", epoch: int, batch: int, loss: float) -> None:
+    def on_batch_end(self, trainer: Training, epoch: int, batch: int, loss: float) -> None:
         """Report."""
         if batch % 10 == 0:
             trainer.say(f"batch {batch} loss {loss:.4f}")
@@ -60,6 +85,6 @@ class BatchLosses(Callback):
     def __init__(self) -> None:
         self.losses: list[float] = []
 
-    def on_batch_end(self, trainer: "Trainer", epoch: int, batch: int, loss: float) -> None:
+    def on_batch_end(self, trainer: Training, epoch: int, batch: int, loss: float) -> None:
         """Keep it."""
         self.losses.append(loss)

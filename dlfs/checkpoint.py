@@ -1,31 +1,37 @@
 """Checkpoint: everything that a training needs to go on as if it had never been interrupted."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from dlfs.configuration import to_config
+from dlfs.history import History
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.saving import network_config, network_tensors, read_file, write_file
 from dlfs.snapshot import Snapshot, network_states
 from dlfs.types import Array
 
-if TYPE_CHECKING:
-    from dlfs.train import _Run
-
 
 @dataclass
-class Saved:
-    """Where the training stood, besides the network and the optimizer themselves."""
+class Standing:
+    """Where a training stands, besides the network and the optimizer themselves.
 
-    rows: list[dict[str, Any]]
-    stopped: str | None
-    best: Snapshot | None
-    best_loss: float
-    waited: int
+    Attributes
+    ----------
+    history : History
+    best : Snapshot or None
+        Of the evaluation with the smallest loss so far, if training may stop early.
+    best_loss : float
+    waited : int
+        How many evaluations in a row were no better.
+    """
+
+    history: History = field(default_factory=History)
+    best: Snapshot | None = None
+    best_loss: float = math.inf
+    waited: int = 0
 
 
 class Checkpoint:
@@ -47,29 +53,29 @@ class Checkpoint:
         """Say whether there is something to resume from."""
         return self.path.exists()
 
-    def write(self, run: "_Run") -> None:
+    def write(self, net: NeuralNetwork, optim: Optimizer, standing: Standing) -> None:
         """Write down where a training stands, all of it or nothing."""
-        now = Snapshot.take(run.net, run.optim)
-        tensors = network_tensors(run.net) | _slot_tensors("optimizer", now.slots)
+        now = Snapshot.take(net, optim)
+        tensors = network_tensors(net) | _slot_tensors("optimizer", now.slots)
         training: dict[str, Any] = {
             "settings": self.settings,
-            "optimizer": to_config(run.optim),
+            "optimizer": to_config(optim),
             "t": now.t,
-            "rows": run.history.rows,
-            "stopped": run.history.stopped,
-            "waited": run.waited,
-            "rngs": [layer.rng.bit_generator.state for layer in run.net.layers],
+            "rows": standing.history.rows,
+            "stopped": standing.history.stopped,
+            "waited": standing.waited,
+            "rngs": [layer.rng.bit_generator.state for layer in net.layers],
             "best": None,
         }
-        if run.best is not None:
-            training["best"] = {"loss": run.best_loss, "t": run.best.t}
-            tensors |= {f"best.params.{i}": param for i, param in enumerate(run.best.params)}
-            tensors |= {f"best.{name}": array for name, array in run.best.states.items()}
-            tensors |= _slot_tensors("best.optimizer", run.best.slots)
-        metadata = {"network": network_config(run.net), "training": training}
+        if standing.best is not None:
+            training["best"] = {"loss": standing.best_loss, "t": standing.best.t}
+            tensors |= {f"best.params.{i}": param for i, param in enumerate(standing.best.params)}
+            tensors |= {f"best.{name}": array for name, array in standing.best.states.items()}
+            tensors |= _slot_tensors("best.optimizer", standing.best.slots)
+        metadata = {"network": network_config(net), "training": training}
         write_file(self.path, tensors, metadata)
 
-    def read(self, net: NeuralNetwork, optim: Optimizer) -> Saved:
+    def read(self, net: NeuralNetwork, optim: Optimizer) -> Standing:
         """Put a network and an optimizer back to where the file was written.
 
         Raises
@@ -89,7 +95,7 @@ class Checkpoint:
         optim: Optimizer,
         tensors: dict[str, Array],
         metadata: dict[str, Any],
-    ) -> Saved:
+    ) -> Standing:
         if "training" not in metadata:
             raise ValueError(f"{self.path} holds a network but no training to resume")
         training = metadata["training"]
@@ -106,7 +112,7 @@ class Checkpoint:
         now.restore(net, optim)
         for layer, state in zip(net.layers, training["rngs"], strict=True):
             layer.rng.bit_generator.state = state
-        best, best_loss = None, np.inf
+        best, best_loss = None, math.inf
         if training["best"] is not None:
             best_loss = float(training["best"]["loss"])
             best = Snapshot(
@@ -115,7 +121,9 @@ class Checkpoint:
                 _slots(tensors, "best.optimizer", optim, len(params)),
                 training["best"]["t"],
             )
-        return Saved(training["rows"], training["stopped"], best, best_loss, training["waited"])
+        history = History()
+        history.rows, history.stopped = training["rows"], training["stopped"]
+        return Standing(history, best, best_loss, training["waited"])
 
     def _same(self, what: str, saved: Any, now: Any) -> None:
         if saved != now:

@@ -15,7 +15,8 @@ from dlfs.checks import (
 )
 from dlfs.layers import Layer, OperationLayer
 from dlfs.losses import Loss, MeanSquaredError
-from dlfs.summary import summary_html, summary_text
+from dlfs.seeds import layer_seeds
+from dlfs.summary import Row, summary_html, summary_text
 from dlfs.types import Array, Shape
 
 
@@ -196,9 +197,9 @@ class NeuralNetwork(LayerBlock):
         self.seed = None if seed is None else check_int(seed, "NeuralNetwork", "seed", 0)
         self.dtype = _float_dtype(dtype)
         self.input_shape: Shape | None = None
-        streams = np.random.SeedSequence(self.seed).spawn(len(self.layers))
-        for layer, stream in zip(self.layers, streams, strict=True):
-            layer.seed = stream
+        seeds = layer_seeds(self.seed, len(self.layers))
+        for layer, own_seed in zip(self.layers, seeds, strict=True):
+            layer.seed = own_seed
             layer.dtype = self.dtype
 
     def forward(self, X_batch: Array, inference: bool = False) -> Array:
@@ -360,13 +361,34 @@ class NeuralNetwork(LayerBlock):
         """
         if input_shape is not None and not self.built:
             self.build(input_shape)
-        return summary_text(self)
+        return repr(self)
 
     def __repr__(self) -> str:
-        return summary_text(self)
+        return summary_text(type(self).__name__, self._summary_rows(), self._summary_total())
 
     def _repr_html_(self) -> str:
-        return summary_html(self)
+        return summary_html(self._summary_rows(), self._summary_total())
+
+    def _summary_rows(self) -> list[Row]:
+        """Return (layer, output shape, number of parameters) for each layer, as text."""
+        rows = []
+        for layer in self.layers:
+            if layer.first or not hasattr(layer, "output"):
+                rows.append((repr(layer), "?", "?"))
+            else:
+                shape = ", ".join(str(size) for size in ("batch", *layer.output.shape[1:]))
+                rows.append((repr(layer), f"({shape})", f"{layer.parameter_count():,}"))
+        return rows
+
+    def _summary_total(self) -> str:
+        """Return the line below the table."""
+        facts = f"loss: {self.loss!r}; "
+        if not self.built:
+            return f"{facts}{self.dtype}; set up at the first batch, or by build(input_shape)"
+        count = self.parameter_count()
+        size = count * self.dtype.itemsize
+        memory = f"{size / 1024:,.1f} KiB" if size < 1024**2 else f"{size / 1024**2:,.1f} MiB"
+        return f"{facts}{count:,} parameters, {self.dtype}, {memory}"
 
 
 def _as_layer(layer: object, owner: str) -> Layer:

@@ -4,7 +4,7 @@ Needs matplotlib, the extra "plots".
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from dlfs.history import History
-
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 
 
 def plot_history(
-    history: "History", path: str | None = None, batch_losses: Sequence[float] | None = None
+    history: Iterable[dict[str, Any]],
+    path: str | None = None,
+    batch_losses: Sequence[float] | None = None,
 ) -> "Figure":
     """Draw the losses over the epochs, and the metrics beside them.
 
     Parameters
     ----------
     history : History
+        Or any rows like its own.
     path : str, optional
         Where to save the picture.
     batch_losses : sequence of float, optional
@@ -53,32 +54,29 @@ def plot_history(
     >>> len(plot_history(history).axes)
     1
     """
-    if not len(history):
+    rows = list(history)
+    if not rows:
         raise ValueError("plot_history: the history has no epochs")
-    metrics = [
-        name
-        for name in history.columns
-        if name not in ("epoch", "lr", "train_loss", "test_loss", "seconds")
-    ]
+    known = ("epoch", "lr", "train_loss", "test_loss", "seconds")
+    metrics = list(dict.fromkeys(name for row in rows for name in row if name not in known))
     # One evaluation is a number, not a curve: it becomes the title.
-    curves = [name for name in metrics if len(history[name]) > 1]
+    curves = [name for name in metrics if len(_column(rows, name)[0]) > 1]
     figure = _figure(width=5.2 * (1 + bool(curves)) + bool(not curves), height=3.6)
     axes = figure.subplots(1, 1 + bool(curves), squeeze=False)[0]
     if metrics and not curves:
-        said = ", ".join(f"{name} {_number(name, history[name][-1])}" for name in metrics)
+        said = ", ".join(f"{name} {_number(name, _column(rows, name)[1][-1])}" for name in metrics)
         axes[0].set_title(f"test {said}", fontsize=11)
     if batch_losses is not None and len(batch_losses):
-        _draw_batches(axes[0], batch_losses, len(history))
+        _draw_batches(axes[0], batch_losses, len(rows))
     else:
-        axes[0].plot(history["epoch"], history["train_loss"], "o-", color=BLUE, label="training")
-    if "test_loss" in history.columns:
-        epochs = _epochs_with(history, "test_loss")
-        axes[0].plot(epochs, history["test_loss"], "o-", color=ORANGE, label="test")
+        axes[0].plot(*_column(rows, "train_loss"), "o-", color=BLUE, label="training")
+    if _column(rows, "test_loss")[0]:
+        axes[0].plot(*_column(rows, "test_loss"), "o-", color=ORANGE, label="test")
     _label(axes[0], "epoch", "loss")
     axes[0].legend(frameon=False)
     for name in curves:
-        label = f"{name}, at last {_number(name, history[name][-1])}"
-        axes[1].plot(_epochs_with(history, name), history[name], "o-", color=ORANGE, label=label)
+        label = f"{name}, at last {_number(name, _column(rows, name)[1][-1])}"
+        axes[1].plot(*_column(rows, name), "o-", label=label)
     if curves:
         _label(axes[1], "epoch", ", ".join(curves))
         axes[1].legend(frameon=False)
@@ -210,8 +208,10 @@ def _number(metric: str, value: float) -> str:
     return f"{value:.2%}" if metric == "accuracy" else f"{value:.3g}"
 
 
-def _epochs_with(history: "History", column: str) -> list[Any]:
-    return [row["epoch"] for row in history if column in row]
+def _column(rows: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
+    """Return the epochs that have an entry in a column, and the entries."""
+    found = [row for row in rows if name in row]
+    return [row["epoch"] for row in found], [row[name] for row in found]
 
 
 def _label(ax: "Axes", x: str, y: str, grid: bool = True) -> None:

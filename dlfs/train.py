@@ -1,10 +1,7 @@
 """Trainer: shows a network the data, batch by batch, and lets an optimizer learn from each."""
 
-import math
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,13 +13,10 @@ from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from dlfs.metrics import METRICS, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
-from dlfs.progress import progress_bar
-from dlfs.snapshot import Snapshot
+from dlfs.run import NonFiniteLossError, Run, evaluate
 from dlfs.types import Array
 
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite: training cannot go on."""
+__all__ = ["NonFiniteLossError", "Trainer"]
 
 
 class Trainer:
@@ -73,8 +67,7 @@ class Trainer:
         self.stop = False
         self.X_test: Array | None = None
         self.y_test: Array | None = None
-        self._bar: Any = None
-        self._verbose = 0
+        self._run: Run | None = None
 
     def fit(
         self,
@@ -177,15 +170,19 @@ class Trainer:
         if restart:
             self.optim.reset()
 
-        run = _Run(self, epochs, eval_every, batch_size, seed, patience, measures)
-        run.callbacks = [*callbacks, *([ConvTesting()] if conv_testing else [])]
+        extra = [ConvTesting()] if conv_testing else []
+        run = Run(
+            self, [*callbacks, *extra], epochs, eval_every, batch_size, seed, patience, measures
+        )
         if checkpoint is not None:
             run.checkpoint = Checkpoint(checkpoint, run.settings(len(X_train)))
             if resume:
                 run.resume()
-        self._verbose = verbose
-        self.history, self.stop = run.history, False
-        return run.train(X_train, y_train)
+        self.history, self.stop, self._run = run.standing.history, False, run
+        try:
+            return run.train(X_train, y_train, verbose)
+        finally:
+            self._run = None
 
     def evaluate(
         self, X: Array, y: Array, metrics: Sequence[str | Metric] = ()
@@ -208,7 +205,7 @@ class Trainer:
             If the data do not suit the network or the loss.
         """
         X, y = self._data(X, y, "", False)
-        return self._evaluate(X, y, self._measures(metrics))
+        return evaluate(self.net, X, y, self._measures(metrics))
 
     def generate_batches(self, X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array, Array]]:
         """Cut data into batches, in their order, as the book's method of this name does.
@@ -230,16 +227,8 @@ class Trainer:
 
     def say(self, text: str) -> None:
         """Print a line without tearing the progress bar; nothing with verbose=0."""
-        if self._verbose and self._bar is not None:
-            self._bar.clear()
-            print(text, flush=True)
-            self._bar.refresh()
-
-    def _evaluate(self, X: Array, y: Array, measures: dict[str, Metric]) -> dict[str, float]:
-        prediction = self.net.predict(X)
-        results = {"loss": self.net.loss.forward(prediction, y)}
-        results.update({name: float(metric(y, prediction)) for name, metric in measures.items()})
-        return results
+        if self._run is not None:
+            self._run.say(text)
 
     def _measures(self, metrics: Sequence[str | Metric] | None) -> dict[str, Metric]:
         if metrics is None:
@@ -281,158 +270,7 @@ class Trainer:
         return inputs, self.net.loss.as_target(targets, shape, self.net.dtype)
 
 
-class _Run:
-    """One training: where it stands, and how it goes on."""
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        epochs: int,
-        eval_every: int,
-        batch_size: int,
-        seed: int,
-        patience: int | None,
-        measures: dict[str, Metric],
-    ) -> None:
-        self.trainer = trainer
-        self.net = trainer.net
-        self.optim = trainer.optim
-        self.epochs = epochs
-        self.eval_every = eval_every
-        self.batch_size = batch_size
-        self.seed = seed
-        self.patience = patience
-        self.measures = measures
-        self.history = History()
-        self.callbacks: list[Callback] = []
-        self.checkpoint: Checkpoint | None = None
-        self.best: Snapshot | None = None
-        self.best_loss = math.inf
-        self.waited = 0
-
-    def settings(self, observations: int) -> dict[str, Any]:
-        """Return what must be the same for a training to be resumed."""
-        return {
-            "epochs": self.epochs,
-            "eval_every": self.eval_every,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "patience": self.patience,
-            "observations": observations,
-        }
-
-    def resume(self) -> None:
-        """Go back to where the checkpoint was written, if there is one."""
-        if self.checkpoint is not None and self.checkpoint.exists():
-            saved = self.checkpoint.read(self.net, self.optim)
-            self.history.rows = saved.rows
-            self.history.stopped = saved.stopped
-            self.best, self.best_loss, self.waited = saved.best, saved.best_loss, saved.waited
-
-    def train(self, X_train: Array, y_train: Array) -> History:
-        trainer, done = self.trainer, len(self.history)
-        batches = -(-len(X_train) // self.batch_size)
-        self.optim.start_schedule(self.epochs, batches)
-        total = self.epochs * batches
-        with progress_bar(total, trainer._verbose != 1, initial=done * batches) as bar:
-            trainer._bar = bar
-            try:
-                self._call("on_train_begin")
-                if self.history.stopped != "early":
-                    self.history.stopped = None
-                    for epoch in range(done, self.epochs):
-                        if not self._epoch(epoch, X_train, y_train):
-                            break
-            except KeyboardInterrupt:
-                self.history.stopped = "interrupted"
-                trainer.say("Interrupted: what has been learned so far is kept.")
-            finally:
-                self.optim.end_schedule()
-                self._call("on_train_end")
-                trainer._bar = None
-        return self.history
-
-    def _epoch(self, epoch: int, X_train: Array, y_train: Array) -> bool:
-        """Train for an epoch, and say whether to go on."""
-        trainer, started, total = self.trainer, time.perf_counter(), 0.0
-        # A stream for each epoch: a resumed training shuffles as the whole one would.
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(X_train))
-        trainer._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
-        row: dict[str, Any] = {"epoch": epoch + 1}
-        for batch, start in enumerate(range(0, len(order), self.batch_size)):
-            chosen = order[start : start + self.batch_size]
-            self.optim.set_progress(epoch, batch)
-            row.setdefault("lr", self.optim.lr)
-            loss = self.net.train_batch(X_train[chosen], y_train[chosen])
-            if not math.isfinite(loss):
-                raise NonFiniteLossError(_explain(self.net, loss, epoch, batch))
-            self.optim.step()
-            total += loss * len(chosen)
-            trainer._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
-            trainer._bar.update()
-            for callback in self.callbacks:
-                callback.on_batch_end(trainer, epoch, batch, loss)
-            if trainer.stop:
-                break
-        row["train_loss"] = total / min(start + self.batch_size, len(order))
-        row["seconds"] = time.perf_counter() - started
-        self.history.append(row)
-        going_on = self._evaluate(epoch, row)
-        self._call("on_epoch_end", row)
-        if trainer.stop and going_on:
-            self.history.stopped = "callback"
-        if self.checkpoint is not None and not trainer.stop:
-            self.checkpoint.write(self)
-        return going_on and not trainer.stop
-
-    def _evaluate(self, epoch: int, row: dict[str, Any]) -> bool:
-        """Evaluate if it is time to, and say whether to go on."""
-        trainer, last = self.trainer, epoch + 1 == self.epochs
-        if trainer.X_test is None or trainer.y_test is None:
-            return True
-        if not last and (epoch + 1) % self.eval_every:
-            return True
-        results = trainer._evaluate(trainer.X_test, trainer.y_test, self.measures)
-        row["test_loss"] = results.pop("loss")
-        row.update(results)
-        said = "".join(f", {name} {value:.4f}" for name, value in results.items())
-        trainer.say(f"Validation loss after {epoch + 1} epochs is {row['test_loss']:.4f}{said}")
-        if self.patience is None:
-            return True
-        if row["test_loss"] < self.best_loss:
-            self.best_loss, self.waited = row["test_loss"], 0
-            self.best = Snapshot.take(self.net, self.optim)
-            return True
-        self.waited += 1
-        if self.waited < self.patience or self.best is None:
-            return True
-        self.best.restore(self.net, self.optim)
-        self.history.stopped = "early"
-        trainer.say(
-            f"Loss increased after epoch {epoch + 1}: stopped, with the network of epoch "
-            f"{self.history.best_epoch}, whose loss was {self.best_loss:.4f}"
-        )
-        return False
-
-    def _call(self, method: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, method)(self.trainer, *arguments)
-
-
 def _patience(early_stopping: object) -> int | None:
     if isinstance(early_stopping, bool | np.bool_):
         return 1 if early_stopping else None
     return check_int(early_stopping, "Trainer.fit", "early_stopping", 1)
-
-
-def _explain(net: NeuralNetwork, loss: float, epoch: int, batch: int) -> str:
-    where = f"the loss became {loss} in batch {batch} of epoch {epoch + 1}"
-    for number, layer in enumerate(net.layers):
-        bad = ~np.isfinite(layer.output)
-        if bad.any():
-            return (
-                f"{where}; the first layer whose output is not finite is layer {number}, {layer!r} "
-                f"({int(bad.sum())} of {bad.size} numbers). A smaller learning rate, another "
-                f"weight_init or gradient clipping (clip_norm) often helps"
-            )
-    return f"{where}, although every layer's output is finite: look at {net.loss!r} and the targets"

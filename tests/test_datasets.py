@@ -211,6 +211,9 @@ def test_damaged_file_is_named_with_the_cure(copied_data: Path, name: str, damag
     with pytest.raises(ValueError, match="is damaged") as caught:
         READERS[name]()
     assert isinstance(caught.value, datasets.DamagedDataError)
+    if damage != "one bit":
+        size = files.FILES[name].size
+        assert f"it has {len(content)} bytes, it needs {size}" in str(caught.value)
     assert str(copied_data / name) in str(caught.value)
     assert "reinstall dlfs" in str(caught.value)
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", choices=sorted(MODELS), default="cnn", help="which network")
     add("--data", choices=["mnist"], default="mnist", help="which data set")
     add("--epochs", type=int, default=1, help="how often to go through the training data")
-    add("--batch-size", type=int, default=60, help="observations for each step")
+    add("--batch-size", type=int, default=32, help="observations for each step")
     add("--optimizer", choices=sorted(OPTIMIZERS), default="momentum", help="how to step")
     add("--lr", type=float, default=None, help="learning rate (its own for each optimizer)")
     add(
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     net = MODELS[arguments.model](seed=arguments.seed, dtype=arguments.dtype)
     optim = _optimizer(arguments)
     print(f"Loading {arguments.data} ...", flush=True)
-    data = datasets.mnist(scaling="standard", dtype=arguments.dtype)
+    data = datasets.mnist(dtype=arguments.dtype)
     net.build(data.X_train.shape[1:])
     print(net)
     print(f"{optim!r}, {backend.backend_name()} backend, {len(data.X_train):,} images", flush=True)

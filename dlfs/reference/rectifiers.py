@@ -279,7 +279,9 @@ def gelu_grad(output_grad: Array, x: Array) -> Array:
     array([[1.]])
     """
     check_gradient_pair(output_grad, x, "gelu_grad", "x")
-    density = np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    # Where the density has long been 0, a square could overflow.
+    near = np.clip(x, -40, 40)
+    density = np.exp(-0.5 * near * near) * (1 / math.sqrt(2 * math.pi))
     input_grad: Array = output_grad * (special.ndtr(x) + x * density)
     return input_grad
 
@@ -378,7 +380,9 @@ def softplus(x: Array) -> Array:
     array([[   0., 1000.]])
     """
     check_float_array(x, "softplus", "x")
-    return np.logaddexp(x, 0, dtype=x.dtype)
+    # NumPy's logaddexp would do the same, but it warns of NaN.
+    output: Array = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return output
 
 
 def softplus_grad(output_grad: Array, x: Array) -> Array:

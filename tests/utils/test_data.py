@@ -116,6 +116,16 @@ def test_values_whose_squares_leave_the_range_are_standardized(unit: float) -> N
     np.testing.assert_allclose(Z, [-1, 1], rtol=4 * np.finfo(float).eps)
 
 
+def test_float32_columns_are_measured_in_float64() -> None:
+    # 1 apart on top of 2^23: every sum of these in float32 would lose the difference
+    X = 2.0**23 + np.tile(np.array([[0], [1]], dtype=np.float32), (500, 1))
+    assert X.dtype == np.float32
+    scaler = data.Standardizer.fit(X)
+    assert scaler.mean.tolist() == [2.0**23 + 0.5]
+    assert scaler.scale.tolist() == [0.5]
+    assert scaler.transform(X)[:2].tolist() == [[-1], [1]]
+
+
 def test_whole_numbers_become_float64() -> None:
     (Z,) = data.standardize(np.array([[0], [255]], dtype=np.uint8))
     assert Z.dtype == np.float64

@@ -1,0 +1,189 @@
+"""Run: one training, epoch by epoch: what Trainer.fit does once its arguments are checked."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlfs.callbacks import Callback, Training
+from dlfs.checkpoint import Checkpoint, Standing
+from dlfs.history import History
+from dlfs.metrics import Metric
+from dlfs.network import NeuralNetwork
+from dlfs.progress import progress_bar
+from dlfs.snapshot import Snapshot
+from dlfs.types import Array
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite: training cannot go on."""
+
+
+class Run:
+    """One training: where it stands, and how it goes on."""
+
+    def __init__(
+        self,
+        trainer: Training,
+        callbacks: Sequence[Callback],
+        epochs: int,
+        eval_every: int,
+        batch_size: int,
+        seed: int,
+        patience: int | None,
+        measures: dict[str, Metric],
+    ) -> None:
+        self.trainer = trainer
+        self.net = trainer.net
+        self.optim = trainer.optim
+        self.epochs = epochs
+        self.eval_every = eval_every
+        self.batch_size = batch_size
+        self.seed = seed
+        self.patience = patience
+        self.measures = measures
+        self.callbacks = callbacks
+        self.checkpoint: Checkpoint | None = None
+        self.standing = Standing()
+        self._bar: Any = None
+        self._silent = True
+
+    def settings(self, observations: int) -> dict[str, Any]:
+        """Return what must be the same for a training to be resumed."""
+        return {
+            "epochs": self.epochs,
+            "eval_every": self.eval_every,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "patience": self.patience,
+            "observations": observations,
+        }
+
+    def resume(self) -> None:
+        """Go back to where the checkpoint was written, if there is one."""
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self.standing = self.checkpoint.read(self.net, self.optim)
+
+    def train(self, X_train: Array, y_train: Array, verbose: int) -> History:
+        """Go through all epochs that are left."""
+        history = self.standing.history
+        done = len(history)
+        batches = -(-len(X_train) // self.batch_size)
+        self.optim.start_schedule(self.epochs, batches)
+        total = self.epochs * batches
+        with progress_bar(total, verbose != 1, initial=done * batches) as bar:
+            self._bar, self._silent = bar, not verbose
+            try:
+                self._call("on_train_begin")
+                if history.stopped != "early":
+                    history.stopped = None
+                    for epoch in range(done, self.epochs):
+                        if not self._epoch(epoch, X_train, y_train):
+                            break
+            except KeyboardInterrupt:
+                history.stopped = "interrupted"
+                self.say("Interrupted: what has been learned so far is kept.")
+            finally:
+                self.optim.end_schedule()
+                self._call("on_train_end")
+                self._bar = None
+        return history
+
+    def _epoch(self, epoch: int, X_train: Array, y_train: Array) -> bool:
+        """Train for an epoch, and say whether to go on."""
+        trainer, started, total = self.trainer, time.perf_counter(), 0.0
+        # A stream for each epoch: a resumed training shuffles as the whole one would.
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(X_train))
+        self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
+        row: dict[str, Any] = {"epoch": epoch + 1}
+        for batch, start in enumerate(range(0, len(order), self.batch_size)):
+            chosen = order[start : start + self.batch_size]
+            self.optim.set_progress(epoch, batch)
+            row.setdefault("lr", self.optim.lr)
+            loss = self.net.train_batch(X_train[chosen], y_train[chosen])
+            if not math.isfinite(loss):
+                raise NonFiniteLossError(_explain(self.net, loss, epoch, batch))
+            self.optim.step()
+            total += loss * len(chosen)
+            self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self._bar.update()
+            for callback in self.callbacks:
+                callback.on_batch_end(trainer, epoch, batch, loss)
+            if trainer.stop:
+                break
+        row["train_loss"] = total / min(start + self.batch_size, len(order))
+        row["seconds"] = time.perf_counter() - started
+        self.standing.history.append(row)
+        going_on = self._evaluate(epoch, row)
+        self._call("on_epoch_end", row)
+        if trainer.stop and going_on:
+            self.standing.history.stopped = "callback"
+        if self.checkpoint is not None and not trainer.stop:
+            self.checkpoint.write(self.net, self.optim, self.standing)
+        return going_on and not trainer.stop
+
+    def _evaluate(self, epoch: int, row: dict[str, Any]) -> bool:
+        """Evaluate if it is time to, and say whether to go on."""
+        trainer, last = self.trainer, epoch + 1 == self.epochs
+        if trainer.X_test is None or trainer.y_test is None:
+            return True
+        if not last and (epoch + 1) % self.eval_every:
+            return True
+        results = evaluate(self.net, trainer.X_test, trainer.y_test, self.measures)
+        row["test_loss"] = results.pop("loss")
+        row.update(results)
+        said = "".join(f", {name} {value:.4f}" for name, value in results.items())
+        self.say(f"Validation loss after {epoch + 1} epochs is {row['test_loss']:.4f}{said}")
+        if self.patience is None:
+            return True
+        standing = self.standing
+        if row["test_loss"] < standing.best_loss:
+            standing.best_loss, standing.waited = row["test_loss"], 0
+            standing.best = Snapshot.take(self.net, self.optim)
+            return True
+        standing.waited += 1
+        if standing.waited < self.patience or standing.best is None:
+            return True
+        standing.best.restore(self.net, self.optim)
+        standing.history.stopped = "early"
+        self.say(
+            f"Loss increased after epoch {epoch + 1}: stopped, with the network of epoch "
+            f"{standing.history.best_epoch}, whose loss was {standing.best_loss:.4f}"
+        )
+        return False
+
+    def say(self, text: str) -> None:
+        """Print a line without tearing the progress bar; nothing with verbose=0."""
+        if self._bar is not None and not self._silent:
+            self._bar.clear()
+            print(text, flush=True)
+            self._bar.refresh()
+
+    def _call(self, method: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, method)(self.trainer, *arguments)
+
+
+def evaluate(
+    net: NeuralNetwork, X: Array, y: Array, measures: dict[str, Metric]
+) -> dict[str, float]:
+    """Return the loss and the measures, in inference mode; y as the loss uses it."""
+    prediction = net.predict(X)
+    results = {"loss": net.loss.forward(prediction, y)}
+    results.update({name: float(metric(y, prediction)) for name, metric in measures.items()})
+    return results
+
+
+def _explain(net: NeuralNetwork, loss: float, epoch: int, batch: int) -> str:
+    where = f"the loss became {loss} in batch {batch} of epoch {epoch + 1}"
+    for number, layer in enumerate(net.layers):
+        bad = ~np.isfinite(layer.output)
+        if bad.any():
+            return (
+                f"{where}; the first layer whose output is not finite is layer {number}, {layer!r} "
+                f"({int(bad.sum())} of {bad.size} numbers). A smaller learning rate, another "
+                f"weight_init or gradient clipping (clip_norm) often helps"
+            )
+    return f"{where}, although every layer's output is finite: look at {net.loss!r} and the targets"

@@ -1,0 +1,49 @@
+"""A Chooser whose decisions hypothesis makes, and can shrink."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from dlfs.gradcheck.cases import RECIPES, Case, Chooser
+
+T = TypeVar("T")
+
+
+class HypothesisChooser(Chooser):
+    """Lets hypothesis decide.
+
+    Parameters
+    ----------
+    draw : callable
+        What ``hypothesis.strategies.data()`` or ``composite`` offers under this name.
+    """
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        self.draw = draw
+
+    def integer(self, low: int, high: int) -> int:
+        """Return a whole number from low to high."""
+        return int(self.draw(st.integers(low, high)))
+
+    def choice(self, options: Sequence[T]) -> T:
+        """Return one of the options."""
+        chosen: T = self.draw(st.sampled_from(options))
+        return chosen
+
+
+@st.composite
+def library_cases(
+    draw: Callable[[st.SearchStrategy[Any]], Any], name: str, backend: str = "reference"
+) -> Case:
+    """Draw cases of one of dlfs's own classes, in float32 or float64.
+
+    Parameters
+    ----------
+    name : str
+        A name in ``dlfs.gradcheck.cases.RECIPES``.
+    backend : str
+        Is written into the code of the case.
+    """
+    dtype = draw(st.sampled_from(("float64", "float32")))
+    return RECIPES[name].draw(HypothesisChooser(draw), dtype, backend)

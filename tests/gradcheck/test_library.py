@@ -1,0 +1,71 @@
+"""Every Operation, layer and loss of the library, and whole networks, against differences."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from dlfs.activations import Tanh
+from dlfs.backend import available_backends
+from dlfs.gradcheck import check_gradients
+from dlfs.gradcheck.cases import RECIPES, RandomChooser, unregistered
+from dlfs.gradcheck.cases.find import gradient_classes
+from dlfs.testing import library_cases
+
+
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("name", RECIPES)
+@given(data=st.data())
+def test_gradients(name: str, backend: str, data: st.DataObject) -> None:
+    case = data.draw(library_cases(name, backend))
+    note(case.code)
+    report = check_gradients(
+        case.target,
+        case.x,
+        y=case.y,
+        inference=case.inference,
+        backend=backend,
+        max_entries=10 if RECIPES[name].kind == "network" else 40,
+        hints=False,
+    )
+    report.raise_if_failed()
+
+
+def test_every_class_has_a_recipe() -> None:
+    assert unregistered() == []
+
+
+def test_a_new_operation_without_a_recipe_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("dlfs.activations")
+    vars(module).update(vars(sys.modules["dlfs.activations"]))
+    module.Bent = type("Bent", (Tanh,), {"__module__": "dlfs.activations"})
+    monkeypatch.setitem(sys.modules, "dlfs.activations", module)
+    assert unregistered() == ["Bent"]
+
+
+def test_recipes_make_what_they_are_named_after() -> None:
+    classes = gradient_classes()
+    for name, recipe in RECIPES.items():
+        case = recipe.draw(RandomChooser(np.random.default_rng(0)))
+        if recipe.kind != "network":
+            assert type(case.target) is classes[name]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_code_of_a_case_makes_the_same_case(
+    name: str, dtype: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(3):
+        case = RECIPES[name].draw(RandomChooser(np.random.default_rng(seed)), dtype, "reference")
+        names: dict[str, object] = {}
+        exec(case.code, names)
+        assert "passed" in capsys.readouterr().out
+        np.testing.assert_array_equal(names["x"], case.x)
+        assert names["x"].dtype == case.x.dtype
+        if case.y is not None:
+            np.testing.assert_array_equal(names["y"], case.y)
+        assert repr(names["target"]) == repr(case.target)

@@ -1,0 +1,1 @@
+"""What several tests need: arrays in every memory layout, definitions to compare with."""
