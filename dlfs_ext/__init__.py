@@ -7,6 +7,19 @@ instruction set runs (`DLFS_ISA` forces a lower one), `set_num_threads()` how ma
 
 try:
     from dlfs_ext.activations import sigmoid, sigmoid_grad, softmax, softmax_grad, tanh, tanh_grad
+    from dlfs_ext.conv import (
+        conv1d,
+        conv1d_input_grad,
+        conv1d_param_grad,
+        conv2d,
+        conv2d_input_grad,
+        conv2d_param_grad,
+    )
+    from dlfs_ext.conv_transpose import (
+        conv_transpose2d,
+        conv_transpose2d_input_grad,
+        conv_transpose2d_param_grad,
+    )
     from dlfs_ext.dense import (
         bias_activation,
         bias_activation_grad,
@@ -43,6 +56,14 @@ try:
         sgd_momentum_update,
         sgd_update,
     )
+    from dlfs_ext.pooling import (
+        avg_pool2d,
+        avg_pool2d_grad,
+        global_avg_pool2d,
+        global_avg_pool2d_grad,
+        max_pool2d,
+        max_pool2d_grad,
+    )
     from dlfs_ext.rectifiers import (
         elu,
         elu_grad,
@@ -75,6 +96,8 @@ __all__ = [
     "adagrad_update",
     "adam_update",
     "available_isas",
+    "avg_pool2d",
+    "avg_pool2d_grad",
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_inference",
@@ -84,6 +107,15 @@ __all__ = [
     "bias_add",
     "bias_add_param_grad",
     "binary_cross_entropy",
+    "conv1d",
+    "conv1d_input_grad",
+    "conv1d_param_grad",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_param_grad",
+    "conv_transpose2d",
+    "conv_transpose2d_input_grad",
+    "conv_transpose2d_param_grad",
     "dense",
     "dropout",
     "elu",
@@ -93,12 +125,16 @@ __all__ = [
     "gelu",
     "gelu_grad",
     "get_num_threads",
+    "global_avg_pool2d",
+    "global_avg_pool2d_grad",
     "huber",
     "isa",
     "layer_norm",
     "layer_norm_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "max_pool2d",
+    "max_pool2d_grad",
     "mean_absolute_error",
     "mean_squared_error",
     "relu",
