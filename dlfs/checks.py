@@ -99,7 +99,8 @@ def check_flag(value: object, owner: str, name: str) -> bool:
 def check_choice(value: object, choices: Iterable[Any], owner: str, name: str) -> None:
     """Demand one of ``choices``."""
     options = list(choices)
-    if not any(value is option or value == option for option in options):
+    # compared only with its like: an array would answer with an array
+    if not any(value is o or (isinstance(value, type(o)) and value == o) for o in options):
         listed = ", ".join(repr(option) for option in options)
         raise ValueError(f"{owner}: {name} must be one of {listed}; got {value!r}")
 
@@ -115,13 +116,15 @@ def check_instance(value: object, kind: type, owner: str, name: str) -> None:
         raise TypeError(f"{owner}: {name} must be a {kind.__name__}, got {type(value).__name__}")
 
 
-def check_input_shape(shape: Sequence[int], owner: str, ndim: int | None = None) -> Shape:
+def check_input_shape(
+    shape: Sequence[int], owner: str, ndim: int | None = None, name: str = "input_shape"
+) -> Shape:
     """Demand a tuple of sizes, none of them negative, and return it as a tuple of ints."""
-    if isinstance(shape, str) or not isinstance(shape, Sequence):
-        raise TypeError(f"{owner}: input_shape must be a tuple of integers, got {shape!r}")
-    sizes = tuple(check_int(size, owner, "input_shape", minimum=0) for size in shape)
+    if isinstance(shape, str | bytes) or not isinstance(shape, Sequence):
+        raise TypeError(f"{owner}: {name} must be a tuple of integers, got {shape!r}")
+    sizes = tuple(check_int(size, owner, name, minimum=0) for size in shape)
     if ndim is not None and len(sizes) != ndim:
-        raise ValueError(f"{owner}: input_shape must have {ndim} entries, got {sizes}")
+        raise ValueError(f"{owner}: {name} must have {ndim} entries, got {sizes}")
     return sizes
 
 

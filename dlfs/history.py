@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+COLUMNS = ("epoch", "lr", "train_loss", "test_loss", "loss", "seconds")
+"""The names that no metric can have."""
+
+
 class History:
     """A row for each epoch: losses, metrics, learning rate, time.
 

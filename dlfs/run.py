@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -104,7 +104,8 @@ class Run:
             row.setdefault("lr", self.optim.lr)
             loss = self.net.train_batch(X_train[chosen], y_train[chosen])
             if not math.isfinite(loss):
-                raise NonFiniteLossError(_explain(self.net, loss, epoch, batch))
+                where = f"in batch {batch} of epoch {epoch + 1}"
+                raise NonFiniteLossError(_explain(self.net, f"the loss became {loss} {where}"))
             self.optim.step()
             total += loss * len(chosen)
             self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
@@ -134,6 +135,8 @@ class Run:
         results = evaluate(self.net, trainer.X_test, trainer.y_test, self.measures)
         row["test_loss"] = results.pop("loss")
         row.update(results)
+        if not math.isfinite(row["test_loss"]):
+            self._fail_in_evaluation(trainer.X_test, row["test_loss"], epoch)
         said = "".join(f", {name} {value:.4f}" for name, value in results.items())
         self.say(f"Validation loss after {epoch + 1} epochs is {row['test_loss']:.4f}{said}")
         if self.patience is None:
@@ -153,6 +156,14 @@ class Run:
             f"{standing.history.best_epoch}, whose loss was {standing.best_loss:.4f}"
         )
         return False
+
+    def _fail_in_evaluation(self, X_test: Array, loss: float, epoch: int) -> NoReturn:
+        """Name the layer that the first observation without a finite prediction fails in."""
+        finite = np.isfinite(self.net.predict(X_test)).reshape(len(X_test), -1).all(axis=1)
+        first = int(finite.argmin())
+        self.net.forward(X_test[first : first + 1], inference=True)
+        what = f"the test loss became {loss} after epoch {epoch + 1}"
+        raise NonFiniteLossError(_explain(self.net, what))
 
     def say(self, text: str) -> None:
         """Print a line without tearing the progress bar; nothing with verbose=0."""
@@ -176,14 +187,13 @@ def evaluate(
     return results
 
 
-def _explain(net: NeuralNetwork, loss: float, epoch: int, batch: int) -> str:
-    where = f"the loss became {loss} in batch {batch} of epoch {epoch + 1}"
+def _explain(net: NeuralNetwork, what: str) -> str:
     for number, layer in enumerate(net.layers):
         bad = ~np.isfinite(layer.output)
         if bad.any():
             return (
-                f"{where}; the first layer whose output is not finite is layer {number}, {layer!r} "
+                f"{what}; the first layer whose output is not finite is layer {number}, {layer!r} "
                 f"({int(bad.sum())} of {bad.size} numbers). A smaller learning rate, another "
                 f"weight_init or gradient clipping (clip_norm) often helps"
             )
-    return f"{where}, although every layer's output is finite: look at {net.loss!r} and the targets"
+    return f"{what}, although every layer's output is finite: look at {net.loss!r} and the targets"

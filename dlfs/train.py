@@ -1,6 +1,7 @@
 """Trainer: shows a network the data, batch by batch, and lets an optimizer learn from each."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from dlfs.callbacks import Callback, ConvTesting
 from dlfs.checkpoint import Checkpoint
 from dlfs.checks import check_finite, check_flag, check_instance, check_int
-from dlfs.history import History
+from dlfs.history import COLUMNS, History
 from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from dlfs.metrics import METRICS, Metric
 from dlfs.network import NeuralNetwork
@@ -161,12 +162,17 @@ class Trainer:
         if resume and checkpoint is None:
             raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
 
-        X_train, y_train = self._data(X_train, y_train, "train", restart)
         if (X_test is None) != (y_test is None):
             raise ValueError(f"{owner}: X_test and y_test go together, one of them is missing")
         self.X_test = self.y_test = None
-        if X_test is not None:
-            self.X_test, self.y_test = self._data(X_test, y_test, "test", False)
+        with _kept_if_data_are_unfit(self.net):
+            if restart:
+                self.net.reset()
+            X_train, y_train = self._data(X_train, y_train, "_train")
+            if X_test is not None:
+                self.X_test, self.y_test = self._data(X_test, y_test, "_test")
+        # Another Trainer may have used the optimizer since.
+        self.optim.net = self.net
         if restart:
             self.optim.reset()
 
@@ -204,7 +210,7 @@ class Trainer:
         TypeError, ValueError
             If the data do not suit the network or the loss.
         """
-        X, y = self._data(X, y, "", False)
+        X, y = self._data(X, y)
         return evaluate(self.net, X, y, self._measures(metrics))
 
     def generate_batches(self, X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array, Array]]:
@@ -238,21 +244,18 @@ class Trainer:
             raise TypeError(f"Trainer: metrics must be a list, got {metrics!r}")
         measures = {}
         for metric in metrics:
-            if callable(metric):
-                measures[getattr(metric, "__name__", repr(metric))] = metric
-            elif metric in METRICS:
-                measures[metric] = METRICS[metric]
-            else:
+            if not callable(metric) and not (isinstance(metric, str) and metric in METRICS):
                 known = ", ".join(repr(name) for name in METRICS)
                 raise ValueError(f"Trainer: unknown metric {metric!r}; there are {known}")
+            name = getattr(metric, "__name__", repr(metric)) if callable(metric) else metric
+            if name in measures or name in COLUMNS:
+                raise ValueError(f"Trainer: the name {name!r} of a metric is taken already")
+            measures[name] = metric if callable(metric) else METRICS[metric]
         return measures
 
-    def _data(self, X: object, y: object, part: str, restart: bool) -> tuple[Array, Array]:
+    def _data(self, X: object, y: object, part: str = "") -> tuple[Array, Array]:
         """Check data, convert them once, and set the network up if need be."""
-        X_name, y_name = (f"X_{part}", f"y_{part}") if part else ("X", "y")
-        owner = "Trainer"
-        if restart:
-            self.net.reset()
+        X_name, y_name, owner = f"X{part}", f"y{part}", "Trainer"
         inputs = self.net.as_input(X)
         if len(inputs) < 1:
             raise ValueError(f"{owner}: {X_name} has no observations (shape {inputs.shape})")
@@ -266,8 +269,27 @@ class Trainer:
         if targets.dtype.kind == "f":
             check_finite(targets, owner, y_name)
         one = self.net.forward(inputs[:1], inference=True)
-        shape = (len(inputs), *one.shape[1:])
-        return inputs, self.net.loss.as_target(targets, shape, self.net.dtype)
+        shape, loss = one.shape[1:], self.net.loss
+        targets = loss.as_target(targets, (len(inputs), *shape), self.net.dtype)
+        if isinstance(loss, SoftmaxCrossEntropy | BinaryCrossEntropy):
+            # A label out of range is found now, not by the batch that happens to have it.
+            for start in range(0, len(targets), 1000):
+                labels = targets[start : start + 1000]
+                loss.forward(np.zeros((len(labels), *shape), self.net.dtype), labels)
+        return inputs, targets
+
+
+@contextmanager
+def _kept_if_data_are_unfit(net: NeuralNetwork) -> Iterator[None]:
+    """Put a trained network back if a new training does not even begin."""
+    input_shape, layers = net.input_shape, [dict(vars(layer)) for layer in net.layers]
+    try:
+        yield
+    except BaseException:
+        net.input_shape = input_shape
+        for layer, attributes in zip(net.layers, layers, strict=True):
+            vars(layer).update(attributes)
+        raise
 
 
 def _patience(early_stopping: object) -> int | None:

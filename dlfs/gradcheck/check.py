@@ -11,6 +11,7 @@ from dlfs.checks import check_choice, check_flag, check_int, check_real
 from dlfs.gradcheck.compare import GradientResult, Tolerances, compare
 from dlfs.gradcheck.conduct import examine
 from dlfs.gradcheck.entries import Differentiator
+from dlfs.gradcheck.hints import find_hints
 from dlfs.gradcheck.kinks import KinkWatch
 from dlfs.gradcheck.report import GradientReport
 from dlfs.gradcheck.rounding import rounding
@@ -114,12 +115,14 @@ def check_gradients(
 
 
 def check_subject(
-    subject: Subject, seed: int, asked: Tolerances, hints: bool = False
+    subject: Subject, seed: int, asked: Tolerances, hints: bool = False, prepared: bool = False
 ) -> GradientReport:
     """Check what ``make_subject`` has wrapped."""
     rng = np.random.default_rng(seed)
-    output = subject.prepare()
-    if subject.kind in ("layer", "network"):
+    if prepared:
+        subject.given = np.array(subject.x)
+    output = subject.output() if prepared else subject.prepare()
+    if subject.kind in ("layer", "network") and not prepared:
         _move_constants(subject, rng)
     output_grad = draw_output_grad(subject, output, rng)
     grads, findings = examine(subject, output_grad, rng)
@@ -135,9 +138,7 @@ def check_subject(
         findings,
     )
     if hints and not report.passed:
-        from dlfs.gradcheck.hints import find_hints  # noqa: PLC0415 - hints check variants again
-
-        report.hints.extend(find_hints(subject, report, output_grad, asked, seed))
+        report.hints.extend(find_hints(subject, report, output_grad, check_subject))
     return report
 
 

@@ -89,7 +89,8 @@ def examine(
 def _snapshot(subject: Subject) -> dict[str, Array]:
     arrays = dict(subject.variables())
     if isinstance(subject.x, np.ndarray):
-        arrays["input_"] = subject.x
+        # What forward did to it when the target was set up counts, too.
+        arrays["input_"] = subject.given
     return {name: array.copy() for name, array in arrays.items()}
 
 
@@ -134,8 +135,11 @@ def _memory(
 ) -> list[Finding]:
     """Look for what one call leaves behind for the next."""
     # Once more right after the first: nothing may have been added up or used up.
-    subject.pull(output_grad)
+    subject._restore()
+    subject._forward()
+    subject.pull_again(output_grad)
     again = subject.pull_again(output_grad)
+    subject._restore()
     names = _different(grads, again)
     if names:
         doubled = all(np.allclose(again[name], 2 * grads[name]) for name in names)
@@ -148,9 +152,13 @@ def _memory(
             )
         ]
     stale: list[str] = []
-    for other in _other_inputs(subject, rng):
+    others = _other_inputs(subject, rng)
+    for other in others:
         _run_quietly(subject, other)
         stale += _different(grads, subject.pull(output_grad))
+    fresh = subject.fresh(others[0]) if others else None
+    if fresh is not None:
+        stale += _different(grads, fresh.pull(output_grad))
     if stale:
         return [
             Finding(

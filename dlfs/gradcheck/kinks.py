@@ -33,7 +33,8 @@ class KinkWatch:
                     distance = _distance(holder, name, value)
                     if np.any(np.isfinite(distance)):
                         self._inputs.append((holder, name, value, distance))
-            if "input_" not in holder.__dict__ and isinstance(holder, ReLU):
+            fused = "input_" not in holder.__dict__ and "output" in holder.__dict__
+            if fused and isinstance(holder, ReLU):
                 self._masks.append((holder, holder.output > 0))
 
     def crossed(self) -> bool:

@@ -41,7 +41,9 @@ class Subject(ABC):
         self.name = type(target).__name__
         self.target = target
         self.x = x
+        self.given = x.copy() if isinstance(x, np.ndarray) else x
         self.inference = inference
+        self._pristine: Any = None
         self._frozen: Frozen | None = None
 
     def prepare(self) -> Array:
@@ -97,11 +99,13 @@ class Subject(ABC):
         other._frozen = Frozen(other.target)
         return other
 
-    def with_input(self, x: Any) -> "Subject":
-        """Return the same thing with another input, on another copy."""
-        self._restore()
-        other = self._again(own_copy(self.target), x)
-        other._frozen = Frozen(other.target)
+    def fresh(self, other_x: Array) -> "Subject | None":
+        """Return the same thing whose very first forward pass saw another input."""
+        if self._pristine is None:
+            return None
+        other = self._again(own_copy(self._pristine), other_x)
+        other.prepare()
+        other.x = self.x
         return other
 
     def _restore(self) -> None:
@@ -331,7 +335,9 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
     _check_no_targets(target, y)
     if hasattr(target, "operations") or hasattr(target, "params"):
         return LayerSubject(own_copy(target), x, inference)
-    return OperationSubject(own_copy(target), x, inference)
+    subject = OperationSubject(own_copy(target), x, inference)
+    subject._pristine = own_copy(target)
+    return subject
 
 
 def _is_loss(target: Any) -> bool:

@@ -235,9 +235,12 @@ class OperationLayer(Layer):
         self.operation = operation
 
     def _setup_layer(self, input_: Array) -> None:
-        if hasattr(self.operation, "rng") and self.seed is not None:
-            self.operation.rng = self.rng
-        self.operations = [self.operation]
+        # Each set-up works with a new copy: what the last training left in it (the statistics of
+        # a normalization, say) is forgotten like parameters are.
+        operation = copy.deepcopy(self.operation)
+        if hasattr(operation, "rng") and self.seed is not None:
+            operation.rng = self.rng
+        self.operations = [operation]
 
     def __repr__(self) -> str:
         return repr(self.operation)

@@ -187,7 +187,7 @@ def conv2d_param_grad(
            [3., 4.]])
     """
     owner = "conv2d_param_grad"
-    shape = check_input_shape(param_shape, owner, 4)
+    shape = check_input_shape(param_shape, owner, 4, "param_shape")
     check_float_array(output_grad, owner, "output_grad", 4)
     check_float_array(x, owner, "x", 4)
     check_same_dtype(owner, output_grad=output_grad, x=x)
@@ -245,8 +245,9 @@ def conv1d(
     """
     check_float_array(x, "conv1d", "x", 3)
     check_float_array(W, "conv1d", "W", 3)
-    options = _as_2d(x.shape, W.shape, stride, padding, dilation, "conv1d")
-    return conv2d(x[:, :, np.newaxis], W[:, :, np.newaxis], *options, groups)[:, :, 0]
+    check_same_dtype("conv1d", x=x, W=W)
+    window = _resolve_1d(x.shape, W.shape, stride, padding, dilation, groups, "conv1d")
+    return conv2d(x[:, :, np.newaxis], W[:, :, np.newaxis], *_options(window), groups)[:, :, 0]
 
 
 def conv1d_input_grad(
@@ -294,9 +295,11 @@ def conv1d_input_grad(
     shape = check_input_shape(input_shape, owner, 3)
     check_float_array(output_grad, owner, "output_grad", 3)
     check_float_array(W, owner, "W", 3)
-    options = _as_2d(shape, W.shape, stride, padding, dilation, owner)
-    images = (shape[0], shape[1], 1, shape[2])
-    grad = output_grad[:, :, np.newaxis]
+    check_same_dtype(owner, output_grad=output_grad, W=W)
+    window = _resolve_1d(shape, W.shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
+    images, grad = (shape[0], shape[1], 1, shape[2]), output_grad[:, :, np.newaxis]
+    options = _options(window)
     return conv2d_input_grad(grad, W[:, :, np.newaxis], images, *options, groups)[:, :, 0]
 
 
@@ -342,25 +345,34 @@ def conv1d_param_grad(
     array([[[3., 5.]]])
     """
     owner = "conv1d_param_grad"
-    shape = check_input_shape(param_shape, owner, 3)
+    shape = check_input_shape(param_shape, owner, 3, "param_shape")
     check_float_array(output_grad, owner, "output_grad", 3)
     check_float_array(x, owner, "x", 3)
-    options = _as_2d(x.shape, shape, stride, padding, dilation, owner)
-    weights = (shape[0], shape[1], 1, shape[2])
-    grad = output_grad[:, :, np.newaxis]
+    check_same_dtype(owner, output_grad=output_grad, x=x)
+    window = _resolve_1d(x.shape, shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (x.shape[0], shape[1], window.output[1]), owner, "output_grad")
+    weights, grad = (shape[0], shape[1], 1, shape[2]), output_grad[:, :, np.newaxis]
+    options = _options(window)
     return conv2d_param_grad(grad, x[:, :, np.newaxis], weights, *options, groups)[:, :, 0]
 
 
-def _as_2d(
+def _resolve_1d(
     input_shape: Shape,
     param_shape: Shape,
     stride: int,
     padding: Padding1D,
     dilation: int,
+    groups: int,
     owner: str,
+) -> Window:
+    """Check channels and groups, and resolve the window over images of height 1."""
+    check_channels(input_shape, param_shape, groups, owner)
+    return window_1d(input_shape[2], param_shape[2], stride, padding, dilation, owner)
+
+
+def _options(
+    window: Window,
 ) -> tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]], tuple[int, int]]:
-    """Return stride, padding and dilation of the same window over images of height 1."""
-    window = window_1d(input_shape[2], param_shape[2], stride, padding, dilation, owner)
     return window.stride, window.padding, window.dilation
 
 

@@ -287,7 +287,10 @@ def dense(x: Array, W: Array, b: Array, activation: str = "linear") -> Array:
     array([[0.]])
     """
     _check_product(x, W, "dense")
-    return bias_activation(x @ W, b, activation)
+    z = x @ W
+    _check_per_feature(z, b, "dense", "b")
+    check_choice(activation, FUSED_ACTIVATIONS, "dense", "activation")
+    return _activate(z + b, activation)
 
 
 def bias_activation(x: Array, b: Array, activation: str = "linear") -> Array:
@@ -321,14 +324,7 @@ def bias_activation(x: Array, b: Array, activation: str = "linear") -> Array:
     """
     _check_per_feature(x, b, "bias_activation", "b")
     check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
-    z = x + b
-    if activation == "sigmoid":
-        return sigmoid(z)
-    if activation == "tanh":
-        return tanh(z)
-    if activation == "relu":
-        return relu(z)
-    return z
+    return _activate(x + b, activation)
 
 
 def bias_activation_grad(
@@ -381,6 +377,16 @@ def bias_activation_grad(
     else:
         x_grad = output_grad.copy()
     return x_grad, bias_add_param_grad(x_grad)
+
+
+def _activate(z: Array, activation: str) -> Array:
+    if activation == "sigmoid":
+        return sigmoid(z)
+    if activation == "tanh":
+        return tanh(z)
+    if activation == "relu":
+        return relu(z)
+    return z
 
 
 def _all_but_features(x: Array) -> Shape:

@@ -56,7 +56,7 @@ def batch_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array, Array, Array]
     ([[-1.0], [1.0]], 2.0, 1.0)
     """
     _check_features(x, "batch_norm", "x")
-    check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
+    eps = check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
     return _normalize(x, _batch_axes(x), eps, "batch_norm")
 
 
@@ -135,7 +135,7 @@ def batch_norm_inference(x: Array, mean: Array, var: Array, eps: float = 1e-5) -
     owner = "batch_norm_inference"
     _check_features(x, owner, "x")
     _check_statistics(owner, x, mean=mean, var=var)
-    check_real(eps, owner, "eps", 0.0, low_open=True)
+    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     return (x - mean) / np.sqrt(var + eps)
 
 
@@ -173,7 +173,7 @@ def batch_norm_inference_grad(output_grad: Array, var: Array, eps: float = 1e-5)
     owner = "batch_norm_inference_grad"
     _check_features(output_grad, owner, "output_grad")
     _check_statistics(owner, output_grad, var=var)
-    check_real(eps, owner, "eps", 0.0, low_open=True)
+    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     return output_grad / np.sqrt(var + eps)
 
 
@@ -211,7 +211,7 @@ def layer_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array]:
     array([[-1.,  1.]])
     """
     _check_features(x, "layer_norm", "x")
-    check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
+    eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
     output, _, _, inv_std = _normalize(x, (x.ndim - 1,), eps, "layer_norm")
     return output, inv_std
 

@@ -41,7 +41,8 @@ def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) 
     array([0.8])
     """
     _check("sgd_update", param, grad)
-    _check_numbers("sgd_update", lr=lr, weight_decay=weight_decay)
+    lr = check_real(lr, "sgd_update", "lr")
+    weight_decay = check_real(weight_decay, "sgd_update", "weight_decay")
     param -= lr * (grad + weight_decay * param)
 
 
@@ -87,7 +88,8 @@ def sgd_momentum_update(
     (array([0.7]), array([0.3]))
     """
     _check("sgd_momentum_update", param, grad, velocity=velocity)
-    _check_numbers("sgd_momentum_update", lr=lr, momentum=momentum)
+    lr = check_real(lr, "sgd_momentum_update", "lr")
+    momentum = check_real(momentum, "sgd_momentum_update", "momentum")
     step = lr * grad
     velocity *= momentum
     velocity += step
@@ -129,8 +131,8 @@ def adagrad_update(
     array([0.9])
     """
     _check("adagrad_update", param, grad, sum_squares=sum_squares)
-    _check_numbers("adagrad_update", lr=lr)
-    check_real(eps, "adagrad_update", "eps", 0.0, low_open=True)
+    lr = check_real(lr, "adagrad_update", "lr")
+    eps = check_real(eps, "adagrad_update", "eps", 0.0, low_open=True)
     sum_squares += eps + grad * grad
     param -= lr * grad / np.sqrt(sum_squares)
 
@@ -178,9 +180,9 @@ def rmsprop_update(
     array([0.9])
     """
     _check("rmsprop_update", param, grad, mean_square=mean_square)
-    _check_numbers("rmsprop_update", lr=lr)
-    check_real(decay, "rmsprop_update", "decay", 0.0, 1.0, high_open=True)
-    check_real(eps, "rmsprop_update", "eps", 0.0, low_open=True)
+    lr = check_real(lr, "rmsprop_update", "lr")
+    decay = check_real(decay, "rmsprop_update", "decay", 0.0, 1.0, high_open=True)
+    eps = check_real(eps, "rmsprop_update", "eps", 0.0, low_open=True)
     mean_square *= decay
     mean_square += (1 - decay) * grad * grad
     param -= lr * grad / (np.sqrt(mean_square) + eps)
@@ -240,11 +242,12 @@ def adam_update(
     """
     owner = "adam_update"
     _check(owner, param, grad, mean=mean, mean_square=mean_square)
-    check_int(t, owner, "t", 1)
-    _check_numbers(owner, lr=lr, weight_decay=weight_decay)
-    check_real(beta1, owner, "beta1", 0.0, 1.0, high_open=True)
-    check_real(beta2, owner, "beta2", 0.0, 1.0, high_open=True)
-    check_real(eps, owner, "eps", 0.0, low_open=True)
+    t = check_int(t, owner, "t", 1)
+    lr = check_real(lr, owner, "lr")
+    weight_decay = check_real(weight_decay, owner, "weight_decay")
+    beta1 = check_real(beta1, owner, "beta1", 0.0, 1.0, high_open=True)
+    beta2 = check_real(beta2, owner, "beta2", 0.0, 1.0, high_open=True)
+    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     mean *= beta1
     mean += (1 - beta1) * grad
     mean_square *= beta2
@@ -263,8 +266,3 @@ def _check(owner: str, param: Array, grad: Array, **state: Array) -> None:
         if name != "grad" and not array.flags.writeable:
             raise ValueError(f"{owner}: {name} is changed in place, but it is read-only")
     check_same_dtype(owner, **arrays)
-
-
-def _check_numbers(owner: str, **numbers: float) -> None:
-    for name, value in numbers.items():
-        check_real(value, owner, name)

@@ -104,7 +104,7 @@ def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     array([[-0.5,  0. ,  2. ]])
     """
     check_float_array(x, "leaky_relu", "x")
-    check_real(slope, "leaky_relu", "slope", 0.0, 1.0, high_open=True)
+    slope = check_real(slope, "leaky_relu", "slope", 0.0, 1.0, high_open=True)
     return np.where(x > 0, x, slope * x)
 
 
@@ -141,7 +141,7 @@ def leaky_relu_grad(output_grad: Array, x: Array, slope: float = 0.01) -> Array:
     array([[2., 4.]])
     """
     check_gradient_pair(output_grad, x, "leaky_relu_grad", "x")
-    check_real(slope, "leaky_relu_grad", "slope", 0.0, 1.0, high_open=True)
+    slope = check_real(slope, "leaky_relu_grad", "slope", 0.0, 1.0, high_open=True)
     return np.where(x > 0, output_grad, slope * output_grad)
 
 
@@ -176,7 +176,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     array([[-1.,  0.,  2.]])
     """
     check_float_array(x, "elu", "x")
-    check_real(alpha, "elu", "alpha", 0.0, low_open=True)
+    alpha = check_real(alpha, "elu", "alpha", 0.0, low_open=True)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
@@ -213,7 +213,7 @@ def elu_grad(output_grad: Array, x: Array, alpha: float = 1.0) -> Array:
     array([[3., 3.]])
     """
     check_gradient_pair(output_grad, x, "elu_grad", "x")
-    check_real(alpha, "elu_grad", "alpha", 0.0, low_open=True)
+    alpha = check_real(alpha, "elu_grad", "alpha", 0.0, low_open=True)
     return output_grad * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
 
 

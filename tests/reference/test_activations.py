@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -205,3 +206,52 @@ def test_softmax_does_not_change_when_a_row_is_shifted(
 
 def test_softmax_of_an_empty_batch_is_empty() -> None:
     assert kernels.softmax(np.zeros((0, 3))).shape == (0, 3)
+
+
+# --- hyperparameters ---
+
+
+@pytest.mark.parametrize("number", [np.float64(0.25), np.float32(0.25), Fraction(1, 4)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_hyperparameter_of_any_kind_of_number_keeps_the_dtype(dtype: type, number) -> None:
+    """A NumPy scalar of float64 would make float32 arrays float64, a Fraction arrays of objects."""
+    x, one = np.ones((2, 3), dtype=dtype), np.ones((1, 3), dtype=dtype)
+    for kernel, arrays in (
+        (kernels.leaky_relu, (x,)),
+        (kernels.leaky_relu_grad, (x, x)),
+        (kernels.elu, (x,)),
+        (kernels.elu_grad, (x, x)),
+        (kernels.batch_norm, (x,)),
+        (kernels.batch_norm_inference, (x, one, one)),
+        (kernels.batch_norm_inference_grad, (x, one)),
+        (kernels.layer_norm, (x,)),
+        (kernels.huber, (x, x)),
+        (kernels.dropout, (x, x > 0)),
+    ):
+        results, expected = kernel(*arrays, number), kernel(*arrays, 0.25)
+        for result, right in zip(as_tuple(results), as_tuple(expected), strict=True):
+            assert type(result) is type(right)
+            assert not isinstance(result, np.ndarray) or result.dtype == dtype
+            assert np.array_equal(result, right)
+
+
+@pytest.mark.parametrize("number", [np.float64(0.25), Fraction(1, 4)])
+def test_a_learning_rate_of_any_kind_of_number_steps(number) -> None:
+    for kernel, slots, more in (
+        (kernels.sgd_update, 0, {"weight_decay": number}),
+        (kernels.sgd_momentum_update, 1, {"momentum": number}),
+        (kernels.adagrad_update, 1, {"eps": number}),
+        (kernels.rmsprop_update, 1, {"decay": number, "eps": number}),
+        (kernels.adam_update, 2, {"t": np.int64(2), "beta1": number, "weight_decay": number}),
+    ):
+        results = []
+        for convert in (lambda value: value, float):
+            arrays = [np.ones(3, dtype=np.float32) for _ in range(2 + slots)]
+            options = {k: v if k == "t" else convert(v) for k, v in more.items()}
+            kernel(*arrays, lr=convert(number), **options)
+            results.append(arrays)
+        assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def as_tuple(result) -> tuple:
+    return result if isinstance(result, tuple) else (result,)

@@ -1,0 +1,117 @@
+"""What findings besides the numbers, and gradients of the wrong shape, point to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dlfs.gradcheck.conduct import Finding
+from dlfs.gradcheck.copies import walk
+from dlfs.gradcheck.report import Hint
+from dlfs.gradcheck.subjects import Subject
+from dlfs.types import Array
+
+_MESSAGES = {
+    "stale": (
+        "stale_cache",
+        (
+            "backward uses something that forward computed only once, or in another call: all that "
+            "backward needs must be stored anew by each forward."
+        ),
+    ),
+    "writes": (
+        "in_place",
+        (
+            "an array is changed in place (+=, *=, out=, or x[mask] = ...) although it belongs to "
+            "the caller: work on a copy."
+        ),
+    ),
+}
+
+
+def from_findings(subject: Subject, findings: list[Finding], output_grad: Array) -> Iterator[Hint]:
+    """Say what a finding points to."""
+    for finding in findings:
+        if finding.kind == "accumulates":
+            if _draws_random_numbers(subject):
+                yield Hint(
+                    "random_again",
+                    "backward draws random numbers of its own: it must use the mask that forward "
+                    "drew.",
+                )
+            else:
+                yield Hint(
+                    "accumulated",
+                    "the gradient is added to what is there (+=): each backward must start anew.",
+                )
+        elif finding.kind in _MESSAGES:
+            kind, message = _MESSAGES[finding.kind]
+            yield Hint(kind, message, finding.variable)
+        elif finding.kind in ("raises", "shape"):
+            yield from _wrong_shape(subject, output_grad)
+
+
+def _draws_random_numbers(subject: Subject) -> bool:
+    return any(isinstance(thing, np.random.Generator) for thing in walk(subject.target))
+
+
+def _wrong_shape(subject: Subject, output_grad: Array) -> Iterator[Hint]:
+    """Look at the gradients before their shapes are checked."""
+    subject._restore()
+    subject._forward()
+    for name, variable in subject.variables().items():
+        method = {"input_": "_input_grad", "param": "_param_grad"}.get(name, "")
+        gradient = _quietly(getattr(subject.target, method, None), subject, output_grad)
+        if gradient is None:
+            gradient = _from_functions(subject, name, output_grad)
+        if gradient is None or gradient.shape == variable.shape:
+            continue
+        yield from _about_shape(name, variable, gradient, subject)
+
+
+def _about_shape(name: str, variable: Array, gradient: Array, subject: Subject) -> Iterator[Hint]:
+    shapes = f"got {gradient.shape} for {variable.shape}"
+    x = subject.x
+    batch = x.shape[0] if isinstance(x, np.ndarray) and x.ndim else 0
+    if gradient.ndim > 1 and gradient.shape == variable.shape[::-1]:
+        yield Hint("transposed", f"the gradient is transposed: {shapes}.", name)
+    elif name != "input_" and gradient.ndim and gradient.shape[0] == batch > 1:
+        yield Hint(
+            "not_summed",
+            f"the gradient of a parameter is the sum over the batch, and that sum is missing: "
+            f"{shapes}. np.sum(..., axis=0, keepdims=True) takes it.",
+            name,
+        )
+    elif gradient.size == variable.size:
+        yield Hint(
+            "axis_dropped",
+            f"the gradient has the right numbers in another shape: {shapes}. A sum without "
+            "keepdims=True drops its axis.",
+            name,
+        )
+    else:
+        yield Hint(
+            "wrong_sum",
+            f"the gradient has another size than what it belongs to ({shapes}): it is summed over "
+            "the wrong axes, or over too few or too many.",
+            name,
+        )
+
+
+def _quietly(method: Any, subject: Subject, output_grad: Array) -> Array | None:
+    if method is None:
+        return None
+    try:
+        return np.asarray(method() if subject.kind == "loss" else method(output_grad))
+    except Exception:  # noqa: BLE001 - a student's code may fail in any way
+        return None
+
+
+def _from_functions(subject: Subject, name: str, output_grad: Array) -> Array | None:
+    if subject.kind != "functions":
+        return None
+    try:
+        subject.pull_again(output_grad)
+        return np.asarray(subject._param_grads()[name])
+    except Exception:  # noqa: BLE001
+        return None

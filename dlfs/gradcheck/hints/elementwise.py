@@ -1,0 +1,160 @@
+"""Mistakes in the derivative of an activation, a mask or a normalization."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dlfs.gradcheck.hints.evidence import Evidence
+from dlfs.gradcheck.report import Hint
+from dlfs.gradcheck.subjects import Subject
+from dlfs.types import Array
+
+_CLOSE = 1e-6
+
+
+def elementwise(evidence: Evidence) -> Iterator[Hint]:
+    """Try derivatives that are forgotten, or taken at the wrong place."""
+    if not evidence.is_input and evidence.subject.kind != "functions":
+        return
+    if evidence.output.shape != evidence.variable.shape:
+        return
+    yield from _masks(evidence)
+    yield from _normalization(evidence)
+    yield from _derivatives(evidence)
+
+
+def _masks(evidence: Evidence) -> Iterator[Hint]:
+    if not evidence.elementwise:
+        return
+    slopes, grad, x = evidence.slopes(), evidence.output_grad, evidence.variable
+    # Slopes of one kind above 0 and another below: a ReLU, or one of its kin.
+    above = slopes[(x > 0) & np.isfinite(slopes)]
+    if not above.size or np.ptp(above) > _CLOSE or np.ptp(slopes[np.isfinite(slopes)]) < _CLOSE:
+        return
+    high = above[0]
+    low = slopes[(x < 0) & np.isfinite(slopes)]
+    flat = low[0] if low.size and np.ptp(low) <= _CLOSE else 0.0
+    through = (
+        "every gradient is let through: the mask is True everywhere. (output >= 0) is always "
+        "true after a ReLU; the mask is (input_ > 0)."
+    )
+    masks = (
+        (np.full(x.shape, high), through),
+        (np.where(x > 0, flat, high), "the mask is the wrong way round: below 0 where above is."),
+        (
+            np.where(grad > 0, high, flat),
+            "the mask is taken from the output gradient: it is the input whose sign counts.",
+        ),
+        (
+            np.where(x > 0, high, 0.0),
+            "below 0 nothing comes back, although the function has a slope there.",
+        ),
+        (
+            np.where(grad * x > 0, high, flat),
+            "the mask is taken from another array than the input.",
+        ),
+    )
+    for mask, message in masks:
+        if evidence.explains(grad * mask):
+            yield evidence.hint("relu_mask", message)
+            return
+
+
+def _derivatives(evidence: Evidence) -> Iterator[Hint]:
+    grad, x, output = evidence.output_grad, evidence.variable, evidence.output
+    if grad.shape == x.shape and evidence.explains(grad):
+        yield evidence.hint(
+            "derivative_forgotten",
+            "the output gradient comes back unchanged: it is not multiplied by the derivative of "
+            "the function (chain rule).",
+        )
+        return
+    for value, what in ((output, "the output"), (x, "the input")):
+        if evidence.explains(grad * value):
+            yield evidence.hint(
+                "times_function",
+                f"the output gradient is multiplied by {what} and not by the derivative.",
+            )
+            return
+    if not evidence.elementwise:
+        return
+    at_output = evidence.changed(lambda other: _move_to(other, evidence.name, output))
+    if at_output is not None and evidence.explains(at_output):
+        yield evidence.hint(
+            "wrong_point",
+            "the derivative is taken at the output: this formula needs the input.",
+        )
+        return
+    sigmoid, tanh = x * (1 - x), 1 - x * x
+    if evidence.explains(grad * sigmoid) or evidence.explains(grad * tanh):
+        yield evidence.hint(
+            "wrong_point",
+            "the derivative is taken at the input: the formula output * (1 - output) of a sigmoid, "
+            "or 1 - output**2 of a tanh, needs the output.",
+        )
+        return
+    slopes = evidence.slopes()
+    if evidence.explains(grad * slopes * slopes):
+        yield evidence.hint("derivative_twice", "the derivative is multiplied in twice.")
+        return
+    scaled = slopes * evidence.analytic / np.where(grad == 0, np.nan, grad)
+    if (
+        scaled.size > 2
+        and np.all(np.isfinite(scaled))
+        and np.ptp(scaled) <= _CLOSE
+        and abs(scaled.flat[0]) > _CLOSE
+    ):
+        yield evidence.hint(
+            "derivative_inverted", "the output gradient is divided by the derivative."
+        )
+
+
+def _move_to(subject: Subject, name: str, value: Array) -> None:
+    subject.variables()[name][...] = value
+
+
+def _normalization(evidence: Evidence) -> Iterator[Hint]:
+    """Try the terms of a normalization's gradient that come from mean and variance."""
+    x, output, grad = evidence.variable, evidence.output, evidence.output_grad
+    choices = {(x.ndim - 1,), (0,), (0, *range(2, x.ndim))}
+    for axes in sorted(choices):
+        mean, var = output.mean(axis=axes, keepdims=True), output.var(axis=axes, keepdims=True)
+        if np.abs(mean).max(initial=0.0) > 1e-6 or np.abs(var - 1).max(initial=0.0) > 0.3:
+            continue
+        count = int(np.prod([x.shape[axis] for axis in axes]))
+        if count < 3:
+            continue
+        spread = x.std(axis=axes, keepdims=True)
+        inverse = output.std(axis=axes, keepdims=True) / np.where(spread == 0, 1.0, spread)
+        along = (grad * output).mean(axis=axes, keepdims=True)
+        center = grad.mean(axis=axes, keepdims=True)
+        n = count / (count - 1)
+        guesses = (
+            (
+                inverse * grad,
+                (
+                    "mean and variance are treated as constants: both depend on the input, and "
+                    "each adds a term."
+                ),
+            ),
+            (
+                inverse * (grad - center),
+                (
+                    "the variance is treated as a constant: the term output * mean(output_grad * "
+                    "output) is missing."
+                ),
+            ),
+            (
+                inverse * (grad - output * along),
+                "the mean is treated as a constant: the term mean(output_grad) is missing.",
+            ),
+            (
+                inverse * (grad - n * center - n * output * along),
+                "the sums are divided by count - 1 in backward, but by count in forward.",
+            ),
+            (grad - center - output * along, "the factor 1 / standard deviation is missing."),
+        )
+        for guess, message in guesses:
+            if evidence.explains(guess):
+                yield evidence.hint("statistics", message)
+                return

@@ -1,0 +1,146 @@
+"""What is known about a wrong gradient, for those who look for its cause."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlfs.gradcheck.entries import Differentiator
+from dlfs.gradcheck.kinks import KinkWatch
+from dlfs.gradcheck.report import Hint
+from dlfs.gradcheck.subjects import Subject
+from dlfs.types import Array
+
+# Beyond this a whole Jacobian takes too long.
+_MOST_ENTRIES = 600
+_CLOSE = 1e-6
+
+
+class Evidence:
+    """One wrong gradient, in float64, with everything it could have been made of.
+
+    Attributes
+    ----------
+    subject : Subject
+        In float64.
+    name : str
+        The variable.
+    variable, analytic, numeric : ndarray
+        Its value, its gradient by backward and by differences (NaN where not known).
+    output_grad, output : ndarray
+    jacobian : ndarray, shape (output size, variable size), or None
+        Every derivative of every output; None where that would be too large.
+    """
+
+    def __init__(self, subject: Subject, name: str, output_grad: Array) -> None:
+        self.subject = subject
+        self.name = name
+        self.output_grad = output_grad
+        self.output = subject.output()
+        self.variable = subject.variables()[name]
+        self.analytic = subject.pull(output_grad)[name].astype(np.float64)
+        size = self.variable.size
+        indices = list(range(size))
+        if size > _MOST_ENTRIES:
+            chosen = np.random.default_rng(0).choice(size, _MOST_ENTRIES, replace=False)
+            indices = sorted(map(int, chosen))
+        columns = columns_of(subject, name, output_grad, indices)
+        self.jacobian: Array | None = None
+        if size <= _MOST_ENTRIES:
+            self.jacobian = np.full((self.output.size, size), np.nan)
+        self.numeric = np.full(self.variable.shape, np.nan)
+        for index, column in columns.items():
+            self.numeric.flat[index] = np.sum(output_grad * column)
+            if self.jacobian is not None:
+                self.jacobian[:, index] = column.reshape(-1)
+        known = np.isfinite(self.numeric)
+        self.known = known
+        largest = [np.max(np.abs(a[known]), initial=0.0) for a in (self.analytic, self.numeric)]
+        self.scale = float(max(largest)) or 1.0
+
+    @property
+    def batch(self) -> int:
+        """The size of the batch."""
+        x = self.subject.x
+        return int(x.shape[0]) if isinstance(x, np.ndarray) and x.ndim else 1
+
+    @property
+    def x(self) -> Array:
+        """The input."""
+        array: Array = self.subject.x
+        return array
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is about the input and not about a parameter."""
+        return self.name == "input_"
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each output depends on its own input alone."""
+        jacobian = self.jacobian
+        if jacobian is None or jacobian.shape[0] != jacobian.shape[1]:
+            return False
+        off = jacobian - np.diag(np.diag(jacobian))
+        return bool(np.nanmax(np.abs(off), initial=0.0) <= _CLOSE * np.nanmax(np.abs(jacobian)))
+
+    def slopes(self) -> Array:
+        """Return the Jacobian's diagonal, in the variable's shape."""
+        if self.jacobian is None:
+            raise ValueError("there is no Jacobian")
+        return np.diag(self.jacobian).reshape(self.variable.shape)
+
+    def explains(self, prediction: Any) -> bool:
+        """Say whether a mistake that gives this gradient is what happened here."""
+        prediction = np.asarray(prediction, dtype=np.float64)
+        if prediction.shape != self.analytic.shape:
+            return False
+        usable = self.known & np.isfinite(prediction)
+        if not usable.any() or usable.sum() < self.known.sum() / 2:
+            return False
+        apart = np.abs(prediction - self.analytic)[usable]
+        different = np.abs(self.numeric - self.analytic)[usable]
+        return bool(apart.max() <= _CLOSE * self.scale and different.max() > apart.max())
+
+    def from_jacobian(self, output_grad: Array) -> Array | None:
+        """Return the right gradient for another output gradient."""
+        if self.jacobian is None:
+            return None
+        gradient: Array = (output_grad.reshape(-1) @ self.jacobian).reshape(self.variable.shape)
+        return gradient
+
+    def contributions(self) -> Array | None:
+        """Return what each output contributes to each entry: (output size, variable size)."""
+        if self.jacobian is None:
+            return None
+        contributions: Array = self.output_grad.reshape(-1, 1) * self.jacobian
+        return contributions
+
+    def changed(self, change: Callable[[Subject], None]) -> Array | None:
+        """Return the right gradient of a changed copy; None if the change does not suit it."""
+        other = self.subject.precise()
+        try:
+            change(other)
+            if other.output().shape != self.output.shape:
+                return None
+            size = other.variables()[self.name].size
+            if size > _MOST_ENTRIES:
+                return None
+            columns = columns_of(other, self.name, self.output_grad, list(range(size)))
+        except (TypeError, ValueError, IndexError):
+            return None
+        gradient = np.full(self.variable.shape, np.nan)
+        for index, column in columns.items():
+            gradient.flat[index] = np.sum(self.output_grad * column)
+        return gradient
+
+    def hint(self, kind: str, message: str) -> Hint:
+        """Make a hint about this variable."""
+        return Hint(kind, message, self.name)
+
+
+def columns_of(subject: Subject, name: str, weights: Array, indices: list[int]) -> dict[int, Array]:
+    """Return the derivative of the whole output with respect to single entries of a variable."""
+    watch = KinkWatch(subject)
+    differentiator = Differentiator(subject, name, weights, watch, "central")
+    return differentiator.entries(indices).columns

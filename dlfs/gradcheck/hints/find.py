@@ -1,0 +1,137 @@
+"""Asks one diagnosis after the other, the most specific first."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dlfs.base import Operation
+from dlfs.gradcheck.compare import Tolerances
+from dlfs.gradcheck.copies import own_copy, walk
+from dlfs.gradcheck.hints.arithmetic import arithmetic
+from dlfs.gradcheck.hints.conduct import from_findings
+from dlfs.gradcheck.hints.elementwise import elementwise
+from dlfs.gradcheck.hints.evidence import Evidence
+from dlfs.gradcheck.hints.losses import losses
+from dlfs.gradcheck.hints.sums import sums
+from dlfs.gradcheck.hints.variants import flipped_kernel, transposed_weights, variants
+from dlfs.gradcheck.report import GradientReport, Hint
+from dlfs.gradcheck.subjects import Subject, make_subject
+from dlfs.types import Array
+
+_MOST_HINTS = 3
+_QUICK = Tolerances(None, None, 60, "central")
+
+# Where two explain the same numbers, the earlier is the more telling.
+_DIAGNOSES: tuple[Callable[[Evidence], Iterator[Hint]], ...] = (
+    losses,
+    elementwise,
+    flipped_kernel,
+    transposed_weights,
+    sums,
+    arithmetic,
+)
+
+
+def find_hints(
+    subject: Subject,
+    report: GradientReport,
+    output_grad: Array,
+    check: Callable[..., GradientReport],
+) -> list[Hint]:
+    """Return the likely causes of a failure, the likeliest first.
+
+    Parameters
+    ----------
+    subject, report, output_grad
+        What was checked, what came out, and the output gradient of the check.
+    check : callable
+        ``check_subject``.
+    """
+    if subject.kind in ("layer", "network"):
+        found = list(_guilty_operations(subject, check))
+        if found:
+            return found[:_MOST_HINTS]
+    found = list(from_findings(subject, report.findings, output_grad))
+    if subject.kind in ("layer", "network"):
+        return found
+    precise = subject.precise()
+    weights = output_grad.astype(np.float64)
+
+    def passes(other: Subject, name: str) -> bool:
+        again = check(other, 1, _QUICK, hints=False, prepared=True)
+        return again.results[name].passed if name in again.results else again.passed
+
+    for name, result in report.results.items():
+        if result.verdict != "wrong" or result.on_kink:
+            continue
+        evidence = Evidence(precise, name, weights)
+        if not _wrong_in_float64(evidence):
+            found.append(
+                evidence.hint(
+                    "precision",
+                    "it is right in float64: a step of the computation loses digits in float32, "
+                    "or overflows there.",
+                )
+            )
+            continue
+        here = [hint for diagnose in _DIAGNOSES for hint in _quietly(diagnose, evidence)]
+        if all(hint.kind == "constant_factor" for hint in here):
+            # A factor alone says little; what makes it go away says more.
+            simpler = list(variants(evidence, passes))
+            here = [*simpler, *here] if len(simpler) == 1 or not here else here
+        found += here
+    return _without_repetition(found)[:_MOST_HINTS]
+
+
+def _quietly(diagnose: Callable[[Evidence], Iterator[Hint]], evidence: Evidence) -> list[Hint]:
+    try:
+        return list(diagnose(evidence))
+    except (ValueError, TypeError, IndexError, ArithmeticError):
+        # An experiment that does not suit a target says nothing; the report must come all the same.
+        return []
+
+
+def _wrong_in_float64(evidence: Evidence) -> bool:
+    known = evidence.known
+    apart = np.abs(evidence.analytic - evidence.numeric)[known]
+    return bool(np.max(apart, initial=0.0) > 1e-9 * evidence.scale)
+
+
+def _guilty_operations(subject: Subject, check: Callable[..., GradientReport]) -> Iterator[Hint]:
+    """Check each Operation inside on its own, with the input it had."""
+    subject.output()
+    inside = [
+        thing
+        for thing in walk(subject.target)
+        if isinstance(thing, Operation) and "input_" in thing.__dict__
+    ]
+    guilty = False
+    for operation in inside:
+        alone = make_subject(own_copy(operation), np.array(operation.input_), None)
+        again = check(alone, 0, _QUICK, hints=True)
+        if again.passed:
+            continue
+        guilty = True
+        name = type(operation).__name__
+        for hint in again.hints:
+            about = f"{name}, {hint.variable}" if hint.variable else name
+            yield Hint(hint.kind, hint.message, about)
+        if not again.hints:
+            yield Hint("guilty", f"{name} is wrong on its own, too: check it alone first.", name)
+    if inside and not guilty:
+        yield Hint(
+            "chain",
+            "each Operation inside is right on its own: look at how backward chains them, their "
+            "order and what is handed from one to the next.",
+        )
+
+
+def _without_repetition(hints: list[Hint]) -> list[Hint]:
+    seen: set[Any] = set()
+    kept = []
+    for hint in hints:
+        if (hint.kind, hint.message) not in seen:
+            seen.add((hint.kind, hint.message))
+            kept.append(hint)
+    return kept

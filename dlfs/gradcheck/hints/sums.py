@@ -1,0 +1,142 @@
+"""Mistakes in sums: something left out of them, overwritten, or added up in the wrong order."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dlfs.gradcheck.hints.evidence import Evidence
+from dlfs.gradcheck.report import Hint
+from dlfs.types import Array
+
+_CLOSE = 1e-6
+
+
+def sums(evidence: Evidence) -> Iterator[Hint]:
+    """Try a forgotten output gradient, an incomplete sum, and mixed axes."""
+    yield from _output_grad_forgotten(evidence)
+    yield from _axes_mixed(evidence)
+    yield from _incomplete(evidence)
+    yield from _diagonal(evidence)
+
+
+def _output_grad_forgotten(evidence: Evidence) -> Iterator[Hint]:
+    if evidence.output_grad.ndim and evidence.explains(
+        evidence.from_jacobian(np.ones_like(evidence.output_grad))
+    ):
+        yield evidence.hint(
+            "output_grad_forgotten",
+            "it is what an output gradient of all ones would give: the output gradient is missing "
+            "from the formula (chain rule).",
+        )
+
+
+def _axes_mixed(evidence: Evidence) -> Iterator[Hint]:
+    """Try output gradients that were laid out in the wrong order for a matrix product."""
+    grad = evidence.output_grad
+    if grad.ndim < 3 or evidence.jacobian is None:
+        return
+    batch, channels = grad.shape[:2]
+    flat = grad.reshape(batch, channels, -1)
+    pixels = flat.shape[2]
+    pixel_major = flat.transpose(1, 2, 0).reshape(channels, batch, pixels).transpose(1, 0, 2)
+    batch_major = flat.transpose(1, 0, 2).reshape(channels, pixels, batch).transpose(2, 0, 1)
+    orders = {
+        "batch and pixels": (pixel_major, batch_major),
+        "batch and channels": (
+            grad.reshape(channels, batch, pixels).transpose(1, 0, 2),
+            flat.transpose(1, 0, 2).reshape(batch, channels, pixels),
+        ),
+        "channels and pixels": (
+            grad.reshape(batch, pixels, channels).transpose(0, 2, 1),
+            flat.transpose(0, 2, 1).reshape(batch, channels, pixels),
+        ),
+    }
+    for what, candidates in orders.items():
+        for candidate in candidates:
+            if evidence.explains(evidence.from_jacobian(candidate.reshape(grad.shape))):
+                yield evidence.hint(
+                    "axes_mixed",
+                    f"{what} are mixed up: before the matrix product the output gradient (or the "
+                    "input) was reshaped without transposing its axes first, so that the product "
+                    "multiplies numbers that do not belong together.",
+                )
+                return
+
+
+def _incomplete(evidence: Evidence) -> Iterator[Hint]:
+    """Try sums of which only one term arrived."""
+    contributions = evidence.contributions()
+    if contributions is None or not evidence.output_grad.ndim:
+        return
+    shape = evidence.output_grad.shape
+    groups = {"batch": _grouped(contributions, shape, (0,))}
+    if len(shape) > 2:
+        groups["place"] = _grouped(contributions, shape, tuple(range(2, len(shape))))
+        groups["row"] = _grouped(contributions, shape, (2,))
+        groups["batch and place"] = _grouped(contributions, shape, (0, *range(2, len(shape))))
+        groups["all but the last axis"] = _grouped(
+            contributions, shape, tuple(range(len(shape) - 1))
+        )
+    if len(shape) > 1:
+        groups["feature"] = _grouped(contributions, shape, (1,))
+    groups["single output"] = contributions
+    for what, terms in groups.items():
+        found = _only_one(evidence, terms)
+        if found is None:
+            continue
+        which, the_same_for_all = found
+        if what == "batch" and the_same_for_all and not evidence.is_input:
+            yield evidence.hint(
+                "not_summed",
+                f"only the {which} observation of the batch counts: the gradient of a parameter is "
+                "the sum over all of them.",
+            )
+        else:
+            yield evidence.hint(
+                "overwritten",
+                f"of several contributions to the same entry only the {which} is kept: it is "
+                "overwritten (=) where it must be added (+=; np.add.at for repeated indices).",
+            )
+        return
+
+
+def _grouped(contributions: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """Sum contributions over all output axes but ``axes``."""
+    terms = contributions.reshape(*shape, -1)
+    others = tuple(axis for axis in range(len(shape)) if axis not in axes)
+    summed: Array = terms.sum(axis=others)
+    return summed.reshape(-1, contributions.shape[1])
+
+
+def _only_one(evidence: Evidence, terms: Array) -> tuple[str, bool] | None:
+    """Say which term alone is in the analytic gradient, and whether it is one for all entries.
+
+    Otherwise it is the first or last of those that contribute to an entry at all.
+    """
+    present = np.abs(terms) > 1e-9 * evidence.scale
+    if terms.shape[0] < 2 or not np.any(present.sum(axis=0) > 1):
+        return None
+    first = np.argmax(present, axis=0)
+    last = terms.shape[0] - 1 - np.argmax(present[::-1], axis=0)
+    entries = np.arange(terms.shape[1])
+    for which, row in (("last", -1), ("first", 0)):
+        if evidence.explains(terms[row].reshape(evidence.variable.shape)):
+            return which, True
+    for which, rows in (("last", last), ("first", first)):
+        if evidence.explains(terms[rows, entries].reshape(evidence.variable.shape)):
+            return which, False
+    return None
+
+
+def _diagonal(evidence: Evidence) -> Iterator[Hint]:
+    jacobian = evidence.jacobian
+    if jacobian is None or jacobian.shape[0] != jacobian.shape[1] or evidence.elementwise:
+        return
+    if evidence.output.shape == evidence.variable.shape and evidence.explains(
+        evidence.slopes() * evidence.output_grad
+    ):
+        yield evidence.hint(
+            "diagonal_only",
+            "only the diagonal of the Jacobian is used: each output is treated as if it depended "
+            "on its own input alone. Here it depends on the others of its row, too.",
+        )

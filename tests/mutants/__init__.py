@@ -1,0 +1,15 @@
+"""Classic mistakes in backpropagation, each of which the gradient checker must find."""
+
+from tests.mutants import activations, convolution, dense, losses, plumbing, pooling
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+__all__ = [
+    "MUTANTS",
+    "Mutant",
+    "activations",
+    "convolution",
+    "dense",
+    "losses",
+    "plumbing",
+    "pooling",
+]

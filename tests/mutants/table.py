@@ -1,0 +1,94 @@
+"""Writes docs/mutants.md: run ``python -m tests.mutants.table`` from the root of the project."""
+
+import time
+from pathlib import Path
+
+import hypothesis
+from hypothesis import strategies as st
+from tqdm import tqdm
+
+from dlfs.backend import available_backends
+from dlfs.gradcheck.cases import Case
+from dlfs.testing import HypothesisChooser
+from tests.mutants import MUTANTS, Mutant
+from tests.mutants.judge import check, judge
+
+_HEAD = """# The mutants
+
+The gradient checker is checked by the bugs that it must catch. Each line is a class of the library
+with one classic mistake (tests/mutants/). *Cases* is how many random cases it took until one failed
+(on the reference backend), *first hint* what the report then said first (over five failing cases),
+*smallest case* what hypothesis shrank the failure to, and *seconds* how long finding and shrinking
+took together. This page is written by `python -m tests.mutants.table`.
+
+"""
+
+
+@st.composite
+def _cases(draw: st.DrawFn, mutant: Mutant) -> Case:
+    dtype = draw(st.sampled_from(("float64", "float32")))
+    return mutant.draw(HypothesisChooser(draw), dtype, "reference")
+
+
+def smallest(mutant: Mutant) -> tuple[Case, float]:
+    """Return the smallest failing case, and how many seconds it took to find."""
+    start = time.perf_counter()
+    settings = hypothesis.settings(max_examples=500, deadline=None, database=None)
+    case = hypothesis.find(
+        _cases(mutant), lambda case: not check(case, "reference", hints=False), settings=settings
+    )
+    return case, time.perf_counter() - start
+
+
+def describe(case: Case) -> str:
+    """Say which sizes and options a case has, leaving out what is plain."""
+    shape = "x".join(map(str, case.x.shape)) or "a number"
+    parts = [f"input {shape}"]
+    param = getattr(case.target, "param", None)
+    if param is not None:
+        parts.append(f"parameter {'x'.join(map(str, param.shape))}")
+    plain = {1, 0, (1, 1), (0, 0), ((0, 0), (0, 0)), "valid", True, False, None, 1.0, 0.0}
+    for name, value in getattr(case.target, "arguments", dict)().items():
+        if isinstance(value, int | float | str | tuple) and value not in plain and name != "seed":
+            parts.append(f"{name} {value}")
+    if case.x.dtype == "float32":
+        parts.append("float32")
+    return ", ".join(parts)
+
+
+def main() -> None:
+    """Judge and shrink every mutant, and write the page."""
+    lines, caught, right, slowest = [], 0, 0, 0.0
+    with_hint = sum(bool(mutant.hints) for mutant in MUTANTS)
+    for mutant in tqdm(MUTANTS, desc="mutants"):
+        judgement = judge(mutant, "reference")
+        case, seconds = smallest(mutant)
+        slowest = max(slowest, seconds)
+        caught += judgement.caught
+        good = judgement.first_hint in mutant.hints
+        right += bool(mutant.hints) and good
+        hint = f"`{judgement.first_hint}`" if judgement.first_hint else "none"
+        remark = "" if good or not mutant.hints else f" (right: `{'` or `'.join(mutant.hints)}`)"
+        lines.append(
+            f"| {mutant.mistake} | {judgement.cases} | {hint}{remark} | {describe(case)} "
+            f"| {seconds:.1f} |"
+        )
+    summary = (
+        f"{caught} of {len(MUTANTS)} are caught; of the {with_hint} whose mistake a hint names, the "
+        f"right hint comes first for {right} ({right / with_hint:.0%}). The slowest took "
+        f"{slowest:.1f} s to find and shrink. Backends here: {', '.join(available_backends())}.\n"
+    )
+    table = "\n".join(
+        [
+            "| mistake | cases | first hint | smallest case | seconds |",
+            "|---|---|---|---|---|",
+            *lines,
+        ]
+    )
+    Path("docs").mkdir(exist_ok=True)
+    Path("docs/mutants.md").write_text(f"{_HEAD}{summary}\n{table}\n", encoding="utf-8")
+    print(summary)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Every mutant is caught, and its hint names the mistake."""
+
+import pytest
+
+from dlfs.backend import available_backends
+from tests.mutants import MUTANTS, Mutant
+from tests.mutants.judge import Judgement, judge
+
+_judged: dict[tuple[str, str], Judgement] = {}
+
+
+def judged(mutant: Mutant, backend: str) -> Judgement:
+    key = (mutant.name, backend)
+    if key not in _judged:
+        _judged[key] = judge(mutant, backend, failures=3)
+    return _judged[key]
+
+
+def test_the_catalogue_is_large_and_its_names_are_unique() -> None:
+    names = [mutant.name for mutant in MUTANTS]
+    assert len(names) >= 40
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_caught(mutant: Mutant, backend: str) -> None:
+    assert judged(mutant, backend).caught
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_the_right_hint_comes_first(backend: str) -> None:
+    with_hint = [mutant for mutant in MUTANTS if mutant.hints]
+    right = [m for m in with_hint if judged(m, backend).first_hint in m.hints]
+    assert len(right) >= 0.8 * len(with_hint)
