@@ -22,6 +22,7 @@ from dlfs.reference import conv as reference
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd, same_type
+from dlfs_ext.options cimport is_shape, remember, remembered
 from dlfs_ext.pool cimport empty_1d, empty_nd
 from dlfs_ext.runtime cimport isa_level, threads_for
 
@@ -89,8 +90,7 @@ def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
         check_float_array(x, "conv2d", "x", 4)
         check_float_array(W, "conv2d", "W", 4)
         check_same_dtype("conv2d", x=x, W=W)
-    groups, resolved = reference._resolve_shapes(
-        x.shape, W.shape, stride, padding, dilation, groups, "conv2d")
+    groups, resolved = resolve(x.shape, W.shape, stride, padding, dilation, groups, "conv2d")
     cdef cnp.ndarray images = c_array(x), weights = c_array(W)
     cdef conv_window window = window_of(images.shape[2], images.shape[3], resolved)
     cdef ptrdiff_t kernel = window.kernel_h * window.kernel_w
@@ -106,13 +106,12 @@ def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
 
 def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_input_grad"
-    shape = check_input_shape(input_shape, owner, 4)
+    shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     if not (is_float_nd(output_grad, 4) and is_float_nd(W, 4) and same_type(output_grad, W)):
         check_float_array(output_grad, owner, "output_grad", 4)
         check_float_array(W, owner, "W", 4)
         check_same_dtype(owner, output_grad=output_grad, W=W)
-    groups, resolved = reference._resolve_shapes(
-        shape, W.shape, stride, padding, dilation, groups, owner)
+    groups, resolved = resolve(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *resolved.output), owner, "output_grad")
     cdef cnp.ndarray grad = c_array(output_grad), weights = c_array(W)
     cdef conv_window window = window_of(shape[2], shape[3], resolved), turned
@@ -139,13 +138,14 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
 
 def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_param_grad"
-    shape = check_input_shape(param_shape, owner, 4)
+    shape = param_shape
+    if not is_shape(shape, 4):
+        shape = check_input_shape(shape, owner, 4, "param_shape")
     if not (is_float_nd(output_grad, 4) and is_float_nd(x, 4) and same_type(output_grad, x)):
         check_float_array(output_grad, owner, "output_grad", 4)
         check_float_array(x, owner, "x", 4)
         check_same_dtype(owner, output_grad=output_grad, x=x)
-    groups, resolved = reference._resolve_shapes(
-        x.shape, shape, stride, padding, dilation, groups, owner)
+    groups, resolved = resolve(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *resolved.output), owner, "output_grad")
     cdef cnp.ndarray grad = c_array(output_grad), images = c_array(x)
     cdef conv_job job
@@ -187,8 +187,10 @@ def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
 def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
     check_float_array(x, "conv1d", "x", 3)
     check_float_array(W, "conv1d", "W", 3)
-    options = reference._as_2d(x.shape, W.shape, stride, padding, dilation, "conv1d")
-    return conv2d(x[:, :, np.newaxis], W[:, :, np.newaxis], *options, groups)[:, :, 0]
+    check_same_dtype("conv1d", x=x, W=W)
+    window = resolve_1d(x.shape, W.shape, stride, padding, dilation, groups, "conv1d")
+    return conv2d(x[:, :, np.newaxis], W[:, :, np.newaxis], window.stride, window.padding,
+                  window.dilation, groups)[:, :, 0]
 
 
 def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
@@ -196,21 +198,55 @@ def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     shape = check_input_shape(input_shape, owner, 3)
     check_float_array(output_grad, owner, "output_grad", 3)
     check_float_array(W, owner, "W", 3)
-    options = reference._as_2d(shape, W.shape, stride, padding, dilation, owner)
+    check_same_dtype(owner, output_grad=output_grad, W=W)
+    window = resolve_1d(shape, W.shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
     images = (shape[0], shape[1], 1, shape[2])
-    grad = output_grad[:, :, np.newaxis]
-    return conv2d_input_grad(grad, W[:, :, np.newaxis], images, *options, groups)[:, :, 0]
+    return conv2d_input_grad(output_grad[:, :, np.newaxis], W[:, :, np.newaxis], images,
+                             window.stride, window.padding, window.dilation, groups)[:, :, 0]
 
 
 def conv1d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv1d_param_grad"
-    shape = check_input_shape(param_shape, owner, 3)
+    shape = check_input_shape(param_shape, owner, 3, "param_shape")
     check_float_array(output_grad, owner, "output_grad", 3)
     check_float_array(x, owner, "x", 3)
-    options = reference._as_2d(x.shape, shape, stride, padding, dilation, owner)
+    check_same_dtype(owner, output_grad=output_grad, x=x)
+    window = resolve_1d(x.shape, shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (x.shape[0], shape[1], window.output[1]), owner, "output_grad")
     weights = (shape[0], shape[1], 1, shape[2])
-    grad = output_grad[:, :, np.newaxis]
-    return conv2d_param_grad(grad, x[:, :, np.newaxis], weights, *options, groups)[:, :, 0]
+    return conv2d_param_grad(output_grad[:, :, np.newaxis], x[:, :, np.newaxis], weights,
+                             window.stride, window.padding, window.dilation, groups)[:, :, 0]
+
+
+cdef dict _memory = {}
+
+
+cdef object resolve(object input_shape, object param_shape, object stride, object padding,
+                    object dilation, object groups, str owner):
+    """The checked number of groups and the dlfs.geometry.Window."""
+    key = (input_shape, param_shape, stride, padding, dilation, groups)
+    found = remembered(_memory, key)
+    if found is None:
+        found = reference._resolve_shapes(
+            input_shape, param_shape, stride, padding, dilation, groups, owner)
+        remember(_memory, key, found)
+    return found
+
+
+cdef dict _memory_1d = {}
+
+
+cdef object resolve_1d(object input_shape, object param_shape, object stride, object padding,
+                       object dilation, object groups, str owner):
+    """The same for sequences, seen as images of height 1."""
+    key = (input_shape, param_shape, stride, padding, dilation, groups)
+    found = remembered(_memory_1d, key)
+    if found is None:
+        found = reference._resolve_1d(
+            input_shape, param_shape, stride, padding, dilation, groups, owner)
+        remember(_memory_1d, key, found)
+    return found
 
 
 cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
@@ -248,8 +284,8 @@ cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, i
         return False
     cdef double kernel = w.kernel_h * w.kernel_w, channels = w.channels
     cdef double area = w.height * w.width, out_area = w.out_height * w.out_width
-    # With few results a load, not a multiply-add, is what a cycle is spent on.
-    cdef double sums = channels if channels >= 8 else channels + 2
+    # With one result a load for each multiply-add, and not aligned, is what the time is spent on.
+    cdef double sums = channels + (2.5 if w.channels == 1 else 0.5)
     if winograd_pays(w, w.channels, out_channels, wide):
         sums *= 0.6
     cdef double correlating = out_channels * (kernel * sums + 3 * w.kernel_w) * area

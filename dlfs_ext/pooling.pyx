@@ -15,6 +15,7 @@ from dlfs.reference import pooling as reference
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd
+from dlfs_ext.options cimport is_shape, remember, remembered
 from dlfs_ext.pool cimport empty_1d, empty_nd
 from dlfs_ext.runtime cimport isa_level, threads_for
 
@@ -45,7 +46,7 @@ cdef extern from "pooling.h" nogil:
 def max_pool2d(x, kernel_size, stride=None, padding=0):
     if not is_float_nd(x, 4):
         check_float_array(x, "max_pool2d", "x", 4)
-    resolved = reference._pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
+    resolved = resolve(x.shape, kernel_size, stride, padding, "max_pool2d")
     cdef cnp.ndarray images = c_array(x)
     cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
     cdef cnp.npy_intp[4] dims
@@ -78,8 +79,8 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
 
 def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=None, padding=0):
     owner = "max_pool2d_grad"
-    shape = check_input_shape(input_shape, owner, 4)
-    resolved = reference._pooling_window(shape, kernel_size, stride, padding, owner)
+    shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
+    resolved = resolve(shape, kernel_size, stride, padding, owner)
     reference._check_output_grad(output_grad, shape, resolved, owner)
     cdef pool_window window = window_of(shape[2], shape[3], resolved)
     cdef int wanted = cnp.NPY_INT32 if window.wide else cnp.NPY_UINT8
@@ -122,7 +123,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     if not is_float_nd(x, 4):
         check_float_array(x, "avg_pool2d", "x", 4)
     check_flag(count_include_pad, "avg_pool2d", "count_include_pad")
-    resolved = reference._pooling_window(x.shape, kernel_size, stride, padding, "avg_pool2d")
+    resolved = resolve(x.shape, kernel_size, stride, padding, "avg_pool2d")
     cdef cnp.ndarray images = c_array(x)
     cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
     window.include_pad = bool(count_include_pad)
@@ -137,9 +138,9 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, count_include_pad=True):
 def avg_pool2d_grad(output_grad, input_shape, kernel_size, stride=None, padding=0,
                     count_include_pad=True):
     owner = "avg_pool2d_grad"
-    shape = check_input_shape(input_shape, owner, 4)
+    shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     check_flag(count_include_pad, owner, "count_include_pad")
-    resolved = reference._pooling_window(shape, kernel_size, stride, padding, owner)
+    resolved = resolve(shape, kernel_size, stride, padding, owner)
     reference._check_output_grad(output_grad, shape, resolved, owner)
     cdef cnp.ndarray grad = c_array(output_grad)
     cdef pool_window window = window_of(shape[2], shape[3], resolved)
@@ -169,7 +170,7 @@ def global_avg_pool2d(x):
 
 def global_avg_pool2d_grad(output_grad, input_shape):
     owner = "global_avg_pool2d_grad"
-    shape = check_input_shape(input_shape, owner, 4)
+    shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     check_float_array(output_grad, owner, "output_grad", 2)
     reference._check_pixels(shape, owner)
     check_shape(output_grad, shape[:2], owner, "output_grad")
@@ -182,6 +183,20 @@ def global_avg_pool2d_grad(output_grad, input_shape):
     run_planes(plane_spread_table[isa_level][is_double(grad)], grad, out, area, 1, area,
                dims[0] * dims[1])
     return out
+
+
+cdef dict _memory = {}
+
+
+cdef object resolve(object input_shape, object kernel_size, object stride, object padding,
+                    str owner):
+    """The checked dlfs.geometry.Window."""
+    key = (input_shape, kernel_size, stride, padding)
+    found = remembered(_memory, key)
+    if found is None:
+        found = reference._pooling_window(input_shape, kernel_size, stride, padding, owner)
+        remember(_memory, key, found)
+    return found
 
 
 cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:

@@ -4,6 +4,16 @@
 #define copy_channel NAME(conv_copy_channel)
 #define clear NAME(conv_clear)
 
+#undef DLFS_PREFETCH
+#undef DLFS_PREFETCH_L2
+#if DLFS_VECTORS
+#define DLFS_PREFETCH(address) __builtin_prefetch(address)
+#define DLFS_PREFETCH_L2(address) __builtin_prefetch(address, 0, 2)
+#else
+#define DLFS_PREFETCH(address)
+#define DLFS_PREFETCH_L2(address)
+#endif
+
 DLFS_INLINE void clear(real *at, ptrdiff_t n) { memset(at, 0, (size_t)n * sizeof(real)); }
 
 /* to[p] = from[p * step] for p < n. Writes whole vectors, and so up to VLEN - 1 reals more, unless
@@ -44,10 +54,15 @@ static void copy_channel(const conv_layout *l, const real *pixels, ptrdiff_t fir
         }
         const real *from = pixels + row * w->width + skip;
         ptrdiff_t p = 0;
-        for (; p + VLEN <= count; p += VLEN)
+        for (; p + VLEN <= count; p += VLEN) {
+            /* The next channel, which nobody has read for long, comes while this one is copied. */
+            DLFS_PREFETCH(from + p + w->height * w->width);
             vstore(to + begin + p, vload(from + p));
-        if (p < count) /* the lanes behind are zero, as the end of the row is to be */
+        }
+        if (p < count) { /* the lanes behind are zero, as the end of the row is to be */
+            DLFS_PREFETCH(from + p + w->height * w->width);
             vstore(to + begin + p, vload_n(from + p, (int)(count - p)));
+        }
     }
     copies += image * l->band * w->out_width;
     int exact = l->images > 1; /* the next image's copy may be there already */

@@ -132,7 +132,12 @@ DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *copi
                            (size_t)area * sizeof(real));
             }
         }
+        /* The next rows of gradients, which nobody has read for long, come bit by bit. */
+        const real *next = grad + (o + DOTS_A) * area + p;
+        ptrdiff_t share = conv_ceil(DOTS_A * n, columns);
         for (ptrdiff_t t = 0; t < columns; t++, sums += CONV_SLACK) {
+            for (ptrdiff_t i = 0; i < share; i += 64 / (ptrdiff_t)sizeof(real))
+                DLFS_PREFETCH_L2(next + t * share + i);
             ptrdiff_t tap = NAME(conv_column)(l->taps, columns, t);
             int count = (int)(NAME(conv_column)(l->taps, columns, t + 1) - tap);
             for (int j = 0; j < DOTS_B; j++)

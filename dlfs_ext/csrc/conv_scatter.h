@@ -139,6 +139,13 @@ static void NAME(conv_scatter)(const conv_job *job, ptrdiff_t begin, ptrdiff_t e
                                   + (group * w->channels + c0) * kernel * out_channels;
             for (ptrdiff_t tap = 0; tap < (c1 - c0) * kernel;) {
                 int mr = channels_at_once((c1 - c0) * kernel - tap);
+                /* The same band of the next image comes bit by bit. */
+                ptrdiff_t share = conv_ceil(out_channels * pixels * mr, (c1 - c0) * kernel);
+                const real *next = grad + job->groups * out_channels * area;
+                for (ptrdiff_t i = 0; i < share; i += 64 / (ptrdiff_t)sizeof(real)) {
+                    ptrdiff_t at = tap * share / mr + i;
+                    DLFS_PREFETCH_L2(next + at / pixels * area + start + at % pixels);
+                }
                 strips(mr, grad + start, offset, out_channels, weights, shares, s.shares, whole);
                 if (whole < pixels)
                     strips(mr, tail, tail_offset, out_channels, weights, shares + whole, s.shares,
