@@ -10,6 +10,8 @@
  * An element of C is one chain of multiply-adds in the order of p, wherever in a tile it lies: so
  * it is the same number however rows and columns are split among threads. */
 
+#include "shuffle.h"
+
 #undef MR
 #undef NV
 #if VREGS == 32
@@ -31,8 +33,6 @@
 #define gemm_rows NAME(gemm_rows)
 #define gemm_pack NAME(gemm_pack)
 #define transpose_block NAME(transpose_block)
-#define zip_low NAME(zip_low)
-#define zip_high NAME(zip_high)
 
 /* mr rows by nv vectors (constants after inlining), the last vector only `lanes` wide. */
 DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row,
@@ -127,26 +127,6 @@ GEMM_ROWS(2)
 GEMM_ROWS(3)
 #endif
 
-#if DLFS_VECTORS && VBYTES >= 16
-/* a0 b0 a1 b1 ... of the lower and of the upper halves. */
-#if VBYTES == 16 && DLFS_F64
-#define ZIP(a, b, h) __builtin_shufflevector(a, b, h, h + 2)
-#elif VBYTES / (4 + 4 * DLFS_F64) == 4
-#define ZIP(a, b, h) __builtin_shufflevector(a, b, 2 * h, 2 * h + 4, 2 * h + 1, 2 * h + 5)
-#elif VBYTES / (4 + 4 * DLFS_F64) == 8
-#define ZIP(a, b, h)                                                                    \
-    __builtin_shufflevector(a, b, 4 * h, 4 * h + 8, 4 * h + 1, 4 * h + 9, 4 * h + 2, 4 * h + 10, \
-                            4 * h + 3, 4 * h + 11)
-#else
-#define ZIP(a, b, h)                                                                             \
-    __builtin_shufflevector(a, b, 8 * h, 8 * h + 16, 8 * h + 1, 8 * h + 17, 8 * h + 2,           \
-                            8 * h + 18, 8 * h + 3, 8 * h + 19, 8 * h + 4, 8 * h + 20, 8 * h + 5, \
-                            8 * h + 21, 8 * h + 6, 8 * h + 22, 8 * h + 7, 8 * h + 23)
-#endif
-DLFS_INLINE vec zip_low(vec a, vec b) { return ZIP(a, b, 0); }
-DLFS_INLINE vec zip_high(vec a, vec b) { return ZIP(a, b, 1); }
-#undef ZIP
-
 /* VLEN x VLEN numbers, transposed: log2(VLEN) perfect shuffles of the rows. */
 DLFS_INLINE void transpose_block(const real *source, ptrdiff_t source_row, real *target,
                                  ptrdiff_t target_row)
@@ -159,8 +139,8 @@ DLFS_INLINE void transpose_block(const real *source, ptrdiff_t source_row, real 
     for (int stage = 1; stage < VLEN; stage *= 2) {
         DLFS_UNROLL
         for (int i = 0; i < VLEN / 2; i++) {
-            next[2 * i] = zip_low(rows[i], rows[i + VLEN / 2]);
-            next[2 * i + 1] = zip_high(rows[i], rows[i + VLEN / 2]);
+            next[2 * i] = vzip_low(rows[i], rows[i + VLEN / 2]);
+            next[2 * i + 1] = vzip_high(rows[i], rows[i + VLEN / 2]);
         }
         DLFS_UNROLL
         for (int i = 0; i < VLEN; i++)
@@ -170,14 +150,6 @@ DLFS_INLINE void transpose_block(const real *source, ptrdiff_t source_row, real 
     for (int i = 0; i < VLEN; i++)
         vstore(target + i * target_row, rows[i]);
 }
-#else
-DLFS_INLINE void transpose_block(const real *source, ptrdiff_t source_row, real *target,
-                                 ptrdiff_t target_row)
-{
-    (void)source_row, (void)target_row;
-    *target = *source;
-}
-#endif
 
 /* k rows of `columns` columns of B (any strides) to rows of nv vectors, padded with zeros. */
 static void gemm_pack(ptrdiff_t k, int columns, const real *b, ptrdiff_t b_row,

@@ -51,22 +51,27 @@
 #define DLFS_AVX2 1
 #define DLFS_AVX512 2
 
-#if defined(__GNUC__)
+/* -DDLFS_SCALAR compiles what a compiler without vector extensions would see. */
+#if defined(__GNUC__) && !defined(DLFS_SCALAR)
 #define DLFS_VECTORS 1
+#else
+#define DLFS_VECTORS 0
+#endif
+
+#if defined(__GNUC__)
 #define DLFS_UNUSED __attribute__((unused))
 #define DLFS_INLINE static inline __attribute__((always_inline, unused))
 #define DLFS_RESTRICT __restrict__
 #define DLFS_PRAGMA(x) _Pragma(#x)
 #define DLFS_UNROLL DLFS_PRAGMA(GCC unroll 64)
 #else
-#define DLFS_VECTORS 0
 #define DLFS_UNUSED
 #define DLFS_INLINE static __inline
 #define DLFS_RESTRICT __restrict
 #define DLFS_UNROLL
 #endif
 
-#if defined(__GNUC__) && defined(__x86_64__)
+#if DLFS_VECTORS && defined(__x86_64__)
 #define DLFS_X86 1
 #include <immintrin.h>
 #else
