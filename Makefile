@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+BENCH_VENV ?= .venv-bench
 BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
 
@@ -12,11 +13,14 @@ RUN    := $(BIN)/python
 CYTHON_SOURCES := $(wildcard $(foreach end,pyx pxd pxi,dlfs_ext/*.$(end) dlfs_ext/*/*.$(end)))
 BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(wildcard dlfs_ext/csrc/*)
 
+# PyTorch's build for processors alone; what the benchmarks compare with.
+TORCH ?= torch==2.13.0
+
 DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough lint format clean
+.PHONY: help setup demo test test-thorough lint format bench clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -45,8 +49,11 @@ format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's fo
 	$(RUN) -m ruff check --fix-only .
 	$(RUN) -m ruff format .
 
+bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in an environment of its own; BENCH_ARGS="--quick" and others
+	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f dlfs_ext/*.so dlfs_ext/*.pyd dlfs_ext/*.c dlfs_ext/*.cpp dlfs_ext/*.html
 	find dlfs dlfs_ext tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -70,6 +77,13 @@ $(VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 	@echo 'Installing dlfs; where there is a C compiler, its kernels are compiled now'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[plots]'
 	@$(RUN) -c 'from dlfs import backend; print("Backends:", *backend.available_backends())'
+	@touch $@
+
+# A copy of its own: PyTorch is too large, and too particular about versions, to be with the rest.
+$(BENCH_VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
+	$(RUN) -m venv '$(BENCH_VENV)'
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    '$(TORCH)' 'threadpoolctl>=3.5' --editable .
 	@touch $@
 
 # The extras of the project itself are already there, and must not be built a second time.

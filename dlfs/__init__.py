@@ -56,6 +56,7 @@ from dlfs.optimizers import (
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten, Reshape
 from dlfs.saving import load, save
+from dlfs.threads import get_num_threads, set_num_threads
 from dlfs.train import NonFiniteLossError, Trainer
 
 __version__ = "0.1.0"
@@ -109,7 +110,9 @@ __all__ = [
     "Trainer",
     "available_backends",
     "backend_name",
+    "get_num_threads",
     "load",
     "save",
+    "set_num_threads",
     "use_backend",
 ]

@@ -10,8 +10,11 @@ from contextvars import ContextVar, Token
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING
 
-PACKAGES = {"fast": "dlfs_ext", "reference": "dlfs.reference"}
-"""The backends, the preferred one first, and the package that each lives in."""
+PACKAGES = {"fast": "dlfs_ext", "reference": "dlfs.reference", "plain": "dlfs_ext.plain"}
+"""The backends, the preferred one first, and the package that each lives in.
+
+``plain`` is the fast one's first version: the direct loops, compiled, to read and to measure.
+"""
 
 _loaded: dict[str, ModuleType] = {}
 _default: str | None = None
@@ -23,7 +26,7 @@ class use_backend:
 
     Parameters
     ----------
-    name : {"fast", "reference"}
+    name : {"fast", "reference", "plain"}
 
     Raises
     ------
@@ -72,7 +75,7 @@ class use_backend:
 
 
 def backend_name() -> str:
-    """Return the name of the backend in use: "fast" or "reference".
+    """Return the name of the backend in use: "fast", "reference" or "plain".
 
     Raises
     ------

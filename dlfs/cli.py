@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dlfs.commands import info, train
+from dlfs.commands import bench, info, train
 
-COMMANDS: dict[str, Any] = {"train": train, "info": info}
+COMMANDS: dict[str, Any] = {"train": train, "bench": bench, "info": info}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,11 +1,12 @@
 """``dlfs info``: what is installed here, and what it will use."""
 
 import argparse
+import importlib
 import importlib.metadata
 import os
 import platform
 
-from dlfs import __version__, backend
+from dlfs import __version__, backend, threads
 from dlfs.datasets import files
 
 HELP = "show versions, backends, threads and data"
@@ -48,15 +49,23 @@ def _backends() -> list[tuple[str, str]]:
     for name in backend.PACKAGES:
         try:
             with backend.use_backend(name):
-                states.append((name, "available"))
+                states.append((name, "available" + (_instructions() if name == "fast" else "")))
         except ImportError as error:
             states.append((name, str(error)))
     return states
 
 
+def _instructions() -> str:
+    """Say which instruction set the compiled kernels use, and which they could."""
+    compiled = importlib.import_module(backend.PACKAGES["fast"])
+    return f", on {compiled.isa()} instructions (of {', '.join(compiled.available_isas())})"
+
+
 def _threads() -> str:
-    wanted = os.environ.get("OMP_NUM_THREADS")
-    return f"{os.cpu_count()} processors" + (f", OMP_NUM_THREADS={wanted}" if wanted else "")
+    names = ("DLFS_NUM_THREADS", "OMP_NUM_THREADS")
+    wanted = "".join(f", {name}={os.environ[name]}" for name in names if os.environ.get(name))
+    kernels = f"up to {threads.get_num_threads()} for compiled kernels"
+    return f"{kernels}, {os.cpu_count()} processors{wanted}"
 
 
 def _data() -> str:

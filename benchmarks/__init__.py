@@ -1,0 +1,1 @@
+"""dlfs against PyTorch and against its own reference: ``python -m benchmarks``."""

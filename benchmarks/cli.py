@@ -1,0 +1,63 @@
+"""The command line; ``python -m benchmarks --help``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import epoch, report, runner
+from benchmarks.work import DTYPES
+from dlfs.backend import use_backend
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Time dlfs, PyTorch and dlfs's own reference side by side.",
+    )
+    add = made.add_argument
+    add("--only", nargs="+", default=[], metavar="WORD", help="lines with one of these words")
+    add("--threads", nargs="+", type=int, default=[1, 2])
+    add("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
+    add("--seconds", type=float, default=3.0, help="how long to time a line")
+    add("--quick", action="store_true", help="a third of a second a line, one thread, no epoch")
+    add("--no-reference", action="store_true", help="dlfs against PyTorch only")
+    add("--no-epoch", action="store_true", help="leave out the demo's epoch")
+    add("--epoch-runs", type=int, default=3)
+    add("--list", action="store_true", help="show the lines and stop")
+    add("--output", type=Path, default=None, help="where a full run writes (benchmarks/RESULTS.md)")
+    return made
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    works = runner.chosen(arguments.only)
+    if arguments.list:
+        print("\n".join(work.title for work in works))
+        return 0
+    if not works and not {"epoch", "demo"} & {word.lower() for word in arguments.only}:
+        print(f"no line has any of these words: {', '.join(arguments.only)}", file=sys.stderr)
+        return 2
+    use_backend("fast")
+    seconds, threads = arguments.seconds, arguments.threads
+    if arguments.quick:
+        seconds, threads = 0.3, threads[:1]
+    results = []
+    for result in runner.run(works, arguments.dtypes, threads, seconds, not arguments.no_reference):
+        results.append(result)
+        print(report.line(result), flush=True)
+    epochs = []
+    wanted = not arguments.only or {"epoch", "demo"} & {word.lower() for word in arguments.only}
+    if wanted and not (arguments.no_epoch or arguments.quick):
+        for count in threads:
+            epochs.append(epoch.measure(count, arguments.epoch_runs))
+            print(report.epoch_line(epochs[-1]), flush=True)
+    partial = arguments.only or arguments.quick or arguments.no_epoch or arguments.no_reference
+    path = arguments.output or (None if partial else RESULTS)
+    if path is not None:
+        path.write_text(report.markdown(results, epochs))
+        print(f"Wrote {path}")
+    missed = sum(result.missed for result in results) + sum(e.ratio < 1 for e in epochs)
+    print(f"{missed} of {len(results) + len(epochs)} lines miss their target.")
+    return 0

@@ -1,0 +1,123 @@
+"""Lines on the screen while it runs, and benchmarks/RESULTS.md at the end."""
+
+from collections.abc import Sequence
+
+from benchmarks.epoch import Epoch
+from benchmarks.machine import description
+from benchmarks.work import DTYPES, FAST, REFERENCE, TORCH, Result
+from dlfs.timing import readable
+
+INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench`; do not edit. A ratio is PyTorch's time over ours: above 1 dlfs is faster.
+**Bold** ratios miss their target. The contenders take turns in one process (A B A B); each time
+is the median of its samples, our Python overhead included. PyTorch runs eagerly, with the C
+library's memory tuned (it keeps what it was given instead of returning it to the system) and with
+its fused optimizer. "Peak" is the share of the multiply-adds that a thread reaches on registers
+alone (times the number of threads), measured in the same rounds; nominal multiply-adds are
+counted, so Winograd's way, which saves some, may pass 100 %.
+"""
+
+
+def line(result: Result) -> str:
+    """Return one result as a line of text."""
+    times = result.times
+    shown = " ".join(f"{readable(times[name]):>9}" for name in (FAST, TORCH) if name in times)
+    reference = readable(times[REFERENCE]) if REFERENCE in times else "-"
+    target = result.work.target(result.dtype)
+    wanted = f"target {target:<5g}" if target is not None else " " * 12
+    peak = result.share_of_peak
+    return (
+        f"{result.work.title:<62} {result.dtype} {result.threads}t  {shown} {reference:>9}  "
+        f"ratio {result.ratio:6.2f}  {wanted}{'MISSED' if result.missed else '':<7}"
+        f"{'' if peak is None else f' peak {peak:4.0%}'}"
+    ).rstrip()
+
+
+def epoch_line(epoch: Epoch) -> str:
+    parts = [
+        f"{name} {seconds:.2f} s ({epoch.accuracy[name]:.2%})"
+        for name, seconds in epoch.seconds.items()
+    ]
+    missed = "" if epoch.ratio >= 1 else "  MISSED"
+    return (
+        f"The demo's epoch, {epoch.threads}t: {', '.join(parts)}, ratio {epoch.ratio:.2f}{missed}"
+    )
+
+
+def markdown(results: Sequence[Result], epochs: Sequence[Epoch]) -> str:
+    """Return the file of results."""
+    blocks = [INTRODUCTION, _machine(), _summary(results)]
+    counts = sorted({result.threads for result in results})
+    blocks += [_table([r for r in results if r.threads == n], n) for n in counts]
+    if epochs:
+        blocks.append(_epochs(epochs))
+    return "\n".join(blocks)
+
+
+def _machine() -> str:
+    lines = ["## The machine\n", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in description()]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(results: Sequence[Result]) -> str:
+    wanted = [r for r in results if r.work.target(r.dtype) is not None]
+    missed = [r for r in wanted if r.missed]
+    text = f"## Targets\n\n{len(wanted) - len(missed)} of {len(wanted)} reached"
+    if not missed:
+        return text + ".\n"
+    rows = [
+        f"- {r.work.title}, {r.dtype}, {r.threads} thread{'s' if r.threads > 1 else ''}: "
+        f"{r.ratio:.2f} of {r.work.target(r.dtype):g}"
+        for r in missed
+    ]
+    return text + "; missed:\n\n" + "\n".join(rows) + "\n"
+
+
+def _table(results: Sequence[Result], threads: int) -> str:
+    rows = [
+        f"## {threads} thread{'s' if threads > 1 else ''}\n",
+        "| work | dtype | dlfs | PyTorch | reference | ratio | target | reference / dlfs | peak |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for dtype in DTYPES:
+        rows += [_row(result) for result in results if result.dtype == dtype]
+    return "\n".join(rows) + "\n"
+
+
+def _row(result: Result) -> str:
+    ratio = f"**{result.ratio:.2f}**" if result.missed else f"{result.ratio:.2f}"
+    target, speedup = result.work.target(result.dtype), result.speedup
+    peak, reference = result.share_of_peak, result.times.get(REFERENCE)
+    cells = [
+        result.work.title,
+        result.dtype,
+        readable(result.times[FAST]),
+        readable(result.times[TORCH]),
+        "" if reference is None else readable(reference),
+        ratio,
+        "" if target is None else f"{target:g}",
+        "" if speedup is None else f"{speedup:.1f}",
+        "" if peak is None else f"{peak:.0%}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _epochs(epochs: Sequence[Epoch]) -> str:
+    rows = [
+        "## The demo's epoch\n",
+        "Network, data and recipe of `make demo` (60,000 images, batch 32, float32), from the same",
+        "initial weights: seconds of training alone, and test accuracy.\n",
+        "| threads | dlfs | PyTorch | ratio | accuracy, dlfs | accuracy, PyTorch |",
+        "|--:|--:|--:|--:|--:|--:|",
+    ]
+    for epoch in epochs:
+        ratio = f"{epoch.ratio:.2f}" if epoch.ratio >= 1 else f"**{epoch.ratio:.2f}**"
+        seconds, accuracy = epoch.seconds, epoch.accuracy
+        rows.append(
+            f"| {epoch.threads} | {seconds[FAST]:.2f} s | {seconds[TORCH]:.2f} s | {ratio} "
+            f"| {accuracy[FAST]:.2%} | {accuracy[TORCH]:.2%} |"
+        )
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,53 @@
+"""Which works run, and their timing."""
+
+import functools
+from collections.abc import Iterator, Sequence
+
+from benchmarks import kernels, networks
+from benchmarks.machine import multiply_adds
+from benchmarks.work import REFERENCE, Result, Work, on_threads
+from dlfs.timing import interleaved
+
+PEAK = "peak"
+# With several threads, those that the last contender left spinning must first have gone to sleep.
+LEAD, LONG_LEAD = 5e-4, 3e-3
+
+
+def all_works() -> list[Work]:
+    return [*networks.works(), *kernels.works()]
+
+
+def chosen(patterns: Sequence[str]) -> list[Work]:
+    """Return the works whose title has one of these words in it; all of them if there are none."""
+    found = all_works()
+    if patterns:
+        lowered = [pattern.lower() for pattern in patterns]
+        found = [work for work in found if any(p in work.title.lower() for p in lowered)]
+    return found
+
+
+def run(
+    works: Sequence[Work],
+    dtypes: Sequence[str],
+    thread_counts: Sequence[int],
+    seconds: float,
+    with_reference: bool,
+) -> Iterator[Result]:
+    for threads in thread_counts:
+        with on_threads(threads):
+            for work in works:
+                for dtype in dtypes:
+                    yield time_work(work, dtype, threads, seconds, with_reference)
+
+
+def time_work(work: Work, dtype: str, threads: int, seconds: float, with_reference: bool) -> Result:
+    calls = work.make(dtype)
+    if not with_reference:
+        del calls[REFERENCE]
+    if work.multiply_adds is not None:
+        calls[PEAK] = functools.partial(multiply_adds, dtype)
+    times = interleaved(calls, seconds, LEAD if threads == 1 else LONG_LEAD)
+    result = Result(work, dtype, threads, times)
+    if PEAK in times:
+        result.peak = threads * multiply_adds(dtype) / times.pop(PEAK)
+    return result

@@ -1,0 +1,99 @@
+"""What a line of the results is: one piece of work, done by several contenders."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+import dlfs
+from dlfs.backend import use_backend
+
+Call = Callable[[], Any]
+Contenders = dict[str, Call]
+
+FAST, REFERENCE, TORCH = "dlfs fast", "dlfs reference", "PyTorch"
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One piece of work.
+
+    make(dtype) sets it up and returns a call for each contender. `targets` are the ratios of
+    PyTorch's time to ours that the project wants, for float32 and float64; `multiply_adds` counts
+    the nominal ones (padding's zeros included), where they are what the time is spent on.
+    """
+
+    group: str
+    name: str
+    make: Callable[[str], Contenders]
+    targets: tuple[float | None, float | None] = (None, None)
+    multiply_adds: float | None = None
+    against_reference: float | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.group}: {self.name}" if self.name else self.group
+
+    def target(self, dtype: str) -> float | None:
+        return self.targets[DTYPES.index(dtype)]
+
+
+@dataclass
+class Result:
+    """What came out for one piece of work, one dtype, one number of threads."""
+
+    work: Work
+    dtype: str
+    threads: int
+    times: dict[str, float] = field(default_factory=dict)
+    peak: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.times[TORCH] / self.times[FAST]
+
+    @property
+    def speedup(self) -> float | None:
+        """The reference's time over ours."""
+        reference = self.times.get(REFERENCE)
+        return None if reference is None else reference / self.times[FAST]
+
+    @property
+    def share_of_peak(self) -> float | None:
+        if self.work.multiply_adds is None or self.peak is None:
+            return None
+        return 2 * self.work.multiply_adds / self.times[FAST] / self.peak
+
+    @property
+    def missed(self) -> bool:
+        target = self.work.target(self.dtype)
+        needed = self.work.against_reference
+        too_slow = target is not None and round(self.ratio, 2) < target
+        return too_slow or (needed is not None and (self.speedup or needed) < needed)
+
+
+def on_backend(name: str, set_up: Callable[[], Call]) -> Call:
+    """Set work up, and do it, on a backend of dlfs."""
+    with use_backend(name):
+        call = set_up()
+
+    def chosen() -> None:
+        with use_backend(name):
+            call()
+
+    return chosen
+
+
+def on_threads(n: int) -> ExitStack:
+    """Give every contender so many threads, until the stack is closed."""
+    stack = ExitStack()
+    stack.callback(dlfs.set_num_threads, dlfs.get_num_threads())
+    stack.callback(torch.set_num_threads, torch.get_num_threads())
+    stack.enter_context(threadpool_limits(n, user_api="blas"))
+    torch.set_num_threads(n)
+    dlfs.set_num_threads(n)
+    return stack

@@ -1,0 +1,132 @@
+"""``dlfs bench``: how fast the backends are here."""
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from dlfs import backend, threads
+from dlfs.activations import Sigmoid, Tanh
+from dlfs.layers import Conv2D, Dense
+from dlfs.losses import SoftmaxCrossEntropy
+from dlfs.network import NeuralNetwork
+from dlfs.optimizers import SGDMomentum
+from dlfs.timing import interleaved, readable
+from dlfs.types import Array
+
+HELP = "compare the backends' speed"
+DESCRIPTION = (
+    "Time training steps and kernels on every backend, in turns. 'make bench' in the source tree "
+    "compares with PyTorch, too."
+)
+BATCH = 60
+
+Call = Callable[[], Any]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long to time a line")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="of all")
+    parser.add_argument("--threads", type=int, default=None, help="as many as are set")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line for each kind of work."""
+    if not 0 < arguments.seconds <= 3600:
+        raise ValueError(f"--seconds must lie between 0 and 3600, got {arguments.seconds}")
+    with ExitStack() as restore:
+        if arguments.threads is not None:
+            restore.callback(threads.set_num_threads, threads.get_num_threads())
+            threads.set_num_threads(arguments.threads)
+        names = backend.available_backends()
+        print(f"{arguments.dtype}, up to {threads.get_num_threads()} threads, batch {BATCH}")
+        print(f"{'':<24}" + "".join(f"{name:>12}" for name in names) + f"{'ratio':>8}")
+        for work, make in WORK.items():
+            calls = {name: on_backend(name, make, arguments.dtype) for name in names}
+            times = interleaved(calls, arguments.seconds)
+            line = f"{work:<24}" + "".join(f"{readable(times[name]):>12}" for name in names)
+            if len(names) > 1:
+                line += f"{times['reference'] / times['fast']:>8.1f}"
+            print(line, flush=True)
+    if "fast" not in names:
+        print("Only the reference: where a C compiler is, installing dlfs compiles the fast one.")
+    return 0
+
+
+def on_backend(name: str, make: Callable[[str], Call], dtype: str) -> Call:
+    """Return work that is set up and done on a backend."""
+    with backend.use_backend(name):
+        call = make(dtype)
+
+    def chosen() -> None:
+        with backend.use_backend(name):
+            call()
+
+    return chosen
+
+
+def mlp_step(dtype: str) -> Call:
+    """Return a training step of the book's network for digits, 784-89-10."""
+    layers = [Dense(89, activation=Sigmoid(), weight_init="glorot"), Dense(10)]
+    return training_step(NeuralNetwork(layers, SoftmaxCrossEntropy(), dtype=dtype), (784,))
+
+
+def cnn_step(dtype: str) -> Call:
+    """Return a training step of the book's convolutional network."""
+    first = Conv2D(16, 5, activation=Tanh(), weight_init="glorot", flatten=True)
+    net = NeuralNetwork([first, Dense(10)], SoftmaxCrossEntropy(), dtype=dtype)
+    return training_step(net, (1, 28, 28))
+
+
+def training_step(net: NeuralNetwork, shape: tuple[int, ...]) -> Call:
+    """Return a step of SGD with momentum on a batch of random images."""
+    X = numbers((BATCH, *shape), str(net.dtype))
+    y = np.random.default_rng(1).integers(0, 10, BATCH)
+    optim = SGDMomentum(lr=0.01)
+    optim.net = net
+    net.build(shape)
+
+    def step() -> None:
+        net.train_batch(X, y)
+        optim.step()
+
+    return step
+
+
+def numbers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Array:
+    """Return standard normal numbers."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def _dense(dtype: str) -> Call:
+    x, W, b = (numbers(s, dtype) for s in ((BATCH, 784), (784, 89), (1, 89)))
+    return lambda: backend.kernels.dense(x, W, b, "sigmoid")
+
+
+def _conv(dtype: str) -> Call:
+    x, W = (numbers(shape, dtype) for shape in ((BATCH, 16, 28, 28), (16, 32, 3, 3)))
+    return lambda: backend.kernels.conv2d(x, W, padding=1)
+
+
+def _max_pool(dtype: str) -> Call:
+    x = numbers((BATCH, 16, 28, 28), dtype)
+    return lambda: backend.kernels.max_pool2d(x, (2, 2), (2, 2), 0)
+
+
+def _tanh(dtype: str) -> Call:
+    x = numbers((BATCH, 16, 28, 28), dtype)
+    return lambda: backend.kernels.tanh(x)
+
+
+WORK: dict[str, Callable[[str], Call]] = {
+    "MLP, a training step": mlp_step,
+    "CNN, a training step": cnn_step,
+    "Dense 784->89, sigmoid": _dense,
+    "Conv2D 16->32, 3x3": _conv,
+    "MaxPool2D 2x2": _max_pool,
+    "tanh": _tanh,
+}
+"""What is timed, and how to set it up for a dtype."""

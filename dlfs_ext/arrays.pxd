@@ -1,0 +1,42 @@
+# What a kernel asks about its arguments before it trusts their memory.
+#
+# The pattern: the checks of dlfs.checks say what is wrong in words, but take a microsecond each;
+# these say only yes or no, in nanoseconds. So a kernel asks here first, and calls the reference's
+# check, which raises, when the answer is no; if nothing is raised the array was only unusual
+# (strided, a subclass) and c_array copies it.
+cimport numpy as cnp
+
+
+cdef inline bint is_float(object a) noexcept:
+    """a is a NumPy array of native float32 or float64."""
+    if not cnp.PyArray_Check(a):
+        return False
+    cdef int typenum = cnp.PyArray_TYPE(<cnp.ndarray>a)
+    return ((typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64)
+            and cnp.PyArray_ISNOTSWAPPED(<cnp.ndarray>a))
+
+
+cdef inline bint is_float_nd(object a, int ndim) noexcept:
+    return is_float(a) and cnp.PyArray_NDIM(<cnp.ndarray>a) == ndim
+
+
+cdef inline bint same_type(object a, object b) noexcept:
+    """Two arrays, known to be arrays, have the same dtype."""
+    return cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.PyArray_TYPE(<cnp.ndarray>b)
+
+
+cdef inline bint same_shape(object a, object b) noexcept:
+    return cnp.PyArray_SAMESHAPE(<cnp.ndarray>a, <cnp.ndarray>b)
+
+
+cdef inline int is_double(object a) noexcept:
+    """The second index of a table of csrc/simd.h."""
+    return cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_FLOAT64
+
+
+cdef inline cnp.ndarray c_array(object a):
+    """a itself if its memory is C-contiguous and aligned, otherwise a copy that is."""
+    if cnp.PyArray_CheckExact(a) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>a):
+        return <cnp.ndarray>a
+    return cnp.PyArray_FROM_OF(a, cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_ENSUREARRAY
+                               | cnp.NPY_ARRAY_NOTSWAPPED)

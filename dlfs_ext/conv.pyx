@@ -1,0 +1,469 @@
+"""Convolutions; the formulas are in dlfs.reference.conv, how they are computed in csrc/conv*.h.
+
+Three ways, chosen by shape alone, so that the same call always gives the same bits:
+
+- direct: sums of shifted copies. Forward, and the input gradient where the stride is 1, which is
+  the same work with the kernel flipped and the channels exchanged.
+- Winograd's, for 3x3 kernels with stride 1 in float32: the same two, with fewer multiplications.
+- scattering, for the other input gradients.
+
+The work is cut into tasks (an image, a group, a band of rows), and each thread takes a range of
+them. The weight gradient is summed in a number of chunks that depends on the shapes alone.
+"""
+
+cimport numpy as cnp
+from cython.parallel cimport prange
+from libc.string cimport memset
+
+import numpy as np
+
+from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
+from dlfs.reference import conv as reference
+from dlfs_ext.docstrings import share_docstrings
+
+from dlfs_ext.arrays cimport c_array, is_double, is_float_nd, same_type
+from dlfs_ext.options cimport is_shape, remember, remembered
+from dlfs_ext.pool cimport empty_1d, empty_nd
+from dlfs_ext.runtime cimport isa_level, threads_for
+
+cnp.import_array()
+
+cdef extern from "conv.h" nogil:
+    ctypedef struct conv_window:
+        ptrdiff_t channels, height, width, out_height, out_width
+        ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left
+    ctypedef struct conv_layout:
+        conv_window window
+        ptrdiff_t band, bands, images, blocks, batch, rows, copy, taps, pixels
+        ptrdiff_t *source
+        ptrdiff_t *target
+        ptrdiff_t *offset
+    ctypedef struct conv_job:
+        conv_layout layout
+        ptrdiff_t groups, out_channels, chunks, parts, together, height, width
+        const void *input
+        const void *grad
+        const void *packed
+        void *output
+        void *sums
+    ctypedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in_channels,
+                               ptrdiff_t out_channels, ptrdiff_t kernel_h, ptrdiff_t kernel_w,
+                               const ptrdiff_t *step) noexcept
+    ctypedef void winograd_pack_fn(const void *weights, void *packed, ptrdiff_t in_channels,
+                                   ptrdiff_t out_channels, const ptrdiff_t *step) noexcept
+    ctypedef void conv_scatter_pack_fn(const conv_job *job, const void *weights,
+                                       void *packed) noexcept
+    ctypedef size_t conv_size_fn(const conv_job *job) noexcept
+    ctypedef void conv_run_fn(const conv_job *job, ptrdiff_t begin, ptrdiff_t end,
+                              void *scratch) noexcept
+    ctypedef void conv_reduce_fn(const conv_job *job, ptrdiff_t begin, ptrdiff_t end) noexcept
+    ctypedef double peak_fn(ptrdiff_t rounds) noexcept
+    conv_pack_fn *conv_pack_table[3][2]
+    winograd_pack_fn *winograd_pack_table[3][2]
+    conv_scatter_pack_fn *conv_scatter_pack_table[3][2]
+    conv_size_fn *conv_forward_scratch_table[3][2]
+    conv_size_fn *conv_param_grad_sums_table[3][2]
+    conv_size_fn *conv_param_grad_scratch_table[3][2]
+    conv_size_fn *conv_scatter_scratch_table[3][2]
+    conv_size_fn *winograd_scratch_table[3][2]
+    conv_run_fn *conv_forward_table[3][2]
+    conv_run_fn *conv_param_grad_table[3][2]
+    conv_run_fn *conv_scatter_table[3][2]
+    conv_run_fn *winograd_table[3][2]
+    conv_reduce_fn *conv_param_grad_reduce_table[3][2]
+    peak_fn *multiply_adds_table[3][2]
+    void conv_measure(conv_layout *layout, ptrdiff_t band, ptrdiff_t images)
+    void conv_plan(conv_layout *layout, ptrdiff_t itemsize, ptrdiff_t budget,
+                   ptrdiff_t least_bands, int many_images)
+    void conv_fill(conv_layout *layout)
+
+# The copies of a task should stay in the second-level cache: half of it on what is common now.
+cdef ptrdiff_t COPIES = 1 << 20
+cdef ptrdiff_t PATCHES = 1 << 19
+# Enough to occupy the threads of a large machine; each costs memory as large as the weights.
+cdef ptrdiff_t MOST_CHUNKS = 16
+cdef ptrdiff_t MOST_CHUNK_BYTES = 1 << 26
+
+
+def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
+    if not (is_float_nd(x, 4) and is_float_nd(W, 4) and same_type(x, W)):
+        check_float_array(x, "conv2d", "x", 4)
+        check_float_array(W, "conv2d", "W", 4)
+        check_same_dtype("conv2d", x=x, W=W)
+    groups, resolved = resolve(x.shape, W.shape, stride, padding, dilation, groups, "conv2d")
+    cdef cnp.ndarray images = c_array(x), weights = c_array(W)
+    cdef conv_window window = window_of(images.shape[2], images.shape[3], resolved)
+    cdef ptrdiff_t kernel = window.kernel_h * window.kernel_w
+    cdef ptrdiff_t[4] step
+    window.channels = weights.shape[0]
+    step[0] = weights.shape[1] * kernel
+    step[1] = kernel
+    step[2] = window.kernel_w
+    step[3] = 1
+    out_channels = weights.shape[1] // groups
+    return correlate(images, window, groups, weights, step, 0, out_channels * kernel, out_channels)
+
+
+def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
+    owner = "conv2d_input_grad"
+    shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
+    if not (is_float_nd(output_grad, 4) and is_float_nd(W, 4) and same_type(output_grad, W)):
+        check_float_array(output_grad, owner, "output_grad", 4)
+        check_float_array(W, owner, "W", 4)
+        check_same_dtype(owner, output_grad=output_grad, W=W)
+    groups, resolved = resolve(shape, W.shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (shape[0], W.shape[1], *resolved.output), owner, "output_grad")
+    cdef cnp.ndarray grad = c_array(output_grad), weights = c_array(W)
+    cdef conv_window window = window_of(shape[2], shape[3], resolved), turned
+    cdef ptrdiff_t kernel = window.kernel_h * window.kernel_w
+    cdef ptrdiff_t[4] step
+    window.channels = weights.shape[0]
+    if not correlating_is_cheaper(&window, weights.shape[1] // groups, is_double(grad)):
+        return scatter(grad, window, groups, weights)
+    # The images read are the gradients, and the pixel that kernel position (i, j) reads for a
+    # result pixel is as far before it as it was behind it in the forward pass.
+    turned = window
+    turned.channels = weights.shape[1] // groups
+    turned.height, turned.out_height = window.out_height, window.height
+    turned.width, turned.out_width = window.out_width, window.width
+    turned.top = (window.kernel_h - 1) * window.dilation_h - window.top
+    turned.left = (window.kernel_w - 1) * window.dilation_w - window.left
+    step[0] = kernel
+    step[1] = weights.shape[1] * kernel
+    step[2] = -window.kernel_w
+    step[3] = -1
+    return correlate(grad, turned, groups, weights, step, kernel - 1, turned.channels * kernel,
+                     window.channels)
+
+
+def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
+    owner = "conv2d_param_grad"
+    shape = param_shape
+    if not is_shape(shape, 4):
+        shape = check_input_shape(shape, owner, 4, "param_shape")
+    if not (is_float_nd(output_grad, 4) and is_float_nd(x, 4) and same_type(output_grad, x)):
+        check_float_array(output_grad, owner, "output_grad", 4)
+        check_float_array(x, owner, "x", 4)
+        check_same_dtype(owner, output_grad=output_grad, x=x)
+    groups, resolved = resolve(x.shape, shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (x.shape[0], shape[1], *resolved.output), owner, "output_grad")
+    cdef cnp.ndarray grad = c_array(output_grad), images = c_array(x)
+    cdef conv_job job
+    memset(&job, 0, sizeof(job))
+    cdef conv_layout *layout = &job.layout
+    cdef int wide = is_double(images)
+    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images), tasks, rows
+    layout.window = window_of(images.shape[2], images.shape[3], resolved)
+    layout.window.channels = shape[0]
+    layout.batch = images.shape[0]
+    job.groups = groups
+    job.out_channels = shape[1] // groups
+    cdef cnp.npy_intp[4] dims
+    for axis in range(4):
+        dims[axis] = shape[axis]
+    cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(images))
+    if layout.batch == 0:
+        out.fill(0)
+        return out
+    conv_plan(layout, itemsize, COPIES, 1, True)
+    cdef cnp.ndarray tables = fill(layout)
+    cdef size_t sums_bytes = conv_param_grad_sums_table[isa_level][wide](&job)
+    job.chunks = min(layout.blocks * layout.bands, MOST_CHUNKS,
+                     max(1, MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
+    cdef cnp.ndarray sums = empty_1d(job.chunks * sums_bytes, cnp.NPY_UINT8)
+    job.input = cnp.PyArray_DATA(images)
+    job.grad = cnp.PyArray_DATA(grad)
+    job.output = cnp.PyArray_DATA(out)
+    job.sums = cnp.PyArray_DATA(sums)
+    tasks = job.chunks * job.groups
+    run(conv_param_grad_table[isa_level][wide], &job, tasks,
+        conv_param_grad_scratch_table[isa_level][wide](&job), multiply_adds(&job))
+    rows = job.groups * ((job.out_channels + 3) // 4)
+    reduce(conv_param_grad_reduce_table[isa_level][wide], &job, rows,
+           <double>job.chunks * cnp.PyArray_SIZE(out) / 4)
+    return out
+
+
+def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
+    check_float_array(x, "conv1d", "x", 3)
+    check_float_array(W, "conv1d", "W", 3)
+    check_same_dtype("conv1d", x=x, W=W)
+    window = resolve_1d(x.shape, W.shape, stride, padding, dilation, groups, "conv1d")
+    return conv2d(x[:, :, np.newaxis], W[:, :, np.newaxis], window.stride, window.padding,
+                  window.dilation, groups)[:, :, 0]
+
+
+def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
+    owner = "conv1d_input_grad"
+    shape = check_input_shape(input_shape, owner, 3)
+    check_float_array(output_grad, owner, "output_grad", 3)
+    check_float_array(W, owner, "W", 3)
+    check_same_dtype(owner, output_grad=output_grad, W=W)
+    window = resolve_1d(shape, W.shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
+    images = (shape[0], shape[1], 1, shape[2])
+    return conv2d_input_grad(output_grad[:, :, np.newaxis], W[:, :, np.newaxis], images,
+                             window.stride, window.padding, window.dilation, groups)[:, :, 0]
+
+
+def conv1d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
+    owner = "conv1d_param_grad"
+    shape = check_input_shape(param_shape, owner, 3, "param_shape")
+    check_float_array(output_grad, owner, "output_grad", 3)
+    check_float_array(x, owner, "x", 3)
+    check_same_dtype(owner, output_grad=output_grad, x=x)
+    window = resolve_1d(x.shape, shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (x.shape[0], shape[1], window.output[1]), owner, "output_grad")
+    weights = (shape[0], shape[1], 1, shape[2])
+    return conv2d_param_grad(output_grad[:, :, np.newaxis], x[:, :, np.newaxis], weights,
+                             window.stride, window.padding, window.dilation, groups)[:, :, 0]
+
+
+cdef dict _memory = {}
+
+
+cdef object resolve(object input_shape, object param_shape, object stride, object padding,
+                    object dilation, object groups, str owner):
+    """The checked number of groups and the dlfs.geometry.Window."""
+    key = (input_shape, param_shape, stride, padding, dilation, groups)
+    found = remembered(_memory, key)
+    if found is None:
+        found = reference._resolve_shapes(
+            input_shape, param_shape, stride, padding, dilation, groups, owner)
+        remember(_memory, key, found)
+    return found
+
+
+cdef dict _memory_1d = {}
+
+
+cdef object resolve_1d(object input_shape, object param_shape, object stride, object padding,
+                       object dilation, object groups, str owner):
+    """The same for sequences, seen as images of height 1."""
+    key = (input_shape, param_shape, stride, padding, dilation, groups)
+    found = remembered(_memory_1d, key)
+    if found is None:
+        found = reference._resolve_1d(
+            input_shape, param_shape, stride, padding, dilation, groups, owner)
+        remember(_memory_1d, key, found)
+    return found
+
+
+cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
+    """The C form of dlfs.geometry.Window; without channels."""
+    cdef conv_window w
+    memset(&w, 0, sizeof(w))
+    w.height, w.width = height, width
+    w.kernel_h, w.kernel_w = resolved.kernel
+    w.out_height, w.out_width = resolved.output
+    (w.top, _), (w.left, _) = resolved.padding
+    # Where there is one position only, the step between positions means nothing, and may be so
+    # large that memory laid out by it would not exist.
+    if w.out_height > 1:
+        w.stride_h = resolved.stride[0]
+    else:
+        w.stride_h = 1
+    if w.out_width > 1:
+        w.stride_w = resolved.stride[1]
+    else:
+        w.stride_w = 1
+    if w.kernel_h > 1:
+        w.dilation_h = resolved.dilation[0]
+    else:
+        w.dilation_h = 1
+    if w.kernel_w > 1:
+        w.dilation_w = resolved.dilation[1]
+    else:
+        w.dilation_w = 1
+    return w
+
+
+cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, int wide) noexcept:
+    """Estimate, in cycles for a vector, the two ways to an input gradient."""
+    if w.stride_h != 1 or w.stride_w != 1:
+        return False
+    cdef double kernel = w.kernel_h * w.kernel_w, channels = w.channels
+    cdef double area = w.height * w.width, out_area = w.out_height * w.out_width
+    # With one result a load for each multiply-add, and not aligned, is what the time is spent on.
+    cdef double sums = channels + (2.5 if w.channels == 1 else 0.5)
+    if winograd_pays(w, w.channels, out_channels, wide):
+        sums *= 0.6
+    cdef double correlating = out_channels * (kernel * sums + 3 * w.kernel_w) * area
+    cdef double scattering = kernel * channels * (out_channels + 5) * out_area
+    return correlating < scattering
+
+
+cdef bint winograd_pays(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
+                        int wide) noexcept:
+    """Winograd's way is taken for float32 only: float64 is for those who want every digit."""
+    return (not wide and w.kernel_h == 3 and w.kernel_w == 3 and w.stride_h == 1
+            and w.stride_w == 1 and w.dilation_h == 1 and w.dilation_w == 1
+            and channels >= 8 and out_channels >= 8 and w.out_height >= 4 and w.out_width >= 4)
+
+
+cdef double multiply_adds(const conv_job *job) noexcept:
+    cdef const conv_layout *layout = &job.layout
+    return (<double>layout.batch * job.groups * layout.taps * job.out_channels
+            * layout.window.out_height * layout.window.out_width)
+
+
+cdef cnp.ndarray fill(conv_layout *layout):
+    """Fill the layout's tables; the array returned owns their memory."""
+    cdef cnp.ndarray tables = empty_1d(2 * layout.rows + layout.taps, cnp.NPY_INTP)
+    layout.source = <ptrdiff_t *>cnp.PyArray_DATA(tables)
+    layout.target = layout.source + layout.rows
+    layout.offset = layout.target + layout.rows
+    conv_fill(layout)
+    return tables
+
+
+cdef int run(conv_run_fn *fn, const conv_job *job, ptrdiff_t tasks, size_t scratch_bytes,
+             double cost) except -1:
+    """Share out the tasks; every thread has scratch memory of its own."""
+    cdef ptrdiff_t threads = min(threads_for(cost), tasks), i
+    cdef size_t each = (scratch_bytes + 127) // 64 * 64
+    cdef cnp.ndarray scratch = empty_1d(threads * each, cnp.NPY_UINT8)
+    cdef char *memory = <char *>cnp.PyArray_DATA(scratch)
+    with nogil:
+        if threads == 1:
+            fn(job, 0, tasks, memory)
+        else:
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                fn(job, tasks * i // threads, tasks * (i + 1) // threads, memory + i * each)
+    return 0
+
+
+cdef int reduce(conv_reduce_fn *fn, const conv_job *job, ptrdiff_t tasks, double cost) except -1:
+    cdef ptrdiff_t threads = min(threads_for(cost), tasks), i
+    with nogil:
+        if threads == 1:
+            fn(job, 0, tasks)
+        else:
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                fn(job, tasks * i // threads, tasks * (i + 1) // threads)
+    return 0
+
+
+cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t groups,
+                           cnp.ndarray weights, const ptrdiff_t *step, ptrdiff_t start,
+                           ptrdiff_t group_step, ptrdiff_t out_channels):
+    """Sum over each window; `start`, `step` and `group_step` say where the weights lie."""
+    cdef int wide = is_double(images), typenum = cnp.PyArray_TYPE(images)
+    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images), group, size
+    cdef cnp.npy_intp[4] dims
+    dims[0] = images.shape[0]
+    dims[1] = groups * out_channels
+    dims[2] = window.out_height
+    dims[3] = window.out_width
+    cdef cnp.ndarray out = empty_nd(4, dims, typenum)
+    if dims[0] == 0:
+        return out
+    cdef conv_job job
+    memset(&job, 0, sizeof(job))
+    cdef conv_layout *layout = &job.layout
+    layout.window = window
+    layout.batch = dims[0]
+    job.groups = groups
+    job.out_channels = out_channels
+    job.input = cnp.PyArray_DATA(images)
+    job.output = cnp.PyArray_DATA(out)
+    layout.taps = window.channels * window.kernel_h * window.kernel_w
+    cdef double cost = multiply_adds(&job)
+    cdef ptrdiff_t wanted = threads_for(cost)
+    cdef ptrdiff_t least_bands = (wanted + dims[0] * groups - 1) // (dims[0] * groups)
+    cdef bint winograd = winograd_pays(&window, window.channels, out_channels, wide)
+    if winograd:
+        plan_winograd(&job, itemsize, least_bands)
+        size = 16 * window.channels * out_channels
+    else:
+        conv_plan(layout, itemsize, COPIES, least_bands, True)
+        size = layout.taps * out_channels
+    cdef cnp.ndarray tables = fill(layout)
+    cdef cnp.ndarray packed = empty_1d(groups * size, typenum)
+    job.packed = cnp.PyArray_DATA(packed)
+    cdef const char *source = <const char *>cnp.PyArray_DATA(weights)
+    cdef char *target = <char *>cnp.PyArray_DATA(packed)
+    with nogil:
+        for group in range(groups):
+            if winograd:
+                winograd_pack_table[isa_level][wide](
+                    source + (start + group * group_step) * itemsize,
+                    target + group * size * itemsize, window.channels, out_channels, step)
+            else:
+                conv_pack_table[isa_level][wide](
+                    source + (start + group * group_step) * itemsize,
+                    target + group * size * itemsize, window.channels, out_channels,
+                    window.kernel_h, window.kernel_w, step)
+    if winograd:
+        run(winograd_table[isa_level][wide], &job,
+            (layout.batch + job.together - 1) // job.together * groups * layout.bands,
+            winograd_scratch_table[isa_level][wide](&job), cost)
+    else:
+        run(conv_forward_table[isa_level][wide], &job, layout.blocks * groups * layout.bands,
+            conv_forward_scratch_table[isa_level][wide](&job), cost)
+    return out
+
+
+cdef void plan_winograd(conv_job *job, ptrdiff_t itemsize, ptrdiff_t least_bands) noexcept:
+    """Lay out the patches: windows of 4x4 pixels, 2 apart, each of which makes 2x2 outputs."""
+    cdef conv_window *w = &job.layout.window
+    job.height, job.width = w.out_height, w.out_width
+    w.kernel_h = w.kernel_w = 4
+    w.stride_h = w.stride_w = 2
+    w.out_height, w.out_width = (job.height + 1) // 2, (job.width + 1) // 2
+    cdef ptrdiff_t patches = max(64, PATCHES // (16 * w.channels * itemsize))
+    cdef ptrdiff_t area = w.out_height * w.out_width
+    cdef ptrdiff_t bands = min(w.out_height, max(least_bands, (area + patches - 1) // patches))
+    conv_measure(&job.layout, (w.out_height + bands - 1) // bands, 1)
+    job.together = 1
+    if job.layout.bands == 1:
+        job.together = max(1, min(job.layout.batch, patches // area))
+        # Blocks of equal size, and not so few that a thread has none.
+        blocks = (job.layout.batch + job.together - 1) // job.together
+        job.together = (job.layout.batch + blocks - 1) // blocks
+
+
+cdef cnp.ndarray scatter(cnp.ndarray grad, conv_window window, ptrdiff_t groups,
+                         cnp.ndarray weights):
+    """The input gradient, share by share."""
+    cdef int wide = is_double(grad), typenum = cnp.PyArray_TYPE(grad)
+    cdef cnp.npy_intp[4] dims
+    dims[0] = grad.shape[0]
+    dims[1] = groups * window.channels
+    dims[2] = window.height
+    dims[3] = window.width
+    cdef cnp.ndarray out = empty_nd(4, dims, typenum)
+    if dims[0] == 0:
+        return out
+    cdef conv_job job
+    memset(&job, 0, sizeof(job))
+    job.layout.window = window
+    job.layout.batch = dims[0]
+    job.layout.taps = window.channels * window.kernel_h * window.kernel_w
+    job.groups = groups
+    job.out_channels = weights.shape[1] // groups
+    job.grad = cnp.PyArray_DATA(grad)
+    job.output = cnp.PyArray_DATA(out)
+    cdef double cost = multiply_adds(&job)
+    cdef ptrdiff_t wanted = threads_for(cost)
+    job.parts = min(window.channels, (wanted + dims[0] * groups - 1) // (dims[0] * groups))
+    cdef cnp.ndarray packed = empty_1d(cnp.PyArray_SIZE(weights), typenum)
+    job.packed = cnp.PyArray_DATA(packed)
+    conv_scatter_pack_table[isa_level][wide](
+        &job, cnp.PyArray_DATA(weights), cnp.PyArray_DATA(packed))
+    run(conv_scatter_table[isa_level][wide], &job, dims[0] * groups * job.parts,
+        conv_scatter_scratch_table[isa_level][wide](&job), cost)
+    return out
+
+
+def _peak_work(dtype="float64", rounds=100_000):
+    """Do multiply-adds on registers alone, and return how many floating-point operations."""
+    cdef int wide = np.dtype(dtype) == np.float64
+    cdef ptrdiff_t n = rounds
+    cdef double operations
+    with nogil:
+        operations = multiply_adds_table[isa_level][wide](n)
+    return operations
+
+
+share_docstrings(globals(), "conv")

@@ -1,0 +1,55 @@
+"""The transposed convolution; the formulas are in dlfs.reference.conv_transpose.
+
+As there, nothing new is computed: a convolution's input gradient is the output here, and the other
+way round. Only the weights' channels change places, within each group.
+"""
+
+from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
+from dlfs.reference import conv_transpose as reference
+from dlfs_ext.conv import conv2d, conv2d_input_grad, conv2d_param_grad
+from dlfs_ext.docstrings import share_docstrings
+
+
+def conv_transpose2d(x, W, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    owner = "conv_transpose2d"
+    check_float_array(x, owner, "x", 4)
+    check_float_array(W, owner, "W", 4)
+    check_same_dtype(owner, x=x, W=W)
+    window = reference._resolve(
+        x.shape, W.shape, stride, padding, output_padding, dilation, groups, owner)
+    turned = reference._swap_channels(W, groups)
+    return conv2d_input_grad(x, turned, (x.shape[0], W.shape[1], *window.output), window.stride,
+                             window.padding, window.dilation, groups)
+
+
+def conv_transpose2d_input_grad(output_grad, W, input_shape, stride=1, padding=0,
+                                output_padding=0, dilation=1, groups=1):
+    owner = "conv_transpose2d_input_grad"
+    shape = check_input_shape(input_shape, owner, 4)
+    check_float_array(output_grad, owner, "output_grad", 4)
+    check_float_array(W, owner, "W", 4)
+    check_same_dtype(owner, output_grad=output_grad, W=W)
+    window = reference._resolve(
+        shape, W.shape, stride, padding, output_padding, dilation, groups, owner)
+    check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
+    turned = reference._swap_channels(W, groups)
+    return conv2d(output_grad, turned, window.stride, window.padding, window.dilation, groups)
+
+
+def conv_transpose2d_param_grad(output_grad, x, param_shape, stride=1, padding=0,
+                                output_padding=0, dilation=1, groups=1):
+    owner = "conv_transpose2d_param_grad"
+    shape = check_input_shape(param_shape, owner, 4, "param_shape")
+    check_float_array(output_grad, owner, "output_grad", 4)
+    check_float_array(x, owner, "x", 4)
+    check_same_dtype(owner, output_grad=output_grad, x=x)
+    window = reference._resolve(
+        x.shape, shape, stride, padding, output_padding, dilation, groups, owner)
+    check_shape(output_grad, (x.shape[0], shape[1], *window.output), owner, "output_grad")
+    turned_shape = (shape[1] // groups, x.shape[1], shape[2], shape[3])
+    turned_grad = conv2d_param_grad(x, output_grad, turned_shape, window.stride, window.padding,
+                                    window.dilation, groups)
+    return reference._swap_channels(turned_grad, groups)
+
+
+share_docstrings(globals(), "conv_transpose")

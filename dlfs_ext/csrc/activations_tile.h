@@ -1,0 +1,109 @@
+/* Elementwise activations and their gradients over n contiguous numbers.
+ *
+ * The last, incomplete vector goes through the same instructions as the others, so a number's
+ * result does not depend on where in the array it lies, nor on how threads split it. */
+
+#include "vmath.h"
+
+#undef UNARY
+#undef BINARY
+#define UNARY(name, result)                                                             \
+    DLFS_INLINE vec NAME(name##_of)(vec x, real a) { (void)a; return result; }          \
+    static void NAME(name)(const void *x_, void *out_, ptrdiff_t n, double a_)          \
+    {                                                                                   \
+        const real *x = x_;                                                             \
+        real *out = out_, a = (real)a_;                                                 \
+        ptrdiff_t i = 0;                                                                \
+        for (; i + VLEN <= n; i += VLEN)                                                \
+            vstore(out + i, NAME(name##_of)(vload(x + i), a));                          \
+        if (i < n)                                                                      \
+            vstore_n(out + i, NAME(name##_of)(vload_n(x + i, (int)(n - i)), a), (int)(n - i)); \
+    }
+
+/* g is the output gradient; y is the output or the input, as the reference says. */
+#define BINARY(name, result)                                                            \
+    DLFS_INLINE vec NAME(name##_of)(vec g, vec y, real a) { (void)a; return result; }   \
+    static void NAME(name)(const void *g_, const void *y_, void *out_, ptrdiff_t n, double a_) \
+    {                                                                                   \
+        const real *g = g_, *y = y_;                                                    \
+        real *out = out_, a = (real)a_;                                                 \
+        ptrdiff_t i = 0;                                                                \
+        for (; i + VLEN <= n; i += VLEN)                                                \
+            vstore(out + i, NAME(name##_of)(vload(g + i), vload(y + i), a));            \
+        if (i < n) {                                                                    \
+            int rest = (int)(n - i);                                                    \
+            vstore_n(out + i, NAME(name##_of)(vload_n(g + i, rest), vload_n(y + i, rest), a), rest); \
+        }                                                                               \
+    }
+
+UNARY(sigmoid, vsigmoid(x))
+UNARY(tanh, vtanh(x))
+UNARY(relu, vmax(vset1(0), x)) /* a nan stays */
+UNARY(leaky_relu, vselect(x > 0, x, a * x))
+UNARY(elu, vselect(x > 0, x, a * vexpm1_neg(vmin(vset1(0), x))))
+UNARY(gelu, x * vnormal_cdf(x))
+UNARY(silu, x * vsigmoid(x))
+UNARY(softplus, vsoftplus(x))
+UNARY(exp, vexp(x)) /* for the tests of vmath.h */
+
+BINARY(sigmoid_grad, g * y * (1 - y))
+BINARY(tanh_grad, g * (1 - y * y))
+BINARY(relu_grad, g * vselect(y > 0, vset1(1), vset1(0)))
+BINARY(leaky_relu_grad, vselect(y > 0, g, a * g))
+BINARY(elu_grad, g * vselect(y > 0, vset1(1), a * vexp(vmin(vset1(0), y))))
+BINARY(gelu_grad, g * (vnormal_cdf(y)
+                       + y * (vexp((real)-0.5 * y * y) * (real)0.39894228040143267794)))
+BINARY(silu_grad, g * vsigmoid(y) * (1 + y * (1 - vsigmoid(y))))
+BINARY(softplus_grad, g * vsigmoid(y))
+
+/* Rows of n numbers each: softmax and its gradient. */
+#define softmax_row NAME(softmax_row)
+DLFS_INLINE void softmax_row(const real *x, real *out, ptrdiff_t n)
+{
+    /* The last vector is padded with -infinity, which never wins and whose exp is 0. */
+    ptrdiff_t i, full = n - n % VLEN;
+    int rest = (int)(n - full);
+    vec last = vload_fill(x + full, rest, -INFINITY), best_lanes = last;
+    for (i = 0; i < full; i += VLEN)
+        best_lanes = vmax(best_lanes, vload(x + i));
+    real best = vhmax(best_lanes);
+    last = vexp(last - best);
+    vec sum_lanes = last;
+    for (i = 0; i < full; i += VLEN) {
+        vec e = vexp(vload(x + i) - best);
+        vstore(out + i, e);
+        sum_lanes += e;
+    }
+    real total = vsum(sum_lanes);
+    for (i = 0; i < full; i += VLEN)
+        vstore(out + i, vload(out + i) / total);
+    vstore_n(out + full, last / total, rest);
+}
+
+static void NAME(softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n)
+{
+    for (ptrdiff_t row = 0; row < rows; row++)
+        softmax_row((const real *)x + row * n, (real *)out + row * n, n);
+}
+
+static void NAME(softmax_grad)(const void *g_, const void *y_, void *out_, ptrdiff_t rows,
+                               ptrdiff_t n)
+{
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const real *g = (const real *)g_ + row * n, *y = (const real *)y_ + row * n;
+        real *out = (real *)out_ + row * n;
+        vec lanes = vset1(0);
+        ptrdiff_t i = 0;
+        for (; i + VLEN <= n; i += VLEN)
+            lanes += vload(g + i) * vload(y + i);
+        if (i < n)
+            lanes += vload_n(g + i, (int)(n - i)) * vload_n(y + i, (int)(n - i));
+        real dot = vsum(lanes);
+        for (i = 0; i + VLEN <= n; i += VLEN)
+            vstore(out + i, vload(y + i) * (vload(g + i) - dot));
+        if (i < n) {
+            int rest = (int)(n - i);
+            vstore_n(out + i, vload_n(y + i, rest) * (vload_n(g + i, rest) - dot), rest);
+        }
+    }
+}

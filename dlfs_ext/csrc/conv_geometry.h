@@ -1,0 +1,158 @@
+/* Where the pixels of a convolution lie in its working memory; the same for every dtype.
+ *
+ * No im2col matrix is built. For each channel a few copies are made, one for each kernel column,
+ * shifted so that the pixels which one kernel position ("tap") meets, for all output pixels of a
+ * band of rows, lie contiguously: row after row, without gaps, out_width pixels a row. Strides and
+ * dilation disappear here too; after this, every convolution is
+ *
+ *     output[o][pixel] = sum over taps of weight[o][tap] * copies[offset[tap] + pixel]
+ *
+ * Kernel rows share the rows of one copy where that is smaller ("shared"): tap (i, j) then is
+ * copy j, some rows further down. With a stride of s rows, the rows are kept in s classes, so that
+ * the rows which one tap meets still are neighbours. Where sharing does not pay (few output rows,
+ * far dilation) every tap has rows of its own; then several small images can also lie side by
+ * side, so that a 1-pixel output still fills a vector. */
+#ifndef DLFS_CONV_GEOMETRY_H
+#define DLFS_CONV_GEOMETRY_H
+
+#include <stddef.h>
+
+typedef struct {
+    ptrdiff_t channels, height, width; /* of the images read, in one group */
+    ptrdiff_t out_height, out_width;
+    ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    ptrdiff_t top, left; /* zeros before the image; negative: pixels that are never read */
+} conv_window;
+
+typedef struct {
+    conv_window window;
+    ptrdiff_t band, bands;    /* output rows at a time, and how many times */
+    ptrdiff_t images, blocks; /* images at a time (above 1 only with bands == 1), how many times */
+    ptrdiff_t batch;
+    ptrdiff_t rows;     /* rows of a channel that a band needs */
+    ptrdiff_t pitch;    /* length of a row with its zeros */
+    ptrdiff_t copy;     /* length of one copy */
+    ptrdiff_t taps;     /* channels * kernel_h * kernel_w */
+    ptrdiff_t pixels;   /* of a band, of all its images */
+    int shared;
+    ptrdiff_t *source;  /* [rows] which padded row, counted from the band's first */
+    ptrdiff_t *target;  /* [rows] where in a copy */
+    ptrdiff_t *offset;  /* [taps] by channel, kernel column, kernel row */
+} conv_layout;
+
+/* What may be read, and is ignored, behind the last pixel of the copies. */
+#define CONV_SLACK 32
+
+static ptrdiff_t conv_least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static ptrdiff_t conv_most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+static ptrdiff_t conv_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
+/* Reals, rounded up so that what lies behind begins at a cache line. */
+static ptrdiff_t conv_round(ptrdiff_t n) { return conv_ceil(n, 16) * 16; }
+
+/* Rows that the taps of row class `phase` span beyond the band; -1 if no tap is of that class. */
+static ptrdiff_t conv_span(const conv_window *w, ptrdiff_t phase, ptrdiff_t *first)
+{
+    ptrdiff_t low = -1, high = -1;
+    for (ptrdiff_t i = 0; i < w->kernel_h; i++) {
+        if (i * w->dilation_h % w->stride_h != phase)
+            continue;
+        high = i * w->dilation_h / w->stride_h;
+        if (low < 0)
+            low = high;
+    }
+    *first = low;
+    return low < 0 ? -1 : high - low;
+}
+
+/* Row classes: only the first kernel_h * dilation_h of them can be met at all. */
+static ptrdiff_t conv_classes(const conv_window *w)
+{
+    return conv_least(w->stride_h, (w->kernel_h - 1) * w->dilation_h + 1);
+}
+
+/* Sets the sizes for bands of `band` rows and blocks of `images` images. */
+static void conv_measure(conv_layout *l, ptrdiff_t band, ptrdiff_t images)
+{
+    const conv_window *w = &l->window;
+    ptrdiff_t first, shared_rows = 0;
+    for (ptrdiff_t phase = 0; phase < conv_classes(w); phase++) {
+        ptrdiff_t span = conv_span(w, phase, &first);
+        if (span >= 0)
+            shared_rows += band + span;
+    }
+    l->band = band;
+    l->bands = conv_ceil(w->out_height, band);
+    l->images = images;
+    l->blocks = conv_ceil(l->batch, images);
+    l->shared = images == 1 && shared_rows < w->kernel_h * band;
+    l->rows = l->shared ? shared_rows : w->kernel_h * band;
+    l->copy = l->rows * w->out_width * images;
+    l->pixels = band * w->out_width * images;
+    l->taps = w->channels * w->kernel_h * w->kernel_w;
+    l->pitch = (w->out_width - 1) * w->stride_w + (w->kernel_w - 1) * w->dilation_w + 1;
+    /* Room for vectors that begin at its last pixel, also with a stride of 2. */
+    l->pitch += 2 * CONV_SLACK;
+}
+
+/* Chooses bands whose copies take about `budget` bytes, at least `least_bands` of them, or blocks
+ * of small images. `many_images` says whether images may lie side by side. */
+static void conv_plan(conv_layout *l, ptrdiff_t itemsize, ptrdiff_t budget, ptrdiff_t least_bands,
+                      int many_images)
+{
+    const conv_window *w = &l->window;
+    ptrdiff_t small = 2048 / itemsize / 4; /* 128 floats, 64 doubles: a few registers' worth */
+    ptrdiff_t area = w->out_height * w->out_width;
+    if (many_images && area * 2 <= small && l->batch > 1) {
+        conv_measure(l, w->out_height, 1);
+        ptrdiff_t fits = budget / (l->taps * area * itemsize);
+        ptrdiff_t images = conv_least(conv_least(l->batch, conv_ceil(small, area)), fits);
+        if (images > 1) {
+            conv_measure(l, w->out_height, images);
+            return;
+        }
+    }
+    conv_measure(l, w->out_height, 1);
+    ptrdiff_t bytes = l->copy * w->channels * w->kernel_w * itemsize;
+    ptrdiff_t bands = conv_most(conv_ceil(bytes, budget), least_bands);
+    bands = conv_most(1, conv_least(bands, w->out_height));
+    conv_measure(l, conv_ceil(w->out_height, bands), 1);
+}
+
+/* Fills source, target and offset, for which there must be room: rows, rows and taps numbers. */
+static void conv_fill(conv_layout *l)
+{
+    const conv_window *w = &l->window;
+    ptrdiff_t row = 0, first, start[1];
+    ptrdiff_t tap = 0, block = l->band * w->out_width;
+    if (l->shared) {
+        for (ptrdiff_t phase = 0; phase < conv_classes(w); phase++) {
+            ptrdiff_t span = conv_span(w, phase, &first);
+            if (span < 0)
+                continue;
+            start[0] = row;
+            for (ptrdiff_t r = 0; r < l->band + span; r++, row++) {
+                l->source[row] = phase + (first + r) * w->stride_h;
+                l->target[row] = row * w->out_width;
+            }
+            for (ptrdiff_t i = 0; i < w->kernel_h; i++)
+                if (i * w->dilation_h % w->stride_h == phase)
+                    l->offset[i] = (start[0] + i * w->dilation_h / w->stride_h - first)
+                                   * w->out_width;
+        }
+    } else {
+        for (ptrdiff_t i = 0; i < w->kernel_h; i++) {
+            for (ptrdiff_t r = 0; r < l->band; r++, row++) {
+                l->source[row] = i * w->dilation_h + r * w->stride_h;
+                l->target[row] = i * l->images * block + r * w->out_width;
+            }
+            l->offset[i] = i * l->images * block;
+        }
+    }
+    /* Copy after copy the kernel rows lie alike. */
+    for (ptrdiff_t copy = 0; copy < w->channels * w->kernel_w; copy++)
+        for (ptrdiff_t i = 0; i < w->kernel_h; i++, tap++)
+            l->offset[tap] = l->offset[i] + copy * l->copy;
+}
+
+#endif

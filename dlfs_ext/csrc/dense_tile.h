@@ -1,0 +1,58 @@
+/* The dense layer: matrix products, bias and activation (included by dense.h). */
+
+#include "features_tile.h"
+#include "gemm_tile.h"
+
+FEATURE_MAP(bias_linear, x + p)
+FEATURE_MAP(bias_sigmoid, vsigmoid(x + p))
+FEATURE_MAP(bias_tanh, vtanh(x + p))
+FEATURE_MAP(bias_relu, vmax(vset1(0), x + p))
+FEATURE_MAP(scale, x * p)
+
+/* Here x is the output gradient and y the output. */
+FEATURE_SUM(grad_linear, x)
+FEATURE_SUM(grad_sigmoid, x * y * (1 - y))
+FEATURE_SUM(grad_tanh, x * (1 - y * y))
+FEATURE_SUM(grad_relu, x * vselect(y > 0, vset1(1), vset1(0)))
+FEATURE_SUM(grad_product, x * y)
+
+#undef ACTIVATE
+#define ACTIVATE(result)                                                        \
+    do {                                                                        \
+        ptrdiff_t i = 0;                                                        \
+        for (; i + VLEN <= n; i += VLEN) {                                      \
+            vec x = vload(z + i);                                               \
+            vstore(z + i, result);                                              \
+        }                                                                       \
+        if (i < n) {                                                            \
+            vec x = vload_n(z + i, (int)(n - i));                               \
+            vstore_n(z + i, result, (int)(n - i));                              \
+        }                                                                       \
+    } while (0)
+
+#define activate NAME(activate)
+static void activate(real *z, ptrdiff_t n, int activation)
+{
+    if (activation == DLFS_SIGMOID)
+        ACTIVATE(vsigmoid(x));
+    else if (activation == DLFS_TANH)
+        ACTIVATE(vtanh(x));
+    else if (activation == DLFS_RELU)
+        ACTIVATE(vmax(vset1(0), x));
+}
+
+/* activation(A B + bias), for a part of C; see gemm_tile.h for the arguments. */
+static void NAME(product)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_row,
+                          ptrdiff_t a_column, const void *b, ptrdiff_t b_row, ptrdiff_t b_column,
+                          void *c, ptrdiff_t c_row, const void *bias, int activation, void *panel)
+{
+    gemm(m, n, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
+    /* Now, while C is in the first-level cache. */
+    if (activation == DLFS_LINEAR)
+        return;
+    if (c_row == n)
+        activate(c, m * n, activation);
+    else
+        for (ptrdiff_t i = 0; i < m; i++)
+            activate((real *)c + i * c_row, n, activation);
+}

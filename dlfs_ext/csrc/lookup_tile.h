@@ -1,0 +1,26 @@
+/* Dropout and embedding: hardly any arithmetic, all memory (included by lookup.h). */
+
+/* A plain loop: compilers turn the bytes of the mask into numbers well by themselves. */
+static void NAME(dropout)(const void *x_, const unsigned char *mask, void *out_, ptrdiff_t n,
+                          double scale_)
+{
+    const real *DLFS_RESTRICT x = x_, scale = (real)scale_;
+    real *DLFS_RESTRICT out = out_;
+    for (ptrdiff_t i = 0; i < n; i++)
+        out[i] = x[i] * (real)mask[i] * scale;
+}
+
+/* table[index] += row, for one row after the other: the order of the sums is that of the batch. */
+static void NAME(scatter_add)(const void *rows_, const int64_t *indices, void *table_,
+                              ptrdiff_t count, ptrdiff_t n)
+{
+    for (ptrdiff_t row = 0; row < count; row++) {
+        const real *source = (const real *)rows_ + row * n;
+        real *target = (real *)table_ + indices[row] * n;
+        ptrdiff_t i = 0;
+        for (; i + VLEN <= n; i += VLEN)
+            vstore(target + i, vload(target + i) + vload(source + i));
+        for (; i < n; i++)
+            target[i] += source[i];
+    }
+}

@@ -1,0 +1,93 @@
+/* Batch and layer normalization (included by normalization.h). */
+
+#include "features_tile.h"
+
+FEATURE_SUM(sum_first, x)
+FEATURE_SUM(sum_products, x * y)
+FEATURE_SUM(sum_squares, (x - p) * (x - p))
+
+FEATURE_MAP(normalize, (x - p) * q)
+/* x: output gradient; y: output; p: its mean; q: mean of its product with y; r: 1 / deviation */
+FEATURE_MAP(normalize_grad, r * (x - p - y * q))
+FEATURE_MAP(rescale, x * p)
+
+/* means = sums / count. */
+static void NAME(divide)(void *sums_, ptrdiff_t n, double count)
+{
+    real *sums = sums_;
+    for (ptrdiff_t i = 0; i < n; i++)
+        sums[i] /= (real)count;
+}
+
+static void NAME(inverse_deviation)(const void *var_, void *out_, ptrdiff_t n, double eps)
+{
+    const real *var = var_;
+    real *out = out_;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        real sum = var[i] + (real)eps;
+        out[i] = 1 / (real)sqrt((double)sum);
+    }
+}
+
+/* Sums over a row: the last, incomplete vector counts for its own numbers only. */
+#undef ROW_SUM
+#define ROW_SUM(total, term)                                    \
+    do {                                                        \
+        vec lanes_ = vset1(0);                                  \
+        ptrdiff_t i = 0;                                        \
+        for (; i + VLEN <= n; i += VLEN)                        \
+            lanes_ += term(i, VLEN);                            \
+        if (i < n) {                                            \
+            real tail_[VLEN] = {0};                             \
+            vstore_n(tail_, term(i, (int)(n - i)), (int)(n - i)); \
+            lanes_ += vload(tail_);                             \
+        }                                                       \
+        total = vsum(lanes_);                                   \
+    } while (0)
+
+#undef X
+#undef CENTRED_SQUARE
+#undef G
+#undef GY
+#define X(i, k) vload_n(x + i, k)
+#define CENTRED_SQUARE(i, k) ((vload_n(x + i, k) - mean) * (vload_n(x + i, k) - mean))
+#define G(i, k) vload_n(g + i, k)
+#define GY(i, k) (vload_n(g + i, k) * vload_n(y + i, k))
+
+static void NAME(layer_norm)(const void *x_, void *out_, void *inverse_, ptrdiff_t rows,
+                             ptrdiff_t n, double eps)
+{
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const real *x = (const real *)x_ + row * n;
+        real *out = (real *)out_ + row * n, mean, var;
+        ROW_SUM(mean, X);
+        mean /= (real)n;
+        ROW_SUM(var, CENTRED_SQUARE);
+        var = var / (real)n + (real)eps;
+        real inverse = 1 / (real)sqrt((double)var);
+        ((real *)inverse_)[row] = inverse;
+        for (ptrdiff_t i = 0; i < n; i += VLEN) {
+            int k = (int)(n - i < VLEN ? n - i : VLEN);
+            vstore_n(out + i, (vload_n(x + i, k) - mean) * inverse, k);
+        }
+    }
+}
+
+static void NAME(layer_norm_grad)(const void *g_, const void *y_, const void *inverse_, void *out_,
+                                  ptrdiff_t rows, ptrdiff_t n)
+{
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const real *g = (const real *)g_ + row * n, *y = (const real *)y_ + row * n;
+        real *out = (real *)out_ + row * n, mean, product;
+        real inverse = ((const real *)inverse_)[row];
+        ROW_SUM(mean, G);
+        mean /= (real)n;
+        ROW_SUM(product, GY);
+        product /= (real)n;
+        for (ptrdiff_t i = 0; i < n; i += VLEN) {
+            int k = (int)(n - i < VLEN ? n - i : VLEN);
+            vec value = inverse * (vload_n(g + i, k) - mean - vload_n(y + i, k) * product);
+            vstore_n(out + i, value, k);
+        }
+    }
+}

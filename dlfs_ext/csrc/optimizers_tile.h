@@ -1,0 +1,81 @@
+/* The optimizers' updates: one pass over memory for each parameter (included by optimizers.h).
+ *
+ * Every array is read and written once. The constants come as doubles, because 1 - 0.999 is
+ * another number in float. */
+
+
+/* p is the parameter, g its gradient, s and t the optimizer's memory. */
+#undef UPDATE
+#define UPDATE(name, constants, body)                                                      \
+    DLFS_INLINE void NAME(name##_step)(vec *p_, vec g, vec *s_, vec *t_, const double *c)  \
+    {                                                                                      \
+        vec p = *p_, s = *s_, t = *t_;                                                     \
+        constants                                                                          \
+        body                                                                               \
+        *p_ = p, *s_ = s, *t_ = t;                                                         \
+    }                                                                                      \
+    static void NAME(name)(void *param_, const void *grad_, void *first_, void *second_,   \
+                           ptrdiff_t n, const double *c)                                   \
+    {                                                                                      \
+        real *param = param_, *first = first_, *second = second_;                          \
+        const real *grad = grad_;                                                          \
+        vec p, s = vset1(0), t = vset1(0);                                                 \
+        ptrdiff_t i = 0;                                                                   \
+        for (; i + VLEN <= n; i += VLEN) {                                                 \
+            p = vload(param + i);                                                          \
+            if (first)                                                                     \
+                s = vload(first + i);                                                      \
+            if (second)                                                                    \
+                t = vload(second + i);                                                     \
+            NAME(name##_step)(&p, vload(grad + i), &s, &t, c);                             \
+            vstore(param + i, p);                                                          \
+            if (first)                                                                     \
+                vstore(first + i, s);                                                      \
+            if (second)                                                                    \
+                vstore(second + i, t);                                                     \
+        }                                                                                  \
+        if (i < n) {                                                                       \
+            int rest = (int)(n - i);                                                       \
+            p = vload_n(param + i, rest);                                                  \
+            if (first)                                                                     \
+                s = vload_n(first + i, rest);                                              \
+            if (second)                                                                    \
+                t = vload_n(second + i, rest);                                             \
+            NAME(name##_step)(&p, vload_n(grad + i, rest), &s, &t, c);                     \
+            vstore_n(param + i, p, rest);                                                  \
+            if (first)                                                                     \
+                vstore_n(first + i, s, rest);                                              \
+            if (second)                                                                    \
+                vstore_n(second + i, t, rest);                                             \
+        }                                                                                  \
+    }
+
+UPDATE(sgd, real lr = (real)c[0]; real decay = (real)c[1];,
+       p -= lr * (g + decay * p);)
+
+UPDATE(momentum, real lr = (real)c[0]; real share = (real)c[1];,
+       s = share * s + lr * g;
+       p -= s;)
+
+UPDATE(nesterov, real lr = (real)c[0]; real share = (real)c[1];,
+       vec step = lr * g;
+       s = share * s + step;
+       p -= share * s + step;)
+
+UPDATE(adagrad, real lr = (real)c[0]; real eps = (real)c[1];,
+       s += eps + g * g;
+       p -= lr * g / vsqrt(s);)
+
+UPDATE(rmsprop, real lr = (real)c[0]; real decay = (real)c[1]; real rest = (real)c[2];
+       real eps = (real)c[3];,
+       s = decay * s + rest * g * g;
+       p -= lr * g / (vsqrt(s) + eps);)
+
+/* c[3] and c[5] are 1 - beta, c[6] and c[7] the corrections 1 - beta^t. */
+UPDATE(adam, real lr = (real)c[0]; real eps = (real)c[1]; real beta1 = (real)c[2];
+       real rest1 = (real)c[3]; real beta2 = (real)c[4]; real rest2 = (real)c[5];
+       real start1 = (real)c[6]; real start2 = (real)c[7]; real decay = (real)c[8];,
+       s = beta1 * s + rest1 * g;
+       t = beta2 * t + rest2 * g * g;
+       vec root = vsqrt(t / start2);
+       p -= lr * (s / start1 / (root + eps) + decay * p);)

@@ -1,0 +1,118 @@
+/* One source, several instruction sets.
+ *
+ * A hot loop is written once, in a "tile header", in terms of the types and functions below, and
+ * is compiled once for each target (generic, AVX2 with FMA, AVX-512) and each dtype (float,
+ * double). Which of the copies runs is chosen at run time from what the processor can do, so a
+ * wheel runs on every machine of its platform and is still fast on the newest.
+ *
+ * How to add a tile header:
+ *
+ * 1. Write csrc/mytile.h without include guard: it is included several times. In it
+ *        real              float or double
+ *        vec, VLEN         a vector of VLEN reals (VLEN is a power of two, 1 where the compiler
+ *                          has no vector extensions, so never assume it is more)
+ *        ivec              a vector of as many integers of the same size: what a comparison gives
+ *        VREGS             how many vector registers there are (16 or 32)
+ *        NAME(f)           f with target and dtype appended: f_avx2_f32. Name every function so:
+ *                              #define dot NAME(dot)
+ *                              DLFS_INLINE vec dot(vec a, vec b) { return a * b; }
+ *        vload, vstore, vset1, ...   see vec.h
+ *    The function that Cython calls takes void * instead of real *, so that all copies have one
+ *    type; it is `static`, and named with NAME.
+ * 2. Write csrc/my.h, with include guard, that compiles it for everything:
+ *        #include "simd.h"
+ *        #define DLFS_TILE "mytile.h"
+ *        #include "targets.h"
+ *        typedef void scale_fn(const void *x, void *y, ptrdiff_t n);
+ *        DLFS_TABLE(scale)
+ *    targets.h can be included once in a C file: a .pyx that needs two tile headers includes a
+ *    third that includes both. (vmath.h and gemm.h are meant for that.)
+ * 3. In the .pyx:
+ *        from dlfs_ext.runtime cimport isa_level
+ *        cdef extern from "my.h" nogil:
+ *            ctypedef void scale_fn(const void *x, void *y, ptrdiff_t n) noexcept
+ *            scale_fn *scale_table[3][2]
+ *    and call scale_table[isa_level][is_double](x, y, n).
+ *
+ * Bounds of loops over registers must be compile-time constants, with DLFS_UNROLL before the loop,
+ * or the array of accumulators lives in memory instead of registers.
+ */
+#ifndef DLFS_SIMD_H
+#define DLFS_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The order matters: a processor that has one level has all the levels below. */
+#define DLFS_GENERIC 0
+#define DLFS_AVX2 1
+#define DLFS_AVX512 2
+
+/* -DDLFS_SCALAR compiles what a compiler without vector extensions would see. */
+#if defined(__GNUC__) && !defined(DLFS_SCALAR)
+#define DLFS_VECTORS 1
+#else
+#define DLFS_VECTORS 0
+#endif
+
+#if defined(__GNUC__)
+#define DLFS_UNUSED __attribute__((unused))
+#define DLFS_INLINE static inline __attribute__((always_inline, unused))
+#define DLFS_RESTRICT __restrict__
+#define DLFS_PRAGMA(x) _Pragma(#x)
+#define DLFS_UNROLL DLFS_PRAGMA(GCC unroll 64)
+#else
+#define DLFS_UNUSED
+#define DLFS_INLINE static __inline
+#define DLFS_RESTRICT __restrict
+#define DLFS_UNROLL
+#endif
+
+#if DLFS_VECTORS && defined(__x86_64__)
+#define DLFS_X86 1
+#include <immintrin.h>
+#else
+#define DLFS_X86 0
+#endif
+
+#define DLFS_JOIN_(a, b, c) a##_##b##_##c
+#define DLFS_JOIN(a, b, c) DLFS_JOIN_(a, b, c)
+#define NAME(f) DLFS_JOIN(f, DLFS_TARGET, DLFS_DTYPE)
+
+/* name_table[level][is_double]: the copies of one function; type is the type of all of them. */
+#define DLFS_TABLE(name) DLFS_TABLE_OF(name##_fn, name)
+#if DLFS_X86
+#define DLFS_TABLE_OF(type, name)                         \
+    DLFS_UNUSED static type *const name##_table[3][2] = { \
+        {name##_generic_f32, name##_generic_f64},         \
+        {name##_avx2_f32, name##_avx2_f64},               \
+        {name##_avx512_f32, name##_avx512_f64},           \
+    };
+#else
+#define DLFS_TABLE_OF(type, name)                         \
+    DLFS_UNUSED static type *const name##_table[3][2] = { \
+        {name##_generic_f32, name##_generic_f64},         \
+        {name##_generic_f32, name##_generic_f64},         \
+        {name##_generic_f32, name##_generic_f64},         \
+    };
+#endif
+
+/* The best level of this processor and operating system. */
+DLFS_UNUSED static int dlfs_best_level(void)
+{
+#if DLFS_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return DLFS_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return DLFS_AVX2;
+#endif
+    return DLFS_GENERIC;
+}
+
+#endif

@@ -1,0 +1,18 @@
+/* The little of OpenMP's interface that is used, with stand-ins for builds without OpenMP. */
+#ifndef DLFS_THREADS_H
+#define DLFS_THREADS_H
+
+#ifdef _OPENMP
+#include <omp.h>
+#define DLFS_OPENMP 1
+static inline int dlfs_max_threads(void) { return omp_get_max_threads(); }
+static inline int dlfs_in_parallel(void) { return omp_in_parallel(); }
+static inline int dlfs_processors(void) { return omp_get_num_procs(); }
+#else
+#define DLFS_OPENMP 0
+static inline int dlfs_max_threads(void) { return 1; }
+static inline int dlfs_in_parallel(void) { return 0; }
+static inline int dlfs_processors(void) { return 1; }
+#endif
+
+#endif

@@ -1,0 +1,283 @@
+"""Weight multiply, bias and scale, and the chain of them fused: dlfs.reference.dense, compiled.
+
+All products go to the gemm of csrc/gemm_tile.h. It reads any strides, so a transposed or sliced
+matrix is never copied here.
+"""
+
+cimport numpy as cnp
+from cython.parallel cimport prange
+
+from dlfs.checks import check_choice, check_float_array, check_gradient_pair, check_same_dtype
+from dlfs.checks import check_shape
+from dlfs.reference.dense import (
+    FUSED_ACTIVATIONS,
+    _check_at_least_2d,
+    _check_per_feature,
+    _check_product,
+)
+from dlfs_ext.docstrings import share_docstrings
+
+from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
+from dlfs_ext.features cimport (
+    feature_map_t,
+    feature_sum_t,
+    map_features,
+    per_feature,
+    sum_features,
+)
+from dlfs_ext.pool cimport Block, empty_2d, empty_like, new_block
+from dlfs_ext.runtime cimport isa_level, threads_for
+
+cnp.import_array()
+
+cdef extern from "dense.h" nogil:
+    enum:
+        DLFS_LINEAR
+        DLFS_SIGMOID
+        DLFS_TANH
+        DLFS_RELU
+        DLFS_PANEL_BYTES
+    ctypedef void product_fn(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_row,
+                             ptrdiff_t a_column, const void *b, ptrdiff_t b_row,
+                             ptrdiff_t b_column, void *c, ptrdiff_t c_row, const void *bias,
+                             int activation, void *panel) noexcept
+    product_fn *product_table[3][2]
+    feature_map_t bias_linear_table[3][2]
+    feature_map_t bias_sigmoid_table[3][2]
+    feature_map_t bias_tanh_table[3][2]
+    feature_map_t bias_relu_table[3][2]
+    feature_map_t scale_table[3][2]
+    feature_sum_t grad_linear_table[3][2]
+    feature_sum_t grad_sigmoid_table[3][2]
+    feature_sum_t grad_tanh_table[3][2]
+    feature_sum_t grad_relu_table[3][2]
+    feature_sum_t grad_product_table[3][2]
+
+
+def weight_multiply(x, W):
+    check_product(x, W, "weight_multiply")
+    return product(strided(x), False, strided(W), False, None, DLFS_LINEAR)
+
+
+def weight_multiply_input_grad(output_grad, W):
+    if not (is_float_nd(output_grad, 2) and is_float_nd(W, 2) and same_type(output_grad, W)
+            and output_grad.shape[1] == W.shape[1]):
+        owner = "weight_multiply_input_grad"
+        check_float_array(output_grad, owner, "output_grad", 2)
+        check_float_array(W, owner, "W", 2)
+        check_same_dtype(owner, output_grad=output_grad, W=W)
+        check_shape(output_grad, (output_grad.shape[0], W.shape[1]), owner, "output_grad")
+    return product(strided(output_grad), False, strided(W), True, None, DLFS_LINEAR)
+
+
+def weight_multiply_param_grad(output_grad, x):
+    if not (is_float_nd(output_grad, 2) and is_float_nd(x, 2) and same_type(output_grad, x)
+            and output_grad.shape[0] == x.shape[0]):
+        owner = "weight_multiply_param_grad"
+        check_float_array(output_grad, owner, "output_grad", 2)
+        check_float_array(x, owner, "x", 2)
+        check_same_dtype(owner, output_grad=output_grad, x=x)
+        check_shape(output_grad, (x.shape[0], output_grad.shape[1]), owner, "output_grad")
+    return product(strided(x), True, strided(output_grad), False, None, DLFS_LINEAR)
+
+
+def bias_add(x, b):
+    check_per_feature(x, b, "bias_add", "b")
+    return mapped(bias_linear_table[isa_level][is_double(x)], x, b, 1)
+
+
+def bias_add_param_grad(output_grad):
+    if not (is_float(output_grad) and cnp.PyArray_NDIM(output_grad) >= 2):
+        _check_at_least_2d(output_grad, "bias_add_param_grad", "output_grad")
+    cdef cnp.ndarray g = c_array(output_grad)
+    cdef cnp.ndarray sums = per_feature(g)
+    sum_features(grad_linear_table[isa_level][is_double(g)], g, None, None, None, sums, 1)
+    return sums
+
+
+def scale_multiply(x, gamma):
+    check_per_feature(x, gamma, "scale_multiply", "gamma")
+    return mapped(scale_table[isa_level][is_double(x)], x, gamma, 1)
+
+
+def scale_multiply_param_grad(output_grad, x):
+    check_pair(output_grad, x, "scale_multiply_param_grad", "x")
+    cdef cnp.ndarray values = c_array(x)
+    cdef cnp.ndarray sums = per_feature(values)
+    sum_features(grad_product_table[isa_level][is_double(values)], c_array(output_grad), values,
+                 None, None, sums, 2)
+    return sums
+
+
+def dense(x, W, b, activation="linear"):
+    cdef int code = activation_code(activation)
+    check_product(x, W, "dense")
+    if code < 0 or not (is_float_nd(b, 2) and same_type(x, b) and b.shape[0] == 1
+                        and b.shape[1] == W.shape[1]):
+        check_bias(x, W, b, activation)
+    return product(strided(x), False, strided(W), False, c_array(b), code)
+
+
+def bias_activation(x, b, activation="linear"):
+    cdef int code = activation_code(activation)
+    cdef int double_ = 0
+    check_per_feature(x, b, "bias_activation", "b")
+    double_ = is_double(x)
+    if code == DLFS_LINEAR:
+        return mapped(bias_linear_table[isa_level][double_], x, b, 1)
+    if code == DLFS_SIGMOID:
+        return mapped(bias_sigmoid_table[isa_level][double_], x, b, 12)
+    if code == DLFS_TANH:
+        return mapped(bias_tanh_table[isa_level][double_], x, b, 12)
+    if code == DLFS_RELU:
+        return mapped(bias_relu_table[isa_level][double_], x, b, 1)
+    check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
+
+
+def bias_activation_grad(output_grad, output, activation="linear"):
+    cdef int code = activation_code(activation)
+    cdef feature_sum_t fn = NULL
+    cdef int double_
+    check_pair(output_grad, output, "bias_activation_grad", "output")
+    double_ = is_double(output)
+    if code == DLFS_LINEAR:
+        fn = grad_linear_table[isa_level][double_]
+    elif code == DLFS_SIGMOID:
+        fn = grad_sigmoid_table[isa_level][double_]
+    elif code == DLFS_TANH:
+        fn = grad_tanh_table[isa_level][double_]
+    elif code == DLFS_RELU:
+        fn = grad_relu_table[isa_level][double_]
+    else:
+        check_choice(activation, FUSED_ACTIVATIONS, "bias_activation_grad", "activation")
+    cdef cnp.ndarray y = c_array(output)
+    cdef cnp.ndarray x_grad = empty_like(y)
+    cdef cnp.ndarray b_grad = per_feature(y)
+    sum_features(fn, c_array(output_grad), y, None, x_grad, b_grad, 3)
+    return x_grad, b_grad
+
+
+cdef int activation_code(object activation) noexcept:
+    # Names are compared as objects first: they are nearly always the same interned string.
+    if activation == "linear":
+        return DLFS_LINEAR
+    if activation == "sigmoid":
+        return DLFS_SIGMOID
+    if activation == "tanh":
+        return DLFS_TANH
+    if activation == "relu":
+        return DLFS_RELU
+    return -1
+
+
+cdef int check_product(object x, object W, str owner) except -1:
+    if not (is_float_nd(x, 2) and is_float_nd(W, 2) and same_type(x, W)
+            and cnp.PyArray_DIM(x, 1) == cnp.PyArray_DIM(W, 0)):
+        _check_product(x, W, owner)
+    return 0
+
+
+cdef int check_bias(object x, object W, object b, object activation) except -1:
+    """Raise what the reference raises when it adds the bias to the product."""
+    _check_at_least_2d(b, "bias_activation", "b")
+    check_same_dtype("bias_activation", x=x, b=b)
+    check_shape(b, (1, W.shape[1]), "bias_activation", "b")
+    check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
+    return 0
+
+
+cdef int check_per_feature(object x, object param, str owner, str name) except -1:
+    cdef int axis
+    cdef bint good = (is_float(x) and is_float(param) and same_type(x, param)
+                      and cnp.PyArray_NDIM(x) >= 2
+                      and cnp.PyArray_NDIM(x) == cnp.PyArray_NDIM(param)
+                      and cnp.PyArray_DIM(param, 0) == 1
+                      and cnp.PyArray_DIM(param, 1) == cnp.PyArray_DIM(x, 1))
+    if good:
+        for axis in range(2, cnp.PyArray_NDIM(x)):
+            good = good and cnp.PyArray_DIM(param, axis) == 1
+    if not good:
+        _check_per_feature(x, param, owner, name)
+    return 0
+
+
+cdef int check_pair(object output_grad, object other, str owner, str name) except -1:
+    if not (is_float(output_grad) and is_float(other) and same_type(output_grad, other)
+            and same_shape(output_grad, other) and cnp.PyArray_NDIM(other) >= 2):
+        _check_at_least_2d(other, owner, name)
+        check_gradient_pair(output_grad, other, owner, name)
+    return 0
+
+
+cdef cnp.ndarray mapped(feature_map_t fn, object x_, object param, int cost):
+    cdef cnp.ndarray x = c_array(x_)
+    cdef cnp.ndarray out = empty_like(x)
+    map_features(fn, x, None, c_array(param), None, None, out, cost)
+    return out
+
+
+cdef cnp.ndarray strided(object a):
+    """a itself if its strides are whole numbers of elements, as the gemm needs them."""
+    cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(a)
+    if (cnp.PyArray_ISALIGNED(a) and cnp.PyArray_STRIDE(a, 0) % size == 0
+            and cnp.PyArray_STRIDE(a, 1) % size == 0):
+        return <cnp.ndarray>a
+    return c_array(a)
+
+
+# Columns that a thread gets come in groups of so many: the widest tile's.
+cdef enum:
+    COLUMN_GROUP = 48
+    ROW_GROUP = 8
+
+
+cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_turned, object bias,
+                         int activation):
+    """activation(a @ b + bias), a or b transposed if it is "turned"."""
+    cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(a)
+    cdef int a0 = 1 if a_turned else 0, b0 = 1 if b_turned else 0
+    cdef ptrdiff_t m = cnp.PyArray_DIM(a, a0), k = cnp.PyArray_DIM(a, 1 - a0)
+    cdef ptrdiff_t n = cnp.PyArray_DIM(b, 1 - b0)
+    cdef ptrdiff_t a_row = cnp.PyArray_STRIDE(a, a0) // size
+    cdef ptrdiff_t a_column = cnp.PyArray_STRIDE(a, 1 - a0) // size
+    cdef ptrdiff_t b_row = cnp.PyArray_STRIDE(b, b0) // size
+    cdef ptrdiff_t b_column = cnp.PyArray_STRIDE(b, 1 - b0) // size
+    cdef cnp.ndarray c = empty_2d(m, n, cnp.PyArray_TYPE(a))
+    cdef product_fn *fn = product_table[isa_level][is_double(a)]
+    cdef int threads = threads_for(<double>m * n * k), i
+    cdef Block scratch = new_block(threads * <size_t>DLFS_PANEL_BYTES)
+    cdef char *panels = <char *>scratch.data
+    cdef const char *ad = <const char *>cnp.PyArray_DATA(a)
+    cdef const char *bd = <const char *>cnp.PyArray_DATA(b)
+    cdef char *cd = <char *>cnp.PyArray_DATA(c)
+    cdef char *shift = NULL if bias is None else <char *>cnp.PyArray_DATA(bias)
+    cdef ptrdiff_t chunk, groups, start
+    with nogil:
+        if threads == 1:
+            fn(m, n, k, ad, a_row, a_column, bd, b_row, b_column, cd, n, shift, activation, panels)
+        else:
+            # Columns if they come out even, so that no thread copies a panel for another; rows
+            # otherwise. Never k: each number of the result stays one sum in one order.
+            groups = (n + COLUMN_GROUP - 1) // COLUMN_GROUP
+            if groups % threads == 0 or groups >= 4 * threads:
+                chunk = (groups + threads - 1) // threads * COLUMN_GROUP
+                for i in prange(threads, num_threads=threads, schedule="static"):
+                    start = i * chunk
+                    if start < n:
+                        fn(m, min(chunk, n - start), k, ad, a_row, a_column,
+                           bd + start * b_column * size, b_row, b_column, cd + start * size, n,
+                           shift + start * size if shift != NULL else NULL, activation,
+                           panels + i * DLFS_PANEL_BYTES)
+            else:
+                groups = (m + ROW_GROUP - 1) // ROW_GROUP
+                chunk = (groups + threads - 1) // threads * ROW_GROUP
+                for i in prange(threads, num_threads=threads, schedule="static"):
+                    start = i * chunk
+                    if start < m:
+                        fn(min(chunk, m - start), n, k, ad + start * a_row * size, a_row, a_column,
+                           bd, b_row, b_column, cd + start * n * size, n, shift, activation,
+                           panels + i * DLFS_PANEL_BYTES)
+    return c
+
+
+share_docstrings(globals(), "dense")

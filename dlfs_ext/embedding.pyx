@@ -1,0 +1,71 @@
+"""Embedding's look-up and its gradient; the formulas are in dlfs.reference.embedding."""
+
+cimport numpy as cnp
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+from dlfs.checks import check_float_array, check_int
+from dlfs.reference.embedding import _check_indices
+from dlfs_ext.docstrings import share_docstrings
+
+from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.pool cimport empty_2d, empty_nd
+from dlfs_ext.runtime cimport isa_level
+
+cnp.import_array()
+
+cdef extern from "lookup.h" nogil:
+    ctypedef void scatter_add_fn(const void *rows, const int64_t *indices, void *table,
+                                 ptrdiff_t count, ptrdiff_t n) noexcept
+    scatter_add_fn *scatter_add_table[3][2]
+
+
+def embedding(indices, table):
+    check_float_array(table, "embedding", "table", 2)
+    _check_indices(indices, table.shape[0], "embedding")
+    cdef cnp.ndarray numbers = as_int64(indices), source = c_array(table)
+    cdef cnp.npy_intp[65] shape
+    cdef int axis, ndim = cnp.PyArray_NDIM(numbers)
+    for axis in range(ndim):
+        shape[axis] = cnp.PyArray_DIM(numbers, axis)
+    shape[ndim] = cnp.PyArray_DIM(source, 1)
+    cdef cnp.ndarray out = empty_nd(ndim + 1, shape, cnp.PyArray_TYPE(source))
+    cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers), row
+    cdef ptrdiff_t size = shape[ndim] * cnp.PyArray_ITEMSIZE(source)
+    cdef const int64_t *index = <const int64_t *>cnp.PyArray_DATA(numbers)
+    cdef const char *first = <const char *>cnp.PyArray_DATA(source)
+    cdef char *target = <char *>cnp.PyArray_DATA(out)
+    with nogil:
+        for row in range(count):
+            memcpy(target + row * size, first + index[row] * size, size)
+    return out
+
+
+def embedding_param_grad(output_grad, indices, rows):
+    owner = "embedding_param_grad"
+    rows = check_int(rows, owner, "rows", 1)
+    check_float_array(output_grad, owner, "output_grad")
+    _check_indices(indices, rows, owner)
+    if output_grad.ndim < 1 or output_grad.shape[:output_grad.ndim - 1] != indices.shape:
+        raise ValueError(
+            f"{owner}: output_grad must have shape {(*indices.shape, 'features')}, "
+            f"got {output_grad.shape}"
+        )
+    cdef cnp.ndarray numbers = as_int64(indices), g = c_array(output_grad)
+    cdef ptrdiff_t n = cnp.PyArray_DIM(g, cnp.PyArray_NDIM(g) - 1)
+    cdef cnp.ndarray out = empty_2d(rows, n, cnp.PyArray_TYPE(g))
+    cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers)
+    cdef scatter_add_fn *fn = scatter_add_table[isa_level][is_double(g)]
+    with nogil:
+        memset(cnp.PyArray_DATA(out), 0, cnp.PyArray_NBYTES(out))
+        fn(cnp.PyArray_DATA(g), <const int64_t *>cnp.PyArray_DATA(numbers), cnp.PyArray_DATA(out),
+           count, n)
+    return out
+
+
+cdef cnp.ndarray as_int64(object indices):
+    return cnp.PyArray_FROM_OTF(indices, cnp.NPY_INT64,
+                                cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_FORCECAST)
+
+
+share_docstrings(globals(), "embedding")

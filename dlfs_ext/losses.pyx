@@ -1,0 +1,118 @@
+"""Losses and their gradients, in one pass; the formulas are in dlfs.reference.losses.
+
+The compiled loops answer nan when a target is none (a label out of range, a row that does not sum
+to 1). The reference is asked then: it says what is wrong, or agrees that the result is nan.
+"""
+
+cimport numpy as cnp
+from libc.math cimport isnan
+from libc.stdint cimport int64_t
+
+from dlfs.checks import check_real
+from dlfs.reference import losses as reference
+from dlfs_ext.docstrings import share_docstrings
+
+from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
+from dlfs_ext.pool cimport empty_like
+from dlfs_ext.runtime cimport isa_level
+
+cnp.import_array()
+
+cdef extern from "losses.h" nogil:
+    ctypedef double loss_fn(const void *x, const void *t, void *grad, ptrdiff_t n, double extra,
+                            double factor) noexcept
+    ctypedef double softmax_cross_entropy_fn(const void *x, const void *t, const int64_t *labels,
+                                             void *grad, ptrdiff_t rows, ptrdiff_t n,
+                                             double smoothing) noexcept
+    loss_fn *squared_table[3][2]
+    loss_fn *absolute_table[3][2]
+    loss_fn *huber_table[3][2]
+    loss_fn *binary_table[3][2]
+    softmax_cross_entropy_fn *softmax_cross_entropy_table[3][2]
+
+
+def mean_squared_error(prediction, target):
+    check_pair(prediction, target, "mean_squared_error")
+    return elementwise(squared_table[isa_level][is_double(prediction)], prediction, target, 0, 2)
+
+
+def mean_absolute_error(prediction, target):
+    check_pair(prediction, target, "mean_absolute_error")
+    return elementwise(absolute_table[isa_level][is_double(prediction)], prediction, target, 0, 1)
+
+
+def huber(prediction, target, delta=1.0):
+    check_pair(prediction, target, "huber")
+    delta = check_real(delta, "huber", "delta", 0.0, low_open=True)
+    return elementwise(huber_table[isa_level][is_double(prediction)], prediction, target, delta, 1)
+
+
+def binary_cross_entropy(prediction, target):
+    check_pair(prediction, target, "binary_cross_entropy")
+    result = elementwise(binary_table[isa_level][is_double(prediction)], prediction, target, 0, 1)
+    if isnan(<double>result[0]):
+        return reference.binary_cross_entropy(prediction, target)
+    return result
+
+
+def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
+    cdef bint labels = False, good = is_float_nd(prediction, 2) and cnp.PyArray_Check(target)
+    cdef double smoothing = 0, loss
+    cdef ptrdiff_t rows, classes
+    if type(label_smoothing) is float and 0 <= <double>label_smoothing < 1:
+        smoothing = label_smoothing
+    else:
+        smoothing = check_real(label_smoothing, "softmax_cross_entropy", "label_smoothing",
+                               0.0, 1.0, high_open=True)
+    if good:
+        rows, classes = cnp.PyArray_DIM(prediction, 0), cnp.PyArray_DIM(prediction, 1)
+        labels = cnp.PyArray_ISINTEGER(target)
+        good = rows > 0 and classes > 0 and cnp.PyArray_NDIM(target) == (1 if labels else 2)
+        good = good and cnp.PyArray_DIM(target, 0) == rows
+        if good and not labels:
+            good = (is_float(target) and same_type(prediction, target)
+                    and same_shape(prediction, target))
+    if not good:
+        return reference.softmax_cross_entropy(prediction, target, label_smoothing)
+    cdef cnp.ndarray x = c_array(prediction)
+    cdef cnp.ndarray grad = empty_like(x)
+    cdef softmax_cross_entropy_fn *fn = softmax_cross_entropy_table[isa_level][is_double(x)]
+    cdef cnp.ndarray t
+    cdef const void *probabilities = NULL
+    cdef const int64_t *numbers = NULL
+    if labels:
+        # An unsigned number too large for this becomes negative, and is refused as such.
+        t = cnp.PyArray_FROM_OTF(target, cnp.NPY_INT64, cnp.NPY_ARRAY_IN_ARRAY
+                                 | cnp.NPY_ARRAY_FORCECAST)
+        numbers = <const int64_t *>cnp.PyArray_DATA(t)
+    else:
+        t = c_array(target)
+        probabilities = cnp.PyArray_DATA(t)
+    with nogil:
+        loss = fn(cnp.PyArray_DATA(x), probabilities, numbers, cnp.PyArray_DATA(grad), rows,
+                  classes, smoothing)
+    if isnan(loss):
+        return reference.softmax_cross_entropy(prediction, target, label_smoothing)
+    return loss / rows, grad
+
+
+cdef int check_pair(object prediction, object target, str owner) except -1:
+    if not (is_float(prediction) and is_float(target) and same_type(prediction, target)
+            and same_shape(prediction, target) and cnp.PyArray_NDIM(prediction) >= 1
+            and cnp.PyArray_DIM(prediction, 0) >= 1):
+        reference._check_pair(prediction, target, owner)
+    return 0
+
+
+cdef tuple elementwise(loss_fn *fn, object prediction, object target, double extra,
+                       double gradient_factor):
+    cdef cnp.ndarray x = c_array(prediction), t = c_array(target)
+    cdef cnp.ndarray grad = empty_like(x)
+    cdef double batch = cnp.PyArray_DIM(x, 0), loss
+    with nogil:
+        loss = fn(cnp.PyArray_DATA(x), cnp.PyArray_DATA(t), cnp.PyArray_DATA(grad),
+                  cnp.PyArray_SIZE(x), extra, gradient_factor / batch)
+    return loss / batch, grad
+
+
+share_docstrings(globals(), "losses")

@@ -1,0 +1,188 @@
+"""Batch and layer normalization; the formulas are in dlfs.reference.normalization."""
+
+cimport numpy as cnp
+from cython.parallel cimport prange
+
+from dlfs.checks import check_float_array, check_gradient_pair, check_real, check_same_dtype
+from dlfs.checks import check_shape
+from dlfs.reference.normalization import _check_features, _check_statistics
+from dlfs_ext.docstrings import share_docstrings
+
+from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.features cimport (
+    feature_map_t,
+    feature_sum_t,
+    inner_size,
+    map_features,
+    per_feature,
+    sum_features,
+)
+from dlfs_ext.pool cimport empty_like, empty_nd
+from dlfs_ext.runtime cimport isa_level, threads_for
+
+cnp.import_array()
+
+cdef extern from "normalization.h" nogil:
+    ctypedef void divide_fn(void *sums, ptrdiff_t n, double count) noexcept
+    ctypedef void inverse_deviation_fn(const void *var, void *out, ptrdiff_t n,
+                                       double eps) noexcept
+    ctypedef void layer_norm_fn(const void *x, void *out, void *inverse, ptrdiff_t rows,
+                                ptrdiff_t n, double eps) noexcept
+    ctypedef void layer_norm_grad_fn(const void *g, const void *y, const void *inverse, void *out,
+                                     ptrdiff_t rows, ptrdiff_t n) noexcept
+    feature_sum_t sum_first_table[3][2]
+    feature_sum_t sum_products_table[3][2]
+    feature_sum_t sum_squares_table[3][2]
+    feature_map_t normalize_table[3][2]
+    feature_map_t normalize_grad_table[3][2]
+    feature_map_t rescale_table[3][2]
+    divide_fn *divide_table[3][2]
+    inverse_deviation_fn *inverse_deviation_table[3][2]
+    layer_norm_fn *layer_norm_table[3][2]
+    layer_norm_grad_fn *layer_norm_grad_table[3][2]
+
+
+def batch_norm(x, eps=1e-5):
+    _check_features(x, "batch_norm", "x")
+    eps = check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
+    cdef cnp.ndarray source = c_array(x)
+    cdef ptrdiff_t features = cnp.PyArray_DIM(source, 1)
+    cdef double count = cnp.PyArray_DIM(source, 0) * inner_size(source)
+    if count == 0:
+        raise nothing_to_average("batch_norm", x)
+    cdef cnp.ndarray mean = per_feature(source), var = per_feature(source)
+    cdef cnp.ndarray out = empty_like(source)
+    cdef int double_ = is_double(source)
+    sum_features(sum_first_table[isa_level][double_], source, None, None, None, mean, 1)
+    divide_table[isa_level][double_](cnp.PyArray_DATA(mean), features, count)
+    sum_features(sum_squares_table[isa_level][double_], source, None, mean, None, var, 2)
+    divide_table[isa_level][double_](cnp.PyArray_DATA(var), features, count)
+    cdef cnp.ndarray inv_std = inverse_deviation(var, eps)
+    map_features(normalize_table[isa_level][double_], source, None, mean, inv_std, None, out, 2)
+    return out, mean, var, inv_std
+
+
+def batch_norm_grad(output_grad, output, inv_std):
+    _check_features(output, "batch_norm_grad", "output")
+    check_gradient_pair(output_grad, output, "batch_norm_grad", "output")
+    _check_statistics("batch_norm_grad", output, inv_std=inv_std)
+    cdef cnp.ndarray g = c_array(output_grad), y = c_array(output)
+    cdef cnp.ndarray out = empty_like(y), mean = per_feature(y), product = per_feature(y)
+    if cnp.PyArray_SIZE(y) == 0:
+        return out
+    cdef ptrdiff_t features = cnp.PyArray_DIM(y, 1)
+    cdef double count = cnp.PyArray_DIM(y, 0) * inner_size(y)
+    cdef int double_ = is_double(y)
+    sum_features(sum_first_table[isa_level][double_], g, None, None, None, mean, 1)
+    divide_table[isa_level][double_](cnp.PyArray_DATA(mean), features, count)
+    sum_features(sum_products_table[isa_level][double_], g, y, None, None, product, 2)
+    divide_table[isa_level][double_](cnp.PyArray_DATA(product), features, count)
+    map_features(normalize_grad_table[isa_level][double_], g, y, mean, product, c_array(inv_std),
+                 out, 3)
+    return out
+
+
+def batch_norm_inference(x, mean, var, eps=1e-5):
+    _check_features(x, "batch_norm_inference", "x")
+    _check_statistics("batch_norm_inference", x, mean=mean, var=var)
+    eps = check_real(eps, "batch_norm_inference", "eps", 0.0, low_open=True)
+    cdef cnp.ndarray source = c_array(x)
+    cdef cnp.ndarray out = empty_like(source)
+    map_features(normalize_table[isa_level][is_double(source)], source, None, c_array(mean),
+                 inverse_deviation(c_array(var), eps), None, out, 2)
+    return out
+
+
+def batch_norm_inference_grad(output_grad, var, eps=1e-5):
+    _check_features(output_grad, "batch_norm_inference_grad", "output_grad")
+    _check_statistics("batch_norm_inference_grad", output_grad, var=var)
+    eps = check_real(eps, "batch_norm_inference_grad", "eps", 0.0, low_open=True)
+    cdef cnp.ndarray g = c_array(output_grad)
+    cdef cnp.ndarray out = empty_like(g)
+    map_features(rescale_table[isa_level][is_double(g)], g, None,
+                 inverse_deviation(c_array(var), eps), None, None, out, 1)
+    return out
+
+
+def layer_norm(x, eps=1e-5):
+    _check_features(x, "layer_norm", "x")
+    eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
+    cdef cnp.ndarray source = c_array(x)
+    cdef int last = cnp.PyArray_NDIM(source) - 1, i
+    cdef ptrdiff_t n = cnp.PyArray_DIM(source, last), rows, chunk
+    if n == 0:
+        raise nothing_to_average("layer_norm", x)
+    rows = cnp.PyArray_SIZE(source) // n
+    cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(source)
+    cdef cnp.ndarray out = empty_like(source), inv_std = per_row(source)
+    cdef layer_norm_fn *fn = layer_norm_table[isa_level][is_double(source)]
+    cdef const char *xd = <const char *>cnp.PyArray_DATA(source)
+    cdef char *od = <char *>cnp.PyArray_DATA(out)
+    cdef char *sd = <char *>cnp.PyArray_DATA(inv_std)
+    cdef double epsilon = eps
+    cdef int threads = threads_for(<double>rows * n * 5)
+    with nogil:
+        if threads == 1:
+            fn(xd, od, sd, rows, n, epsilon)
+        else:
+            chunk = (rows + threads - 1) // threads
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                if i * chunk < rows:
+                    fn(xd + i * chunk * n * size, od + i * chunk * n * size, sd + i * chunk * size,
+                       min(chunk, rows - i * chunk), n, epsilon)
+    return out, inv_std
+
+
+def layer_norm_grad(output_grad, output, inv_std):
+    owner = "layer_norm_grad"
+    _check_features(output, owner, "output")
+    check_gradient_pair(output_grad, output, owner, "output")
+    check_float_array(inv_std, owner, "inv_std")
+    check_same_dtype(owner, output=output, inv_std=inv_std)
+    check_shape(inv_std, (*output.shape[:output.ndim - 1], 1), owner, "inv_std")
+    cdef cnp.ndarray g = c_array(output_grad), y = c_array(output), s = c_array(inv_std)
+    cdef cnp.ndarray out = empty_like(y)
+    if cnp.PyArray_SIZE(y) == 0:
+        return out
+    cdef ptrdiff_t n = cnp.PyArray_DIM(y, cnp.PyArray_NDIM(y) - 1), chunk
+    cdef ptrdiff_t rows = cnp.PyArray_SIZE(y) // n, size = cnp.PyArray_ITEMSIZE(y)
+    cdef layer_norm_grad_fn *fn = layer_norm_grad_table[isa_level][is_double(y)]
+    cdef const char *gd = <const char *>cnp.PyArray_DATA(g)
+    cdef const char *yd = <const char *>cnp.PyArray_DATA(y)
+    cdef const char *sd = <const char *>cnp.PyArray_DATA(s)
+    cdef char *od = <char *>cnp.PyArray_DATA(out)
+    cdef int threads = threads_for(<double>rows * n * 5), i
+    with nogil:
+        if threads == 1:
+            fn(gd, yd, sd, od, rows, n)
+        else:
+            chunk = (rows + threads - 1) // threads
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                if i * chunk < rows:
+                    fn(gd + i * chunk * n * size, yd + i * chunk * n * size, sd + i * chunk * size,
+                       od + i * chunk * n * size, min(chunk, rows - i * chunk), n)
+    return out
+
+
+cdef object nothing_to_average(str owner, object x):
+    return ValueError(f"{owner}: there is nothing to average over (shape {x.shape})")
+
+
+cdef cnp.ndarray inverse_deviation(cnp.ndarray var, double eps):
+    cdef cnp.ndarray out = empty_like(var)
+    inverse_deviation_table[isa_level][is_double(var)](
+        cnp.PyArray_DATA(var), cnp.PyArray_DATA(out), cnp.PyArray_SIZE(var), eps)
+    return out
+
+
+cdef cnp.ndarray per_row(cnp.ndarray x):
+    """An array of shape (batch, ..., 1)."""
+    cdef cnp.npy_intp[64] shape
+    cdef int axis, ndim = cnp.PyArray_NDIM(x)
+    for axis in range(ndim - 1):
+        shape[axis] = cnp.PyArray_DIM(x, axis)
+    shape[ndim - 1] = 1
+    return empty_nd(ndim, shape, cnp.PyArray_TYPE(x))
+
+
+share_docstrings(globals(), "normalization")

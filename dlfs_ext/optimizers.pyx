@@ -1,0 +1,128 @@
+"""The optimizers' updates, in one pass over memory; the formulas are in dlfs.reference.optimizers.
+
+What is unusual (a strided parameter, a number that is no float) is left to the reference, which
+says what is wrong with it, or does the work.
+"""
+
+cimport numpy as cnp
+from cython.parallel cimport prange
+from libc.math cimport isfinite
+
+from dlfs.reference import optimizers as reference
+from dlfs_ext.docstrings import share_docstrings
+
+from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape, same_type
+from dlfs_ext.runtime cimport isa_level, threads_for
+
+cnp.import_array()
+
+cdef extern from "optimizers.h" nogil:
+    ctypedef void update_fn(void *param, const void *grad, void *first, void *second, ptrdiff_t n,
+                            const double *constants) noexcept
+    update_fn *sgd_table[3][2]
+    update_fn *momentum_table[3][2]
+    update_fn *nesterov_table[3][2]
+    update_fn *adagrad_table[3][2]
+    update_fn *rmsprop_table[3][2]
+    update_fn *adam_table[3][2]
+
+
+def sgd_update(param, grad, lr, weight_decay=0.0):
+    cdef double[2] c
+    if not (usual(param, grad, None, None) and number(lr, c) and number(weight_decay, c + 1)):
+        return reference.sgd_update(param, grad, lr, weight_decay)
+    update(sgd_table[isa_level][is_double(param)], param, grad, None, None, c)
+
+
+def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False):
+    cdef double[2] c
+    if not (usual(param, grad, velocity, None) and number(lr, c) and number(momentum, c + 1)):
+        return reference.sgd_momentum_update(param, grad, velocity, lr, momentum, nesterov)
+    cdef int double_ = is_double(param)
+    update(nesterov_table[isa_level][double_] if nesterov else momentum_table[isa_level][double_],
+           param, grad, velocity, None, c)
+
+
+def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
+    cdef double[2] c
+    if not (usual(param, grad, sum_squares, None) and number(lr, c) and number(eps, c + 1)
+            and c[1] > 0):
+        return reference.adagrad_update(param, grad, sum_squares, lr, eps)
+    update(adagrad_table[isa_level][is_double(param)], param, grad, sum_squares, None, c)
+
+
+def rmsprop_update(param, grad, mean_square, lr, decay=0.9, eps=1e-8):
+    cdef double[4] c
+    if not (usual(param, grad, mean_square, None) and number(lr, c) and number(decay, c + 1)
+            and number(eps, c + 3) and 0 <= c[1] < 1 and c[3] > 0):
+        return reference.rmsprop_update(param, grad, mean_square, lr, decay, eps)
+    c[2] = 1 - c[1]
+    update(rmsprop_table[isa_level][is_double(param)], param, grad, mean_square, None, c)
+
+
+def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, eps=1e-8,
+                weight_decay=0.0):
+    cdef double[9] c
+    if not (usual(param, grad, mean, mean_square) and type(t) is int and t >= 1
+            and number(lr, c) and number(eps, c + 1) and number(beta1, c + 2)
+            and number(beta2, c + 4) and number(weight_decay, c + 8)
+            and 0 <= c[2] < 1 and 0 <= c[4] < 1 and c[1] > 0):
+        return reference.adam_update(param, grad, mean, mean_square, t, lr, beta1, beta2, eps,
+                                     weight_decay)
+    cdef double step = t
+    c[3] = 1 - c[2]
+    c[5] = 1 - c[4]
+    c[6] = 1 - c[2] ** step
+    c[7] = 1 - c[4] ** step
+    update(adam_table[isa_level][is_double(param)], param, grad, mean, mean_square, c)
+
+
+cdef bint number(object value, double *where) noexcept:
+    """Store a float (or int); False for everything else and for nan and infinity."""
+    if type(value) is float:
+        where[0] = value
+    elif type(value) is int and -2**53 < value < 2**53:
+        where[0] = value
+    else:
+        return False
+    return isfinite(where[0])
+
+
+cdef bint writable(object array, object like) noexcept:
+    """An array of the shape and dtype of `like` that can be changed where it lies."""
+    return (is_float(array) and same_type(array, like) and same_shape(array, like)
+            and cnp.PyArray_ISCARRAY(<cnp.ndarray>array))
+
+
+cdef bint usual(object param, object grad, object first, object second) noexcept:
+    return (is_float(param) and cnp.PyArray_ISCARRAY(<cnp.ndarray>param)
+            and is_float(grad) and same_type(grad, param) and same_shape(grad, param)
+            and (first is None or writable(first, param))
+            and (second is None or writable(second, param)))
+
+
+cdef int update(update_fn *fn, object param, object grad_, object first, object second,
+                const double *c) except -1:
+    cdef cnp.ndarray grad = c_array(grad_)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(param), size = cnp.PyArray_ITEMSIZE(param), start, chunk
+    cdef char *p = <char *>cnp.PyArray_DATA(param)
+    cdef const char *g = <const char *>cnp.PyArray_DATA(grad)
+    cdef char *s = NULL if first is None else <char *>cnp.PyArray_DATA(first)
+    cdef char *t = NULL if second is None else <char *>cnp.PyArray_DATA(second)
+    cdef int threads = threads_for(<double>n * 3), i
+    with nogil:
+        if threads == 1:
+            fn(p, g, s, t, n, c)
+        else:
+            chunk = (n + threads - 1) // threads
+            chunk = (chunk + 1023) // 1024 * 1024
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                start = i * chunk
+                if start < n:
+                    fn(p + start * size, g + start * size,
+                       s + start * size if s != NULL else NULL,
+                       t + start * size if t != NULL else NULL, min(chunk, n - start), c)
+    return 0
+
+
+share_docstrings(globals(), "optimizers")

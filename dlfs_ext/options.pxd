@@ -1,0 +1,36 @@
+# Checking the options of a window costs ten microseconds, as much as a small convolution. So what
+# they resolve to is remembered; but only for options which are exactly ints, strings and tuples
+# of such: True and 1.0 are equal to 1, would find its entry, and must be refused.
+
+
+cdef inline bint is_plain(object option):
+    if type(option) is int or type(option) is str or option is None:
+        return True
+    if type(option) is not tuple:
+        return False
+    for part in <tuple>option:
+        if not is_plain(part):
+            return False
+    return True
+
+
+cdef inline bint is_shape(object shape, Py_ssize_t ndim):
+    """shape is what dlfs.checks.check_input_shape would return."""
+    if type(shape) is not tuple or len(<tuple>shape) != ndim:
+        return False
+    for size in <tuple>shape:
+        if type(size) is not int or size < 0:
+            return False
+    return True
+
+
+cdef inline object remembered(dict memory, object key):
+    return memory.get(key) if is_plain(key) else None
+
+
+cdef inline int remember(dict memory, object key, object value) except -1:
+    if is_plain(key):
+        if len(memory) >= 4096:
+            memory.clear()
+        memory[key] = value
+    return 0

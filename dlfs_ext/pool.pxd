@@ -1,0 +1,19 @@
+# C interface of pool.pyx: what the kernels call.
+cimport numpy as cnp
+
+cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum)
+cdef cnp.ndarray empty_like(cnp.ndarray a)
+cdef cnp.ndarray empty_1d(cnp.npy_intp n, int typenum)
+cdef cnp.ndarray empty_2d(cnp.npy_intp rows, cnp.npy_intp columns, int typenum)
+cdef cnp.ndarray empty_4d(cnp.npy_intp n, cnp.npy_intp c, cnp.npy_intp h, cnp.npy_intp w,
+                          int typenum)
+
+
+# Scratch memory, free again when the Block is: `data` is aligned to 64 bytes.
+cdef class Block:
+    cdef void *raw      # what malloc gave
+    cdef void *data     # the same, aligned
+    cdef size_t size
+    cdef int number
+
+cdef Block new_block(size_t n)

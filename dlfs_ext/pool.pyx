@@ -1,0 +1,245 @@
+"""Arrays whose memory is kept for the next batch.
+
+A training step makes the same arrays again and again. Fresh ones cost page faults, several times
+what computing their contents costs. So memory comes from here: `empty` wraps a block of memory in
+a new array whose base is a small object, the Block; when the array and every view of it are gone,
+the Block is deallocated and its memory goes to a list of free blocks of that size. It cannot go
+there earlier: whoever still holds the array, or a view, holds the Block. So a result in the user's
+hands is never overwritten.
+
+Everything here runs with the GIL held, which makes it safe for threads.
+"""
+
+cimport cython
+cimport numpy as cnp
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uintptr_t
+
+import os
+
+import numpy as np
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    PyTypeObject PyArray_Type
+    object PyArray_NewFromDescr(PyTypeObject *subtype, cnp.dtype descr, int nd,
+                                const cnp.npy_intp *dims, const cnp.npy_intp *strides,
+                                void *data, int flags, PyObject *obj)
+    int PyArray_SetBaseObject(cnp.ndarray arr, object obj) except -1
+
+cdef extern from "poison.h" nogil:
+    void dlfs_forbid(void *p, size_t n)
+    void dlfs_allow(void *p, size_t n)
+
+# A cache line, and the widest vector.
+cdef size_t ALIGNMENT = 64
+# Four sizes for each power of two: at most a quarter of a block is wasted.
+cdef enum:
+    SIZES = 4 * 48
+    SMALLEST = 256
+
+
+cdef struct Chunk:
+    # Lies at the beginning of the free memory itself.
+    Chunk *next
+    void *raw
+
+cdef Chunk *free_chunks[SIZES]
+cdef size_t cached_bytes = 0
+cdef size_t limit_bytes = 0
+cdef size_t made_chunks = 0
+
+
+cdef int size_class(size_t n, size_t *rounded) noexcept:
+    """The number of the smallest size that holds n bytes, and that size."""
+    cdef int power = 0
+    cdef size_t base = SMALLEST
+    while 2 * base <= n:
+        base *= 2
+        power += 1
+    cdef size_t step = base // 4
+    cdef size_t extra = 0 if n <= base else (n - base + step - 1) // step
+    rounded[0] = base + extra * step
+    return 4 * power + <int>extra
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Block:
+    """The owner of a piece of memory: the base of an array."""
+
+    def __dealloc__(self):
+        global cached_bytes
+        cdef Chunk *chunk
+        if self.raw == NULL:
+            return
+        dlfs_allow(self.data, self.size)
+        if cached_bytes + self.size > limit_bytes:
+            # Sizes that nobody asks for any more must not keep out those in use.
+            drop_free()
+        if self.size > limit_bytes:
+            PyMem_RawFree(self.raw)
+            return
+        chunk = <Chunk *>self.data
+        chunk.raw = self.raw
+        chunk.next = free_chunks[self.number]
+        free_chunks[self.number] = chunk
+        cached_bytes += self.size
+        dlfs_forbid(self.data, self.size)
+
+
+cdef void drop_free() noexcept:
+    global cached_bytes
+    cdef Chunk *chunk
+    cdef int number
+    for number in range(SIZES):
+        while free_chunks[number] != NULL:
+            chunk = free_chunks[number]
+            dlfs_allow(chunk, sizeof(Chunk))
+            free_chunks[number] = chunk.next
+            PyMem_RawFree(chunk.raw)
+    cached_bytes = 0
+
+
+cdef Block new_block(size_t n):
+    global cached_bytes, made_chunks
+    cdef Block block = Block.__new__(Block)
+    cdef Chunk *chunk
+    cdef void *raw
+    cdef size_t size = 0
+    cdef int number = size_class(n, &size)
+    if number >= SIZES:
+        raise MemoryError(f"cannot allocate {n} bytes")
+    chunk = free_chunks[number]
+    if chunk != NULL:
+        dlfs_allow(chunk, sizeof(Chunk))
+        free_chunks[number] = chunk.next
+        cached_bytes -= size
+        block.raw = chunk.raw
+        block.data = chunk
+    else:
+        raw = PyMem_RawMalloc(size + ALIGNMENT)
+        if raw == NULL:
+            drop_free()
+            raw = PyMem_RawMalloc(size + ALIGNMENT)
+        if raw == NULL:
+            raise MemoryError(f"cannot allocate {n} bytes")
+        made_chunks += 1
+        block.raw = raw
+        block.data = <void *>((<uintptr_t>raw + ALIGNMENT) & ~<uintptr_t>(ALIGNMENT - 1))
+    block.size = size
+    block.number = number
+    dlfs_allow(block.data, n)
+    dlfs_forbid(<char *>block.data + n, size - n)
+    return block
+
+
+cdef cnp.ndarray wrap(int ndim, const cnp.npy_intp *shape, cnp.dtype dtype):
+    cdef size_t n = dtype.itemsize
+    cdef int axis
+    for axis in range(ndim):
+        if shape[axis] > 0 and n > (<size_t>1 << 62) // <size_t>shape[axis]:
+            raise MemoryError("the array would be too large")
+        n *= <size_t>shape[axis]
+    cdef Block block = new_block(n)
+    Py_INCREF(dtype)  # PyArray_NewFromDescr takes a reference
+    cdef cnp.ndarray array = PyArray_NewFromDescr(
+        &PyArray_Type, dtype, ndim, shape, NULL, block.data, cnp.NPY_ARRAY_CARRAY, NULL)
+    Py_INCREF(block)  # and so does PyArray_SetBaseObject
+    PyArray_SetBaseObject(array, block)
+    return array
+
+
+cdef cnp.dtype FLOAT32 = np.dtype(np.float32)
+cdef cnp.dtype FLOAT64 = np.dtype(np.float64)
+
+
+cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum):
+    """A C-contiguous, 64-byte aligned array with arbitrary contents."""
+    if typenum == cnp.NPY_FLOAT32:
+        return wrap(ndim, shape, FLOAT32)
+    if typenum == cnp.NPY_FLOAT64:
+        return wrap(ndim, shape, FLOAT64)
+    return wrap(ndim, shape, cnp.PyArray_DescrFromType(typenum))
+
+
+cdef cnp.ndarray empty_like(cnp.ndarray a):
+    return empty_nd(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
+
+
+cdef cnp.ndarray empty_1d(cnp.npy_intp n, int typenum):
+    return empty_nd(1, &n, typenum)
+
+
+cdef cnp.ndarray empty_2d(cnp.npy_intp rows, cnp.npy_intp columns, int typenum):
+    cdef cnp.npy_intp[2] shape
+    shape[0] = rows
+    shape[1] = columns
+    return empty_nd(2, shape, typenum)
+
+
+cdef cnp.ndarray empty_4d(cnp.npy_intp n, cnp.npy_intp c, cnp.npy_intp h, cnp.npy_intp w,
+                          int typenum):
+    cdef cnp.npy_intp[4] shape
+    shape[0] = n
+    shape[1] = c
+    shape[2] = h
+    shape[3] = w
+    return empty_nd(4, shape, typenum)
+
+
+def empty(shape, dtype=np.float64):
+    """Return an uninitialized array, like `numpy.empty`, whose memory is reused when it is gone.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype, default float64
+        One without Python objects.
+
+    Returns
+    -------
+    numpy.ndarray
+        C-contiguous, aligned to 64 bytes.
+
+    Examples
+    --------
+    >>> from dlfs_ext import pool
+    >>> pool.empty((60, 10), "float32").shape
+    (60, 10)
+    """
+    cdef cnp.npy_intp[64] dims
+    cdef cnp.dtype descr = np.dtype(dtype)
+    cdef int axis
+    if descr.hasobject:
+        raise TypeError(f"pool.empty: dtype {descr} holds Python objects")
+    if not isinstance(shape, tuple):
+        shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    if len(shape) > 64:
+        raise ValueError(f"pool.empty: at most 64 axes, got {len(shape)}")
+    for axis in range(len(shape)):
+        dims[axis] = shape[axis]
+        if dims[axis] < 0:
+            raise ValueError(f"pool.empty: shape must not be negative, got {shape}")
+    return wrap(<int>len(shape), dims, descr)
+
+
+def stats():
+    """Return (bytes kept for reuse, the bound on that, blocks ever taken from the system)."""
+    return cached_bytes, limit_bytes, made_chunks
+
+
+def set_limit(n):
+    """Keep at most `n` bytes for reuse; 0 turns reuse off."""
+    global limit_bytes
+    if n < 0:
+        raise ValueError(f"pool.set_limit: n must not be negative, got {n}")
+    limit_bytes = n
+    if cached_bytes > limit_bytes:
+        drop_free()
+
+
+set_limit(int(os.environ.get("DLFS_POOL_MB", "512")) << 20)

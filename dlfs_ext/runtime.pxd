@@ -1,0 +1,13 @@
+# What every kernel module needs at run time; see runtime.pyx.
+
+cdef extern from "simd.h" nogil:
+    enum:
+        DLFS_GENERIC
+        DLFS_AVX2
+        DLFS_AVX512
+
+# Index into the tables of csrc/simd.h: which copy of a tile runs.
+cdef int isa_level
+
+# How many threads a kernel with this much work should use, 1 if it is not worth starting any.
+cdef int threads_for(double multiply_adds) noexcept nogil

@@ -1,0 +1,243 @@
+"""The compiled convolutions against their reference: every option, shape and memory layout."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+import dlfs_ext
+from tests.ext.common import DTYPES, arrays, assert_close, twins
+
+fast, reference = twins("conv")
+fast_transpose, reference_transpose = twins("conv_transpose")
+
+NUMBERS = 4.0  # what `arrays` draws is no larger
+
+
+@pytest.fixture(params=dlfs_ext.available_isas(), autouse=True)
+def isa(request):
+    """Run every test on every instruction set that this processor has."""
+    before = dlfs_ext.isa()
+    dlfs_ext.set_isa(request.param)
+    yield request.param
+    dlfs_ext.set_isa(before)
+
+
+def pairs(most):
+    one = st.integers(1, most)
+    return one | st.tuples(one, one)
+
+
+ENDS = st.integers(0, 3) | st.tuples(st.integers(0, 4), st.integers(0, 4))
+PADDINGS = st.sampled_from(["same", "valid"]) | st.integers(0, 3) | st.tuples(ENDS, ENDS)
+# The usual kernel often: it has kernels of its own.
+KERNELS = st.just((3, 3)) | st.tuples(st.integers(1, 6), st.integers(1, 6))
+STRIDES = st.just(1) | pairs(4) | st.sampled_from([50, (1, 10**9), (10**12, 3)])
+
+
+@st.composite
+def convolutions(draw):
+    """Shapes and options, the kernel often larger than the image."""
+    groups = draw(st.integers(1, 3))
+    n_in, n_out = draw(st.integers(1, 10)), draw(st.integers(1, 13))
+    image = draw(st.tuples(st.integers(1, 19), st.integers(1, 35)))
+    x_shape = (draw(st.integers(0, 5)), groups * n_in, *image)
+    W_shape = (n_in, groups * n_out, *draw(KERNELS))
+    options = {
+        "stride": draw(STRIDES),
+        "padding": draw(PADDINGS),
+        "dilation": draw(st.just(1) | pairs(3)),
+        "groups": groups,
+    }
+    return x_shape, W_shape, options
+
+
+def both(name, *args, **options):
+    """The result of both backends, or None where both refuse for the same reason."""
+    modules = (fast, reference) if hasattr(reference, name) else (
+        fast_transpose, reference_transpose)
+    results = []
+    for module in modules:
+        try:
+            results.append(getattr(module, name)(*args, **options))
+        except ValueError as error:
+            results.append(str(error))
+    if isinstance(results[1], str):
+        assert results[0] == results[1]
+        return None
+    return results
+
+
+def growth(W_shape, dtype):
+    """How much larger the terms of Winograd's sums can be than those of the definition.
+
+    A transformed pixel is a sum of 4, a transformed weight of 9 quarters, an output of 9 products:
+    81 where the definition has 9.
+    """
+    return 9 if W_shape[2:] == (3, 3) and dtype == np.float32 else 1
+
+
+@given(data=st.data(), dtype=DTYPES, case=convolutions())
+def test_conv2d_and_gradients_equal_reference(data, dtype, case):
+    x_shape, W_shape, options = case
+    x, W = data.draw(arrays(x_shape, dtype)), data.draw(arrays(W_shape, dtype))
+    copies = x.copy(), W.copy()
+    scale = NUMBERS**2 * growth(W_shape, dtype)
+    kernel = W_shape[2] * W_shape[3]
+    results = both("conv2d", x, W, **options)
+    if results is None:
+        return
+    assert_close(*results, W_shape[0] * kernel, scale)
+    g = data.draw(arrays(results[1].shape, dtype))
+    g_copy = g.copy()
+    assert_close(*both("conv2d_input_grad", g, W, x_shape, **options),
+                 W_shape[1] // options["groups"] * kernel, scale)
+    terms = g.shape[0] * g.shape[2] * g.shape[3]
+    assert_close(*both("conv2d_param_grad", g, x, W_shape, **options), terms, NUMBERS**2)
+    for array, copy in zip((x, W, g), (*copies, g_copy), strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@given(data=st.data(), dtype=DTYPES, length=st.integers(1, 90), kernel=st.integers(1, 9),
+       stride=st.sampled_from([1, 1, 2, 3, 10**10]), dilation=st.integers(1, 4),
+       padding=st.sampled_from(["same", "valid", 0, 2, (0, 3), (4, 1)]), groups=st.integers(1, 2))
+def test_conv1d_and_gradients_equal_reference(data, dtype, length, kernel, stride, dilation,
+                                              padding, groups):
+    batch, n_in, n_out = (data.draw(st.integers(low, 5)) for low in (0, 1, 1))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    W_shape = (n_in, groups * n_out, kernel)
+    x = data.draw(arrays((batch, groups * n_in, length), dtype))
+    W = data.draw(arrays(W_shape, dtype))
+    results = both("conv1d", x, W, **options)
+    if results is None:
+        return
+    assert_close(*results, n_in * kernel, NUMBERS**2)
+    g = data.draw(arrays(results[1].shape, dtype))
+    assert_close(*both("conv1d_input_grad", g, W, x.shape, **options), n_out * kernel, NUMBERS**2)
+    assert_close(*both("conv1d_param_grad", g, x, W_shape, **options), g.shape[0] * g.shape[2],
+                 NUMBERS**2)
+
+
+@given(data=st.data(), dtype=DTYPES, case=convolutions(), extra=st.integers(0, 2))
+def test_conv_transpose2d_and_gradients_equal_reference(data, dtype, case, extra):
+    x_shape, W_shape, options = case
+    # A huge stride would make a huge output here.
+    options["stride"] = data.draw(pairs(4))
+    options["output_padding"] = extra
+    x, W = data.draw(arrays(x_shape, dtype)), data.draw(arrays(W_shape, dtype))
+    scale, kernel = NUMBERS**2 * growth(W_shape, dtype), W_shape[2] * W_shape[3]
+    results = both("conv_transpose2d", x, W, **options)
+    if results is None:
+        return
+    assert_close(*results, W_shape[0] * kernel, scale)
+    g = data.draw(arrays(results[1].shape, dtype))
+    assert_close(*both("conv_transpose2d_input_grad", g, W, x_shape, **options),
+                 W_shape[1] // options["groups"] * kernel, scale)
+    assert_close(*both("conv_transpose2d_param_grad", g, x, W_shape, **options),
+                 x_shape[0] * x_shape[2] * x_shape[3], NUMBERS**2)
+
+
+@pytest.mark.parametrize("shapes", [
+    ((2, 3, 40, 40), (3, 5, 5, 5)),  # larger than most drawn ones: several strips and tiles
+    ((1, 40, 70, 70), (40, 9, 3, 3)),  # one image cut into bands of rows
+    ((50, 9, 7, 7), (9, 17, 3, 3)),  # small images side by side
+    ((70, 2, 5, 5), (2, 4, 5, 5)),  # one output pixel an image
+    ((3, 1, 300, 4), (1, 1, 200, 1)),  # a kernel nearly as large as the image
+])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_shapes_equal_reference(shapes, dtype):
+    generator = np.random.default_rng(3)
+    x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in shapes)
+    y = reference.conv2d(x, W)
+    g = generator.uniform(-1, 1, y.shape).astype(dtype)
+    kernel = W.shape[2] * W.shape[3]
+    scale = growth(W.shape, dtype)
+    assert_close(fast.conv2d(x, W), y, W.shape[0] * kernel, scale)
+    assert_close(fast.conv2d_input_grad(g, W, x.shape),
+                 reference.conv2d_input_grad(g, W, x.shape), W.shape[1] * kernel, scale)
+    assert_close(fast.conv2d_param_grad(g, x, W.shape),
+                 reference.conv2d_param_grad(g, x, W.shape), g.size // g.shape[1])
+
+
+def test_float64_rounding_is_that_of_the_reference():
+    """Tighter than a bound: the errors of both, against integers that float64 holds exactly."""
+    generator = np.random.default_rng(4)
+    x = generator.integers(-8, 9, (4, 16, 20, 20)).astype(np.float64)
+    W = generator.integers(-8, 9, (16, 24, 3, 3)).astype(np.float64)
+    y = reference.conv2d(x, W, padding=1)
+    np.testing.assert_array_equal(fast.conv2d(x, W, padding=1), y)
+    np.testing.assert_array_equal(fast.conv2d_input_grad(y, W, x.shape, padding=1),
+                                  reference.conv2d_input_grad(y, W, x.shape, padding=1))
+    np.testing.assert_array_equal(fast.conv2d_param_grad(y, x, W.shape, padding=1),
+                                  reference.conv2d_param_grad(y, x, W.shape, padding=1))
+
+
+def test_padding_does_not_let_nan_out():
+    """A missing pixel multiplies nothing: outputs that do not see the nan do not become nan."""
+    x, W = np.ones((1, 1, 9, 11)), np.ones((1, 2, 2, 2))
+    x[0, 0, -1, -1] = np.nan
+    assert np.isnan(fast.conv2d(x, W)).sum() == 2
+    assert np.isnan(fast.conv2d(x, W, padding=1)).sum() == 2 * 4
+    g = np.ones((1, 2, 8, 10))
+    np.testing.assert_array_equal(fast.conv2d_param_grad(g, x, W.shape),
+                                  reference.conv2d_param_grad(g, x, W.shape))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("x_shape", "W_shape", "options"), [
+    ((7, 8, 24, 24), (8, 16, 3, 3), {"padding": 1}),
+    ((7, 3, 24, 24), (3, 16, 5, 5), {"padding": 2}),
+    ((1, 8, 64, 64), (8, 16, 3, 3), {"padding": 1}),
+    ((1, 8, 64, 64), (8, 16, 5, 4), {"padding": 2}),
+    ((5, 8, 40, 40), (4, 32, 3, 3), {"stride": 2, "groups": 2}),
+    ((64, 32, 6, 6), (32, 32, 3, 3), {}),
+])
+def test_threads_do_not_change_a_bit(dtype, x_shape, W_shape, options):
+    generator = np.random.default_rng(5)
+    x, W = (generator.standard_normal(shape).astype(dtype) for shape in (x_shape, W_shape))
+    g = reference.conv2d(x, W, **options)
+    before, results = dlfs_ext.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 5):
+            dlfs_ext.set_num_threads(threads)
+            results.append((fast.conv2d(x, W, **options),
+                            fast.conv2d_input_grad(g, W, x_shape, **options),
+                            fast.conv2d_param_grad(g, x, W_shape, **options)))
+    finally:
+        dlfs_ext.set_num_threads(before)
+    for others in results[1:]:
+        for one, other in zip(results[0], others, strict=True):
+            assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_input_grad", "conv2d_param_grad"])
+@pytest.mark.parametrize("bad", ["dtype", "mixed", "rank", "channels", "list", "grad", "groups"])
+def test_bad_input_is_refused_in_the_same_words(name, bad):
+    x, W = np.ones((2, 4, 6, 6)), np.ones((2, 4, 3, 3))
+    g, groups = np.ones((2, 4, 4, 4)), 2
+    if bad == "dtype":
+        x, W, g = (array.astype(np.int64) for array in (x, W, g))
+    elif bad == "mixed":
+        W, x = W.astype(np.float32), x.astype(np.float32)
+        if name == "conv2d":
+            x = x.astype(np.float64)
+    elif bad == "rank":
+        x, W, g = x[0], W[0], g[0]
+    elif bad == "channels":
+        x, W = x[:, :3], W[:1]
+    elif bad == "list":
+        x, W, g = x.tolist(), W.tolist(), g.tolist()
+    elif bad == "grad":
+        x, g = x[:, :, :5], g[:, :, :2, :3]
+        if name == "conv2d":
+            pytest.skip("no gradient")
+    elif bad == "groups":
+        groups = 3
+    args = {"conv2d": (x, W), "conv2d_input_grad": (g, W, np.shape(x)),
+            "conv2d_param_grad": (g, x, np.shape(W))}[name]
+    errors = []
+    for module in (fast, reference):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            getattr(module, name)(*args, groups=groups)
+        errors.append((caught.type, str(caught.value)))
+    assert errors[0] == errors[1]

@@ -1,0 +1,86 @@
+"""The direct loops against the reference."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+import dlfs.reference
+from dlfs_ext import plain
+from tests.ext.common import DTYPES, arrays, assert_close, shapes
+
+reference = dlfs.reference
+SIZES = st.integers(0, 9)
+
+
+def test_is_a_whole_backend():
+    for name in reference.__all__:
+        assert callable(getattr(plain, name))
+    assert plain.conv2d is not reference.conv2d
+    with pytest.raises(AttributeError):
+        plain.no_such_kernel  # noqa: B018
+
+
+@given(data=st.data(), dtype=DTYPES, m=SIZES, n=SIZES, k=SIZES)
+def test_products(data, dtype, m, n, k):
+    x, W = data.draw(arrays((m, k), dtype)), data.draw(arrays((k, n), dtype))
+    g = data.draw(arrays((m, n), dtype))
+    for name, arguments, terms in [("weight_multiply", (x, W), k),
+                                   ("weight_multiply_input_grad", (g, W), n),
+                                   ("weight_multiply_param_grad", (g, x), m)]:
+        assert_close(getattr(plain, name)(*arguments), getattr(reference, name)(*arguments),
+                     terms, 16)
+
+
+@given(data=st.data(), dtype=DTYPES, shape=shapes())
+def test_activations(data, dtype, shape):
+    x, g = data.draw(arrays(shape, dtype, -30, 30)), data.draw(arrays(shape, dtype))
+    for name in ("sigmoid", "tanh", "relu"):
+        assert_close(getattr(plain, name)(x), getattr(reference, name)(x), 1)
+    np.testing.assert_array_equal(plain.relu_grad(g, x), reference.relu_grad(g, x))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu"])
+def test_limits(name):
+    x = np.array([-np.inf, np.inf, np.nan, -1000.0, 1000.0])
+    np.testing.assert_array_equal(getattr(plain, name)(x), getattr(reference, name)(x))
+
+
+@given(data=st.data(), dtype=DTYPES, batch=st.integers(0, 2), groups=st.integers(1, 2),
+       channels=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+       size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+       kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+       stride=st.tuples(st.integers(1, 3), st.integers(1, 9)),
+       dilation=st.tuples(st.integers(1, 3), st.integers(1, 2)),
+       padding=st.tuples(st.integers(0, 3), st.tuples(st.integers(0, 3), st.integers(0, 2))))
+def test_convolution(data, dtype, batch, groups, channels, size, kernel, stride, dilation, padding):
+    x = data.draw(arrays((batch, channels[0] * groups, *size), dtype))
+    W = data.draw(arrays((channels[0], channels[1] * groups, *kernel), dtype))
+    options = (stride, padding, dilation, groups)
+    try:
+        y = reference.conv2d(x, W, *options)
+    except ValueError as error:
+        with pytest.raises(ValueError) as got:  # noqa: PT011 - the message is compared
+            plain.conv2d(x, W, *options)
+        assert str(got.value) == str(error)
+        return
+    assert_close(plain.conv2d(x, W, *options), y, W.size, 16)
+    g = data.draw(arrays(y.shape, dtype))
+    assert_close(plain.conv2d_input_grad(g, W, x.shape, *options),
+                 reference.conv2d_input_grad(g, W, x.shape, *options), W.size, 16)
+    assert_close(plain.conv2d_param_grad(g, x, W.shape, *options),
+                 reference.conv2d_param_grad(g, x, W.shape, *options), g.size, 16)
+
+
+@given(data=st.data(), dtype=DTYPES, size=st.tuples(st.integers(4, 8), st.integers(4, 8)),
+       kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)), stride=st.integers(1, 3))
+def test_max_pool(data, dtype, size, kernel, stride):
+    # Few different values, so that there are ties; and some that are no numbers.
+    x = data.draw(arrays((2, 2, *size), dtype, -2, 2)).round()
+    x[x == 2] = np.nan
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    ours = plain.max_pool2d(x, kernel, stride, padding)
+    wanted = reference.max_pool2d(x, kernel, stride, padding)
+    for one, other in zip(ours, wanted, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)

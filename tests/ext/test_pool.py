@@ -1,0 +1,150 @@
+"""Memory is reused, but never while somebody can still see it."""
+
+import gc
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import dlfs_ext
+from dlfs_ext import pool
+
+
+@pytest.fixture
+def limit():
+    """Put the bound on kept memory back."""
+    before = pool.stats()[1]
+    yield before
+    pool.set_limit(before)
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (60, 89), (2, 0, 5), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
+def test_like_numpy_empty(shape, dtype):
+    array = pool.empty(shape, dtype)
+    assert array.shape == shape
+    assert array.dtype == dtype
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
+    assert address(array) % 64 == 0
+
+
+def test_memory_is_reused():
+    first = pool.empty((70, 90))
+    where = address(first)
+    del first
+    assert address(pool.empty((70, 90))) == where
+    assert address(pool.empty((90, 70))) == where
+
+
+@pytest.mark.parametrize("keep", [
+    lambda array: array[3:, ::2],
+    lambda array: array.T,
+    lambda array: array.reshape(-1)[5:],
+    lambda array: memoryview(array),
+    lambda array: np.lib.stride_tricks.as_strided(array, (2, 2), (8, 8)),
+    lambda array: array.view(np.int64),
+    lambda array: iter([array]),
+])
+def test_never_while_a_view_lives(keep):
+    array = pool.empty((33, 44))
+    where = address(array)
+    view = keep(array)
+    del array
+    gc.collect()
+    others = [pool.empty((33, 44)) for _ in range(50)]
+    assert where not in [address(other) for other in others]
+    del view
+
+
+def test_results_of_kernels_stay_what_they_are():
+    x = np.random.default_rng(0).standard_normal((50, 60))
+    kept = [(dlfs_ext.tanh(x * i), np.tanh(x * i)) for i in range(20)]
+    views = [(result[::3, 1:], expected[::3, 1:].copy()) for result, expected in kept]
+    for i in range(200):
+        dlfs_ext.tanh(x - i)
+    for result, expected in kept + views:
+        np.testing.assert_allclose(result, expected, rtol=8 * np.finfo(float).eps)
+
+
+def test_limit_is_kept(limit):
+    pool.set_limit(100_000)
+    arrays = [pool.empty(5_000) for _ in range(20)]
+    del arrays
+    assert pool.stats()[0] <= 100_000
+    pool.set_limit(0)
+    assert pool.stats()[0] == 0
+    pool.empty(5_000)
+    assert pool.stats()[0] == 0
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="negative"):
+        pool.empty((2, -1))
+    with pytest.raises(TypeError, match="Python objects"):
+        pool.empty(3, object)
+    with pytest.raises(MemoryError):
+        pool.empty((2**40, 2**40))
+    with pytest.raises(MemoryError):
+        pool.empty(2**61, np.uint8)
+    with pytest.raises(ValueError, match="negative"):
+        pool.set_limit(-1)
+
+
+def test_threads_do_not_share_blocks():
+    failures = []
+
+    def work(number):
+        generator = np.random.default_rng(number)
+        for _ in range(300):
+            size = int(generator.integers(1, 3000))
+            array = pool.empty(size)
+            array.fill(number)
+            dlfs_ext.relu(array)
+            if not (array == number).all():
+                failures.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+import dlfs_ext
+
+generator = np.random.default_rng(0)
+x, W = generator.standard_normal((60, 200)), generator.standard_normal((200, 50))
+b, velocity = np.zeros((1, 50)), np.zeros((200, 50))
+target = generator.integers(0, 50, 60)
+
+def step():
+    y = dlfs_ext.dense(x, W, b, "tanh")
+    loss, grad = dlfs_ext.softmax_cross_entropy(y, target)
+    grad, b_grad = dlfs_ext.bias_activation_grad(grad, y, "tanh")
+    dlfs_ext.sgd_momentum_update(W, dlfs_ext.weight_multiply_param_grad(grad, x), velocity, 0.01)
+
+for _ in range(100):
+    step()
+before, blocks = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, dlfs_ext.pool.stats()[2]
+for _ in range(10_000):
+    step()
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+assert dlfs_ext.pool.stats()[2] == blocks, "a step took new blocks from the system"
+assert grown < 1024, f"grew by {grown} kB"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux reports it")
+def test_ten_thousand_steps_do_not_grow_memory():
+    subprocess.run([sys.executable, "-c", MEMORY], check=True, timeout=300)

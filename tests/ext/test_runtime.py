@@ -1,0 +1,119 @@
+"""Instruction sets, threads, forks, and that both backends have the same signatures."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import dlfs.reference
+import dlfs_ext
+
+
+def run(code, **environment):
+    return subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment},
+                          capture_output=True, text=True, timeout=120, check=False)
+
+
+def reference_functions():
+    for info in pkgutil.iter_modules(dlfs.reference.__path__):
+        module = importlib.import_module(f"dlfs.reference.{info.name}")
+        for name, function in vars(module).items():
+            if (inspect.isfunction(function) and not name.startswith("_")
+                    and function.__module__ == module.__name__
+                    and name in dlfs.reference.__all__):
+                yield name, function
+
+
+@pytest.mark.parametrize(("name", "function"), [*reference_functions()])
+def test_same_signature_and_docstring(name, function):
+    compiled = getattr(dlfs_ext, name)
+    parameters = [(p.name, p.kind, p.default)
+                  for p in inspect.signature(function).parameters.values()]
+    ours = [(p.name, p.kind, p.default) for p in inspect.signature(compiled).parameters.values()]
+    assert ours == parameters
+    assert compiled.__doc__ == function.__doc__
+
+
+@pytest.mark.parametrize("name", dlfs_ext.available_isas())
+def test_environment_chooses_the_instruction_set(name):
+    result = run("import dlfs_ext; print(dlfs_ext.isa())", DLFS_ISA=name)
+    assert result.stdout.strip() == name
+
+
+def test_unknown_instruction_set():
+    assert "mmx" in run("import dlfs_ext", DLFS_ISA="mmx").stderr
+    with pytest.raises(ValueError, match="mmx"):
+        dlfs_ext.set_isa("mmx")
+
+
+@pytest.mark.parametrize(("environment", "threads"), [
+    ({"OMP_NUM_THREADS": "3"}, 3),
+    ({"OMP_NUM_THREADS": "3,2"}, 3),
+    ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "5"}, 5),
+    ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "many"}, 3),
+])
+def test_environment_chooses_the_threads(environment, threads):
+    result = run("import dlfs_ext; print(dlfs_ext.get_num_threads())", **environment)
+    assert result.stdout.strip() in (str(threads), "1")  # 1 where there is no OpenMP
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "2", None, True])
+def test_bad_number_of_threads(bad):
+    with pytest.raises((TypeError, ValueError)):
+        dlfs_ext.set_num_threads(bad)
+
+
+def chain(seed):
+    """A piece of training, long enough to use threads; returns everything it computed."""
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((120, 300)).astype(np.float32)
+    W = generator.standard_normal((300, 100)).astype(np.float32)
+    b = np.zeros((1, 100), np.float32)
+    labels = generator.integers(0, 100, 120)
+    for _ in range(10):
+        y = dlfs_ext.dense(x, W, b, "sigmoid")
+        loss, grad = dlfs_ext.softmax_cross_entropy(y, labels)
+        grad, _ = dlfs_ext.bias_activation_grad(grad, y, "sigmoid")
+        dlfs_ext.sgd_update(W, dlfs_ext.weight_multiply_param_grad(grad, x), 0.5)
+    return W.tobytes(), loss
+
+
+def test_eight_python_threads_at_once():
+    expected = [chain(seed) for seed in range(8)]
+    results = [None] * 8
+
+    def work(seed):
+        results[seed] = chain(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == expected
+
+
+FORK = """
+import os, sys
+import numpy as np
+import dlfs_ext
+dlfs_ext.set_num_threads(2)
+x = np.random.default_rng(0).standard_normal((1000, 2000))
+before = dlfs_ext.tanh(x)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(dlfs_ext.tanh(x), before) else 1)
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_computes_and_does_not_hang():
+    assert run(FORK).returncode == 0
