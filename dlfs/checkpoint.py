@@ -124,6 +124,8 @@ class Checkpoint:
         history = _history(training["rows"], training["stopped"])
         waited = check_int(training["waited"], "checkpoint", "waited", 0)
         rngs = [np.random.PCG64() for _ in net.layers]
+        if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
+            raise ValueError(f"{self.path} is damaged: it needs one random state for each layer")
         for rng, state in zip(rngs, training["rngs"], strict=True):
             rng.state = state
         # Everything is there and fits: only now is anything changed.
