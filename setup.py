@@ -1,4 +1,4 @@
-"""Which .pyx files are compiled, and with which directives and flags; everything else is in pyproject.toml.
+"""Which .pyx files are compiled, with which directives and flags; the rest is in pyproject.toml.
 
 The compiled backend is optional: where there is no compiler (or no Cython) the library installs
 without it and says so. Environment variables:
@@ -94,7 +94,7 @@ class OptionalBuildExt(build_ext):
     def openmp_works(self, compile_flags, link_flags):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "probe.c"
-            source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            source.write_text("#include <omp.h>\nint main(void) { return omp_get_num_procs(); }\n")
             try:
                 objects = self.compiler.compile(
                     [str(source)], output_dir=folder, extra_postargs=compile_flags

@@ -1,4 +1,4 @@
-"""Both backends say the same about a function: the reference's docstring is the only one written."""
+"""Both backends say the same about a function: only the reference's docstring is written."""
 
 import importlib
 from typing import Any

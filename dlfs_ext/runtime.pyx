@@ -49,7 +49,8 @@ def set_isa(name):
     global isa_level
     if name not in available_isas():
         raise ValueError(
-            f"set_isa: got {name!r}, but this processor and build have {', '.join(available_isas())}"
+            f"set_isa: name must be one of {', '.join(available_isas())} on this processor and "
+            f"build, got {name!r}"
         )
     isa_level = _LEVELS.index(name)
 

@@ -32,7 +32,8 @@
             vstore(out + i, NAME(name##_of)(vload(g + i), vload(y + i), a));            \
         if (i < n) {                                                                    \
             int rest = (int)(n - i);                                                    \
-            vstore_n(out + i, NAME(name##_of)(vload_n(g + i, rest), vload_n(y + i, rest), a), rest); \
+            vec last = NAME(name##_of)(vload_n(g + i, rest), vload_n(y + i, rest), a);  \
+            vstore_n(out + i, last, rest);                                              \
         }                                                                               \
     }
 

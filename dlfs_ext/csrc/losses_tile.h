@@ -51,7 +51,8 @@ DLFS_INLINE double dsum(const dvec *v)
         vec g;                                                                                  \
         ptrdiff_t i = 0;                                                                        \
         for (; i + VLEN <= n; i += VLEN) {                                                      \
-            sum += NAME(name##_of)(vload(x + i), vload(t + i), (real)extra, (real)factor, &g, &ok); \
+            sum += NAME(name##_of)(vload(x + i), vload(t + i), (real)extra, (real)factor, &g,   \
+                                   &ok);                                                        \
             vstore(grad + i, g);                                                                \
         }                                                                                       \
         double total = dsum(&sum);                                                              \

@@ -156,9 +156,15 @@ DLFS_INLINE vec vsqrt(vec v)
 /* a < b ? a : b, elementwise, so a nan gives b: put what may be nan in b. The processors have an
  * instruction with just this rule, which compilers do not find by themselves. */
 #undef MIN_MAX
-#define MIN_MAX(width, suffix, type)                                                             \
-    DLFS_INLINE vec vmax(vec a, vec b) { return (vec)_mm##width##_max_##suffix((type)a, (type)b); } \
-    DLFS_INLINE vec vmin(vec a, vec b) { return (vec)_mm##width##_min_##suffix((type)a, (type)b); }
+#define MIN_MAX(width, suffix, type)                                    \
+    DLFS_INLINE vec vmax(vec a, vec b)                                  \
+    {                                                                   \
+        return (vec)_mm##width##_max_##suffix((type)a, (type)b);        \
+    }                                                                   \
+    DLFS_INLINE vec vmin(vec a, vec b)                                  \
+    {                                                                   \
+        return (vec)_mm##width##_min_##suffix((type)a, (type)b);        \
+    }
 #if DLFS_LEVEL == DLFS_AVX512 && DLFS_F64
 MIN_MAX(512, pd, __m512d)
 #elif DLFS_LEVEL == DLFS_AVX512

@@ -50,8 +50,9 @@ def arrays(draw, shape, dtype, low=-4.0, high=4.0):
 
 
 def shapes(min_dims=1, max_dims=4, min_side=0, max_side=9):
-    return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side,
-                            max_side=max_side)
+    return hnp.array_shapes(
+        min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side
+    )
 
 
 def assert_close(fast, reference, terms, scale=1.0):
@@ -73,6 +74,8 @@ def assert_close(fast, reference, terms, scale=1.0):
         assert fast.shape == reference.shape
     eps = np.finfo(getattr(reference, "dtype", np.float64)).eps
     np.testing.assert_allclose(
-        np.asarray(fast, np.float64), np.asarray(reference, np.float64),
-        rtol=8 * eps, atol=(terms + 8) * eps * max(terms, 1) * scale,
+        np.asarray(fast, np.float64),
+        np.asarray(reference, np.float64),
+        rtol=8 * eps,
+        atol=(terms + 8) * eps * max(terms, 1) * scale,
     )

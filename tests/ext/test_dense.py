@@ -29,10 +29,12 @@ def test_products_equal_reference(data, dtype, m, n, k):
     g = data.draw(arrays((m, n), dtype))
     copies = x.copy(), W.copy(), g.copy()
     assert_close(fast.weight_multiply(x, W), reference.weight_multiply(x, W), k, 16)
-    assert_close(fast.weight_multiply_input_grad(g, W),
-                 reference.weight_multiply_input_grad(g, W), n, 16)
-    assert_close(fast.weight_multiply_param_grad(g, x),
-                 reference.weight_multiply_param_grad(g, x), m, 16)
+    assert_close(
+        fast.weight_multiply_input_grad(g, W), reference.weight_multiply_input_grad(g, W), n, 16
+    )
+    assert_close(
+        fast.weight_multiply_param_grad(g, x), reference.weight_multiply_param_grad(g, x), m, 16
+    )
     for array, copy in zip((x, W, g), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -65,12 +67,17 @@ def test_per_feature_kernels_equal_reference(data, dtype, shape, activation):
     assert_close(fast.bias_add(x, b), reference.bias_add(x, b), 1, 8)
     assert_close(fast.scale_multiply(x, b), reference.scale_multiply(x, b), 1, 16)
     assert_close(fast.bias_add_param_grad(g), reference.bias_add_param_grad(g), count, 4)
-    assert_close(fast.scale_multiply_param_grad(g, x), reference.scale_multiply_param_grad(g, x),
-                 count, 16)
+    assert_close(
+        fast.scale_multiply_param_grad(g, x), reference.scale_multiply_param_grad(g, x), count, 16
+    )
     y = reference.bias_activation(x, b, activation)
     assert_close(fast.bias_activation(x, b, activation), y, 1, 8)
-    assert_close(fast.bias_activation_grad(g, y, activation),
-                 reference.bias_activation_grad(g, y, activation), count, 64 * 4)
+    assert_close(
+        fast.bias_activation_grad(g, y, activation),
+        reference.bias_activation_grad(g, y, activation),
+        count,
+        64 * 4,
+    )
 
 
 @given(dtype=DTYPES, m=st.integers(1, 300), n=st.integers(1, 300))
@@ -84,9 +91,14 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, m, n):
         for threads in (1, 2, 3, 7):
             dlfs_ext.set_num_threads(threads)
             y = fast.dense(x, W, b, "tanh")
-            results.append((y, fast.weight_multiply_input_grad(y, W),
-                            fast.weight_multiply_param_grad(y, x),
-                            *fast.bias_activation_grad(y, y, "tanh")))
+            results.append(
+                (
+                    y,
+                    fast.weight_multiply_input_grad(y, W),
+                    fast.weight_multiply_param_grad(y, x),
+                    *fast.bias_activation_grad(y, y, "tanh"),
+                )
+            )
     finally:
         dlfs_ext.set_num_threads(before)
     for other in results[1:]:

@@ -25,8 +25,7 @@ EXACT = {
     "exp": (activations._exp, np.exp, 1),
     "tanh": (activations.tanh, np.tanh, 3),
     "sigmoid": (activations.sigmoid, wide_sigmoid, 3),
-    "softplus": (rectifiers.softplus,
-                 lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), 4),
+    "softplus": (rectifiers.softplus, lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), 4),
     "silu": (rectifiers.silu, lambda x: x * wide_sigmoid(x), 4),
     "elu": (rectifiers.elu, lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), 3),
 }
@@ -38,12 +37,14 @@ def whole_range(dtype):
     limits = np.finfo(dtype)
     exponents = generator.uniform(np.log2(limits.smallest_subnormal) + 1, limits.maxexp - 1, 40000)
     signs = generator.choice([-1.0, 1.0], exponents.size)
-    return np.concatenate([
-        (2.0**exponents * signs).astype(dtype),
-        generator.uniform(-4, 4, 20000).astype(dtype),
-        generator.uniform(-110, 100, 20000).astype(dtype),
-        generator.uniform(-760, 730, 20000).astype(dtype),
-    ])
+    return np.concatenate(
+        [
+            (2.0**exponents * signs).astype(dtype),
+            generator.uniform(-4, 4, 20000).astype(dtype),
+            generator.uniform(-110, 100, 20000).astype(dtype),
+            generator.uniform(-760, 730, 20000).astype(dtype),
+        ]
+    )
 
 
 @pytest.fixture(params=dlfs_ext.available_isas())
@@ -55,8 +56,10 @@ def isa(request):
     dlfs_ext.set_isa(before)
 
 
-@pytest.mark.skipif(np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps,
-                    reason="needs a wider floating type to compare with")
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps,
+    reason="needs a wider floating type to compare with",
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", EXACT)
 def test_error_in_units_in_the_last_place(isa, name, dtype):
@@ -67,7 +70,7 @@ def test_error_in_units_in_the_last_place(isa, name, dtype):
         rounded = exact.astype(dtype)
         result = function(x)
         unit = np.maximum(np.spacing(np.abs(rounded)), np.finfo(dtype).smallest_subnormal)
-        if name in ("silu",):
+        if name == "silu":
             unit = np.maximum(unit, np.abs(x) * np.finfo(dtype).smallest_subnormal)
         error = np.abs(result.astype(wide) - exact) / unit.astype(wide)
     error[result == rounded] = 0  # infinities too
@@ -95,22 +98,33 @@ def test_limits_and_nan(isa, dtype):
 def test_gelu_tail(isa):
     # Exact values of x * P(Z <= x), from 40-digit arithmetic.
     x = np.array([-1.0, -5.0, -10.0, -20.0, -37.0])
-    exact = np.array([-0.158655253931457051, -1.43325785939596956e-6, -7.61985302416052607e-23,
-                      -5.50724823721246739e-88, -2.11846135233409342e-298])
+    exact = np.array(
+        [
+            -0.158655253931457051,
+            -1.43325785939596956e-6,
+            -7.61985302416052607e-23,
+            -5.50724823721246739e-88,
+            -2.11846135233409342e-298,
+        ]
+    )
     np.testing.assert_allclose(rectifiers.gelu(x), exact, rtol=8 * np.finfo(float).eps)
 
 
 UNARY = [
     (activations.sigmoid, reference_activations.sigmoid),
     (activations.tanh, reference_activations.tanh),
-    *((getattr(rectifiers, name), getattr(reference_rectifiers, name))
-      for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")),
+    *(
+        (getattr(rectifiers, name), getattr(reference_rectifiers, name))
+        for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+    ),
 ]
 GRADIENTS = [
     (activations.sigmoid_grad, reference_activations.sigmoid_grad),
     (activations.tanh_grad, reference_activations.tanh_grad),
-    *((getattr(rectifiers, f"{name}_grad"), getattr(reference_rectifiers, f"{name}_grad"))
-      for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")),
+    *(
+        (getattr(rectifiers, f"{name}_grad"), getattr(reference_rectifiers, f"{name}_grad"))
+        for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+    ),
 ]
 
 
@@ -133,8 +147,9 @@ def test_softmax_equals_reference(data, dtype, shape):
     x, g = data.draw(arrays(shape, dtype, -30, 30)), data.draw(arrays(shape, dtype))
     y = reference_activations.softmax(x)
     assert_close(activations.softmax(x), y, shape[-1])
-    assert_close(activations.softmax_grad(g, y), reference_activations.softmax_grad(g, y),
-                 shape[-1], scale=4)
+    assert_close(
+        activations.softmax_grad(g, y), reference_activations.softmax_grad(g, y), shape[-1], scale=4
+    )
 
 
 @given(dtype=DTYPES, size=st.integers(1, 200))
@@ -142,5 +157,5 @@ def test_place_in_the_array_does_not_matter(dtype, size):
     # The last, incomplete vector must give the same bits as a complete one.
     x = np.random.default_rng(size).uniform(-9, 9, size).astype(dtype)
     for function, _ in UNARY:
-        one_by_one = np.concatenate([function(x[i:i + 1]) for i in range(size)])
+        one_by_one = np.concatenate([function(x[i : i + 1]) for i in range(size)])
         np.testing.assert_array_equal(function(x), one_by_one)

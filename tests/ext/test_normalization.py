@@ -20,12 +20,24 @@ def test_batch_norm(data, dtype, shape):
     count = x.size // shape[1]
     assert_close(fast.batch_norm(x, EPS), wanted, count, 64)
     output, mean, var, inv_std = wanted
-    assert_close(fast.batch_norm_grad(g, output, inv_std),
-                 reference.batch_norm_grad(g, output, inv_std), count, 64)
-    assert_close(fast.batch_norm_inference(x, mean, var, EPS),
-                 reference.batch_norm_inference(x, mean, var, EPS), 1, 16)
-    assert_close(fast.batch_norm_inference_grad(g, var, EPS),
-                 reference.batch_norm_inference_grad(g, var, EPS), 1, 16)
+    assert_close(
+        fast.batch_norm_grad(g, output, inv_std),
+        reference.batch_norm_grad(g, output, inv_std),
+        count,
+        64,
+    )
+    assert_close(
+        fast.batch_norm_inference(x, mean, var, EPS),
+        reference.batch_norm_inference(x, mean, var, EPS),
+        1,
+        16,
+    )
+    assert_close(
+        fast.batch_norm_inference_grad(g, var, EPS),
+        reference.batch_norm_inference_grad(g, var, EPS),
+        1,
+        16,
+    )
 
 
 @given(data=st.data(), dtype=DTYPES, shape=shapes(min_dims=2, min_side=1, max_side=40, max_dims=3))
@@ -33,8 +45,12 @@ def test_layer_norm(data, dtype, shape):
     x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
     output, inv_std = reference.layer_norm(x, EPS)
     assert_close(fast.layer_norm(x, EPS), (output, inv_std), shape[-1], 64)
-    assert_close(fast.layer_norm_grad(g, output, inv_std),
-                 reference.layer_norm_grad(g, output, inv_std), shape[-1], 64)
+    assert_close(
+        fast.layer_norm_grad(g, output, inv_std),
+        reference.layer_norm_grad(g, output, inv_std),
+        shape[-1],
+        64,
+    )
 
 
 def test_far_from_zero():

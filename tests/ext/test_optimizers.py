@@ -14,8 +14,13 @@ UPDATES = {
     "sgd_momentum_update": (1, [{"lr": 0.1}, {"lr": 0.3, "momentum": 0.5, "nesterov": True}]),
     "adagrad_update": (1, [{"lr": 0.1}, {"lr": 0.1, "eps": 1e-3}]),
     "rmsprop_update": (1, [{"lr": 0.1}, {"lr": 0.1, "decay": 0.0, "eps": 1e-3}]),
-    "adam_update": (2, [{"t": 1, "lr": 0.1}, {"t": 7, "lr": 0.1, "beta1": 0.5, "beta2": 0.5,
-                                              "eps": 1e-3, "weight_decay": 0.1}]),
+    "adam_update": (
+        2,
+        [
+            {"t": 1, "lr": 0.1},
+            {"t": 7, "lr": 0.1, "beta1": 0.5, "beta2": 0.5, "eps": 1e-3, "weight_decay": 0.1},
+        ],
+    ),
 }
 
 
@@ -46,8 +51,13 @@ def test_refuses_what_the_reference_refuses(name):
     frozen.flags.writeable = False
     choice = dict(options[0])
     leading = [choice.pop("t")] if "t" in choice else []
-    for position, bad in [(0, frozen), (1, np.ones(4)), (1, np.ones(3, np.float32)),
-                          (memories + 1, np.ones(2)), (0, [1.0, 2.0, 3.0])]:
+    for position, bad in [
+        (0, frozen),
+        (1, np.ones(4)),
+        (1, np.ones(3, np.float32)),
+        (memories + 1, np.ones(2)),
+        (0, [1.0, 2.0, 3.0]),
+    ]:
         arguments = [one.copy() for _ in range(2 + memories)]
         arguments[position] = bad
         with pytest.raises((TypeError, ValueError)) as wanted:

@@ -43,15 +43,18 @@ def test_memory_is_reused():
     assert address(pool.empty((90, 70))) == where
 
 
-@pytest.mark.parametrize("keep", [
-    lambda array: array[3:, ::2],
-    lambda array: array.T,
-    lambda array: array.reshape(-1)[5:],
-    lambda array: memoryview(array),
-    lambda array: np.lib.stride_tricks.as_strided(array, (2, 2), (8, 8)),
-    lambda array: array.view(np.int64),
-    lambda array: iter([array]),
-])
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda array: array[3:, ::2],
+        lambda array: array.T,
+        lambda array: array.reshape(-1)[5:],
+        memoryview,
+        lambda array: np.lib.stride_tricks.as_strided(array, (2, 2), (8, 8)),
+        lambda array: array.view(np.int64),
+        lambda array: iter([array]),
+    ],
+)
 def test_never_while_a_view_lives(keep):
     array = pool.empty((33, 44))
     where = address(array)

@@ -16,25 +16,35 @@ import dlfs_ext
 
 
 def run(code, **environment):
-    return subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment},
-                          capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def reference_functions():
     for info in pkgutil.iter_modules(dlfs.reference.__path__):
         module = importlib.import_module(f"dlfs.reference.{info.name}")
         for name, function in vars(module).items():
-            if (inspect.isfunction(function) and not name.startswith("_")
-                    and function.__module__ == module.__name__
-                    and name in dlfs.reference.__all__):
+            if (
+                inspect.isfunction(function)
+                and not name.startswith("_")
+                and function.__module__ == module.__name__
+                and name in dlfs.reference.__all__
+            ):
                 yield name, function
 
 
 @pytest.mark.parametrize(("name", "function"), [*reference_functions()])
 def test_same_signature_and_docstring(name, function):
     compiled = getattr(dlfs_ext, name)
-    parameters = [(p.name, p.kind, p.default)
-                  for p in inspect.signature(function).parameters.values()]
+    parameters = [
+        (p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()
+    ]
     ours = [(p.name, p.kind, p.default) for p in inspect.signature(compiled).parameters.values()]
     assert ours == parameters
     assert compiled.__doc__ == function.__doc__
@@ -52,12 +62,15 @@ def test_unknown_instruction_set():
         dlfs_ext.set_isa("mmx")
 
 
-@pytest.mark.parametrize(("environment", "threads"), [
-    ({"OMP_NUM_THREADS": "3"}, 3),
-    ({"OMP_NUM_THREADS": "3,2"}, 3),
-    ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "5"}, 5),
-    ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "many"}, 3),
-])
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3,2"}, 3),
+        ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "many"}, 3),
+    ],
+)
 def test_environment_chooses_the_threads(environment, threads):
     result = run("import dlfs_ext; print(dlfs_ext.get_num_threads())", **environment)
     assert result.stdout.strip() in (str(threads), "1")  # 1 where there is no OpenMP

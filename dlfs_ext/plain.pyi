@@ -1,0 +1,1 @@
+from dlfs.reference import *  # noqa: F403
