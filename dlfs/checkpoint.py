@@ -95,50 +95,47 @@ class Checkpoint:
             If the file is damaged, or of another network, optimizer or training.
         """
         tensors, metadata = read_file(self.path)
-        try:
-            return self._restore(net, optim, tensors, metadata)
-        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-            raise ValueError(f"{self.path} is no checkpoint, or damaged: {error!r}") from error
-
-    def _restore(
-        self,
-        net: NeuralNetwork,
-        optim: Optimizer,
-        tensors: dict[str, Array],
-        metadata: dict[str, Any],
-    ) -> Standing:
-        if "training" not in metadata:
+        training = metadata.get("training")
+        if not isinstance(training, dict):
             raise ValueError(f"{self.path} holds a network but no training to resume")
-        training = metadata["training"]
-        self._same("network", metadata["network"], network_config(net))
-        self._same("optimizer", training["optimizer"], to_config(optim))
-        self._same("settings", training["settings"], self.settings)
-        names = [name for name in network_tensors(net) if ".params." in name]
-        now = _snapshot(tensors, names, "", "optimizer", training["t"], net, optim)
-        best, best_loss = None, math.inf
-        if training["best"] is not None:
-            best_loss = float(training["best"]["loss"])
-            names = [f"best.params.{i}" for i in range(len(now.params))]
-            t = training["best"]["t"]
-            best = _snapshot(tensors, names, "best.", "best.optimizer", t, net, optim)
-        history = _history(training["rows"], training["stopped"])
-        waited = check_int(training["waited"], "checkpoint", "waited", 0)
-        rngs = [np.random.PCG64() for _ in net.layers]
-        if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
-            raise ValueError(f"{self.path} is damaged: it needs one random state for each layer")
-        for rng, state in zip(rngs, training["rngs"], strict=True):
-            rng.state = state
-        # Everything is there and fits: only now is anything changed.
-        now.restore(net, optim)
-        for layer, rng in zip(net.layers, rngs, strict=True):
-            layer.rng.bit_generator.state = rng.state
-        return Standing(history, best, best_loss, waited)
+        self._same("network", metadata.get("network"), network_config(net))
+        self._same("optimizer", training.get("optimizer"), to_config(optim))
+        self._same("settings", training.get("settings"), self.settings)
+        try:
+            return _restore(net, optim, tensors, training)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.path} is no checkpoint, or damaged: {error!r:.500}") from error
 
     def _same(self, what: str, saved: Any, now: Any) -> None:
         if saved != now:
             raise ValueError(
                 f"{self.path} belongs to another training: its {what} were {saved}, now {now}"
             )
+
+
+def _restore(
+    net: NeuralNetwork, optim: Optimizer, tensors: dict[str, Array], training: dict[str, Any]
+) -> Standing:
+    names = [name for name in network_tensors(net) if ".params." in name]
+    now = _snapshot(tensors, names, "", "optimizer", training["t"], net, optim)
+    best, best_loss = None, math.inf
+    if training["best"] is not None:
+        best_loss = float(training["best"]["loss"])
+        names = [f"best.params.{i}" for i in range(len(now.params))]
+        t = training["best"]["t"]
+        best = _snapshot(tensors, names, "best.", "best.optimizer", t, net, optim)
+    history = _history(training["rows"], training["stopped"])
+    waited = check_int(training["waited"], "checkpoint", "waited", 0)
+    rngs = [np.random.PCG64() for _ in net.layers]
+    if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
+        raise ValueError("it needs one random state for each layer")
+    for rng, state in zip(rngs, training["rngs"], strict=True):
+        rng.state = state
+    # Everything is there and fits: only now is anything changed.
+    now.restore(net, optim)
+    for layer, rng in zip(net.layers, rngs, strict=True):
+        layer.rng.bit_generator.state = rng.state
+    return Standing(history, best, best_loss, waited)
 
 
 def _slot_tensors(prefix: str, slots: dict[str, list[Array]]) -> dict[str, Array]:

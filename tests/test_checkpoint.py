@@ -395,7 +395,7 @@ def test_any_value_in_any_place_resumes_or_gives_a_clear_error(
     else:
         assert repr(history)
         return
-    assert "checkpoint" in message or str(path) in message or "state" in message
+    assert str(path) in message
 
 
 def test_resume_needs_a_checkpoint():
