@@ -27,11 +27,12 @@ from dlfs import (
     reference,
     reshape,
 )
+from dlfs.backend import available_backends
 from dlfs.base import Operation
 from tests.support.misfits import MISFITS
 from tests.support.subjects import Subject
 from tests.support.subjects_classes import CLASSES
-from tests.support.subjects_kernels import KERNELS
+from tests.support.subjects_kernels import KERNELS, on_fast
 
 SUBJECTS = [*KERNELS, *CLASSES]
 PACKAGE = Path(dlfs.__file__).parent
@@ -49,8 +50,10 @@ def complaint(subject: Subject, arguments: dict) -> BaseException | None:
     return None
 
 
-def innermost_file(error: BaseException) -> Path:
-    return Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+def is_ours(error: BaseException) -> bool:
+    """Whether the library itself raised this, and not NumPy below it."""
+    innermost = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return PACKAGE in innermost.parents or "dlfs_ext" in innermost.parts
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
@@ -75,7 +78,7 @@ def test_a_wrong_argument_is_named(subject: Subject, name: str) -> None:
         message = str(error)
         assert subject.who in message, f"{what}: nobody is named by {message!r}"
         assert any(word in message for word in (name, *wanted.names)), f"{what}: {message!r}"
-        assert PACKAGE in innermost_file(error).parents, f"{what} came from the depths: {message!r}"
+        assert is_ours(error), f"{what} came from the depths: {message!r}"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,7 @@ def test_a_wrong_argument_is_named(subject: Subject, name: str) -> None:
 def test_arguments_that_do_not_fit_together(call, words: str) -> None:
     with pytest.raises((ValueError, TypeError), match=words) as caught:
         call()
-    assert PACKAGE in innermost_file(caught.value).parents
+    assert is_ours(caught.value)
 
 
 BEFORE_FORWARD = {
@@ -126,6 +129,51 @@ def test_a_step_without_a_network_or_a_gradient_says_so() -> None:
         optim.step()
 
 
+# --- the compiled kernels complain in the same words ---
+
+ON_FAST = [(subject, name) for subject in KERNELS for name in subject.wanted]
+needs_fast = pytest.mark.skipif(
+    "fast" not in available_backends(), reason="the kernels were not compiled"
+)
+
+
+@needs_fast
+@pytest.mark.parametrize(
+    ("subject", "name"), ON_FAST, ids=[f"{subject.name}-{name}" for subject, name in ON_FAST]
+)
+def test_the_compiled_kernel_refuses_the_same_in_the_same_words(
+    subject: Subject, name: str
+) -> None:
+    compiled = on_fast(subject)
+    compiled.call(**compiled.valid())
+    for value in subject.wanted[name].bad(subject.valid().get(name)):
+        error = complaint(subject, {**subject.valid(), name: value})
+        compiled_error = complaint(compiled, {**compiled.valid(), name: value})
+        what = f"{compiled.name}({name}={value!r:.60})"
+        assert type(compiled_error) is type(error), f"{what}: {compiled_error!r}, not {error!r}"
+        assert str(compiled_error) == str(error), what
+
+
+@needs_fast
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [(call, words) for name, call, words in MISFITS if name.startswith("reference.")],
+)
+def test_the_compiled_kernel_refuses_misfits_in_the_same_words(
+    call, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dlfs_ext
+
+    with pytest.raises((ValueError, TypeError)) as expected:
+        call()
+    for name in reference.__all__:
+        monkeypatch.setattr(reference, name, getattr(dlfs_ext, name))
+    with pytest.raises((ValueError, TypeError), match=words) as caught:
+        call()
+    assert type(caught.value) is type(expected.value)
+    assert str(caught.value) == str(expected.value)
+
+
 # --- no public name is forgotten ---
 
 INTERNAL = {
@@ -140,6 +188,7 @@ INTERNAL = {
     "seeds",
     "snapshot",
     "summary",
+    "timing",
     "types",
 }
 ELSEWHERE = {

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dlfs import layers, pooling
+from dlfs.backend import available_backends
 from dlfs.network import NeuralNetwork
 from tests.support.subjects import Subject
 from tests.support.subjects_classes import CLASSES
-from tests.support.subjects_kernels import KERNELS
+from tests.support.subjects_kernels import KERNELS, on_fast
 
 # Sizes stay small: a padding of a billion pixels is no mistake in form, and would fill the memory.
 integers = st.integers(-3, 9)
@@ -72,7 +73,12 @@ def run(call: Any, **arguments: Any) -> None:
         call(**arguments)
 
 
-@pytest.mark.parametrize("subject", [*KERNELS, *CLASSES], ids=lambda subject: subject.name)
+COMPILED = [on_fast(subject) for subject in KERNELS] if "fast" in available_backends() else []
+
+
+@pytest.mark.parametrize(
+    "subject", [*KERNELS, *COMPILED, *CLASSES], ids=lambda subject: subject.name
+)
 @given(data=st.data())
 def test_any_arguments(subject: Subject, data: st.DataObject) -> None:
     arguments = subject.valid()

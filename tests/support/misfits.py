@@ -24,6 +24,7 @@ from dlfs import (
     plots,
     pooling,
     reshape,
+    threads,
 )
 from dlfs import reference as kernels
 from dlfs.history import History
@@ -390,6 +391,11 @@ OPERATIONS: list[Row] = [
     ),
     (
         "normalization.BatchNorm_Op",
+        lambda: normalization.BatchNorm_Op().forward(ones(3, 0)),
+        "BatchNorm_Op: the input needs at least 2 dimensions .* and a feature",
+    ),
+    (
+        "normalization.BatchNorm_Op",
         lambda: normalization.BatchNorm_Op().forward(ones(0, 3)),
         "nothing to average over",
     ),
@@ -612,6 +618,10 @@ LOSSES: list[Row] = [
 TABLES = ([0, 1], [[0.0, 1.0], [2.0, 1.0]])
 
 OTHERS: list[Row] = [
+    *(
+        ("threads.set_num_threads", lambda n=n: threads.set_num_threads(n), "set_num_threads: n ")
+        for n in (0, -1, None, 1.5, "2", True)
+    ),
     ("metrics.mae", lambda: metrics.mae(ones(3), ones(3, 1)), "must have the same shape"),
     ("metrics.rmse", lambda: metrics.rmse(ones(3), ones(3, 1)), "must have the same shape"),
     ("metrics.mae", lambda: metrics.mae([], []), "mae: there are no observations"),
@@ -647,6 +657,16 @@ OTHERS: list[Row] = [
     ("plots.plot_history", lambda: plots.plot_history(History()), "no epochs"),
     ("plots.plot_filters", lambda: plots.plot_filters(ones(3, 3)), "W must be"),
     ("plots.plot_confusion", lambda: plots.plot_confusion(ones(2, 3)), "matrix must be square"),
+    (
+        "plots.plot_confusion",
+        lambda: plots.plot_confusion(np.full((2, 2), np.inf)),
+        "plot_confusion: matrix must be finite",
+    ),
+    (
+        "plots.plot_filters",
+        lambda: plots.plot_filters(ones(1, 1, 2, 2) * np.nan),
+        "plot_filters: W must be finite",
+    ),
     (
         "plots.plot_confusion",
         lambda: plots.plot_confusion(np.eye(2), names=["one"]),
