@@ -139,7 +139,7 @@ def check_subject(
     )
     if hints and not report.passed:
         report.hints.extend(find_hints(subject, report, output_grad, check_subject))
-    if any(finding.kind == "writes" for finding in findings) and isinstance(subject.x, np.ndarray):
+    if any(f.kind == "writes" and f.variable == "input_" for f in findings):
         subject.x[...] = subject.given  # it is the caller's
     return report
 

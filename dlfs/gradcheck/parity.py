@@ -1,6 +1,7 @@
-"""Two backends, one result: the same case on each, outputs and gradients compared."""
+"""Several backends, one result: the same case on each, outputs and gradients compared."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,37 +17,44 @@ _SHAKES = 6
 
 
 def disagreement(case: Case, backends: Sequence[str]) -> str:
-    """Say where two backends give different results; an empty text if nowhere.
+    """Say where a backend gives another result than the last one; an empty text if nowhere.
 
     Each may round differently; how much that is, is measured as in a gradient check.
     """
-    # One copy is set up, so that both backends start from the same parameters and random state.
+    # One copy is set up, so that all backends start from the same parameters and random state.
     start = make_subject(case.target, case.x, case.y, case.inference)
     with use_backend(backends[-1]):
         output = start.prepare()
     output_grad = draw_output_grad(start, output, np.random.default_rng(0))
-    outputs, grads, slack = [], [], []
-    for backend in backends:
-        with use_backend(backend):
-            subject = make_subject(own_copy(start.target), case.x, case.y, case.inference)
-            outputs.append(subject.output())
-            subject = make_subject(own_copy(start.target), case.x, case.y, case.inference)
-            grads.append(subject.pull(output_grad))
-            shaken = rounding(subject, output_grad, grads[-1], np.random.default_rng(0), _SHAKES)
-            slack.append({name: allowance(shaken[name], grads[-1][name]) for name in shaken})
-    names = f"{backends[0]} and {backends[1]}"
+    right = _Results(case, start.target, backends[-1], output_grad)
     # Sums of a few dozen terms of the output's size, each rounded once.
     eps = 256 * float(np.finfo(start.dtype()).eps)
-    largest = float(np.max(np.abs(outputs[0]), initial=1.0))
-    apart = _apart(outputs[0], outputs[1], np.full(outputs[0].shape, eps * largest))
-    if apart:
-        return f"the outputs of {names} differ {apart}"
-    for name, grad in grads[0].items():
-        allowed = slack[0][name] + slack[1][name]
-        apart = _apart(grad, grads[1][name], allowed)
+    allowed = np.full(output.shape, eps * float(np.max(np.abs(right.output), initial=1.0)))
+    for backend in backends[:-1]:
+        other = _Results(case, start.target, backend, output_grad)
+        names = f"{backend} and {backends[-1]}"
+        apart = _apart(other.output, right.output, allowed)
         if apart:
-            return f"the gradients of {name} of {names} differ {apart}"
+            return f"the outputs of {names} differ {apart}"
+        for name, grad in other.grads.items():
+            apart = _apart(grad, right.grads[name], other.allowed[name] + right.allowed[name])
+            if apart:
+                return f"the gradients of {name} of {names} differ {apart}"
     return ""
+
+
+class _Results:
+    """What one backend makes of a case, and how much rounding can do to its gradients."""
+
+    def __init__(self, case: Case, target: Any, backend: str, output_grad: Array) -> None:
+        with use_backend(backend):
+            subject = make_subject(own_copy(target), case.x, case.y, case.inference)
+            self.output = subject.output()
+            subject = make_subject(own_copy(target), case.x, case.y, case.inference)
+            self.grads = subject.pull(output_grad)
+            rng = np.random.default_rng(0)
+            spread = rounding(subject, output_grad, self.grads, rng, _SHAKES)
+        self.allowed = {name: allowance(spread[name], self.grads[name]) for name in spread}
 
 
 def _apart(one: Array, other: Array, allowed: Array) -> str:

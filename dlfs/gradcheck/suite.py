@@ -23,7 +23,7 @@ HELP = "check every gradient of the library against differences"
 DESCRIPTION = (
     "Check the backward pass of every Operation, layer, loss and of a few networks against "
     "differences of its forward pass, with random shapes and options, on each backend and in "
-    "float64 and float32; where there are two backends, compare their results, too. The exit "
+    "float64 and float32; where there are several backends, compare their results, too. The exit "
     "status is 1 if anything is wrong."
 )
 
@@ -39,7 +39,7 @@ class Row:
     name, kind : str
         As in its recipe.
     verdicts : dict of str to str
-        For each backend, and for "parity" where there are two: "passed" or "FAILED".
+        For each backend, and for "parity" where there are several: "passed" or "FAILED".
     cases : int
         How many were checked, on each backend.
     worst : float
@@ -103,7 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         print("\n".join(f"{recipe.kind:<11}{recipe.name}" for recipe in recipes))
         return 0
-    backends = arguments.backend or available_backends()
+    # The reference comes last: the others are compared with it.
+    backends = sorted(arguments.backend or available_backends(), key="reference".__eq__)
     examples = 3 if arguments.fast else arguments.examples
     rows, pictures = check_all(recipes, backends, examples, arguments.seed)
     failed = [row for row in rows if not row.passed]

@@ -254,6 +254,17 @@ def test_forward_that_changes_its_input_is_found_and_undone() -> None:
     np.testing.assert_array_equal(x, kept)
 
 
+def test_output_gradient_that_is_changed_is_found_for_a_read_only_input_too() -> None:
+    class Scales(Linear):
+        def _input_grad(self, output_grad):
+            output_grad *= 1.0 + 1e-3
+            return output_grad.copy()
+
+    x = normal(3, 4)
+    x.flags.writeable = False
+    assert {found.kind for found in check_gradients(Scales(), x).findings} == {"writes"}
+
+
 def test_random_numbers_from_nowhere_are_found() -> None:
     class Noisy(Linear):
         def _output(self):

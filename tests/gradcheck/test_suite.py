@@ -123,3 +123,10 @@ def test_bad_arguments_are_named() -> None:
         main(["tanh", "--examples", "0"])
     with pytest.raises(ValueError, match="backend"):
         main(["tanh", "--backend", "slow"])
+
+
+def test_every_backend_is_compared_with_the_last(second_backend: Callable[..., None]) -> None:
+    second_backend(tanh=lambda x: np.tanh(x) + 1e-3)
+    case = RECIPES["Tanh"].draw(RandomChooser(np.random.default_rng(0)))
+    assert disagreement(case, ["reference", "reference", "reference"]) == ""
+    assert "fast and reference" in disagreement(case, ["reference", "fast", "reference"])

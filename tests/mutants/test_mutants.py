@@ -6,6 +6,9 @@ from dlfs.backend import available_backends
 from tests.mutants import MUTANTS, Mutant
 from tests.mutants.judge import Judgement, judge
 
+# A mutant's mistake is its own; whose kernels do the rest matters little.
+BACKENDS = [name for name in available_backends() if name in ("fast", "reference")]
+
 _judged: dict[tuple[str, str], Judgement] = {}
 
 
@@ -22,13 +25,13 @@ def test_the_catalogue_is_large_and_its_names_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mutant_is_caught(mutant: Mutant, backend: str) -> None:
     assert judged(mutant, backend).caught
 
 
-@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_right_hint_comes_first(backend: str) -> None:
     with_hint = [mutant for mutant in MUTANTS if mutant.hints]
     right = [m for m in with_hint if judged(m, backend).first_hint in m.hints]
