@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from dlfs.checks import check_int
 from dlfs.configuration import to_config
 from dlfs.history import History
 from dlfs.network import NeuralNetwork
@@ -43,11 +46,19 @@ class Checkpoint:
         The file; ``dlfs.load`` can read the network from it, too.
     settings : dict
         What must be the same for the training to be resumed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no folder for it.
     """
 
     def __init__(self, path: str | Path, settings: dict[str, Any]) -> None:
         self.path = Path(path)
         self.settings = settings
+        if not self.path.parent.is_dir() or self.path.is_dir():
+            # Said now, not when the first epoch is over.
+            raise FileNotFoundError(f"a checkpoint cannot be written to {path}: it needs a folder")
 
     def exists(self) -> bool:
         """Say whether there is something to resume from."""
@@ -84,52 +95,47 @@ class Checkpoint:
             If the file is damaged, or of another network, optimizer or training.
         """
         tensors, metadata = read_file(self.path)
-        try:
-            return self._restore(net, optim, tensors, metadata)
-        except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-            raise ValueError(f"{self.path} is no checkpoint, or damaged: {error!r}") from error
-
-    def _restore(
-        self,
-        net: NeuralNetwork,
-        optim: Optimizer,
-        tensors: dict[str, Array],
-        metadata: dict[str, Any],
-    ) -> Standing:
-        if "training" not in metadata:
+        training = metadata.get("training")
+        if not isinstance(training, dict):
             raise ValueError(f"{self.path} holds a network but no training to resume")
-        training = metadata["training"]
-        self._same("network", metadata["network"], network_config(net))
-        self._same("optimizer", training["optimizer"], to_config(optim))
-        self._same("settings", training["settings"], self.settings)
-        params = list(net.params())
-        now = Snapshot(
-            _like([tensors[name] for name in network_tensors(net) if ".params." in name], params),
-            {name: tensors[name] for name in network_states(net)},
-            _slots(tensors, "optimizer", optim, len(params)),
-            training["t"],
-        )
-        now.restore(net, optim)
-        for layer, state in zip(net.layers, training["rngs"], strict=True):
-            layer.rng.bit_generator.state = state
-        best, best_loss = None, math.inf
-        if training["best"] is not None:
-            best_loss = float(training["best"]["loss"])
-            best = Snapshot(
-                _like([tensors[f"best.params.{i}"] for i in range(len(params))], params),
-                {name: tensors[f"best.{name}"] for name in network_states(net)},
-                _slots(tensors, "best.optimizer", optim, len(params)),
-                training["best"]["t"],
-            )
-        history = History()
-        history.rows, history.stopped = training["rows"], training["stopped"]
-        return Standing(history, best, best_loss, training["waited"])
+        self._same("network", metadata.get("network"), network_config(net))
+        self._same("optimizer", training.get("optimizer"), to_config(optim))
+        self._same("settings", training.get("settings"), self.settings)
+        try:
+            return _restore(net, optim, tensors, training)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.path} is no checkpoint, or damaged: {error!r:.500}") from error
 
     def _same(self, what: str, saved: Any, now: Any) -> None:
         if saved != now:
             raise ValueError(
                 f"{self.path} belongs to another training: its {what} were {saved}, now {now}"
             )
+
+
+def _restore(
+    net: NeuralNetwork, optim: Optimizer, tensors: dict[str, Array], training: dict[str, Any]
+) -> Standing:
+    names = [name for name in network_tensors(net) if ".params." in name]
+    now = _snapshot(tensors, names, "", "optimizer", training["t"], net, optim)
+    best, best_loss = None, math.inf
+    if training["best"] is not None:
+        best_loss = float(training["best"]["loss"])
+        names = [f"best.params.{i}" for i in range(len(now.params))]
+        t = training["best"]["t"]
+        best = _snapshot(tensors, names, "best.", "best.optimizer", t, net, optim)
+    history = _history(training["rows"], training["stopped"])
+    waited = check_int(training["waited"], "checkpoint", "waited", 0)
+    rngs = [np.random.PCG64() for _ in net.layers]
+    if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
+        raise ValueError("it needs one random state for each layer")
+    for rng, state in zip(rngs, training["rngs"], strict=True):
+        rng.state = state
+    # Everything is there and fits: only now is anything changed.
+    now.restore(net, optim)
+    for layer, rng in zip(net.layers, rngs, strict=True):
+        layer.rng.bit_generator.state = rng.state
+    return Standing(history, best, best_loss, waited)
 
 
 def _slot_tensors(prefix: str, slots: dict[str, list[Array]]) -> dict[str, Array]:
@@ -140,14 +146,52 @@ def _slot_tensors(prefix: str, slots: dict[str, list[Array]]) -> dict[str, Array
     }
 
 
-def _slots(
-    tensors: dict[str, Array], prefix: str, optim: Optimizer, count: int
-) -> dict[str, list[Array]]:
-    return {slot: [tensors[f"{prefix}.{slot}.{i}"] for i in range(count)] for slot in optim.slots}
+def _snapshot(
+    tensors: dict[str, Array],
+    params: list[str],
+    state_prefix: str,
+    slot_prefix: str,
+    t: object,
+    net: NeuralNetwork,
+    optim: Optimizer,
+) -> Snapshot:
+    """Gather what belongs together, all of the right shape and dtype."""
+    like = list(net.params())
+    steps = check_int(t, "checkpoint", "t", 0)
+    return Snapshot(
+        [_like(tensors[name], param) for name, param in zip(params, like, strict=True)],
+        {
+            name: _like(tensors[f"{state_prefix}{name}"], state)
+            for name, state in network_states(net).items()
+        },
+        {
+            slot: [_like(tensors[f"{slot_prefix}.{slot}.{i}"], p) for i, p in enumerate(like)]
+            for slot in (optim.slots if steps else ())
+        },
+        steps,
+    )
 
 
-def _like(saved: list[Array], params: list[Array]) -> list[Array]:
-    for array, param in zip(saved, params, strict=True):
-        if array.shape != param.shape or array.dtype != param.dtype:
-            raise ValueError(f"a parameter must be {param.dtype} of shape {param.shape}")
+def _like(saved: Array, current: Array) -> Array:
+    if saved.shape != current.shape or saved.dtype != current.dtype:
+        raise ValueError(
+            f"the checkpoint holds {saved.dtype} of shape {saved.shape} in the place of "
+            f"{current.dtype} of shape {current.shape}"
+        )
     return saved
+
+
+def _history(rows: Any, stopped: Any) -> History:
+    """Make a history of what a file holds, if it can be one."""
+    numbers = isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and row.get("epoch") == number
+        and {"lr", "train_loss", "seconds"} <= set(row)
+        and all(type(value) in (int, float) for value in row.values())
+        for number, row in enumerate(rows, start=1)
+    )
+    if not numbers or stopped not in (None, "early", "interrupted", "callback"):
+        raise ValueError(f"the checkpoint's history is none: {rows!r:.80}, stopped {stopped!r:.80}")
+    history = History()
+    history.rows, history.stopped = rows, stopped
+    return history

@@ -128,18 +128,24 @@ def check_input_shape(
     return sizes
 
 
-def as_float_array(values: object, owner: str, name: str, dtype: Any = None) -> Array:
-    """Return ``values`` as a floating array; what is not numeric raises TypeError.
-
-    Integers and booleans become float64 (or ``dtype``). An array that already has the right dtype
-    is returned as it is, without a copy.
-    """
+def as_number_array(values: object, owner: str, name: str) -> Array:
+    """Return ``values`` as an array of real numbers, and keep integers integers."""
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{owner}: {name} is not a rectangular array: {error}") from error
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{owner}: {name} must be an array of real numbers, got {array.dtype}")
+    return array
+
+
+def as_float_array(values: object, owner: str, name: str, dtype: Any = None) -> Array:
+    """Return ``values`` as a floating array; what is not numeric raises TypeError.
+
+    Integers and booleans become float64 (or ``dtype``). An array that already has the right dtype
+    is returned as it is, without a copy.
+    """
+    array = as_number_array(values, owner, name)
     if dtype is None:
         dtype = array.dtype if array.dtype in FLOAT_DTYPES else np.float64
     return array.astype(dtype, copy=False)

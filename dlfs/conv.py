@@ -3,7 +3,7 @@
 from dlfs.backend import kernels
 from dlfs.base import ParamOperation
 from dlfs.checks import check_float_array, check_int
-from dlfs.geometry import pair
+from dlfs.geometry import check_padding, pair
 from dlfs.types import Array, Padding, Padding1D, Pair
 
 
@@ -56,6 +56,7 @@ class Conv2D_Op(ParamOperation):
         check_float_array(W, name, "W", 4)
         super().__init__(W)
         self.stride = pair(stride, name, "stride")
+        check_padding(padding, name)
         self.padding = padding
         self.dilation = pair(dilation, name, "dilation")
         self.groups = check_int(groups, name, "groups", 1)
@@ -130,6 +131,7 @@ class Conv1D_Op(ParamOperation):
         check_float_array(W, name, "W", 3)
         super().__init__(W)
         self.stride = check_int(stride, name, "stride", 1)
+        check_padding(padding, name, 1)
         self.padding = padding
         self.dilation = check_int(dilation, name, "dilation", 1)
         self.groups = check_int(groups, name, "groups", 1)
@@ -210,6 +212,7 @@ class ConvTranspose2D_Op(ParamOperation):
         check_float_array(W, name, "W", 4)
         super().__init__(W)
         self.stride = pair(stride, name, "stride")
+        check_padding(padding, name)
         self.padding = padding
         self.output_padding = pair(output_padding, name, "output_padding", minimum=0)
         self.dilation = pair(dilation, name, "dilation")

@@ -9,8 +9,11 @@ from dlfs.types import Array
 
 
 def rows(x: Array) -> Array:
-    """Return ``x`` as a matrix: (batch, time, features) becomes (batch * time, features)."""
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    """Return ``x`` as a matrix: (batch, time, features) becomes (batch * time, features).
+
+    What has fewer axes than a matrix is left to the kernel to refuse.
+    """
+    return x if x.ndim <= 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def with_features(x: Array, param: Array) -> Array:

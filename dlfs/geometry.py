@@ -11,7 +11,7 @@ The results are cached: a training loop asks the same question for every batch.
 """
 
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from dlfs.checks import check_int
 from dlfs.types import Padding, Padding1D, Pair, Shape
@@ -50,6 +50,23 @@ def ends(value: object, owner: str) -> Ends:
     return number, number
 
 
+def check_padding(padding: Any, owner: str, axes: int = 2) -> None:
+    """Demand a padding that is well-formed, before any image is there to be padded."""
+    if isinstance(padding, str):
+        _padding_word(padding, owner)
+    elif axes == 1:
+        ends(padding, owner)
+    else:
+        axis_paddings(padding, (1, 1), (1, 1), (1, 1), (1, 1), owner)
+
+
+def _padding_word(padding: str, owner: str) -> None:
+    if padding not in ("same", "valid"):
+        raise ValueError(
+            f"{owner}: padding must be made of integers, or 'same' or 'valid'; got {padding!r}"
+        )
+
+
 def same_ends(size: int, kernel: int, stride: int, dilation: int) -> Ends:
     """Return the padding that makes the output ``ceil(size / stride)`` long.
 
@@ -70,15 +87,12 @@ def axis_paddings(
 ) -> tuple[Ends, Ends]:
     """Return ((top, bottom), (left, right)) for any way to write a padding."""
     if isinstance(padding, str):
+        _padding_word(padding, owner)
         if padding == "valid":
             return (0, 0), (0, 0)
-        if padding == "same":
-            return (
-                same_ends(size[0], kernel[0], stride[0], dilation[0]),
-                same_ends(size[1], kernel[1], stride[1], dilation[1]),
-            )
-        raise ValueError(
-            f"{owner}: padding must be an integer, a pair, 'same' or 'valid'; got {padding!r}"
+        return (
+            same_ends(size[0], kernel[0], stride[0], dilation[0]),
+            same_ends(size[1], kernel[1], stride[1], dilation[1]),
         )
     if isinstance(padding, tuple | list):
         if len(padding) != 2:
@@ -173,11 +187,7 @@ def window_1d(
     stride = check_int(stride, owner, "stride", 1)
     dilation = check_int(dilation, owner, "dilation", 1)
     if isinstance(padding, str):
-        if padding not in ("same", "valid"):
-            raise ValueError(
-                f"{owner}: padding must be an integer, (before, after), 'same' or 'valid'; "
-                f"got {padding!r}"
-            )
+        _padding_word(padding, owner)
         same = padding == "same"
         width = same_ends(size, kernel, stride, dilation) if same else (0, 0)
     else:

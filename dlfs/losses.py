@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.checks import as_float_array, check_flag, check_float_array, check_real
+from dlfs.checks import as_float_array, as_number_array, check_flag, check_float_array, check_real
 from dlfs.configuration import Configured
 from dlfs.types import Array, Shape
 
@@ -360,7 +360,7 @@ class SoftmaxCrossEntropy(_KernelLoss):
         name = type(self).__name__
         if len(shape) < 2:
             raise ValueError(f"{name}: the prediction must be (batch, classes), got shape {shape}")
-        array = target if isinstance(target, np.ndarray) else as_array(target, name)
+        array = as_number_array(target, name, "target")
         classes = shape[-1]
         if array.shape == tuple(shape):
             if classes == 1:
@@ -402,14 +402,6 @@ class SoftmaxCrossEntropy(_KernelLoss):
         if self.target.ndim == self.prediction.ndim:
             return self.target.reshape(rows, self.prediction.shape[-1])
         return self.target.reshape(rows)
-
-
-def as_array(values: object, owner: str) -> Array:
-    """Return a sequence of numbers as an array, and keep integers integers."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{owner}: target must be an array of real numbers, got {array.dtype}")
-    return array
 
 
 def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dlfs.checks import as_float_array, check_int
+from dlfs.checks import as_float_array, as_number_array, check_int
 from dlfs.types import Array, IntArray
 
 Metric: TypeAlias = Callable[[Array, Array], float]
@@ -73,9 +73,11 @@ def confusion_matrix(y_true: Array, y_pred: Array, classes: int | None = None) -
     true, predicted = _classes(y_true, y_pred, "confusion_matrix")
     columns = max(np.shape(y_pred)[-1], 2)
     count = columns if classes is None else check_int(classes, "confusion_matrix", "classes", 1)
-    highest = max(int(true.max()), int(predicted.max()))
-    if true.min() < 0 or highest >= count:
-        raise ValueError(f"confusion_matrix: labels must lie in 0..{count - 1}, got {highest}")
+    lowest, highest = int(true.min()), max(int(true.max()), int(predicted.max()))
+    if lowest < 0 or highest >= count:
+        raise ValueError(
+            f"confusion_matrix: labels must lie in 0..{count - 1}, got {lowest}..{highest}"
+        )
     matrix = np.zeros((count, count), dtype=np.int64)
     np.add.at(matrix, (true, predicted), 1)
     return matrix
@@ -157,9 +159,7 @@ def _classes(y_true: object, y_pred: object, owner: str) -> tuple[IntArray, IntA
         raise ValueError(f"{owner}: there are no observations")
     single = predicted.shape[-1] == 1
     classes = (predicted[..., 0] > 0).astype(np.int64) if single else predicted.argmax(axis=-1)
-    true = np.asarray(y_true)
-    if true.dtype.kind not in "fiub":
-        raise TypeError(f"{owner}: y_true must be labels or one-hot rows, got {true.dtype}")
+    true = as_number_array(y_true, owner, "y_true")
     if true.shape == predicted.shape:
         true = (true[..., 0] > 0.5).astype(np.int64) if single else true.argmax(axis=-1)
     elif true.shape != classes.shape or true.dtype.kind not in "iub":

@@ -71,9 +71,9 @@ class BatchNorm_Op(Operation):
     def _check_input(self, input_: Array) -> None:
         super()._check_input(input_)
         name = type(self).__name__
-        if input_.ndim < 2:
+        if input_.ndim < 2 or input_.shape[1] < 1:
             raise ValueError(
-                f"{name}: the input needs at least 2 dimensions (batch, features), "
+                f"{name}: the input needs at least 2 dimensions (batch, features) and a feature, "
                 f"got shape {input_.shape}"
             )
         shape = statistics_shape(input_.shape)

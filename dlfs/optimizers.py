@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.checks import check_choice, check_flag, check_int, check_real
+from dlfs.checks import as_number_array, check_choice, check_flag, check_int, check_real
 from dlfs.configuration import Configured
 from dlfs.types import Array
 
@@ -232,7 +232,8 @@ def global_norm(arrays: Iterable[Array]) -> float:
     >>> global_norm([np.array([3.0]), np.array([[4.0]])])
     5.0
     """
-    return math.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays))
+    parts = (as_number_array(part, "global_norm", "arrays") for part in arrays)
+    return math.sqrt(sum(float(np.sum(np.square(part, dtype=np.float64))) for part in parts))
 
 
 def _limit(value: object, owner: str, name: str) -> float | None:
@@ -369,6 +370,9 @@ class AdaGrad(Optimizer):
         eps: float = 1e-7,
         **options: Unpack[OptimizerOptions],
     ) -> None:
+        final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
+        final_lr_linear = check_real(final_lr_linear, "AdaGrad", "final_lr_linear", 0.0)
+        final_lr = check_real(final_lr, "AdaGrad", "final_lr", 0.0)
         if sum(bool(rate) for rate in (final_lr_exp, final_lr_linear, final_lr)) > 1:
             raise ValueError("AdaGrad: give one of final_lr_exp, final_lr_linear and final_lr")
         if final_lr_exp or final_lr_linear:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlfs.checks import as_float_array
+from dlfs.checks import as_float_array, check_finite, check_int
 from dlfs.types import Array, IntArray
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ def plot_filters(W: Array, path: str | None = None, columns: int = 8) -> "Figure
     W = as_float_array(W, "plot_filters", "W")
     if W.ndim != 4 or not W.size:
         raise ValueError(f"plot_filters: W must be (in, out, height, width), got shape {W.shape}")
+    check_finite(W, "plot_filters", "W")
     count = W.shape[1]
-    columns = min(columns, count)
+    columns = min(check_int(columns, "plot_filters", "columns", 1), count)
     rows = math.ceil(count / columns)
     figure = _figure(width=1.05 * columns + 0.9, height=1.15 * rows + 0.5)
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -163,6 +164,7 @@ def plot_confusion(
     counts = as_float_array(matrix, "plot_confusion", "matrix")
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ValueError(f"plot_confusion: matrix must be square, got shape {counts.shape}")
+    check_finite(counts, "plot_confusion", "matrix")
     labels = [str(i) for i in range(len(counts))] if names is None else list(names)
     if len(labels) != len(counts):
         raise ValueError(f"plot_confusion: {len(counts)} names are needed, got {len(labels)}")

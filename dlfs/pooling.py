@@ -7,7 +7,7 @@ import numpy as np
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_flag
-from dlfs.geometry import pair, window_2d
+from dlfs.geometry import check_padding, pair, window_2d
 from dlfs.types import Array, IntArray, Padding, Pair
 
 
@@ -50,6 +50,7 @@ class MaxPool2D(Operation):
         super().__init__()
         self.kernel_size = pair(kernel_size, "MaxPool2D", "kernel_size")
         self.stride = self.kernel_size if stride is None else pair(stride, "MaxPool2D", "stride")
+        check_padding(padding, "MaxPool2D")
         self.padding = padding
 
     def _output(self) -> Array:
@@ -138,6 +139,7 @@ class AvgPool2D(Operation):
         super().__init__()
         self.kernel_size = pair(kernel_size, "AvgPool2D", "kernel_size")
         self.stride = self.kernel_size if stride is None else pair(stride, "AvgPool2D", "stride")
+        check_padding(padding, "AvgPool2D")
         self.padding = padding
         self.count_include_pad = check_flag(count_include_pad, "AvgPool2D", "count_include_pad")
 

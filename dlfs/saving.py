@@ -5,6 +5,7 @@ their arguments, and nothing else.
 """
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -13,17 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from dlfs import activations, dropout, layers, losses, pooling, reshape
+from dlfs import activations, dropout, layers, losses, normalization, pooling, reshape
 from dlfs.base import Operation, ParamOperation
 from dlfs.configuration import from_config, to_config
 from dlfs.layers import Layer
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 from dlfs.snapshot import network_states
-from dlfs.types import Array
+from dlfs.types import Array, Shape
 
 FORMAT = "dlfs 1"
-MODULES = (activations, dropout, layers, losses, pooling, reshape)
+MODULES = (activations, dropout, layers, losses, normalization, pooling, reshape)
+LARGEST_OBSERVATION = 2**27
+"""So many numbers may stand between two layers for one observation, or a file is not believed."""
+
+LARGEST_WINDOW = 2**20
+"""The same for the pixels of a pooling window: each of them costs time, even with no images."""
 
 
 def save(net: NeuralNetwork, path: str | Path) -> None:
@@ -91,8 +97,16 @@ def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNe
     tensors, metadata = read_file(path)
     try:
         return network_from(tensors, metadata.get("network"), custom or {})
-    except (KeyError, TypeError, ValueError, MemoryError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path}: no network can be made of this file: {error}") from error
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ValueError(f"{path}: no network can be made of this file: {error!r:.500}") from error
 
 
 def known_classes() -> dict[str, type]:
@@ -104,6 +118,7 @@ def known_classes() -> dict[str, type]:
         if isinstance(thing, type)
         and issubclass(thing, Layer | Loss | Operation)
         and not issubclass(thing, ParamOperation)
+        and thing not in (Layer, Loss, Operation)
         and not name.startswith("_")
     }
 
@@ -137,8 +152,10 @@ class _Undrawn(np.random.Generator):
     A file may claim any size: only what it really holds may cost memory.
     """
 
+    dtype: "np.dtype[Any]"
+
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
-        return np.broadcast_to(np.zeros(()), size)
+        return np.broadcast_to(np.zeros((), dtype=self.dtype), size)
 
 
 def network_from(
@@ -154,8 +171,11 @@ def network_from(
     input_shape = tuple(config["input_shape"])
     takes_integers = net.layers[0].takes_integers
     output = np.zeros((0, *input_shape), dtype=np.int64 if takes_integers else net.dtype)
+    undrawn = _Undrawn(np.random.PCG64(0))
+    undrawn.dtype = net.dtype
     for i, layer in enumerate(net.layers):
-        layer.build(output, _Undrawn(np.random.PCG64(0)))
+        _check_size(output.shape, layer, tensors, i)
+        layer.build(output, undrawn)
         _fill(layer, tensors, i)
         # Now that the parameters are the file's, their sizes are known to be true.
         output = layer.forward(output, inference=True)
@@ -167,6 +187,29 @@ def network_from(
         np.copyto(array, _tensor(tensors, name, array))
     net.input_shape = input_shape
     return net
+
+
+def _check_size(
+    input_shape: Shape, layer: Layer, tensors: Mapping[str, Array], number: int
+) -> None:
+    """Refuse what would cost memory that the file does not account for."""
+    count = math.prod(input_shape[1:])
+    if count > LARGEST_OBSERVATION:
+        raise ValueError(f"an observation of {count} numbers, before layer {number}, is too large")
+    kind = getattr(layer, "operation", layer)
+    if isinstance(kind, pooling.MaxPool2D | pooling.AvgPool2D):
+        pixels = math.prod(kind.kernel_size)
+        if pixels > LARGEST_WINDOW:
+            raise ValueError(f"layer {number} pools over {pixels} pixels, too many to believe")
+    if isinstance(kind, _NORMALIZATIONS):
+        # These fill memory with ones and zeros, for each feature, before they can be compared.
+        held = sum(t.size for name, t in tensors.items() if name.startswith(f"layers.{number}."))
+        features = input_shape[-1 if isinstance(kind, layers.LayerNorm) else 1 :][:1]
+        if features and features[0] > held:
+            raise ValueError(f"layer {number}, {layer!r}, needs {features[0]} numbers, got {held}")
+
+
+_NORMALIZATIONS = (layers.BatchNorm, layers.LayerNorm, normalization.BatchNorm_Op)
 
 
 def _fill(layer: Layer, tensors: Mapping[str, Array], number: int) -> None:

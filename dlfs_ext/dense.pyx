@@ -158,6 +158,9 @@ def bias_activation_grad(output_grad, output, activation="linear"):
 
 
 cdef int activation_code(object activation) noexcept:
+    # An array would answer a comparison with an array.
+    if not isinstance(activation, str):
+        return -1
     # Names are compared as objects first: they are nearly always the same interned string.
     if activation == "linear":
         return DLFS_LINEAR
@@ -179,10 +182,10 @@ cdef int check_product(object x, object W, str owner) except -1:
 
 cdef int check_bias(object x, object W, object b, object activation) except -1:
     """Raise what the reference raises when it adds the bias to the product."""
-    _check_at_least_2d(b, "bias_activation", "b")
-    check_same_dtype("bias_activation", x=x, b=b)
-    check_shape(b, (1, W.shape[1]), "bias_activation", "b")
-    check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
+    check_float_array(b, "dense", "b")
+    check_same_dtype("dense", x=x, b=b)
+    check_shape(b, (1, W.shape[1]), "dense", "b")
+    check_choice(activation, FUSED_ACTIVATIONS, "dense", "activation")
     return 0
 
 

@@ -29,14 +29,15 @@ cdef extern from "optimizers.h" nogil:
 
 def sgd_update(param, grad, lr, weight_decay=0.0):
     cdef double[2] c
-    if not (usual(param, grad, None, None) and number(lr, c) and number(weight_decay, c + 1)):
+    if not (usual(param, grad) and number(lr, c) and number(weight_decay, c + 1)):
         return reference.sgd_update(param, grad, lr, weight_decay)
     update(sgd_table[isa_level][is_double(param)], param, grad, None, None, c)
 
 
 def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False):
     cdef double[2] c
-    if not (usual(param, grad, velocity, None) and number(lr, c) and number(momentum, c + 1)):
+    if not (usual(param, grad) and writable(velocity, param) and type(nesterov) is bool
+            and number(lr, c) and number(momentum, c + 1)):
         return reference.sgd_momentum_update(param, grad, velocity, lr, momentum, nesterov)
     cdef int double_ = is_double(param)
     update(nesterov_table[isa_level][double_] if nesterov else momentum_table[isa_level][double_],
@@ -45,16 +46,16 @@ def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False)
 
 def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
     cdef double[2] c
-    if not (usual(param, grad, sum_squares, None) and number(lr, c) and number(eps, c + 1)
-            and c[1] > 0):
+    if not (usual(param, grad) and writable(sum_squares, param) and number(lr, c)
+            and number(eps, c + 1) and c[1] > 0):
         return reference.adagrad_update(param, grad, sum_squares, lr, eps)
     update(adagrad_table[isa_level][is_double(param)], param, grad, sum_squares, None, c)
 
 
 def rmsprop_update(param, grad, mean_square, lr, decay=0.9, eps=1e-8):
     cdef double[4] c
-    if not (usual(param, grad, mean_square, None) and number(lr, c) and number(decay, c + 1)
-            and number(eps, c + 3) and 0 <= c[1] < 1 and c[3] > 0):
+    if not (usual(param, grad) and writable(mean_square, param) and number(lr, c)
+            and number(decay, c + 1) and number(eps, c + 3) and 0 <= c[1] < 1 and c[3] > 0):
         return reference.rmsprop_update(param, grad, mean_square, lr, decay, eps)
     c[2] = 1 - c[1]
     update(rmsprop_table[isa_level][is_double(param)], param, grad, mean_square, None, c)
@@ -63,9 +64,9 @@ def rmsprop_update(param, grad, mean_square, lr, decay=0.9, eps=1e-8):
 def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, eps=1e-8,
                 weight_decay=0.0):
     cdef double[9] c
-    if not (usual(param, grad, mean, mean_square) and type(t) is int and t >= 1
-            and number(lr, c) and number(eps, c + 1) and number(beta1, c + 2)
-            and number(beta2, c + 4) and number(weight_decay, c + 8)
+    if not (usual(param, grad) and writable(mean, param) and writable(mean_square, param)
+            and type(t) is int and t >= 1 and number(lr, c) and number(eps, c + 1)
+            and number(beta1, c + 2) and number(beta2, c + 4) and number(weight_decay, c + 8)
             and 0 <= c[2] < 1 and 0 <= c[4] < 1 and c[1] > 0):
         return reference.adam_update(param, grad, mean, mean_square, t, lr, beta1, beta2, eps,
                                      weight_decay)
@@ -94,11 +95,9 @@ cdef bint writable(object array, object like) noexcept:
             and cnp.PyArray_ISCARRAY(<cnp.ndarray>array))
 
 
-cdef bint usual(object param, object grad, object first, object second) noexcept:
+cdef bint usual(object param, object grad) noexcept:
     return (is_float(param) and cnp.PyArray_ISCARRAY(<cnp.ndarray>param)
-            and is_float(grad) and same_type(grad, param) and same_shape(grad, param)
-            and (first is None or writable(first, param))
-            and (second is None or writable(second, param)))
+            and is_float(grad) and same_type(grad, param) and same_shape(grad, param))
 
 
 cdef int update(update_fn *fn, object param, object grad_, object first, object second,

@@ -4,6 +4,10 @@
 that are right and what each must be. Here each argument in turn is something else.
 """
 
+import importlib
+import importlib.util
+import inspect
+import pkgutil
 import traceback
 import warnings
 from pathlib import Path
@@ -12,10 +16,25 @@ import numpy as np
 import pytest
 
 import dlfs
+from dlfs import (
+    activations,
+    dense,
+    layers,
+    losses,
+    network,
+    optimizers,
+    pooling,
+    reference,
+    reshape,
+)
+from dlfs.backend import available_backends
+from dlfs.base import Operation
+from tests.support.misfits import MISFITS
 from tests.support.subjects import Subject
-from tests.support.subjects_kernels import KERNELS
+from tests.support.subjects_classes import CLASSES
+from tests.support.subjects_kernels import KERNELS, on_fast
 
-SUBJECTS = KERNELS
+SUBJECTS = [*KERNELS, *CLASSES]
 PACKAGE = Path(dlfs.__file__).parent
 
 
@@ -31,8 +50,10 @@ def complaint(subject: Subject, arguments: dict) -> BaseException | None:
     return None
 
 
-def innermost_file(error: BaseException) -> Path:
-    return Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+def is_ours(error: BaseException) -> bool:
+    """Whether the library itself raised this, and not NumPy below it."""
+    innermost = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return PACKAGE in innermost.parents or "dlfs_ext" in innermost.parts
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
@@ -57,4 +78,194 @@ def test_a_wrong_argument_is_named(subject: Subject, name: str) -> None:
         message = str(error)
         assert subject.who in message, f"{what}: nobody is named by {message!r}"
         assert any(word in message for word in (name, *wanted.names)), f"{what}: {message!r}"
-        assert PACKAGE in innermost_file(error).parents, f"{what} came from the depths: {message!r}"
+        assert is_ours(error), f"{what} came from the depths: {message!r}"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [(call, words) for _, call, words in MISFITS],
+    ids=[f"{number}-{name}" for number, (name, *_) in enumerate(MISFITS)],
+)
+def test_arguments_that_do_not_fit_together(call, words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=words) as caught:
+        call()
+    assert is_ours(caught.value)
+
+
+BEFORE_FORWARD = {
+    "an activation": (lambda: activations.Tanh().backward(np.ones((1, 1))), "Tanh"),
+    "an Operation with a parameter": (
+        lambda: dense.WeightMultiply(np.ones((1, 1))).backward(np.ones((1, 1))),
+        "WeightMultiply",
+    ),
+    "its parameter alone": (
+        lambda: dense.WeightMultiply(np.ones((1, 1))).backward_params(np.ones((1, 1))),
+        "WeightMultiply",
+    ),
+    "a layer": (lambda: layers.Dense(1).backward(np.ones((1, 1))), "Dense"),
+    "a layer's parameters": (lambda: layers.Dense(1).backward_params(np.ones((1, 1))), "Dense"),
+    "a loss": (lambda: losses.Huber().backward(), "Huber"),
+    "a network": (
+        lambda: network.NeuralNetwork([layers.Dense(1)]).backward(np.ones((1, 1))),
+        "Dense",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_FORWARD)
+def test_backward_before_forward_says_so(name: str) -> None:
+    call, owner = BEFORE_FORWARD[name]
+    with pytest.raises(RuntimeError, match=f"{owner}: backward was called before forward"):
+        call()
+
+
+def test_a_step_without_a_network_or_a_gradient_says_so() -> None:
+    optim = optimizers.SGD()
+    with pytest.raises(RuntimeError, match="SGD: no network to step"):
+        optim.step()
+    optim.net = network.NeuralNetwork([layers.Dense(1)])
+    optim.net.forward(np.ones((1, 1)))
+    with pytest.raises(RuntimeError, match="was backward called"):
+        optim.step()
+
+
+# --- the compiled kernels complain in the same words ---
+
+ON_FAST = [(subject, name) for subject in KERNELS for name in subject.wanted]
+needs_fast = pytest.mark.skipif(
+    "fast" not in available_backends(), reason="the kernels were not compiled"
+)
+
+
+@needs_fast
+@pytest.mark.parametrize(
+    ("subject", "name"), ON_FAST, ids=[f"{subject.name}-{name}" for subject, name in ON_FAST]
+)
+def test_the_compiled_kernel_refuses_the_same_in_the_same_words(
+    subject: Subject, name: str
+) -> None:
+    compiled = on_fast(subject)
+    compiled.call(**compiled.valid())
+    for value in subject.wanted[name].bad(subject.valid().get(name)):
+        error = complaint(subject, {**subject.valid(), name: value})
+        compiled_error = complaint(compiled, {**compiled.valid(), name: value})
+        what = f"{compiled.name}({name}={value!r:.60})"
+        assert type(compiled_error) is type(error), f"{what}: {compiled_error!r}, not {error!r}"
+        assert str(compiled_error) == str(error), what
+
+
+@needs_fast
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [(call, words) for name, call, words in MISFITS if name.startswith("reference.")],
+)
+def test_the_compiled_kernel_refuses_misfits_in_the_same_words(
+    call, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dlfs_ext
+
+    with pytest.raises((ValueError, TypeError)) as expected:
+        call()
+    for name in reference.__all__:
+        monkeypatch.setattr(reference, name, getattr(dlfs_ext, name))
+    with pytest.raises((ValueError, TypeError), match=words) as caught:
+        call()
+    assert type(caught.value) is type(expected.value)
+    assert str(caught.value) == str(expected.value)
+
+
+# --- no public name is forgotten ---
+
+INTERNAL = {
+    # what a user never calls: the checks themselves, and what holds the public parts together
+    "checkpoint",
+    "checks",
+    "configuration",
+    "fusion",
+    "geometry",
+    "progress",
+    "run",
+    "seeds",
+    "snapshot",
+    "summary",
+    "timing",
+    "types",
+}
+ELSEWHERE = {
+    # the tests of bad input stand with the other tests of the module
+    "cli": "test_cli.py",
+    "commands": "test_cli.py",
+    "datasets": "test_datasets.py",
+    "gradcheck": "gradcheck",
+    "saving": "test_saving.py",
+    "testing": "gradcheck",
+    "train": "test_train.py",
+    "utils": "utils",
+}
+HARMLESS = {
+    "backend.fuses": "takes no arguments",
+    "callbacks.Training": "a protocol, for type checkers",
+    "dense.rows": "serves Operations, after they have checked",
+    "dense.with_features": "serves Operations, after they have checked",
+    "layers.own_copy": "serves layers",
+    "normalization.statistics_shape": "serves layers",
+    "optimizers.OptimizerOptions": "the types of options",
+}
+
+
+def public_names() -> set[str]:
+    """Return ``module.name`` for every public function and class, a package's as its own."""
+    found = set()
+    for info in pkgutil.walk_packages(dlfs.__path__, "dlfs."):
+        name = info.name.removeprefix("dlfs.")
+        area = name.split(".")[0]
+        if info.ispkg or area in INTERNAL or area in ELSEWHERE or area.startswith("_"):
+            continue
+        module = importlib.import_module(info.name)
+        for attribute, thing in vars(module).items():
+            own = getattr(thing, "__module__", None) == info.name
+            if own and not attribute.startswith("_") and takes_arguments(thing):
+                found.add(f"{area}.{attribute}")
+    return found
+
+
+def takes_arguments(thing: object) -> bool:
+    if not (inspect.isfunction(thing) or inspect.isclass(thing)):
+        return False
+    if inspect.isclass(thing) and issubclass(thing, Exception):
+        return False
+    try:
+        return bool(inspect.signature(thing).parameters)
+    except ValueError:
+        return False
+
+
+def test_every_public_name_has_a_row() -> None:
+    tested = {subject.name.split()[0] for subject in SUBJECTS if subject.wanted}
+    tested |= {name for name, *_ in MISFITS}
+    missing = public_names() - tested - set(HARMLESS)
+    assert not missing, f"add rows to tests/support for {sorted(missing)}"
+    exported = {f"reference.{name}" for name in reference.__all__}
+    assert not exported - tested
+
+
+def test_every_operation_layer_and_loss_is_run_with_bad_input() -> None:
+    """Those whose constructors take nothing would pass the test above."""
+    subjects = {subject.name for subject in SUBJECTS}
+    for module, kind in ((activations, Operation), (pooling, Operation), (reshape, Operation)):
+        for name, thing in vars(module).items():
+            own = inspect.isclass(thing) and thing.__module__ == module.__name__
+            if own and issubclass(thing, kind):
+                area = module.__name__.removeprefix("dlfs.")
+                assert {f"{area}.{name} forward", f"{area}.{name} backward"} <= subjects
+    for name, thing in vars(losses).items():
+        own = inspect.isclass(thing) and issubclass(thing, losses.Loss) and name != "Loss"
+        if own and not name.startswith("_"):
+            assert f"losses.{name} forward" in subjects
+
+
+def test_the_modules_that_are_tested_elsewhere_are() -> None:
+    folder = Path(__file__).parent
+    for area, where in ELSEWHERE.items():
+        if importlib.util.find_spec(f"dlfs.{area}") is not None:
+            assert (folder / where).exists(), f"{area} has no tests in {where}"

@@ -1,6 +1,8 @@
 """``dlfs train``: train a network on the data inside the package."""
 
 import argparse
+import importlib.util
+import os
 from pathlib import Path
 
 from dlfs import backend, datasets, optimizers
@@ -57,9 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, report, save, draw."""
     if arguments.backend is not None:
         backend.use_backend(arguments.backend)
-    for folder in (arguments.save and arguments.save.parent, arguments.plots):
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise ValueError(f"{folder} is not a folder")
+    _check_places(arguments)
     net = MODELS[arguments.model](seed=arguments.seed, dtype=arguments.dtype)
     optim = _optimizer(arguments)
     print(f"Loading {arguments.data} ...", flush=True)
@@ -84,14 +84,30 @@ def run(arguments: argparse.Namespace) -> int:
     if len(history):
         print(history)
         print(f"Training took {sum(history['seconds']):.1f} s.")
+    if "accuracy" in history.columns:
         print(f"Test accuracy: {history['accuracy'][-1]:.2%} on {len(data.X_test):,} images")
     if arguments.save is not None:
-        arguments.save.parent.mkdir(parents=True, exist_ok=True)
         save(net, arguments.save)
         print(f"Saved to {arguments.save}")
     if arguments.plots is not None and len(history):
         _draw(net, history, losses.losses, arguments.plots)
     return 130 if history.stopped == "interrupted" else 0
+
+
+def _check_places(arguments: argparse.Namespace) -> None:
+    """Find out before the training whether its result can be written."""
+    if arguments.save is not None and arguments.save.is_dir():
+        raise ValueError(f"--save needs the name of a file, and {arguments.save} is a folder")
+    for folder in (arguments.save and arguments.save.parent, arguments.plots):
+        if folder is None:
+            continue
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is not a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise ValueError(f"nothing can be written into {folder}")
+    if arguments.plots is not None and importlib.util.find_spec("matplotlib") is None:
+        raise ImportError("--plots needs matplotlib: pip install 'dlfs[plots]'")
 
 
 def _optimizer(arguments: argparse.Namespace) -> Optimizer:
@@ -104,7 +120,6 @@ def _optimizer(arguments: argparse.Namespace) -> Optimizer:
 def _draw(net: NeuralNetwork, history: History, losses: list[float], folder: Path) -> None:
     from dlfs.plots import plot_filters, plot_history  # noqa: PLC0415 - matplotlib is an extra
 
-    folder.mkdir(parents=True, exist_ok=True)
     plot_history(history, str(folder / "curve.png"), losses)
     print(f"Drew {folder / 'curve.png'}")
     first = net.layers[0]

@@ -139,6 +139,8 @@ def check_subject(
     )
     if hints and not report.passed:
         report.hints.extend(find_hints(subject, report, output_grad, check_subject))
+    if any(finding.kind == "writes" for finding in findings) and isinstance(subject.x, np.ndarray):
+        subject.x[...] = subject.given  # it is the caller's
     return report
 
 

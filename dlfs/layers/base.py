@@ -8,7 +8,7 @@ import numpy as np
 
 from dlfs import backend
 from dlfs.base import Operation, ParamOperation
-from dlfs.checks import check_instance, check_int
+from dlfs.checks import check_float_array, check_instance, check_int
 from dlfs.configuration import Configured
 from dlfs.fusion import fuse
 from dlfs.types import Array
@@ -126,7 +126,7 @@ class Layer(Configured):
         RuntimeError
             If ``forward`` was not called before.
         """
-        self._check_forward_ran()
+        self._check_output_grad(output_grad)
         for operation in reversed(self._ran):
             output_grad = operation.backward(output_grad)
         self._param_grads()
@@ -137,7 +137,7 @@ class Layer(Configured):
 
         A network's first layer needs no gradient of the data.
         """
-        self._check_forward_ran()
+        self._check_output_grad(output_grad)
         with_params = [hasattr(operation, "backward_params") for operation in self._ran]
         if any(with_params):
             first = with_params.index(True)
@@ -197,9 +197,16 @@ class Layer(Configured):
         if operations:
             self.param_grads = [operation.param_grad for operation in operations]
 
-    def _check_forward_ran(self) -> None:
+    def _check_output_grad(self, output_grad: Array) -> None:
+        name = type(self).__name__
         if not hasattr(self, "output"):
-            raise RuntimeError(f"{type(self).__name__}: backward was called before forward")
+            raise RuntimeError(f"{name}: backward was called before forward")
+        check_float_array(output_grad, name, "output_grad")
+        if output_grad.shape != self.output.shape:
+            raise ValueError(
+                f"{name}: output_grad must have the shape of the output, {self.output.shape}, "
+                f"got {output_grad.shape}"
+            )
 
 
 class OperationLayer(Layer):

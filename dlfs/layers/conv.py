@@ -10,7 +10,7 @@ from dlfs.checks import check_flag, check_int, check_real
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd
 from dlfs.dropout import Dropout
-from dlfs.geometry import check_channels, pair
+from dlfs.geometry import check_channels, check_padding, pair
 from dlfs.initializers import Initializer, check_weight_init, draw_weights
 from dlfs.layers.base import Layer, own_copy
 from dlfs.reshape import Flatten
@@ -151,6 +151,7 @@ class Conv2D(_ConvLayer):
         name = type(self).__name__
         self.param_size = pair(param_size, name, "param_size")
         self.stride = pair(stride, name, "stride")
+        check_padding(padding, name)
         self.padding = padding
         self.dilation = pair(dilation, name, "dilation")
 
@@ -215,6 +216,7 @@ class Conv1D(_ConvLayer):
         name = type(self).__name__
         self.param_size = check_int(param_size, name, "param_size", 1)
         self.stride: int = check_int(stride, name, "stride", 1)
+        check_padding(padding, name, 1)
         self.padding = padding
         self.dilation = check_int(dilation, name, "dilation", 1)
 
@@ -285,6 +287,7 @@ class ConvTranspose2D(_ConvLayer):
         name = type(self).__name__
         self.param_size = pair(param_size, name, "param_size")
         self.stride: tuple[int, int] = pair(stride, name, "stride")
+        check_padding(padding, name)
         self.padding = padding
         self.output_padding = pair(output_padding, name, "output_padding", minimum=0)
         self.dilation = pair(dilation, name, "dilation")

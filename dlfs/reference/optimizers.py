@@ -6,7 +6,14 @@ holds the parameter sees the new one.
 
 import numpy as np
 
-from dlfs.checks import check_float_array, check_int, check_real, check_same_dtype, check_shape
+from dlfs.checks import (
+    check_flag,
+    check_float_array,
+    check_int,
+    check_real,
+    check_same_dtype,
+    check_shape,
+)
 from dlfs.types import Array
 
 
@@ -90,6 +97,7 @@ def sgd_momentum_update(
     _check("sgd_momentum_update", param, grad, velocity=velocity)
     lr = check_real(lr, "sgd_momentum_update", "lr")
     momentum = check_real(momentum, "sgd_momentum_update", "momentum")
+    nesterov = check_flag(nesterov, "sgd_momentum_update", "nesterov")
     step = lr * grad
     velocity *= momentum
     velocity += step

@@ -39,7 +39,7 @@ class Judgement:
         return self.hints.most_common(1)[0][0] if self.hints else ""
 
 
-def check(case: Case, backend: str, hints: bool = True) -> GradientReport:
+def check(case: Case, backend: str, hints: bool = True, entries: int = 100) -> GradientReport:
     """Check one case."""
     return check_gradients(
         case.target,
@@ -48,7 +48,7 @@ def check(case: Case, backend: str, hints: bool = True) -> GradientReport:
         inference=case.inference,
         backend=backend,
         hints=hints,
-        max_entries=100,
+        max_entries=entries,
     )
 
 

@@ -1,5 +1,6 @@
 """The kernels as subjects of the tests of bad input."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -288,7 +289,11 @@ def _updates() -> list[Subject]:
     return [
         _kernel("sgd_update", arrays(lr=0.1), **wanted(), weight_decay=LR),
         _kernel(
-            "sgd_momentum_update", arrays("velocity", lr=0.1), **wanted("velocity"), momentum=LR
+            "sgd_momentum_update",
+            arrays("velocity", lr=0.1),
+            **wanted("velocity"),
+            momentum=LR,
+            nesterov=flag(),
         ),
         _kernel(
             "adagrad_update", arrays("sum_squares", lr=0.1), **wanted("sum_squares"), eps=POSITIVE
@@ -349,3 +354,11 @@ KERNELS = [
     *_updates(),
     *_others(),
 ]
+
+
+def on_fast(subject: Subject) -> Subject:
+    """Return the compiled kernel of the same name as a subject."""
+    import dlfs_ext
+
+    name = subject.name.removeprefix("reference.")
+    return replace(subject, name=f"fast.{name}", call=getattr(dlfs_ext, name))

@@ -1,0 +1,97 @@
+"""assert_gradients: a property test of a gradient in one line."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlfs.gradcheck import GradientError, check_gradients
+from dlfs.types import Array
+
+
+def assert_gradients(
+    make_target: Callable[..., Any],
+    cases: st.SearchStrategy[Any],
+    *,
+    examples: int | None = None,
+    backend: str | None = None,
+) -> None:
+    """Check the gradients of many targets that hypothesis draws, and shrink what fails.
+
+    Parameters
+    ----------
+    make_target : callable
+        Makes what is checked: the class of an Operation, or a function.
+    cases : hypothesis strategy
+        Draws the input; or a dictionary with the input as ``x``, the targets of a loss as ``y`` and
+        all else that ``make_target`` takes, by name.
+    examples : int, optional
+        How many to draw; what the hypothesis profile says unless given.
+    backend : {"fast", "reference"}, optional
+
+    Raises
+    ------
+    GradientError
+        If a check failed. The message is the report of the smallest case that fails, and that case
+        as code.
+
+    Examples
+    --------
+    >>> from dlfs.activations import Tanh
+    >>> from dlfs.dense import WeightMultiply
+    >>> from dlfs.testing import arrays_NF, assert_gradients, dense_cases
+    >>> assert_gradients(Tanh, arrays_NF(), examples=5)
+    >>> assert_gradients(WeightMultiply, dense_cases(), examples=5)
+    """
+    chosen = settings(deadline=None, print_blob=False)
+    if examples is not None:
+        chosen = settings(chosen, max_examples=examples)
+
+    @chosen
+    @given(cases)
+    def check(case: Any) -> None:
+        arguments = dict(case) if isinstance(case, Mapping) else {"x": case}
+        x, y = arguments.pop("x"), arguments.pop("y", None)
+        report = check_gradients(make_target(**arguments), x, y=y, backend=backend)
+        if not report.passed:
+            code = as_code(make_target, x, y, arguments, backend)
+            raise GradientError(
+                f"\n{report}\n\nThe smallest case that fails, to paste into Python:\n\n{code}"
+            )
+
+    check()
+
+
+def as_code(
+    make_target: Callable[..., Any], x: Any, y: Any, arguments: dict[str, Any], backend: str | None
+) -> str:
+    """Write a case down as a program."""
+    arrays = {"x": x, **({} if y is None else {"y": y})}
+    arrays |= {k: value for k, value in arguments.items() if isinstance(value, np.ndarray)}
+    name = getattr(make_target, "__qualname__", repr(make_target)).replace(
+        "<lambda>", "make_target"
+    )
+    given_ = [f"{k}={k if k in arrays else repr(value)}" for k, value in arguments.items()]
+    options = ["x", *(["y=y"] if y is not None else [])]
+    if backend is not None:
+        options.append(f"backend={backend!r}")
+    lines = [
+        "import numpy as np",
+        "",
+        "from dlfs.gradcheck import check_gradients",
+        "",
+        *(f"{name} = {_array_code(array)}" for name, array in arrays.items()),
+        f"target = {name.rsplit('.', 1)[-1]}({', '.join(given_)})",
+        f"print(check_gradients(target, {', '.join(options)}))",
+    ]
+    return "\n".join(lines)
+
+
+def _array_code(array: Array) -> str:
+    if array.size == 0:
+        return f'np.zeros({array.shape}, dtype="{array.dtype}")'
+    plain = array.dtype in (np.float64, np.int64)
+    # What a number looks like in float64 is exact in float32, too.
+    return f"np.array({array.tolist()!r}" + (")" if plain else f', dtype="{array.dtype}")')

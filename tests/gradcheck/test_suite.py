@@ -1,0 +1,125 @@
+"""The suite that users run: choosing, verdicts, exit status, files."""
+
+import json
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlfs import backend, reference
+from dlfs.gradcheck.cases import RECIPES, RandomChooser
+from dlfs.gradcheck.parity import disagreement
+from dlfs.gradcheck.suite import check_all, choose, main
+
+
+@pytest.fixture
+def second_backend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that puts a copy of the reference kernels, with changes, in as "fast"."""
+
+    def put(**changes: Callable[..., object]) -> None:
+        module = types.ModuleType("other_kernels")
+        vars(module).update({name: getattr(reference, name) for name in reference.__all__})
+        vars(module).update(changes)
+        monkeypatch.setitem(backend._loaded, "fast", module)
+
+    return put
+
+
+def wrong_tanh_grad(output_grad, output):
+    return output_grad * (1 - output)
+
+
+def test_everything_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    json_file, html_file = tmp_path / "r.json", tmp_path / "r.html"
+    files = ["--json", str(json_file), "--html", str(html_file)]
+    status = main(["tanh", "WeightMultiply", "--backend", "reference", "--examples", "2", *files])
+    assert status == 0
+    printed = capsys.readouterr().out
+    assert "2 classes, 8 cases" in printed
+    assert "every gradient is right" in printed
+    found = json.loads(json_file.read_text())
+    assert [row["name"] for row in found["rows"]] == ["Tanh", "WeightMultiply"]
+    assert all(row["passed"] for row in found["rows"])
+    page = html_file.read_text()
+    assert page.startswith("<!doctype html>")
+    assert "WeightMultiply" in page
+
+
+def test_a_wrong_kernel_is_found_and_the_guilty_path_named(
+    second_backend: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second_backend(tanh_grad=wrong_tanh_grad)
+    json_file, html_file = tmp_path / "r.json", tmp_path / "r.html"
+    files = ["--json", str(json_file), "--html", str(html_file)]
+    status = main(
+        [
+            *["tanh", "sigmoid", "--examples", "2", "--backend", "fast", "--backend", "reference"],
+            *files,
+        ]
+    )
+    assert status == 1
+    rows = {row["name"]: row for row in json.loads(json_file.read_text())["rows"]}
+    assert rows["Tanh"]["verdicts"] == {
+        "fast": "FAILED",
+        "reference": "passed",
+        "parity": "FAILED",
+    }
+    assert set(rows["Sigmoid"]["verdicts"].values()) == {"passed"}
+    assert "from dlfs.activations import Tanh" in rows["Tanh"]["failures"][0]
+    printed = capsys.readouterr().out
+    assert "1 FAILED (Tanh)" in printed
+    assert "FAILED" in html_file.read_text()
+
+
+def test_parity_sees_what_differences_cannot(second_backend: Callable[..., None]) -> None:
+    # Its own gradient is right for what it computes; only, it computes something else.
+    second_backend(
+        tanh=lambda x: np.tanh(x) / 2, tanh_grad=lambda grad, out: grad * (0.5 - 2 * out * out)
+    )
+    rows, _ = check_all(choose(["Tanh"]), ["fast", "reference"], 3, progress=False)
+    assert rows[0].verdicts == {"fast": "passed", "reference": "passed", "parity": "FAILED"}
+    assert "outputs of fast and reference differ" in rows[0].failures[0]
+
+
+def test_a_crash_in_one_class_does_not_hide_the_others(
+    second_backend: Callable[..., None],
+) -> None:
+    def crash(output_grad, output):
+        raise MemoryError("no more")
+
+    second_backend(sigmoid_grad=crash, sigmoid=lambda x: 1 / 0)
+    rows, _ = check_all(choose(["Sigmoid", "Tanh"]), ["fast"], 1, progress=False)
+    verdicts = {row.name: row.passed for row in rows}
+    assert verdicts == {"Sigmoid": False, "Tanh": True}
+    assert "ZeroDivisionError" in rows[0].failures[0]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_backend_agrees_with_itself(name: str) -> None:
+    for dtype in ("float64", "float32"):
+        case = RECIPES[name].draw(RandomChooser(np.random.default_rng(1)), dtype)
+        assert disagreement(case, ["reference", "reference"]) == ""
+
+
+def test_the_same_seed_draws_the_same_cases() -> None:
+    first, _ = check_all(choose(["Conv1D_Op"]), ["reference"], 2, seed=3, progress=False)
+    again, _ = check_all(choose(["Conv1D_Op"]), ["reference"], 2, seed=3, progress=False)
+    other, _ = check_all(choose(["Conv1D_Op"]), ["reference"], 2, seed=4, progress=False)
+    assert first[0].worst == again[0].worst != other[0].worst
+
+
+def test_list_says_what_could_be_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in RECIPES)
+
+
+def test_bad_arguments_are_named() -> None:
+    with pytest.raises(ValueError, match="nothing is called 'Tahn'"):
+        choose(["Tahn"])
+    with pytest.raises(ValueError, match="examples"):
+        main(["tanh", "--examples", "0"])
+    with pytest.raises(ValueError, match="backend"):
+        main(["tanh", "--backend", "slow"])

@@ -1,0 +1,85 @@
+"""dlfs.testing: strategies, and an assertion whose failure can be pasted."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import find, given
+from hypothesis import strategies as st
+
+from dlfs.activations import Tanh
+from dlfs.conv import Conv2D_Op
+from dlfs.dense import WeightMultiply
+from dlfs.gradcheck import GradientError
+from dlfs.losses import SoftmaxCrossEntropy
+from dlfs.testing import (
+    arrays_NCHW,
+    arrays_NCT,
+    arrays_NF,
+    arrays_NTF,
+    assert_gradients,
+    conv2d_cases,
+    dense_cases,
+    labels_N,
+    layouts,
+)
+
+
+class LastRowOnly(WeightMultiply):
+    def _param_grad(self, output_grad):
+        return self.input_[-1:].T @ output_grad[-1:]
+
+
+def test_right_operations_pass() -> None:
+    assert_gradients(Tanh, layouts(arrays_NCHW()), examples=10)
+    assert_gradients(WeightMultiply, dense_cases("float32"), examples=10)
+    assert_gradients(Conv2D_Op, conv2d_cases(), examples=10)
+
+
+def test_losses_take_targets() -> None:
+    cases = st.integers(1, 3).flatmap(
+        lambda batch: st.fixed_dictionaries(
+            {
+                "x": st.just(np.random.default_rng(0).standard_normal((batch, 3))),
+                "y": labels_N(batch, 3),
+            }
+        )
+    )
+    assert_gradients(SoftmaxCrossEntropy, cases, examples=10)
+
+
+def test_what_fails_is_the_smallest_case_as_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(GradientError) as raised:
+        assert_gradients(LastRowOnly, dense_cases())
+    message = str(raised.value)
+    assert "only the last observation of the batch counts" in message
+    code = message[message.index("import numpy") :]
+    names = {"LastRowOnly": LastRowOnly}
+    exec(code, names)
+    assert "FAILED" in capsys.readouterr().out
+    # With one row there is nothing to leave out.
+    assert names["x"].shape == (2, 1)
+    assert names["W"].shape == (1, 1)
+
+
+@given(st.data())
+def test_shapes(data: st.DataObject) -> None:
+    for strategy, rank in ((arrays_NF, 2), (arrays_NTF, 3), (arrays_NCT, 3), (arrays_NCHW, 4)):
+        array = data.draw(strategy("float32"))
+        assert array.ndim == rank
+        assert array.dtype == np.float32
+        assert 1 <= array.shape[0] <= 3
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lambda x: x.flags.f_contiguous and not x.flags.c_contiguous and x.flags.writeable,
+        lambda x: not x.flags.c_contiguous and not x.flags.f_contiguous,
+        lambda x: not x.flags.writeable,
+        lambda x: any(stride < 0 for stride in x.strides),
+    ],
+    ids=["Fortran", "strided", "read-only", "reversed"],
+)
+def test_every_layout_is_drawn(wanted: Callable[[np.ndarray], bool]) -> None:
+    assert wanted(find(layouts(arrays_NF(most=4)), wanted))

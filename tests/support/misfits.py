@@ -1,0 +1,698 @@
+"""Arguments that are each right by themselves, but do not fit together, or come at a bad time.
+
+Each row is (the public name, the call, the words of the complaint).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlfs import (
+    activations,
+    base,
+    conv,
+    dense,
+    embedding,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    network,
+    normalization,
+    optimizers,
+    plots,
+    pooling,
+    reshape,
+    threads,
+)
+from dlfs import reference as kernels
+from dlfs.history import History
+from tests.support.subjects import ones
+
+Row = tuple[str, Callable[[], Any], str]
+
+IMAGES = ones(2, 3, 4, 5)
+LABELS = np.array([0, 2])
+
+
+def f32(*sizes: int) -> np.ndarray:
+    return ones(*sizes, dtype=np.float32)
+
+
+def after(operation: Any, input_: Any, output_grad: Any) -> Any:
+    operation.forward(input_)
+    return operation.backward(output_grad)
+
+
+KERNELS: list[Row] = [
+    *(
+        (
+            f"reference.{name}",
+            lambda name=name: getattr(kernels, name)(ones(2, 3), ones(3, 2)),
+            words,
+        )
+        for name, words in {
+            "sigmoid_grad": "sigmoid_grad: output_grad must have shape",
+            "tanh_grad": "tanh_grad: output_grad must have shape",
+            "relu_grad": "relu_grad: output_grad must have shape",
+            "leaky_relu_grad": "leaky_relu_grad: output_grad must have shape",
+            "elu_grad": "elu_grad: output_grad must have shape",
+            "gelu_grad": "gelu_grad: output_grad must have shape",
+            "silu_grad": "silu_grad: output_grad must have shape",
+            "softplus_grad": "softplus_grad: output_grad must have shape",
+            "softmax_grad": "softmax_grad: output_grad must have shape",
+            "weight_multiply_input_grad": "weight_multiply_input_grad: output_grad must have shape",
+            "weight_multiply_param_grad": "weight_multiply_param_grad: output_grad must have shape",
+            "scale_multiply_param_grad": "scale_multiply_param_grad: output_grad must have shape",
+            "mean_squared_error": "mean_squared_error: target must have shape",
+            "mean_absolute_error": "mean_absolute_error: target must have shape",
+            "huber": "huber: target must have shape",
+            "binary_cross_entropy": "binary_cross_entropy: target must have shape",
+            "softmax_cross_entropy": "softmax_cross_entropy: target must have shape",
+        }.items()
+    ),
+    *(
+        (f"reference.{name}", lambda name=name: getattr(kernels, name)(ones(2, 2), f32(2, 2)), name)
+        for name in (
+            *("sigmoid_grad", "tanh_grad", "relu_grad", "elu_grad", "gelu_grad", "softmax_grad"),
+            *("weight_multiply", "weight_multiply_param_grad", "mean_squared_error", "huber"),
+            *("binary_cross_entropy", "softmax_cross_entropy", "scale_multiply_param_grad"),
+        )
+    ),
+    ("reference.softmax", lambda: kernels.softmax(ones(2, 0)), "the last axis must hold a class"),
+    (
+        "reference.weight_multiply",
+        lambda: kernels.weight_multiply(ones(2, 3), ones(4, 3)),
+        "x has 3 features .* but W multiplies 4",
+    ),
+    (
+        "reference.dense",
+        lambda: kernels.dense(ones(2, 3), ones(4, 3), ones(1, 3)),
+        "dense: x has 3 features",
+    ),
+    (
+        "reference.dense",
+        lambda: kernels.dense(ones(2, 3), ones(3, 4), ones(4)),
+        r"dense: b must have shape \(1, 4\), got \(4,\)",
+    ),
+    ("reference.bias_add", lambda: kernels.bias_add(ones(2, 3), ones(1, 1)), "b must have shape"),
+    ("reference.bias_add", lambda: kernels.bias_add(ones(3), ones(3)), "x needs at least 2 dim"),
+    (
+        "reference.bias_add_param_grad",
+        lambda: kernels.bias_add_param_grad(ones(3)),
+        "output_grad needs at least 2 dimensions",
+    ),
+    (
+        "reference.scale_multiply",
+        lambda: kernels.scale_multiply(IMAGES, ones(1, 3)),
+        r"gamma must have shape \(1, 3, 1, 1\)",
+    ),
+    (
+        "reference.bias_activation",
+        lambda: kernels.bias_activation(IMAGES, ones(1, 5, 1, 1)),
+        "bias_activation: b must have shape",
+    ),
+    (
+        "reference.bias_activation_grad",
+        lambda: kernels.bias_activation_grad(IMAGES, ones(2, 3, 4, 4)),
+        "bias_activation_grad: output_grad must have shape",
+    ),
+    *(
+        (f"reference.{name}", call, words)
+        for name, call, words in [
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(2, 4, 3, 3)), "3 channels .* read 2"),
+            (
+                "conv2d",
+                lambda: kernels.conv2d(IMAGES, ones(3, 4, 5, 3)),
+                "covers 5 pixels of the h",
+            ),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(3, 4, 0, 3)), "kernel size must be"),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(3, 0, 3, 3)), "one channel is needed"),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, f32(3, 4, 3, 3)), "conv2d: .*same dtype"),
+            ("conv2d", lambda: kernels.conv2d(ones(2, 3, 0, 5), ones(3, 4, 3, 3)), "has 0"),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(3, 4, 2, 2), groups=2), "must divide"),
+            (
+                "conv2d",
+                lambda: kernels.conv2d(IMAGES, ones(3, 4, 2, 2), dilation=4),
+                "covers 5 pixels",
+            ),
+            (
+                "conv2d_input_grad",
+                lambda: kernels.conv2d_input_grad(IMAGES, ones(3, 3, 2, 2), IMAGES.shape),
+                r"conv2d_input_grad: output_grad must have shape \(2, 3, 3, 4\)",
+            ),
+            (
+                "conv2d_param_grad",
+                lambda: kernels.conv2d_param_grad(IMAGES, IMAGES, (3, 3, 2, 2)),
+                r"conv2d_param_grad: output_grad must have shape \(2, 3, 3, 4\)",
+            ),
+            (
+                "conv1d",
+                lambda: kernels.conv1d(ones(2, 3, 4), ones(2, 4, 3)),
+                "conv1d: .*3 channels",
+            ),
+            ("conv1d", lambda: kernels.conv1d(ones(2, 3, 4), ones(3, 4, 5)), "conv1d: the window"),
+            ("conv1d", lambda: kernels.conv1d(ones(2, 3, 4), f32(3, 4, 2)), "conv1d: .*same dtype"),
+            (
+                "conv1d_input_grad",
+                lambda: kernels.conv1d_input_grad(ones(2, 4, 4), ones(3, 4, 2), (2, 3, 4)),
+                r"conv1d_input_grad: output_grad must have shape \(2, 4, 3\)",
+            ),
+            (
+                "conv1d_param_grad",
+                lambda: kernels.conv1d_param_grad(ones(2, 4, 4), ones(2, 3, 4), (3, 4, 2)),
+                r"conv1d_param_grad: output_grad must have shape \(2, 4, 3\)",
+            ),
+            (
+                "conv_transpose2d",
+                lambda: kernels.conv_transpose2d(IMAGES, ones(2, 4, 3, 3)),
+                "conv_transpose2d: the input has 3 channels",
+            ),
+            (
+                "conv_transpose2d",
+                lambda: kernels.conv_transpose2d(IMAGES, ones(3, 4, 3, 3), padding=3),
+                "the output's height would be 0",
+            ),
+            (
+                "conv_transpose2d",
+                lambda: kernels.conv_transpose2d(IMAGES, ones(3, 4, 3, 3), output_padding=1),
+                "output_padding must be smaller than the stride",
+            ),
+            (
+                "conv_transpose2d_input_grad",
+                lambda: kernels.conv_transpose2d_input_grad(IMAGES, ones(3, 3, 2, 2), IMAGES.shape),
+                r"output_grad must have shape \(2, 3, 5, 6\)",
+            ),
+            (
+                "conv_transpose2d_param_grad",
+                lambda: kernels.conv_transpose2d_param_grad(IMAGES, IMAGES, (3, 3, 2, 2)),
+                r"output_grad must have shape \(2, 3, 5, 6\)",
+            ),
+            (
+                "max_pool2d",
+                lambda: kernels.max_pool2d(IMAGES, 5),
+                "max_pool2d: the window covers 5",
+            ),
+            ("max_pool2d", lambda: kernels.max_pool2d(IMAGES, 2, padding=2), "at most half the"),
+            (
+                "avg_pool2d",
+                lambda: kernels.avg_pool2d(IMAGES, 5),
+                "avg_pool2d: the window covers 5",
+            ),
+            ("avg_pool2d", lambda: kernels.avg_pool2d(IMAGES, 2, padding=2), "at most half the"),
+            (
+                "avg_pool2d_grad",
+                lambda: kernels.avg_pool2d_grad(IMAGES, IMAGES.shape, 2),
+                r"output_grad must have shape \(2, 3, 2, 2\)",
+            ),
+            (
+                "max_pool2d_grad",
+                lambda: kernels.max_pool2d_grad(
+                    ones(2, 3, 2, 2), np.full((2, 3, 2, 2), 4, np.uint8), IMAGES.shape, 2
+                ),
+                r"positions must lie in 0\.\.3, got 4\.\.4",
+            ),
+            (
+                "max_pool2d_grad",
+                lambda: kernels.max_pool2d_grad(
+                    ones(2, 3, 2, 2), np.zeros((2, 3, 2, 1), np.uint8), IMAGES.shape, 2
+                ),
+                "positions must have shape",
+            ),
+            (
+                "max_pool2d_grad",
+                lambda: kernels.max_pool2d_grad(
+                    ones(2, 1, 1, 1), np.full((2, 1, 1, 1), -1, np.int32), (2, 1, 20, 20), 20
+                ),
+                r"positions must lie in 0\.\.399, got -1",
+            ),
+            ("global_avg_pool2d", lambda: kernels.global_avg_pool2d(ones(2, 3, 0, 4)), "no pixels"),
+            (
+                "global_avg_pool2d_grad",
+                lambda: kernels.global_avg_pool2d_grad(ones(2, 4), IMAGES.shape),
+                r"output_grad must have shape \(2, 3\)",
+            ),
+            ("batch_norm", lambda: kernels.batch_norm(ones(0, 3)), "nothing to average over"),
+            ("batch_norm", lambda: kernels.batch_norm(ones(3)), "at least 2 dimensions"),
+            (
+                "batch_norm_grad",
+                lambda: kernels.batch_norm_grad(ones(4, 3), ones(4, 3), ones(3)),
+                r"inv_std must have shape \(1, 3\)",
+            ),
+            (
+                "batch_norm_inference",
+                lambda: kernels.batch_norm_inference(ones(4, 3), ones(1, 2), ones(1, 3)),
+                "mean must have shape",
+            ),
+            (
+                "batch_norm_inference_grad",
+                lambda: kernels.batch_norm_inference_grad(ones(4, 3), ones(1, 2)),
+                "var must have shape",
+            ),
+            ("layer_norm", lambda: kernels.layer_norm(ones(3, 0)), "nothing to average over"),
+            (
+                "layer_norm_grad",
+                lambda: kernels.layer_norm_grad(ones(4, 3), ones(4, 3), ones(1, 3)),
+                r"inv_std must have shape \(4, 1\)",
+            ),
+            (
+                "dropout",
+                lambda: kernels.dropout(ones(2, 3), ones(3, 2, dtype=bool), 0.5),
+                "mask must have shape",
+            ),
+            (
+                "embedding",
+                lambda: kernels.embedding(np.array([-1]), ones(3, 2)),
+                r"indices must lie in 0\.\.2",
+            ),
+            (
+                "embedding_param_grad",
+                lambda: kernels.embedding_param_grad(ones(3, 2), LABELS, 3),
+                "output_grad must have shape",
+            ),
+            (
+                "mean_squared_error",
+                lambda: kernels.mean_squared_error(ones(0, 1), ones(0, 1)),
+                "empty",
+            ),
+            (
+                "binary_cross_entropy",
+                lambda: kernels.binary_cross_entropy(ones(2, 1), ones(2, 1) * 1.5),
+                r"target must lie in \[0, 1\]",
+            ),
+            (
+                "binary_cross_entropy",
+                lambda: kernels.binary_cross_entropy(ones(1, 1), ones(1, 1) * np.nan),
+                r"target must lie in \[0, 1\]",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(2, 2), LABELS),
+                r"labels must lie in 0\.\.1, got 0\.\.2",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(2, 3), np.array([-1, 0])),
+                r"labels must lie in 0\.\.2, got -1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(2, 3), ones(2, 3)),
+                "probabilities that sum to 1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(1, 2), np.array([[1.5, -0.5]])),
+                "probabilities that sum to 1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(1, 2), np.array([[np.nan, 1.0]])),
+                "probabilities that sum to 1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(0, 2), np.zeros(0, int)),
+                "must not be empty",
+            ),
+            (
+                "sgd_update",
+                lambda: kernels.sgd_update(ones(3), ones(2), 0.1),
+                "grad must have shape",
+            ),
+            (
+                "adam_update",
+                lambda: kernels.adam_update(ones(3), f32(3), ones(3), ones(3), 1, 0.1),
+                "adam_update: all arrays must have the same dtype",
+            ),
+        ]
+    ),
+]
+
+OPERATIONS: list[Row] = [
+    (
+        "base.Operation",
+        lambda: after(activations.ReLU(), ones(2, 3), ones(3, 2)),
+        r"ReLU: output_grad must have the shape of the output, \(2, 3\), got \(3, 2\)",
+    ),
+    (
+        "conv.Conv2D_Op",
+        lambda: conv.Conv2D_Op(ones(2, 4, 3, 3)).forward(IMAGES),
+        "conv2d: the input has 3 channels",
+    ),
+    (
+        "conv.Conv1D_Op",
+        lambda: conv.Conv1D_Op(ones(2, 4, 3)).forward(ones(2, 3, 5)),
+        "conv1d: the input has 3 channels",
+    ),
+    (
+        "conv.ConvTranspose2D_Op",
+        lambda: conv.ConvTranspose2D_Op(ones(2, 4, 3, 3)).forward(IMAGES),
+        "conv_transpose2d: the input has 3 channels",
+    ),
+    (
+        "dense.WeightMultiply",
+        lambda: dense.WeightMultiply(ones(4, 2)).forward(ones(2, 3)),
+        "x has 3 features",
+    ),
+    (
+        "dense.WeightMultiply",
+        lambda: dense.WeightMultiply(f32(3, 2)).forward(ones(2, 3)),
+        "same dtype",
+    ),
+    (
+        "dense.WeightMultiply",
+        lambda: dense.WeightMultiply(ones(3, 2)).forward(np.array(1.0)),
+        "WeightMultiply|weight_multiply",
+    ),
+    ("dense.BiasAdd", lambda: dense.BiasAdd(ones(2, 3)), r"B must have shape \(1, features\)"),
+    ("dense.BiasAdd", lambda: dense.BiasAdd(ones(3)), r"B must have shape \(1, features\)"),
+    ("dense.BiasAdd", lambda: dense.BiasAdd(ones(1, 3)).forward(ones(2, 4)), "b must have shape"),
+    (
+        "dense.BiasAdd",
+        lambda: dense.BiasAdd(ones(1, 3)).forward(np.array(1.0)),
+        "BiasAdd|bias_add",
+    ),
+    (
+        "normalization.ScaleMultiply",
+        lambda: normalization.ScaleMultiply(ones(2, 3)),
+        r"gamma must have shape \(1, features\)",
+    ),
+    (
+        "normalization.ScaleMultiply",
+        lambda: normalization.ScaleMultiply(ones(1, 3)).forward(np.array(1.0)),
+        "ScaleMultiply|scale_multiply",
+    ),
+    (
+        "normalization.BatchNorm_Op",
+        lambda: normalization.BatchNorm_Op().forward(ones(3)),
+        "BatchNorm_Op: the input needs at least 2 dimensions",
+    ),
+    (
+        "normalization.BatchNorm_Op",
+        lambda: normalization.BatchNorm_Op().forward(ones(3, 0)),
+        "BatchNorm_Op: the input needs at least 2 dimensions .* and a feature",
+    ),
+    (
+        "normalization.BatchNorm_Op",
+        lambda: normalization.BatchNorm_Op().forward(ones(0, 3)),
+        "nothing to average over",
+    ),
+    (
+        "normalization.LayerNorm_Op",
+        lambda: normalization.LayerNorm_Op().forward(ones(3)),
+        "layer_norm: x needs at least 2 dimensions",
+    ),
+    (
+        "embedding.Embedding_Op",
+        lambda: embedding.Embedding_Op(ones(3, 2)).forward(np.array([3])),
+        r"indices must lie in 0\.\.2",
+    ),
+    ("pooling.MaxPool2D", lambda: pooling.MaxPool2D(6).forward(IMAGES), "the window covers 6"),
+    ("pooling.AvgPool2D", lambda: pooling.AvgPool2D(6).forward(IMAGES), "the window covers 6"),
+    ("pooling.GlobalAvgPool2D", lambda: pooling.GlobalAvgPool2D().forward(ones(2, 3)), "4 dim"),
+    ("reshape.Flatten", lambda: reshape.Flatten().forward(np.array(1.0)), "no batch axis"),
+    (
+        "reshape.Reshape",
+        lambda: reshape.Reshape((4,)).forward(ones(2, 3)),
+        "3 numbers .* do not fit",
+    ),
+    ("reshape.Reshape", lambda: reshape.Reshape((2, -1)).forward(ones(2, 3)), "do not fit"),
+    ("reshape.Reshape", lambda: reshape.Reshape((2,)).forward(np.array(1.0)), "no batch axis"),
+    ("activations.Softmax", lambda: activations.Softmax().forward(ones(2, 0)), "hold a class"),
+]
+
+
+class _Careless(base.Operation):
+    """Returns a gradient of the wrong shape."""
+
+    def _output(self) -> np.ndarray:
+        return self.input_ * 2
+
+    def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        return output_grad[:1]
+
+
+class _CarelessParam(base.ParamOperation):
+    def _output(self) -> np.ndarray:
+        return self.input_ + self.param
+
+    def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        return output_grad
+
+    def _param_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        return output_grad
+
+
+class _CarelessLoss(losses.Loss):
+    def _output(self) -> float:
+        return 0.0
+
+    def _input_grad(self) -> np.ndarray:
+        return np.zeros(3)
+
+
+def _loss_gradient() -> None:
+    loss = _CarelessLoss()
+    loss.forward(ones(2, 3), ones(2, 3))
+    loss.backward()
+
+
+MISTAKES: list[Row] = [
+    (
+        "base.Operation",
+        lambda: after(_Careless(), ones(2, 3), ones(2, 3)),
+        r"_Careless: input_grad must have the shape of input_, \(2, 3\), got \(1, 3\)",
+    ),
+    (
+        "base.ParamOperation",
+        lambda: after(_CarelessParam(ones(1, 3)), ones(2, 3), ones(2, 3)),
+        r"_CarelessParam: param_grad must have the shape of param, \(1, 3\), got \(2, 3\)",
+    ),
+    ("losses.Loss", _loss_gradient, "_CarelessLoss: the gradient must have the shape of the pred"),
+]
+
+LAYERS: list[Row] = [
+    ("layers.Dense", lambda: layers.Dense(2).forward(IMAGES), "conv_in=True or a Flatten"),
+    ("layers.Dense", lambda: layers.Dense(2).forward(ones(3)), "Dense: the input must be"),
+    ("layers.Dense", lambda: layers.Dense(2).forward(ones(3, 0)), "the input has no features"),
+    (
+        "layers.Dense",
+        lambda: layers.Dense(2, activation=activations.ReLU),
+        r"activation must be an instance.*write ReLU\(\)",
+    ),
+    (
+        "layers.Dense",
+        lambda: layers.Dense(2, activation=dense.BiasAdd(ones(1, 2))),
+        "activation must have no parameter",
+    ),
+    ("layers.Conv2D", lambda: layers.Conv2D(2, 3).forward(ones(2, 9)), "Conv2D: the input must be"),
+    ("layers.Conv2D", lambda: layers.Conv2D(4, 2, groups=2).forward(IMAGES), "must divide"),
+    ("layers.Conv2D", lambda: layers.Conv2D(4, 2).forward(ones(2, 0, 4, 4)), "channel is needed"),
+    (
+        "layers.Conv2D",
+        lambda: layers.Conv2D(4, 6, padding=0).forward(IMAGES),
+        "the window covers 6",
+    ),
+    ("layers.Conv1D", lambda: layers.Conv1D(2, 3).forward(ones(2, 9)), "Conv1D: the input must be"),
+    (
+        "layers.ConvTranspose2D",
+        lambda: layers.ConvTranspose2D(2, 3).forward(ones(2, 9)),
+        "ConvTranspose2D: the input must be",
+    ),
+    (
+        "layers.ConvTranspose2D",
+        lambda: layers.ConvTranspose2D(2, 3, output_padding=1).forward(IMAGES),
+        "output_padding must be smaller than the stride",
+    ),
+    ("layers.Embedding", lambda: layers.Embedding(3, 2).forward(ones(2, 2)), "must be integers"),
+    ("layers.Embedding", lambda: layers.Embedding(3, 2).forward(np.array([[3]])), r"0\.\.2"),
+    (
+        "layers.BatchNorm",
+        lambda: layers.BatchNorm().forward(ones(3)),
+        "BatchNorm: the input must be",
+    ),
+    (
+        "layers.LayerNorm",
+        lambda: layers.LayerNorm().forward(ones(3)),
+        "LayerNorm: the input must be",
+    ),
+    (
+        "layers.OperationLayer",
+        lambda: layers.OperationLayer(dense.BiasAdd(ones(1, 2))),
+        "BiasAdd has a parameter",
+    ),
+    ("layers.Layer", lambda: after(layers.Dense(2), ones(4, 3), ones(4, 3)), "must have the shape"),
+]
+
+
+def _twice() -> Any:
+    net = network.NeuralNetwork([layers.Dense(2)])
+    net.forward(ones(4, 3))
+    return net.forward(ones(4, 5))
+
+
+NETWORKS: list[Row] = [
+    (
+        "network.LayerBlock",
+        lambda: network.LayerBlock([dense.BiasAdd(ones(1, 2))]),
+        "BiasAdd has a parameter",
+    ),
+    (
+        "network.NeuralNetwork",
+        lambda: network.NeuralNetwork([layers.Dense(2)], losses.MeanSquaredError),
+        r"loss must be an instance.*MeanSquaredError\(\)",
+    ),
+    ("network.NeuralNetwork", _twice, "x has 5 features"),
+    (
+        "network.NeuralNetwork",
+        lambda: network.NeuralNetwork([layers.Dense(2)]).forward(3.0),
+        "X needs a batch axis",
+    ),
+    (
+        "network.NeuralNetwork",
+        lambda: network.NeuralNetwork([layers.Dense(2)]).train_batch(ones(4, 3), ones(4, 3)),
+        r"target must have the shape of the prediction, \(4, 2\), got \(4, 3\)",
+    ),
+    (
+        "network.NeuralNetwork",
+        lambda: network.NeuralNetwork([layers.Dense(1)]).train_batch(ones(4, 3), ones(4)),
+        r"target\.reshape\(-1, 1\) makes it fit",
+    ),
+    (
+        "network.NeuralNetwork",
+        lambda: network.NeuralNetwork([layers.Embedding(3, 2)]).forward([[0.5]]),
+        "the input must be integers",
+    ),
+]
+
+SMX = losses.SoftmaxCrossEntropy
+
+LOSSES: list[Row] = [
+    *(
+        (
+            f"losses.{name}",
+            lambda name=name, args=args: getattr(losses, name)().forward(*args),
+            words,
+        )
+        for name in ("MeanSquaredError", "MeanAbsoluteError", "Huber", "BinaryCrossEntropy")
+        for args, words in (
+            ((ones(2, 3), ones(3, 2)), f"{name}: target must have the shape of the prediction"),
+            ((ones(0, 3), ones(0, 3)), f"{name}: the batch must not be empty"),
+        )
+    ),
+    (
+        "losses.MeanSquaredError",
+        lambda: losses.MeanSquaredError(normalize=True).forward(ones(2, 3) * 0, ones(2, 3)),
+        "a row of the prediction sums to 0",
+    ),
+    (
+        "losses.MeanSquaredError",
+        lambda: losses.MeanSquaredError(normalize=True).forward(ones(2), ones(2)),
+        r"the prediction must be \(batch, classes\)",
+    ),
+    (
+        "losses.BinaryCrossEntropy",
+        lambda: losses.BinaryCrossEntropy().forward(ones(2, 1), np.array([[0], [2]])),
+        r"target must lie in \[0, 1\]",
+    ),
+    ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(3), LABELS), "must be .batch, class"),
+    ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(2, 2), LABELS), r"lie in 0\.\.1"),
+    ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(2, 3), [0.0, 1.0]), "be integers"),
+    ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(2, 3), [0, 1, 2]), "integer labels"),
+    ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(2, 3), ones(2, 3)), "sum to 1"),
+    (
+        "losses.SoftmaxCrossEntropy",
+        lambda: SMX().forward(f32(2, 3), ones(2, 3)),
+        "SoftmaxCrossEntropy: each row of target",
+    ),
+    ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(2, 1), [0, 2]), r"in \[0, 1\]"),
+    (
+        "losses.SoftmaxCrossEntropy",
+        lambda: SMX().forward(ones(2, 0), LABELS),
+        "SoftmaxCross|softmax_",
+    ),
+]
+
+TABLES = ([0, 1], [[0.0, 1.0], [2.0, 1.0]])
+
+OTHERS: list[Row] = [
+    *(
+        ("threads.set_num_threads", lambda n=n: threads.set_num_threads(n), "set_num_threads: n ")
+        for n in (0, -1, None, 1.5, "2", True)
+    ),
+    ("metrics.mae", lambda: metrics.mae(ones(3), ones(3, 1)), "must have the same shape"),
+    ("metrics.rmse", lambda: metrics.rmse(ones(3), ones(3, 1)), "must have the same shape"),
+    ("metrics.mae", lambda: metrics.mae([], []), "mae: there are no observations"),
+    ("metrics.rmse", lambda: metrics.rmse([], []), "rmse: there are no observations"),
+    ("metrics.accuracy", lambda: metrics.accuracy([0], TABLES[1]), "integer labels of shape"),
+    (
+        "metrics.accuracy",
+        lambda: metrics.accuracy([0.0, 1.0], TABLES[1]),
+        "integer labels of shape",
+    ),
+    ("metrics.accuracy", lambda: metrics.accuracy([], ones(0, 2)), "there are no observations"),
+    ("metrics.accuracy", lambda: metrics.accuracy([0, 1], [0, 1]), r"must be \(batch, classes\)"),
+    (
+        "metrics.confusion_matrix",
+        lambda: metrics.confusion_matrix([0, 2], TABLES[1]),
+        r"labels must lie in 0\.\.1, got 0\.\.2",
+    ),
+    (
+        "metrics.confusion_matrix",
+        lambda: metrics.confusion_matrix([0, -1], TABLES[1]),
+        r"labels must lie in 0\.\.1, got -1\.\.1",
+    ),
+    (
+        "initializers.draw_weights",
+        lambda: layers.Dense(2, weight_init=lambda *_: ones(2, 2)).forward(ones(4, 3)),
+        r"weight_init: result must have shape \(3, 2\)",
+    ),
+    (
+        "initializers.check_weight_init",
+        lambda: initializers.check_weight_init("Xavier", "Dense"),
+        "Dense: weight_init .* must be one of 'standard'",
+    ),
+    ("plots.plot_history", lambda: plots.plot_history(History()), "no epochs"),
+    ("plots.plot_filters", lambda: plots.plot_filters(ones(3, 3)), "W must be"),
+    ("plots.plot_confusion", lambda: plots.plot_confusion(ones(2, 3)), "matrix must be square"),
+    (
+        "plots.plot_confusion",
+        lambda: plots.plot_confusion(np.full((2, 2), np.inf)),
+        "plot_confusion: matrix must be finite",
+    ),
+    (
+        "plots.plot_filters",
+        lambda: plots.plot_filters(ones(1, 1, 2, 2) * np.nan),
+        "plot_filters: W must be finite",
+    ),
+    (
+        "plots.plot_confusion",
+        lambda: plots.plot_confusion(np.eye(2), names=["one"]),
+        "2 names are needed, got 1",
+    ),
+    (
+        "optimizers.Optimizer",
+        lambda: optimizers.SGD(lr=0.1, momentum=0.9),
+        "SGD: unknown argument 'momentum'",
+    ),
+    (
+        "optimizers.AdaGrad",
+        lambda: optimizers.AdaGrad(0.1, final_lr_exp=0.01, final_lr=0.01),
+        "AdaGrad: give one of",
+    ),
+    (
+        "optimizers.AdaGrad",
+        lambda: optimizers.AdaGrad(0.1, final_lr_exp=0.01, decay_type="linear"),
+        "AdaGrad: decay_type goes with final_lr",
+    ),
+    (
+        "optimizers.SGD",
+        lambda: optimizers.SGD().start_schedule(0),
+        "SGD: epochs must be at least 1",
+    ),
+    ("optimizers.global_norm", lambda: optimizers.global_norm(["text"]), "global_norm"),
+]
+
+MISFITS = [*KERNELS, *OPERATIONS, *MISTAKES, *LAYERS, *NETWORKS, *LOSSES, *OTHERS]

@@ -1,0 +1,499 @@
+"""Classes and functions above the kernels as subjects of the tests of bad input."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlfs import (
+    activations,
+    backend,
+    base,
+    conv,
+    dense,
+    dropout,
+    embedding,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    network,
+    normalization,
+    optimizers,
+    plots,
+    pooling,
+    reshape,
+)
+from dlfs.history import History
+from tests.support.junk import (
+    Wanted,
+    array,
+    choice,
+    dtype,
+    flag,
+    instance,
+    integer,
+    numbers,
+    padding,
+    pair,
+    real,
+    shape,
+    weight_init,
+)
+from tests.support.subjects import Subject, ones
+from tests.support.subjects_kernels import CONV_1D, CONV_2D, POSITIVE, TRANSPOSED, UNIT
+
+KEPT = real(0.0, 1.0, low_open=True)
+SEED = integer(0, optional=True)
+POOLING = {
+    "kernel_size": pair(1),
+    "stride": pair(1, optional=True),
+}
+
+
+def _no_arguments() -> dict[str, Any]:
+    return {}
+
+
+def _made(
+    name: str, kind: Callable[..., Any], valid: Callable[[], dict[str, Any]], **wanted: Wanted
+) -> Subject:
+    return Subject(name, kind, valid, wanted)
+
+
+def _with(**arguments: Any) -> Callable[[], dict[str, Any]]:
+    """Return a function of what does not change when it is used."""
+    return lambda: dict(arguments)
+
+
+# --- Operations: their constructors, forward and backward ---
+
+ACTIVATIONS = (
+    "Linear",
+    "Sigmoid",
+    "Tanh",
+    "ReLU",
+    "LeakyReLU",
+    "ELU",
+    "GELU",
+    "SiLU",
+    "Softplus",
+    "Softmax",
+)
+OPERATIONS: dict[str, tuple[Callable[[], base.Operation], tuple[int, ...], str]] = {
+    **{f"activations.{name}": (getattr(activations, name), (2, 3), name) for name in ACTIVATIONS},
+    "conv.Conv1D_Op": (lambda: conv.Conv1D_Op(ones(2, 3, 2)), (2, 2, 5), "Conv1D_Op"),
+    "conv.Conv2D_Op": (lambda: conv.Conv2D_Op(ones(2, 3, 2, 3)), (2, 2, 4, 5), "Conv2D_Op"),
+    "conv.ConvTranspose2D_Op": (
+        lambda: conv.ConvTranspose2D_Op(ones(2, 3, 2, 3)),
+        (2, 2, 4, 5),
+        "ConvTranspose2D_Op",
+    ),
+    "dense.BiasAdd": (lambda: dense.BiasAdd(ones(1, 3)), (2, 3), "BiasAdd"),
+    "dense.WeightMultiply": (lambda: dense.WeightMultiply(ones(3, 2)), (2, 3), "WeightMultiply"),
+    "dropout.Dropout": (lambda: dropout.Dropout(0.5, seed=1), (2, 3), "Dropout"),
+    "normalization.BatchNorm_Op": (normalization.BatchNorm_Op, (4, 3), "BatchNorm_Op"),
+    "normalization.LayerNorm_Op": (normalization.LayerNorm_Op, (4, 3), "LayerNorm_Op"),
+    "normalization.ScaleMultiply": (
+        lambda: normalization.ScaleMultiply(ones(1, 3)),
+        (2, 3),
+        "ScaleMultiply",
+    ),
+    "pooling.AvgPool2D": (lambda: pooling.AvgPool2D(2), (2, 2, 4, 4), "AvgPool2D"),
+    "pooling.GlobalAvgPool2D": (pooling.GlobalAvgPool2D, (2, 2, 4, 4), "GlobalAvgPool2D"),
+    "pooling.MaxPool2D": (lambda: pooling.MaxPool2D(2), (2, 2, 4, 4), "MaxPool2D"),
+    "reshape.Flatten": (reshape.Flatten, (2, 3, 4), "Flatten"),
+    "reshape.Reshape": (lambda: reshape.Reshape((4, -1)), (2, 3, 4), "Reshape"),
+}
+
+
+def _forward(make: Callable[[], base.Operation]) -> Callable[..., Any]:
+    return lambda input_: make().forward(input_)
+
+
+def _backward(make: Callable[[], base.Operation], size: tuple[int, ...]) -> Callable[..., Any]:
+    def backward(output_grad: Any) -> Any:
+        operation = make()
+        operation.forward(np.random.default_rng(0).standard_normal(size))
+        return operation.backward(output_grad)
+
+    return backward
+
+
+def _output_grad(make: Callable[[], base.Operation], size: tuple[int, ...]) -> Callable[[], Any]:
+    return lambda: {"output_grad": np.ones_like(make().forward(ones(*size)))}
+
+
+def _operations() -> list[Subject]:
+    subjects = []
+    for name, (make, size, owner) in OPERATIONS.items():
+        wanted = {"input_": array("the input")}
+        valid = _with(input_=ones(*size))
+        subjects.append(Subject(f"{name} forward", _forward(make), valid, wanted, owner))
+        wanted = {"output_grad": array(ndim=True)}
+        grad = _output_grad(make, size)
+        subjects.append(Subject(f"{name} backward", _backward(make, size), grad, wanted, owner))
+    look_up = lambda input_: embedding.Embedding_Op(ones(3, 2)).forward(input_)  # noqa: E731
+    integers = array("the input", dtypes=["float64", "bool", "complex128", "object", "str"])
+    subjects.append(
+        Subject(
+            "embedding.Embedding_Op forward",
+            look_up,
+            _with(input_=np.array([[0, 2]])),
+            {"input_": integers},
+        )
+    )
+    param = {"param": array()}
+    matrix = array(ndim=True)
+    return [
+        *subjects,
+        _made("base.ParamOperation", base.ParamOperation, _with(param=ones(2, 2)), **param),
+        _made("activations.LeakyReLU", activations.LeakyReLU, _no_arguments, slope=real(**UNIT)),
+        _made("activations.ELU", activations.ELU, _no_arguments, alpha=POSITIVE),
+        _made("dense.WeightMultiply", dense.WeightMultiply, _with(W=ones(3, 2)), W=matrix),
+        _made("dense.BiasAdd", dense.BiasAdd, _with(B=ones(1, 2)), B=array()),
+        _made(
+            "normalization.ScaleMultiply",
+            normalization.ScaleMultiply,
+            _with(gamma=ones(1, 2)),
+            gamma=array(),
+        ),
+        _made(
+            "normalization.BatchNorm_Op",
+            normalization.BatchNorm_Op,
+            _no_arguments,
+            momentum=KEPT,
+            eps=POSITIVE,
+        ),
+        _made(
+            "normalization.LayerNorm_Op", normalization.LayerNorm_Op, _no_arguments, eps=POSITIVE
+        ),
+        _made(
+            "embedding.Embedding_Op", embedding.Embedding_Op, _with(table=ones(3, 2)), table=matrix
+        ),
+        _made("dropout.Dropout", dropout.Dropout, _no_arguments, keep_prob=KEPT, seed=SEED),
+        _made("reshape.Reshape", reshape.Reshape, _with(shape=(2, 3)), shape=_reshape()),
+        _made("conv.Conv1D_Op", conv.Conv1D_Op, _with(W=ones(2, 3, 2)), W=matrix, **CONV_1D),
+        _made("conv.Conv2D_Op", conv.Conv2D_Op, _with(W=ones(2, 3, 2, 2)), W=matrix, **CONV_2D),
+        _made(
+            "conv.ConvTranspose2D_Op",
+            conv.ConvTranspose2D_Op,
+            _with(W=ones(2, 3, 2, 2)),
+            W=matrix,
+            **TRANSPOSED,
+        ),
+        _made(
+            "pooling.MaxPool2D",
+            pooling.MaxPool2D,
+            _with(kernel_size=2),
+            **POOLING,
+            padding=padding(),
+        ),
+        _made(
+            "pooling.AvgPool2D",
+            pooling.AvgPool2D,
+            _with(kernel_size=2),
+            **POOLING,
+            padding=padding(),
+            count_include_pad=flag(),
+        ),
+    ]
+
+
+def _reshape() -> Wanted:
+    """-1 is right once, and 0 never."""
+    right = ((-1,), ())
+    wrong = [v for v in shape().bad(None) if not (isinstance(v, tuple) and v in right)]
+    return Wanted(lambda _: [*wrong, (-1, -1), (0, 3), (-2, 3)])
+
+
+# --- layers ---
+
+LAYER = {
+    "dropout": KEPT,
+    "weight_init": weight_init(),
+    "activation": instance(optional=True),
+    "flatten": flag(),
+    "bias": flag(),
+}
+
+
+def _layers() -> list[Subject]:
+    conv_layer = {"out_channels": integer(1), **LAYER}
+    return [
+        _made("layers.Layer", layers.Layer, _no_arguments, neurons=integer(1, optional=True)),
+        _made(
+            "layers.OperationLayer",
+            layers.OperationLayer,
+            lambda: {"operation": reshape.Flatten()},
+            operation=instance(),
+        ),
+        _made(
+            "layers.Dense",
+            layers.Dense,
+            _with(neurons=3),
+            neurons=integer(1),
+            activation=instance(optional=True),
+            conv_in=flag(),
+            dropout=KEPT,
+            weight_init=weight_init(),
+        ),
+        _made(
+            "layers.Conv2D",
+            layers.Conv2D,
+            _with(out_channels=3, param_size=2),
+            param_size=pair(1),
+            **conv_layer,
+            **CONV_2D,
+        ),
+        _made(
+            "layers.Conv1D",
+            layers.Conv1D,
+            _with(out_channels=3, param_size=2),
+            param_size=integer(1),
+            **conv_layer,
+            **CONV_1D,
+        ),
+        _made(
+            "layers.ConvTranspose2D",
+            layers.ConvTranspose2D,
+            _with(out_channels=3, param_size=2),
+            param_size=pair(1),
+            **conv_layer,
+            **TRANSPOSED,
+        ),
+        _made(
+            "layers.Embedding",
+            layers.Embedding,
+            _with(vocabulary_size=5, neurons=2),
+            vocabulary_size=integer(1),
+            neurons=integer(1),
+            weight_init=weight_init(),
+        ),
+        _made("layers.BatchNorm", layers.BatchNorm, _no_arguments, momentum=KEPT, eps=POSITIVE),
+        _made("layers.LayerNorm", layers.LayerNorm, _no_arguments, eps=POSITIVE),
+    ]
+
+
+# --- losses and metrics ---
+
+
+def _losses() -> list[Subject]:
+    subjects = []
+    makers: dict[str, tuple[Callable[[], losses.Loss], Any]] = {
+        "MeanSquaredError": (losses.MeanSquaredError, ones(2, 3)),
+        "MeanAbsoluteError": (losses.MeanAbsoluteError, ones(2, 3)),
+        "Huber": (losses.Huber, ones(2, 3)),
+        "BinaryCrossEntropy": (losses.BinaryCrossEntropy, ones(2, 3)),
+        "SoftmaxCrossEntropy": (losses.SoftmaxCrossEntropy, np.array([0, 2])),
+    }
+    for name, (make, target) in makers.items():
+
+        def forward(prediction: Any, target: Any, make: Any = make) -> float:
+            return make().forward(prediction, target)
+
+        wanted = {"prediction": array(), "target": numbers("labels")}
+        valid = _with(prediction=ones(2, 3), target=target)
+        subjects.append(Subject(f"losses.{name} forward", forward, valid, wanted, name))
+    return [
+        *subjects,
+        _made("losses.MeanSquaredError", losses.MeanSquaredError, _no_arguments, normalize=flag()),
+        _made("losses.Huber", losses.Huber, _no_arguments, delta=POSITIVE),
+        _made(
+            "losses.SoftmaxCrossEntropy",
+            losses.SoftmaxCrossEntropy,
+            _no_arguments,
+            eps=real(**UNIT),
+            label_smoothing=real(**UNIT),
+        ),
+    ]
+
+
+def _metrics() -> list[Subject]:
+    tables = _with(y_true=[1.0, 2.0], y_pred=[2.0, 3.0])
+    classes = _with(y_true=[0, 1], y_pred=[[0.0, 1.0], [2.0, 1.0]])
+    both = {"y_true": numbers(), "y_pred": numbers()}
+    return [
+        _made("metrics.mae", metrics.mae, tables, **both),
+        _made("metrics.rmse", metrics.rmse, tables, **both),
+        _made("metrics.accuracy", metrics.accuracy, classes, **both),
+        _made(
+            "metrics.confusion_matrix",
+            metrics.confusion_matrix,
+            classes,
+            **both,
+            classes=integer(1, optional=True),
+        ),
+    ]
+
+
+# --- networks ---
+
+
+def _network() -> network.NeuralNetwork:
+    return network.NeuralNetwork([layers.Dense(2)], seed=1)
+
+
+def _networks() -> list[Subject]:
+    def train_batch(X_batch: Any, y_batch: Any) -> float:
+        return _network().train_batch(X_batch, y_batch)
+
+    def predict(X: Any, batch_size: Any) -> Any:
+        return _network().predict(X, batch_size)
+
+    def build(input_shape: Any) -> None:
+        _network().build(input_shape)
+
+    one_layer = lambda: {"layers": [layers.Dense(2)]}  # noqa: E731
+    name = "network.NeuralNetwork"
+    several = Wanted(
+        lambda _: [None, 3, layers.Dense(2), [], [None], [layers.Dense], "ab", {}],
+        ("at least one layer",),
+    )
+    trained = _with(X_batch=ones(4, 3), y_batch=ones(4, 2))
+    return [
+        _made("network.LayerBlock", network.LayerBlock, one_layer, layers=several),
+        _made(
+            name,
+            network.NeuralNetwork,
+            one_layer,
+            layers=several,
+            loss=instance(optional=True),
+            seed=SEED,
+            dtype=dtype(),
+        ),
+        Subject(f"{name} train_batch", train_batch, trained, {"X_batch": numbers("X")}),
+        Subject(
+            f"{name} train_batch target",
+            train_batch,
+            trained,
+            {"y_batch": numbers("target")},
+            "MeanSquaredError",
+        ),
+        _made(
+            f"{name} predict",
+            predict,
+            _with(X=ones(4, 3), batch_size=2),
+            X=numbers(),
+            batch_size=integer(1),
+        ),
+        _made(f"{name} build", build, _with(input_shape=(3,)), input_shape=shape()),
+    ]
+
+
+def _models() -> list[Subject]:
+    """What a model passes on is named by whoever refuses it."""
+    own = {"classes": integer(1)}
+    to_network = {"seed": SEED, "dtype": dtype()}
+    return [
+        _made("models.mlp", models.mlp, _no_arguments, **own),
+        _made("models.cnn", models.cnn, _no_arguments, **own),
+        Subject("models.mlp network", models.mlp, _no_arguments, to_network, "NeuralNetwork"),
+        Subject("models.cnn network", models.cnn, _no_arguments, to_network, "NeuralNetwork"),
+        Subject(
+            "models.mlp layer",
+            models.mlp,
+            _no_arguments,
+            {"hidden": integer(1, "neurons")},
+            "Dense",
+        ),
+        Subject("models.cnn layer", models.cnn, _no_arguments, {"channels": integer(1)}, "Conv2D"),
+    ]
+
+
+# --- optimizers ---
+
+
+def _optimizers() -> list[Subject]:
+    common = {
+        "lr": POSITIVE,
+        "final_lr": real(0.0),
+        "decay_type": choice(optional=True),
+        "decay_each": choice(),
+        "warmup": integer(0),
+        "clip_value": _or_none(POSITIVE),
+        "clip_norm": _or_none(POSITIVE),
+    }
+    own: dict[str, dict[str, Wanted]] = {
+        "Optimizer": {},
+        "SGD": {},
+        "SGDMomentum": {"momentum": real(**UNIT), "nesterov": flag()},
+        "AdaGrad": {
+            "eps": POSITIVE,
+            "final_lr_exp": real(0.0),
+            "final_lr_linear": real(0.0),
+        },
+        "RMSProp": {"decay": real(**UNIT), "eps": POSITIVE},
+        "Adam": {"beta1": real(**UNIT), "beta2": real(**UNIT), "eps": POSITIVE},
+        "AdamW": {"weight_decay": real(0.0)},
+        "RegularizedSGD": {"alpha": real(0.0)},
+    }
+    return [
+        _made(f"optimizers.{name}", getattr(optimizers, name), _no_arguments, **common, **wanted)
+        for name, wanted in own.items()
+    ]
+
+
+def _or_none(wanted: Wanted) -> Wanted:
+    return Wanted(lambda valid: [v for v in wanted.bad(valid) if v is not None], wanted.names)
+
+
+# --- the rest ---
+
+
+def _backend() -> list[Subject]:
+    def use(name: Any) -> None:
+        # Left at once, so that no other test runs on what this one chose.
+        with backend.use_backend(name):
+            pass
+
+    names = Wanted(lambda _: [None, 3, "gpu", "", "Fast", b"fast", ["fast"], {}], ("backend",))
+    return [
+        Subject("backend.use_backend", use, _with(name="reference"), {"name": names}, "backend")
+    ]
+
+
+def _initializers() -> list[Subject]:
+    def with_callable(result: Any) -> Any:
+        rng = np.random.default_rng(0)
+        return initializers.draw_weights(lambda *_: result, rng, (2, 3), 2, 3, np.float64)
+
+    wrong = [None, "text", ones(3, 2), ones(2, 3) * np.nan, ones(2, 3) * np.inf, 1j * ones(2, 3)]
+    wanted = {"result": Wanted(lambda _: [*wrong, 1.0, [[1.0], [1.0, 2.0]], []])}
+    return [
+        Subject(
+            "initializers.draw_weights callable",
+            with_callable,
+            _with(result=ones(2, 3)),
+            wanted,
+            "weight_init",
+        )
+    ]
+
+
+def _plots() -> list[Subject]:
+    W, matrix = ones(1, 2, 3, 3), np.eye(2, dtype=int)
+    history = History()
+    history.append({"epoch": 1, "lr": 0.1, "train_loss": 2.0, "seconds": 0.1})
+    return [
+        _made(
+            "plots.plot_filters", plots.plot_filters, _with(W=W), W=numbers(), columns=integer(1)
+        ),
+        _made("plots.plot_confusion", plots.plot_confusion, _with(matrix=matrix), matrix=numbers()),
+        _made("plots.plot_history", plots.plot_history, _with(history=history)),
+    ]
+
+
+CLASSES = [
+    *_operations(),
+    *_layers(),
+    *_losses(),
+    *_metrics(),
+    *_networks(),
+    *_models(),
+    *_optimizers(),
+    *_backend(),
+    *_initializers(),
+    *_plots(),
+]

@@ -1,0 +1,320 @@
+"""The command line, as a newcomer meets it."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dlfs
+from dlfs import backend, cli, datasets
+from dlfs.commands import train
+from dlfs.datasets.digits import MNIST
+
+ROOT = Path(dlfs.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def same_backend():
+    before = backend.backend_name()
+    yield
+    backend.use_backend(before)
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    """Have the command line train on a few hundred images: two classes, easy to tell apart."""
+
+    def mnist(**options):
+        dtype = options.get("dtype", "float32")
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, 10, size=300)
+        X = rng.uniform(size=(300, 1, 28, 28))
+        X[np.arange(300), 0, 2 * y, :] += 3
+        X = X.astype(dtype)
+        return MNIST(X[:200], y[:200], X[200:], y[200:])
+
+    monkeypatch.setattr(datasets, "mnist", mnist)
+
+
+def run(*arguments):
+    """Run a command in this process and return its status, a usage error's too."""
+    try:
+        return cli.main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        return end.code
+
+
+def test_info_names_versions_backends_threads_and_data(capsys):
+    assert run("info") == 0
+    out = capsys.readouterr().out
+    assert re.search(rf"^dlfs +{re.escape(dlfs.__version__)}$", out, re.MULTILINE)
+    assert re.search(rf"^numpy +{re.escape(np.__version__)}$", out, re.MULTILINE)
+    assert f"{backend.backend_name()} (in use)" in out
+    assert "reference: available" in out
+    assert re.search(r"^threads +.*\d+ processors", out, re.MULTILINE)
+    assert re.search(r"^data +\d+ files, all whole$", out, re.MULTILINE)
+
+
+def test_info_leaves_the_backend_as_it_is(capsys):
+    before = backend.backend_name()
+    run("info")
+    assert backend.backend_name() == before
+
+
+def test_info_says_which_data_is_damaged(capsys, monkeypatch):
+    from dlfs.datasets import files
+
+    def read(name):
+        raise files.DamagedDataError(f"{name} is damaged")
+
+    monkeypatch.setattr(files, "read", read)
+    assert run("info") == 0
+    assert "boston_house_prices.csv is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["info", "--help"]])
+def test_help_explains_itself(arguments, capsys):
+    assert run(*arguments) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: dlfs")
+    assert "default: None" not in out
+    assert "default: False" not in out
+    assert "SUPPRESS" not in out
+
+
+def test_help_of_train_explains_every_option(capsys):
+    run("train", "--help")
+    out = re.sub(r"\s+", " ", capsys.readouterr().out)
+    options = (
+        "model data epochs batch-size optimizer lr final-lr backend dtype seed save plots quiet"
+    )
+    for option in options.split():
+        # The option, perhaps its value, and then words about it.
+        assert re.search(rf" --{option} (?:[A-Z_]+ |\{{[^}}]*\}} )?[a-z]+ [a-z]+", out), option
+    assert "(default: cnn)" in out
+    assert "(default: float32)" in out
+
+
+def test_help_of_all_names_the_commands_and_a_first_step(capsys):
+    run("--help")
+    out = capsys.readouterr().out
+    assert re.search(r"train +train a network", out)
+    assert re.search(r"info +show", out)
+    assert "dlfs train --model cnn" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "COMMAND"),
+        (["fly"], "fly"),
+        (["train", "--model", "rnn"], "rnn"),
+        (["train", "--data", "cifar"], "cifar"),
+        (["train", "--epochs", "many"], "many"),
+        (["train", "--epochs", "1.5"], "1.5"),
+        (["train", "--epochs", "0"], "epochs"),
+        (["train", "--epochs", "-1"], "epochs"),
+        (["train", "--batch-size", "0"], "batch_size"),
+        (["train", "--optimizer", "magic"], "magic"),
+        (["train", "--lr", "0"], "lr"),
+        (["train", "--lr", "nan"], "lr"),
+        (["train", "--lr", "fast"], "fast"),
+        (["train", "--lr", "-0.1"], "lr"),
+        (["train", "--final-lr", "-1"], "final_lr"),
+        (["train", "--seed", "-3"], "seed"),
+        (["train", "--dtype", "float16"], "float16"),
+        (["train", "--backend", "quantum"], "quantum"),
+        (["train", "--sav", "x", "--unknown"], "unknown"),
+        (["info", "--verbose"], "verbose"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_ends_in_one_clear_line(arguments, named, few_images, capsys):
+    assert run(*arguments) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    *usage, message = err.strip().splitlines()
+    assert named in message
+    assert message.startswith("dlfs")
+    assert all(line.startswith(("usage:", " ")) for line in usage)
+
+
+@pytest.mark.skipif("fast" in dlfs.available_backends(), reason="the compiled kernels are here")
+def test_a_backend_that_is_not_installed_is_explained(few_images, capsys):
+    assert run("train", "--backend", "fast") == 2
+    assert "fast" in capsys.readouterr().err
+
+
+def accuracy_in(out):
+    return float(re.search(r"^Test accuracy: (\d+\.\d\d)% on 100 images$", out, re.MULTILINE)[1])
+
+
+@pytest.mark.parametrize("model", ["cnn", "mlp"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_prints_its_accuracy_and_saves_what_it_trained(
+    model, dtype, few_images, tmp_path, capsys
+):
+    path = tmp_path / "new" / "folder" / "net.safetensors"
+    options = ["--model", model, "--dtype", dtype, "--epochs", 6, "--batch-size", 20]
+    assert run("train", *options, "--save", path, "--quiet") == 0
+    captured = capsys.readouterr()
+    accuracy = accuracy_in(captured.out)
+    assert accuracy > 80
+    assert captured.err == ""
+    net = dlfs.load(path)
+    assert net.dtype == dtype
+    data = datasets.mnist(dtype=dtype)
+    predicted = net.predict(data.X_test).argmax(axis=1)
+    assert 100 * np.mean(predicted == data.y_test) == pytest.approx(accuracy, abs=0.005)
+
+
+def test_one_seed_gives_one_network(few_images, tmp_path, capsys):
+    def saved(name, seed):
+        assert run("train", "--model", "mlp", "--seed", seed, "--save", tmp_path / name) == 0
+        return [param.tobytes() for param in dlfs.load(tmp_path / name).params()]
+
+    assert saved("a", 1) == saved("b", 1)
+    assert saved("a", 1) != saved("c", 2)
+
+
+@pytest.mark.parametrize("optimizer", sorted(train.OPTIMIZERS))
+def test_every_optimizer_learns_with_its_own_rate(optimizer, few_images, capsys):
+    options = ["--model", "mlp", "--epochs", 15, "--batch-size", 10, "--quiet"]
+    assert run("train", "--optimizer", optimizer, *options) == 0
+    out = capsys.readouterr().out
+    assert accuracy_in(out) > 80
+    assert type(train.OPTIMIZERS[optimizer](0.1)).__name__ in out
+
+
+def test_rates_are_those_that_were_asked_for(few_images, capsys):
+    options = ["--lr", 0.02, "--final-lr", 0.004, "--epochs", 2, "--optimizer", "sgd", "--quiet"]
+    assert run("train", "--model", "mlp", *options) == 0
+    out = capsys.readouterr().out
+    assert "SGD(lr=0.02, final_lr=0.004, decay_type='linear')" in out
+    rows = [line.split() for line in out.splitlines() if re.match(r" +\d+ ", line)]
+    assert float(rows[0][1]) == 0.02
+    assert 0.004 < float(rows[1][1]) < 0.02
+
+
+def test_a_progress_bar_unless_quiet(few_images, capfd):
+    assert run("train", "--model", "mlp", "--batch-size", 20) == 0
+    assert "10/10" in capfd.readouterr().err
+    assert run("train", "--model", "mlp", "--batch-size", 20, "--quiet") == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_plots_are_drawn_into_a_new_folder(few_images, tmp_path, capsys):
+    folder = tmp_path / "new" / "plots"
+    assert run("train", "--plots", folder, "--quiet") == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["curve.png", "filters.png"]
+    out = capsys.readouterr().out
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG")
+        width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
+        assert width > 400
+        assert height > 150
+        assert str(path) in out
+
+
+def test_a_network_without_filters_has_only_a_curve(few_images, tmp_path, capsys):
+    assert run("train", "--model", "mlp", "--plots", tmp_path, "--quiet") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
+
+
+def test_places_that_cannot_be_written_are_named_before_the_training(
+    few_images, tmp_path, capsys, monkeypatch
+):
+    file = tmp_path / "file"
+    file.write_text("")
+    monkeypatch.setattr(train.Trainer, "fit", None)
+    for arguments in (
+        ["--save", tmp_path],
+        ["--save", file / "net"],
+        ["--plots", file],
+        ["--plots", file / "folder"],
+    ):
+        assert run("train", *arguments) == 2
+        err = capsys.readouterr().err
+        assert len(err.splitlines()) == 1
+        assert str(arguments[1]) in err or str(file) in err
+
+
+def interrupt_in(monkeypatch, name, on_call=1):
+    calls = []
+    real = getattr(dlfs.NeuralNetwork, name)
+
+    def method(self, *arguments, **options):
+        calls.append(name)
+        if len(calls) == on_call:
+            raise KeyboardInterrupt
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(dlfs.NeuralNetwork, name, method)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"), [("train_batch", 3), ("train_batch", 13), ("predict", 1)]
+)
+def test_ctrl_c_keeps_and_saves_what_was_learned(
+    name, call, few_images, tmp_path, capsys, monkeypatch
+):
+    interrupt_in(monkeypatch, name, call)
+    options = ["--model", "mlp", "--epochs", 3, "--batch-size", 20, "--quiet"]
+    places = ["--save", tmp_path / "net", "--plots", tmp_path / "plots"]
+    assert run("train", *options, *places) == 130
+    captured = capsys.readouterr()
+    assert "Interrupted" in captured.out
+    assert "Traceback" not in captured.err
+    assert len(dlfs.load(tmp_path / "net")) == 3
+
+
+def test_ctrl_c_before_the_training_has_no_traceback(few_images, capsys, monkeypatch):
+    interrupt_in(monkeypatch, "build")
+    assert run("train") == 130
+    assert capsys.readouterr().err.splitlines() == ["dlfs train: interrupted"]
+
+
+def test_a_training_that_diverges_says_so_in_one_line(few_images, capsys):
+    with np.errstate(all="ignore"):
+        assert run("train", "--model", "mlp", "--lr", 1e39, "--quiet") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "loss became" in line
+    assert "Dense" in line
+
+
+@pytest.mark.parametrize("module", ["dlfs", "dlfs.cli"])
+def test_python_m(module):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", module, "info"],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("dlfs")
+    assert done.stderr == ""
+
+
+def test_python_m_returns_the_status_of_a_mistake():
+    done = subprocess.run(
+        [sys.executable, "-m", "dlfs", "train", "--epochs", "none"],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_command_that_is_installed_is_this_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"dlfs": "dlfs.cli:main"}

@@ -1,0 +1,166 @@
+"""A fused chain gives what the chain gives: outputs, every gradient, and training to the bit.
+
+The fused steps run here on the kernels of the reference, which do the same operations in the same
+order as the unfused chain; so nothing may differ at all.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from dlfs import reference
+from dlfs.activations import GELU, Linear, ReLU, Sigmoid, Softmax, Tanh
+from dlfs.backend import use_backend
+from dlfs.base import Operation
+from dlfs.dense import BiasAdd, WeightMultiply
+from dlfs.fusion import FusedBias, FusedDense, fuse
+from dlfs.layers import Conv1D, Conv2D, ConvTranspose2D, Dense, Layer, LayerNorm
+from dlfs.losses import MeanSquaredError
+from dlfs.network import NeuralNetwork
+from dlfs.optimizers import SGDMomentum
+from dlfs.train import Trainer
+
+ACTIVATIONS = [Linear, Sigmoid, Tanh, ReLU, GELU, Softmax]
+
+
+@pytest.fixture(autouse=True)
+def _reference() -> Iterator[None]:
+    with use_backend("reference"):
+        yield
+
+
+@pytest.fixture
+def fusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Let the reference compute chains in one call, or not."""
+
+    def switch(on: bool) -> None:
+        monkeypatch.setattr(reference, "FUSES", on, raising=False)
+
+    return switch
+
+
+LAYERS: dict[str, tuple[Callable[[Operation], Layer], tuple[int, ...]]] = {
+    "dense": (lambda activation: Dense(4, activation), (5, 3)),
+    "dense on a sequence": (lambda activation: Dense(4, activation), (2, 5, 3)),
+    "dense on images": (lambda activation: Dense(4, activation, conv_in=True), (2, 3, 4, 4)),
+    "dense with dropout": (lambda activation: Dense(4, activation, dropout=0.5), (5, 3)),
+    "dense on nothing": (lambda activation: Dense(4, activation), (0, 3)),
+    "conv2d": (lambda activation: Conv2D(4, (2, 3), activation=activation), (2, 3, 4, 5)),
+    "conv2d, flat": (lambda activation: Conv2D(4, 3, 0.5, "he", activation, True), (2, 3, 4, 5)),
+    "conv2d, no bias": (
+        lambda activation: Conv2D(4, 3, activation=activation, bias=False),
+        (2, 3, 4, 5),
+    ),
+    "conv1d": (lambda activation: Conv1D(4, 3, activation=activation), (2, 3, 6)),
+    "transposed": (
+        lambda activation: ConvTranspose2D(4, 3, activation=activation, stride=2),
+        (2, 3, 4, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_layer_gives_the_same_fused(name: str, activation: type, dtype: type, fusing) -> None:
+    make, shape = LAYERS[name]
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    results = []
+    for on in (False, True):
+        fusing(on)
+        layer = make(activation())
+        layer.seed = 3
+        output = layer.forward(x)
+        grad = np.random.default_rng(1).standard_normal(output.shape).astype(dtype)
+        input_grad = layer.backward(grad)
+        grads = [param_grad.copy() for param_grad in layer.param_grads]
+        layer.backward_params(grad)
+        again = [param_grad.copy() for param_grad in layer.param_grads]
+        inference = layer.forward(x, inference=True)
+        results.append([output, input_grad, *grads, *again, inference])
+    assert len(results[0]) == len(results[1])
+    for plain, fused in zip(*results, strict=True):
+        assert fused.dtype == plain.dtype == dtype
+        assert np.array_equal(plain, fused)
+
+
+def test_what_is_fused_and_what_is_not() -> None:
+    W, B, images = np.ones((3, 4)), np.ones((1, 4)), np.ones((1, 4, 1, 1))
+    multiply, bias, tanh = WeightMultiply(W), BiasAdd(B), Tanh()
+    (step,) = fuse([multiply, bias, tanh])
+    assert isinstance(step, FusedDense)
+    assert (step.multiply, step.bias, step.activation) == (multiply, bias, tanh)
+    assert isinstance(fuse([BiasAdd(images), tanh])[0], FusedBias)
+    assert fuse([multiply, bias]) == [multiply, bias]
+    assert fuse([multiply, tanh]) == [multiply, tanh]
+    assert fuse([tanh, multiply, bias, gelu := GELU()]) == [tanh, multiply, bias, gelu]
+    assert fuse([]) == []
+    twice = fuse([multiply, bias, tanh, WeightMultiply(W.T), BiasAdd(np.ones((1, 3))), ReLU()])
+    assert [type(step) for step in twice] == [FusedDense, FusedDense]
+
+
+def test_a_subclass_is_never_fused_for_it_may_do_something_else() -> None:
+    class Louder(Tanh):
+        def _output(self) -> np.ndarray:
+            return 2 * super()._output()
+
+    class OtherBias(BiasAdd):
+        pass
+
+    W, B = np.ones((3, 4)), np.ones((1, 4))
+    chain = [WeightMultiply(W), BiasAdd(B), Louder()]
+    assert fuse(chain) == chain
+    chain = [WeightMultiply(W), OtherBias(B), Tanh()]
+    assert fuse(chain) == chain
+
+
+def network() -> NeuralNetwork:
+    layers = [
+        Conv2D(3, 3, activation=Tanh(), flatten=True, weight_init="glorot"),
+        LayerNorm(),
+        Dense(6, ReLU(), dropout=0.7),
+        Dense(2, Sigmoid()),
+    ]
+    return NeuralNetwork(layers, MeanSquaredError(), seed=4)
+
+
+def test_training_is_the_same_to_the_bit(fusing) -> None:
+    rng = np.random.default_rng(2)
+    X, y = rng.standard_normal((12, 1, 5, 4)), rng.random((12, 2))
+    params = []
+    for on in (False, True):
+        fusing(on)
+        net = network()
+        Trainer(net, SGDMomentum(0.05)).fit(X, y, X, y, epochs=3, batch_size=5, verbose=0)
+        params.append([param.copy() for param in net.params()])
+    assert all(np.array_equal(a, b) for a, b in zip(*params, strict=True))
+
+
+def test_the_backward_pass_goes_where_the_forward_pass_went(fusing) -> None:
+    """A backend that is changed in between does not mix them up."""
+    x, grad = np.ones((2, 3)), np.ones((2, 4))
+    for first, then in ((True, False), (False, True)):
+        layer, right = Dense(4, Tanh()), Dense(4, Tanh())
+        layer.seed = right.seed = 1
+        fusing(first)
+        layer.forward(x)
+        fusing(then)
+        right.forward(x)
+        assert np.array_equal(layer.backward(grad), right.backward(grad))
+        for mine, others in zip(layer.param_grads, right.param_grads, strict=True):
+            assert np.array_equal(mine, others)
+
+
+def test_a_copy_of_a_fused_layer_has_its_own_parameters(fusing) -> None:
+    fusing(True)
+    layer = Dense(4, Tanh())
+    x = np.ones((2, 3))
+    before = layer.forward(x)
+    twin = copy.deepcopy(layer)
+    for param in twin.params:
+        param += 1
+    assert np.array_equal(layer.forward(x), before)
+    assert not np.array_equal(twin.forward(x), before)
+    assert twin.operations[0].param is twin.params[0]
