@@ -43,7 +43,14 @@ DIRECTIVES = {
 # hot code once per instruction set and chooses at run time. No -ffast-math: it breaks nan, inf and
 # the error bounds of exp and tanh. The two -fno flags only say that nobody reads errno or the
 # floating-point exception flags, which is what stops loops from being vectorized.
-GNU_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-Wno-unknown-pragmas"]
+GNU_FLAGS = [
+    "-O3",
+    "-g0",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-psabi",
+    "-Wno-unknown-pragmas",
+]
 GNU_DEBUG_FLAGS = ["-O1", "-g", "-UNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 MSVC_FLAGS = ["/Od" if DEBUG else "/O2"]
@@ -76,6 +83,7 @@ class OptionalBuildExt(build_ext):
             self.give_up(error)
 
     def build_extensions(self):
+        self.parallel = self.parallel or os.cpu_count()
         kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
         compile_flags = MSVC_FLAGS if kind == "msvc" else GNU_DEBUG_FLAGS if DEBUG else GNU_FLAGS
         link_flags = []
