@@ -14,31 +14,34 @@ _LARGEST = 400
 
 
 def figure(report: GradientReport) -> Any:
-    """Draw a row of three pictures for every variable: analytic, numeric, error over tolerance."""
+    """Draw a row of pictures for every variable: analytic, numeric, difference, error/tolerance."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and an extra
 
     results = [result for result in report.results.values() if result.analytic.size]
-    drawing = Figure(figsize=(9, 2.6 * max(len(results), 1)), layout="constrained")
+    drawing = Figure(figsize=(12, 2.6 * max(len(results), 1)), layout="constrained")
     verdict = "passed" if report.passed else "FAILED"
     drawing.suptitle(f"{report.target} ({report.backend}, {report.dtype}): {verdict}")
     if not results:
         return drawing
-    grid = drawing.subplots(len(results), 3, squeeze=False)
+    grid = drawing.subplots(len(results), 4, squeeze=False)
     for row, result in zip(grid, results, strict=True):
         analytic, numeric, ratio = map(_picture, (result.analytic, result.numeric, result.ratio))
         known = numeric[np.isfinite(numeric)]
         limit = max(np.abs(analytic).max(), np.abs(known).max(initial=0.0), 1e-300)
-        for axes, values, title in zip(
-            row, (analytic, numeric), ("analytic", "numeric"), strict=False
-        ):
+        pictures = {
+            "analytic": analytic,
+            "numeric": numeric,
+            "difference": analytic - numeric,
+        }
+        for axes, (title, values) in zip(row[:3], pictures.items(), strict=True):
             image = axes.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
             axes.set_title(f"{result.name}: {title}", fontsize=9)
             drawing.colorbar(image, ax=axes)
         with np.errstate(divide="ignore", invalid="ignore"):
             orders = np.log10(np.maximum(ratio, 1e-6))
-        image = row[2].imshow(orders, cmap="RdYlGn_r", vmin=-3, vmax=3, aspect="auto")
-        row[2].set_title("log10(error / tolerance)", fontsize=9)
-        drawing.colorbar(image, ax=row[2])
+        image = row[3].imshow(orders, cmap="RdYlGn_r", vmin=-3, vmax=3, aspect="auto")
+        row[3].set_title("log10(error / tolerance)", fontsize=9)
+        drawing.colorbar(image, ax=row[3])
         for axes in row:
             axes.set_xticks([])
             axes.set_yticks([])

@@ -134,7 +134,9 @@ def _describe(result: GradientResult) -> list[str]:
             "does forward compute in a lower precision, or with random numbers?",
         ]
     worst = result.worst
-    lines = [f"FAILED  {int(result.wrong.sum())} of {checked.removeprefix('all ')} are wrong"]
+    count = int(result.wrong.sum())
+    are = "is" if count == 1 else "are"
+    lines = [f"FAILED  {count} of {checked.removeprefix('all ')} {are} wrong"]
     if worst is None:
         return lines
     analytic, numeric = float(result.analytic[worst]), float(result.numeric[worst])

@@ -1,6 +1,8 @@
 """check_gradients: what it sees, what it leaves alone, what it says."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +82,15 @@ def test_a_network_is_not_set_up_by_a_check() -> None:
 def test_the_same_seed_gives_the_same_report() -> None:
     x = normal(3, 4)
     assert str(check_gradients(Tanh(), x, seed=5)) == str(check_gradients(Tanh(), x, seed=5))
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, dlfs.gradcheck.suite; "
+        "print([name for name in ('hypothesis', 'matplotlib', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 # --- what it sees ---
@@ -328,8 +339,8 @@ def test_report_in_a_notebook_and_as_a_figure() -> None:
         assert page.count("<div") == page.count("</div>") == 1
         assert page.count("<table") == page.count("</table>")
         figure = report.plot()
-        # three pictures, each with its scale
-        assert len(figure.axes) == 6
+        # four pictures, each with its scale
+        assert len(figure.axes) == 8
         figure.savefig(io.BytesIO(), format="png")
 
 

@@ -139,3 +139,11 @@ class EmbeddingOverwrites(Embedding_Op):
         grad = np.zeros_like(self.param)
         grad[self.input_] = output_grad
         return grad
+
+
+@mutant("input gradient: a loop that leaves out the last feature", "one_slice", "zero")
+class LastFeatureLeftOut(WeightMultiply):
+    def _input_grad(self, output_grad):
+        grad = super()._input_grad(output_grad)
+        grad[..., -1] = 0
+        return grad

@@ -18,9 +18,12 @@ def elementwise(evidence: Evidence) -> Iterator[Hint]:
         return
     if evidence.output.shape != evidence.variable.shape:
         return
-    yield from _masks(evidence)
-    yield from _normalization(evidence)
-    yield from _derivatives(evidence)
+    # What the first of them explains, the others would explain less exactly.
+    for diagnose in (_masks, _normalization, _derivatives):
+        found = list(diagnose(evidence))
+        if found:
+            yield from found
+            return
 
 
 def _masks(evidence: Evidence) -> Iterator[Hint]:

@@ -14,7 +14,7 @@ from dlfs.gradcheck.hints.elementwise import elementwise
 from dlfs.gradcheck.hints.evidence import Evidence
 from dlfs.gradcheck.hints.losses import losses
 from dlfs.gradcheck.hints.sums import sums
-from dlfs.gradcheck.hints.variants import flipped_kernel, transposed_weights, variants
+from dlfs.gradcheck.hints.variants import flipped_kernel, transposed_weights, variants, where
 from dlfs.gradcheck.report import GradientReport, Hint
 from dlfs.gradcheck.subjects import Subject, make_subject
 from dlfs.types import Array
@@ -80,7 +80,7 @@ def find_hints(
             # A factor alone says little; what makes it go away says more.
             simpler = list(variants(evidence, passes))
             here = [*simpler, *here] if len(simpler) == 1 or not here else here
-        found += here
+        found += here or _quietly(where, evidence)
     return _without_repetition(found)[:_MOST_HINTS]
 
 

@@ -70,6 +70,24 @@ def variants(evidence: Evidence, check: Check) -> Iterator[Hint]:
         yield from found
 
 
+def where(evidence: Evidence) -> Iterator[Hint]:
+    """Say where the wrong entries are, if all lie in one slice and its neighbours are right."""
+    apart = np.abs(evidence.analytic - evidence.numeric) > 1e-9 * evidence.scale
+    for axis in range(apart.ndim):
+        size = apart.shape[axis]
+        others = tuple(other for other in range(apart.ndim) if other != axis)
+        wrong = np.flatnonzero(apart.any(axis=others))
+        if size > 2 and wrong.size == 1:
+            index = int(wrong[0])
+            edge = {0: ", the first", size - 1: ", the last"}.get(index, "")
+            yield evidence.hint(
+                "one_slice",
+                f"all wrong entries have index {index} on axis {axis}{edge}; the others are right. "
+                "Does a loop or a slice end too early, or treat this one differently?",
+            )
+            return
+
+
 def _changes(subject: Subject) -> Iterator[tuple[str, str, Callable[[Subject], bool]]]:
     target = subject.target
     for name, (two, one, what) in _OPTIONS.items():
