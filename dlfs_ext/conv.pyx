@@ -79,7 +79,7 @@ cdef extern from "conv.h" nogil:
 
 # The copies of a task should stay in the second-level cache: half of it on what is common now.
 cdef ptrdiff_t COPIES = 1 << 20
-cdef ptrdiff_t PATCHES = 1 << 19
+cdef ptrdiff_t PATCHES = 1 << 18
 # Enough to occupy the threads of a large machine; each costs memory as large as the weights.
 cdef ptrdiff_t MOST_CHUNKS = 16
 cdef ptrdiff_t MOST_CHUNK_BYTES = 1 << 26
@@ -289,7 +289,7 @@ cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, i
     if winograd_pays(w, w.channels, out_channels, wide):
         sums *= 0.6
     cdef double correlating = out_channels * (kernel * sums + 3 * w.kernel_w) * area
-    cdef double scattering = kernel * channels * (out_channels + 5) * out_area
+    cdef double scattering = kernel * channels * (out_channels + 7) * out_area
     return correlating < scattering
 
 
