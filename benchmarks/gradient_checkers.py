@@ -41,9 +41,9 @@ _FOOT = """
 PyTorch's checker compares whole Jacobians, one output at a time, so a wrong number does not escape
 it unless it is off by less than a part in a thousand. What one call leaves behind for the next, and
 what is changed in place, it could not see here: as PyTorch asks of a Function, each forward pass
-got memory of its own. It checks one dtype, and gives no hint. The one that dlfs misses here is wrong
-in float32 only, and found there. Mutants of the embedding, whose input are integers, and of layers
-are left out.
+got memory of its own. It checks one dtype, and gives no hint. The one that dlfs misses here is
+wrong in float32 only, and found there. Mutants of the embedding, whose input are integers, and of
+layers are left out.
 """
 
 

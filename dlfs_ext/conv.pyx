@@ -166,7 +166,7 @@ def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
         out.fill(0)
         return out
     conv_plan(layout, itemsize, COPIES, 1, True)
-    cdef cnp.ndarray tables = fill(layout)
+    cdef cnp.ndarray _tables = fill(layout)
     cdef size_t sums_bytes = conv_param_grad_sums_table[isa_level][wide](&job)
     job.chunks = min(layout.blocks * layout.bands, MOST_CHUNKS,
                      max(1, MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
@@ -378,7 +378,7 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
     else:
         conv_plan(layout, itemsize, COPIES, least_bands, True)
         size = layout.taps * out_channels
-    cdef cnp.ndarray tables = fill(layout)
+    cdef cnp.ndarray _tables = fill(layout)
     cdef cnp.ndarray packed = empty_1d(groups * size, typenum)
     job.packed = cnp.PyArray_DATA(packed)
     cdef const char *source = <const char *>cnp.PyArray_DATA(weights)

@@ -1,4 +1,4 @@
-"""Pooling; the formulas are in dlfs.reference.pooling, how they are computed in csrc/pooling_tile.h.
+"""Pooling: dlfs.reference.pooling, compiled; csrc/pooling_tile.h says how it is computed.
 
 Every plane (one channel of one image) is a task of its own; each thread takes a range of them.
 """

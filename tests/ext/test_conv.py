@@ -54,8 +54,9 @@ def convolutions(draw):
 
 def both(name, *args, **options):
     """The result of both backends, or None where both refuse for the same reason."""
-    modules = (fast, reference) if hasattr(reference, name) else (
-        fast_transpose, reference_transpose)
+    modules = (
+        (fast, reference) if hasattr(reference, name) else (fast_transpose, reference_transpose)
+    )
     results = []
     for module in modules:
         try:
@@ -90,19 +91,30 @@ def test_conv2d_and_gradients_equal_reference(data, dtype, case):
     assert_close(*results, W_shape[0] * kernel, scale)
     g = data.draw(arrays(results[1].shape, dtype))
     g_copy = g.copy()
-    assert_close(*both("conv2d_input_grad", g, W, x_shape, **options),
-                 W_shape[1] // options["groups"] * kernel, scale)
+    assert_close(
+        *both("conv2d_input_grad", g, W, x_shape, **options),
+        W_shape[1] // options["groups"] * kernel,
+        scale,
+    )
     terms = g.shape[0] * g.shape[2] * g.shape[3]
     assert_close(*both("conv2d_param_grad", g, x, W_shape, **options), terms, NUMBERS**2)
     for array, copy in zip((x, W, g), (*copies, g_copy), strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
-@given(data=st.data(), dtype=DTYPES, length=st.integers(1, 90), kernel=st.integers(1, 9),
-       stride=st.sampled_from([1, 1, 2, 3, 10**10]), dilation=st.integers(1, 4),
-       padding=st.sampled_from(["same", "valid", 0, 2, (0, 3), (4, 1)]), groups=st.integers(1, 2))
-def test_conv1d_and_gradients_equal_reference(data, dtype, length, kernel, stride, dilation,
-                                              padding, groups):
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    length=st.integers(1, 90),
+    kernel=st.integers(1, 9),
+    stride=st.sampled_from([1, 1, 2, 3, 10**10]),
+    dilation=st.integers(1, 4),
+    padding=st.sampled_from(["same", "valid", 0, 2, (0, 3), (4, 1)]),
+    groups=st.integers(1, 2),
+)
+def test_conv1d_and_gradients_equal_reference(
+    data, dtype, length, kernel, stride, dilation, padding, groups
+):
     batch, n_in, n_out = (data.draw(st.integers(low, 5)) for low in (0, 1, 1))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     W_shape = (n_in, groups * n_out, kernel)
@@ -114,8 +126,9 @@ def test_conv1d_and_gradients_equal_reference(data, dtype, length, kernel, strid
     assert_close(*results, n_in * kernel, NUMBERS**2)
     g = data.draw(arrays(results[1].shape, dtype))
     assert_close(*both("conv1d_input_grad", g, W, x.shape, **options), n_out * kernel, NUMBERS**2)
-    assert_close(*both("conv1d_param_grad", g, x, W_shape, **options), g.shape[0] * g.shape[2],
-                 NUMBERS**2)
+    assert_close(
+        *both("conv1d_param_grad", g, x, W_shape, **options), g.shape[0] * g.shape[2], NUMBERS**2
+    )
 
 
 @given(data=st.data(), dtype=DTYPES, case=convolutions(), extra=st.integers(0, 2))
@@ -131,19 +144,28 @@ def test_conv_transpose2d_and_gradients_equal_reference(data, dtype, case, extra
         return
     assert_close(*results, W_shape[0] * kernel, scale)
     g = data.draw(arrays(results[1].shape, dtype))
-    assert_close(*both("conv_transpose2d_input_grad", g, W, x_shape, **options),
-                 W_shape[1] // options["groups"] * kernel, scale)
-    assert_close(*both("conv_transpose2d_param_grad", g, x, W_shape, **options),
-                 x_shape[0] * x_shape[2] * x_shape[3], NUMBERS**2)
+    assert_close(
+        *both("conv_transpose2d_input_grad", g, W, x_shape, **options),
+        W_shape[1] // options["groups"] * kernel,
+        scale,
+    )
+    assert_close(
+        *both("conv_transpose2d_param_grad", g, x, W_shape, **options),
+        x_shape[0] * x_shape[2] * x_shape[3],
+        NUMBERS**2,
+    )
 
 
-@pytest.mark.parametrize("shapes", [
-    ((2, 3, 40, 40), (3, 5, 5, 5)),  # larger than most drawn ones: several strips and tiles
-    ((1, 40, 70, 70), (40, 9, 3, 3)),  # one image cut into bands of rows
-    ((50, 9, 7, 7), (9, 17, 3, 3)),  # small images side by side
-    ((70, 2, 5, 5), (2, 4, 5, 5)),  # one output pixel an image
-    ((3, 1, 300, 4), (1, 1, 200, 1)),  # a kernel nearly as large as the image
-])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((2, 3, 40, 40), (3, 5, 5, 5)),  # larger than most drawn ones: several strips and tiles
+        ((1, 40, 70, 70), (40, 9, 3, 3)),  # one image cut into bands of rows
+        ((50, 9, 7, 7), (9, 17, 3, 3)),  # small images side by side
+        ((70, 2, 5, 5), (2, 4, 5, 5)),  # one output pixel an image
+        ((3, 1, 300, 4), (1, 1, 200, 1)),  # a kernel nearly as large as the image
+    ],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_shapes_equal_reference(shapes, dtype):
     generator = np.random.default_rng(3)
@@ -153,10 +175,17 @@ def test_large_shapes_equal_reference(shapes, dtype):
     kernel = W.shape[2] * W.shape[3]
     scale = growth(W.shape, dtype)
     assert_close(fast.conv2d(x, W), y, W.shape[0] * kernel, scale)
-    assert_close(fast.conv2d_input_grad(g, W, x.shape),
-                 reference.conv2d_input_grad(g, W, x.shape), W.shape[1] * kernel, scale)
-    assert_close(fast.conv2d_param_grad(g, x, W.shape),
-                 reference.conv2d_param_grad(g, x, W.shape), g.size // g.shape[1])
+    assert_close(
+        fast.conv2d_input_grad(g, W, x.shape),
+        reference.conv2d_input_grad(g, W, x.shape),
+        W.shape[1] * kernel,
+        scale,
+    )
+    assert_close(
+        fast.conv2d_param_grad(g, x, W.shape),
+        reference.conv2d_param_grad(g, x, W.shape),
+        g.size // g.shape[1],
+    )
 
 
 def test_float64_rounding_is_that_of_the_reference():
@@ -166,10 +195,14 @@ def test_float64_rounding_is_that_of_the_reference():
     W = generator.integers(-8, 9, (16, 24, 3, 3)).astype(np.float64)
     y = reference.conv2d(x, W, padding=1)
     np.testing.assert_array_equal(fast.conv2d(x, W, padding=1), y)
-    np.testing.assert_array_equal(fast.conv2d_input_grad(y, W, x.shape, padding=1),
-                                  reference.conv2d_input_grad(y, W, x.shape, padding=1))
-    np.testing.assert_array_equal(fast.conv2d_param_grad(y, x, W.shape, padding=1),
-                                  reference.conv2d_param_grad(y, x, W.shape, padding=1))
+    np.testing.assert_array_equal(
+        fast.conv2d_input_grad(y, W, x.shape, padding=1),
+        reference.conv2d_input_grad(y, W, x.shape, padding=1),
+    )
+    np.testing.assert_array_equal(
+        fast.conv2d_param_grad(y, x, W.shape, padding=1),
+        reference.conv2d_param_grad(y, x, W.shape, padding=1),
+    )
 
 
 def test_padding_does_not_let_nan_out():
@@ -179,19 +212,23 @@ def test_padding_does_not_let_nan_out():
     assert np.isnan(fast.conv2d(x, W)).sum() == 2
     assert np.isnan(fast.conv2d(x, W, padding=1)).sum() == 2 * 4
     g = np.ones((1, 2, 8, 10))
-    np.testing.assert_array_equal(fast.conv2d_param_grad(g, x, W.shape),
-                                  reference.conv2d_param_grad(g, x, W.shape))
+    np.testing.assert_array_equal(
+        fast.conv2d_param_grad(g, x, W.shape), reference.conv2d_param_grad(g, x, W.shape)
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("x_shape", "W_shape", "options"), [
-    ((7, 8, 24, 24), (8, 16, 3, 3), {"padding": 1}),
-    ((7, 3, 24, 24), (3, 16, 5, 5), {"padding": 2}),
-    ((1, 8, 64, 64), (8, 16, 3, 3), {"padding": 1}),
-    ((1, 8, 64, 64), (8, 16, 5, 4), {"padding": 2}),
-    ((5, 8, 40, 40), (4, 32, 3, 3), {"stride": 2, "groups": 2}),
-    ((64, 32, 6, 6), (32, 32, 3, 3), {}),
-])
+@pytest.mark.parametrize(
+    ("x_shape", "W_shape", "options"),
+    [
+        ((7, 8, 24, 24), (8, 16, 3, 3), {"padding": 1}),
+        ((7, 3, 24, 24), (3, 16, 5, 5), {"padding": 2}),
+        ((1, 8, 64, 64), (8, 16, 3, 3), {"padding": 1}),
+        ((1, 8, 64, 64), (8, 16, 5, 4), {"padding": 2}),
+        ((5, 8, 40, 40), (4, 32, 3, 3), {"stride": 2, "groups": 2}),
+        ((64, 32, 6, 6), (32, 32, 3, 3), {}),
+    ],
+)
 def test_threads_do_not_change_a_bit(dtype, x_shape, W_shape, options):
     generator = np.random.default_rng(5)
     x, W = (generator.standard_normal(shape).astype(dtype) for shape in (x_shape, W_shape))
@@ -200,9 +237,13 @@ def test_threads_do_not_change_a_bit(dtype, x_shape, W_shape, options):
     try:
         for threads in (1, 2, 3, 5):
             dlfs_ext.set_num_threads(threads)
-            results.append((fast.conv2d(x, W, **options),
-                            fast.conv2d_input_grad(g, W, x_shape, **options),
-                            fast.conv2d_param_grad(g, x, W_shape, **options)))
+            results.append(
+                (
+                    fast.conv2d(x, W, **options),
+                    fast.conv2d_input_grad(g, W, x_shape, **options),
+                    fast.conv2d_param_grad(g, x, W_shape, **options),
+                )
+            )
     finally:
         dlfs_ext.set_num_threads(before)
     for others in results[1:]:
@@ -233,8 +274,11 @@ def test_bad_input_is_refused_in_the_same_words(name, bad):
             pytest.skip("no gradient")
     elif bad == "groups":
         groups = 3
-    args = {"conv2d": (x, W), "conv2d_input_grad": (g, W, np.shape(x)),
-            "conv2d_param_grad": (g, x, np.shape(W))}[name]
+    args = {
+        "conv2d": (x, W),
+        "conv2d_input_grad": (g, W, np.shape(x)),
+        "conv2d_param_grad": (g, x, np.shape(W)),
+    }[name]
     errors = []
     for module in (fast, reference):
         with pytest.raises((TypeError, ValueError)) as caught:

@@ -41,10 +41,16 @@ def both(name, *args):
     return results
 
 
-@given(data=st.data(), dtype=DTYPES, shape=IMAGES, kernel=KERNELS, stride=STRIDES,
-       padding=PADDINGS, ties=st.booleans())
-def test_max_pool2d_and_gradient_equal_reference(data, dtype, shape, kernel, stride, padding,
-                                                 ties):
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    shape=IMAGES,
+    kernel=KERNELS,
+    stride=STRIDES,
+    padding=PADDINGS,
+    ties=st.booleans(),
+)
+def test_max_pool2d_and_gradient_equal_reference(data, dtype, shape, kernel, stride, padding, ties):
     x = data.draw(arrays(shape, dtype))
     if ties:
         x = np.round(x)  # so that the first of several largest pixels has to be found
@@ -73,10 +79,18 @@ def test_max_pool2d_orders_nan_and_infinity_as_the_reference(kernel, dtype):
         np.testing.assert_array_equal(positions, wanted_positions, strict=True)
 
 
-@given(data=st.data(), dtype=DTYPES, shape=IMAGES, kernel=KERNELS, stride=STRIDES,
-       padding=PADDINGS, count_include_pad=st.booleans())
-def test_avg_pool2d_and_gradient_equal_reference(data, dtype, shape, kernel, stride,
-                                                 padding, count_include_pad):
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    shape=IMAGES,
+    kernel=KERNELS,
+    stride=STRIDES,
+    padding=PADDINGS,
+    count_include_pad=st.booleans(),
+)
+def test_avg_pool2d_and_gradient_equal_reference(
+    data, dtype, shape, kernel, stride, padding, count_include_pad
+):
     x = data.draw(arrays(shape, dtype))
     options = kernel, stride, padding, count_include_pad
     results = both("avg_pool2d", x, *options)
@@ -96,10 +110,15 @@ def test_global_avg_pool2d_and_gradient_equal_reference(data, dtype, shape):
     assert_close(*both("global_avg_pool2d_grad", g, shape), 1, 4)
 
 
-@pytest.mark.parametrize("positions", [
-    np.full((1, 1, 2, 2), 4, np.uint8), np.zeros((1, 1, 2, 2), np.int64),
-    np.zeros((1, 1, 2, 1), np.uint8), [[[[0, 0], [0, 0]]]],
-])
+@pytest.mark.parametrize(
+    "positions",
+    [
+        np.full((1, 1, 2, 2), 4, np.uint8),
+        np.zeros((1, 1, 2, 2), np.int64),
+        np.zeros((1, 1, 2, 1), np.uint8),
+        [[[[0, 0], [0, 0]]]],
+    ],
+)
 def test_bad_positions_are_refused_in_the_same_words(positions):
     errors = []
     for one in (fast, reference):
@@ -127,10 +146,16 @@ def test_threads_do_not_change_a_bit(dtype, kernel):
             dlfs_ext.set_num_threads(threads)
             output, positions = fast.max_pool2d(x, kernel)
             mean = fast.avg_pool2d(x, kernel)
-            results.append((output, positions, mean,
-                            fast.max_pool2d_grad(output, positions, x.shape, kernel),
-                            fast.avg_pool2d_grad(mean, x.shape, kernel),
-                            fast.global_avg_pool2d(x)))
+            results.append(
+                (
+                    output,
+                    positions,
+                    mean,
+                    fast.max_pool2d_grad(output, positions, x.shape, kernel),
+                    fast.avg_pool2d_grad(mean, x.shape, kernel),
+                    fast.global_avg_pool2d(x),
+                )
+            )
     finally:
         dlfs_ext.set_num_threads(before)
     for others in results[1:]:
