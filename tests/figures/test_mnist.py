@@ -5,6 +5,7 @@ They take minutes, so ``make test`` shows them as skipped and ``make test-thorou
 
 import os
 import re
+import statistics
 
 import pytest
 
@@ -22,11 +23,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def accuracy_after(layers, optim, data, epochs):
-    net = NeuralNetwork(layers, SoftmaxCrossEntropy(), seed=1, dtype="float32")
-    history = Trainer(net, optim).fit(
-        *data, epochs=epochs, eval_every=epochs, batch_size=60, early_stopping=False, verbose=0
-    )
+def accuracy_after(layers, optim, data, epochs, seed=1):
+    net = NeuralNetwork(layers, SoftmaxCrossEntropy(), seed=seed, dtype="float32")
+    options = {"batch_size": 60, "seed": seed, "early_stopping": False, "verbose": 0}
+    history = Trainer(net, optim).fit(*data, epochs=epochs, eval_every=epochs, **options)
     return history["accuracy"][-1]
 
 
@@ -54,9 +54,15 @@ def book_convolution(weight_init):
 
 
 def test_chapter_5_as_the_book_trains_it():
-    optim = SGDMomentum(lr=0.1, momentum=0.9)
+    """The median of three seeds: so high a rate without decay ends between 91 and 95 %."""
     data = datasets.mnist(scaling="standard")
-    assert accuracy_after(book_convolution("standard"), optim, data, epochs=1) >= 0.92
+    accuracies = [
+        accuracy_after(
+            book_convolution("standard"), SGDMomentum(lr=0.1, momentum=0.9), data, 1, seed
+        )
+        for seed in (1, 2, 3)
+    ]
+    assert statistics.median(accuracies) >= 0.92
 
 
 def test_chapter_5_trained_well():
