@@ -1,0 +1,307 @@
+"""Arguments of kernels that are each right by themselves, but do not fit together.
+
+Each row is (the public name, the call, the words of the complaint).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlfs import reference as kernels
+from tests.support.subjects import ones
+
+Row = tuple[str, Callable[[], Any], str]
+
+IMAGES = ones(2, 3, 4, 5)
+LABELS = np.array([0, 2])
+
+
+def f32(*sizes: int) -> np.ndarray:
+    return ones(*sizes, dtype=np.float32)
+
+
+KERNELS: list[Row] = [
+    *(
+        (
+            f"reference.{name}",
+            lambda name=name: getattr(kernels, name)(ones(2, 3), ones(3, 2)),
+            words,
+        )
+        for name, words in {
+            "sigmoid_grad": "sigmoid_grad: output_grad must have shape",
+            "tanh_grad": "tanh_grad: output_grad must have shape",
+            "relu_grad": "relu_grad: output_grad must have shape",
+            "leaky_relu_grad": "leaky_relu_grad: output_grad must have shape",
+            "elu_grad": "elu_grad: output_grad must have shape",
+            "gelu_grad": "gelu_grad: output_grad must have shape",
+            "silu_grad": "silu_grad: output_grad must have shape",
+            "softplus_grad": "softplus_grad: output_grad must have shape",
+            "softmax_grad": "softmax_grad: output_grad must have shape",
+            "weight_multiply_input_grad": "weight_multiply_input_grad: output_grad must have shape",
+            "weight_multiply_param_grad": "weight_multiply_param_grad: output_grad must have shape",
+            "scale_multiply_param_grad": "scale_multiply_param_grad: output_grad must have shape",
+            "mean_squared_error": "mean_squared_error: target must have shape",
+            "mean_absolute_error": "mean_absolute_error: target must have shape",
+            "huber": "huber: target must have shape",
+            "binary_cross_entropy": "binary_cross_entropy: target must have shape",
+            "softmax_cross_entropy": "softmax_cross_entropy: target must have shape",
+        }.items()
+    ),
+    *(
+        (f"reference.{name}", lambda name=name: getattr(kernels, name)(ones(2, 2), f32(2, 2)), name)
+        for name in (
+            *("sigmoid_grad", "tanh_grad", "relu_grad", "elu_grad", "gelu_grad", "softmax_grad"),
+            *("weight_multiply", "weight_multiply_param_grad", "mean_squared_error", "huber"),
+            *("binary_cross_entropy", "softmax_cross_entropy", "scale_multiply_param_grad"),
+        )
+    ),
+    ("reference.softmax", lambda: kernels.softmax(ones(2, 0)), "the last axis must hold a class"),
+    (
+        "reference.weight_multiply",
+        lambda: kernels.weight_multiply(ones(2, 3), ones(4, 3)),
+        "x has 3 features .* but W multiplies 4",
+    ),
+    (
+        "reference.dense",
+        lambda: kernels.dense(ones(2, 3), ones(4, 3), ones(1, 3)),
+        "dense: x has 3 features",
+    ),
+    (
+        "reference.dense",
+        lambda: kernels.dense(ones(2, 3), ones(3, 4), ones(4)),
+        r"dense: b must have shape \(1, 4\), got \(4,\)",
+    ),
+    ("reference.bias_add", lambda: kernels.bias_add(ones(2, 3), ones(1, 1)), "b must have shape"),
+    ("reference.bias_add", lambda: kernels.bias_add(ones(3), ones(3)), "x needs at least 2 dim"),
+    (
+        "reference.bias_add_param_grad",
+        lambda: kernels.bias_add_param_grad(ones(3)),
+        "output_grad needs at least 2 dimensions",
+    ),
+    (
+        "reference.scale_multiply",
+        lambda: kernels.scale_multiply(IMAGES, ones(1, 3)),
+        r"gamma must have shape \(1, 3, 1, 1\)",
+    ),
+    (
+        "reference.bias_activation",
+        lambda: kernels.bias_activation(IMAGES, ones(1, 5, 1, 1)),
+        "bias_activation: b must have shape",
+    ),
+    (
+        "reference.bias_activation_grad",
+        lambda: kernels.bias_activation_grad(IMAGES, ones(2, 3, 4, 4)),
+        "bias_activation_grad: output_grad must have shape",
+    ),
+    *(
+        (f"reference.{name}", call, words)
+        for name, call, words in [
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(2, 4, 3, 3)), "3 channels .* read 2"),
+            (
+                "conv2d",
+                lambda: kernels.conv2d(IMAGES, ones(3, 4, 5, 3)),
+                "covers 5 pixels of the h",
+            ),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(3, 4, 0, 3)), "kernel size must be"),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(3, 0, 3, 3)), "one channel is needed"),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, f32(3, 4, 3, 3)), "conv2d: .*same dtype"),
+            ("conv2d", lambda: kernels.conv2d(ones(2, 3, 0, 5), ones(3, 4, 3, 3)), "has 0"),
+            ("conv2d", lambda: kernels.conv2d(IMAGES, ones(3, 4, 2, 2), groups=2), "must divide"),
+            (
+                "conv2d",
+                lambda: kernels.conv2d(IMAGES, ones(3, 4, 2, 2), dilation=4),
+                "covers 5 pixels",
+            ),
+            (
+                "conv2d_input_grad",
+                lambda: kernels.conv2d_input_grad(IMAGES, ones(3, 3, 2, 2), IMAGES.shape),
+                r"conv2d_input_grad: output_grad must have shape \(2, 3, 3, 4\)",
+            ),
+            (
+                "conv2d_param_grad",
+                lambda: kernels.conv2d_param_grad(IMAGES, IMAGES, (3, 3, 2, 2)),
+                r"conv2d_param_grad: output_grad must have shape \(2, 3, 3, 4\)",
+            ),
+            (
+                "conv1d",
+                lambda: kernels.conv1d(ones(2, 3, 4), ones(2, 4, 3)),
+                "conv1d: .*3 channels",
+            ),
+            ("conv1d", lambda: kernels.conv1d(ones(2, 3, 4), ones(3, 4, 5)), "conv1d: the window"),
+            ("conv1d", lambda: kernels.conv1d(ones(2, 3, 4), f32(3, 4, 2)), "conv1d: .*same dtype"),
+            (
+                "conv1d_input_grad",
+                lambda: kernels.conv1d_input_grad(ones(2, 4, 4), ones(3, 4, 2), (2, 3, 4)),
+                r"conv1d_input_grad: output_grad must have shape \(2, 4, 3\)",
+            ),
+            (
+                "conv1d_param_grad",
+                lambda: kernels.conv1d_param_grad(ones(2, 4, 4), ones(2, 3, 4), (3, 4, 2)),
+                r"conv1d_param_grad: output_grad must have shape \(2, 4, 3\)",
+            ),
+            (
+                "conv_transpose2d",
+                lambda: kernels.conv_transpose2d(IMAGES, ones(2, 4, 3, 3)),
+                "conv_transpose2d: the input has 3 channels",
+            ),
+            (
+                "conv_transpose2d",
+                lambda: kernels.conv_transpose2d(IMAGES, ones(3, 4, 3, 3), padding=3),
+                "the output's height would be 0",
+            ),
+            (
+                "conv_transpose2d",
+                lambda: kernels.conv_transpose2d(IMAGES, ones(3, 4, 3, 3), output_padding=1),
+                "output_padding must be smaller than the stride",
+            ),
+            (
+                "conv_transpose2d_input_grad",
+                lambda: kernels.conv_transpose2d_input_grad(IMAGES, ones(3, 3, 2, 2), IMAGES.shape),
+                r"output_grad must have shape \(2, 3, 5, 6\)",
+            ),
+            (
+                "conv_transpose2d_param_grad",
+                lambda: kernels.conv_transpose2d_param_grad(IMAGES, IMAGES, (3, 3, 2, 2)),
+                r"output_grad must have shape \(2, 3, 5, 6\)",
+            ),
+            (
+                "max_pool2d",
+                lambda: kernels.max_pool2d(IMAGES, 5),
+                "max_pool2d: the window covers 5",
+            ),
+            ("max_pool2d", lambda: kernels.max_pool2d(IMAGES, 2, padding=2), "at most half the"),
+            (
+                "avg_pool2d",
+                lambda: kernels.avg_pool2d(IMAGES, 5),
+                "avg_pool2d: the window covers 5",
+            ),
+            ("avg_pool2d", lambda: kernels.avg_pool2d(IMAGES, 2, padding=2), "at most half the"),
+            (
+                "avg_pool2d_grad",
+                lambda: kernels.avg_pool2d_grad(IMAGES, IMAGES.shape, 2),
+                r"output_grad must have shape \(2, 3, 2, 2\)",
+            ),
+            (
+                "max_pool2d_grad",
+                lambda: kernels.max_pool2d_grad(
+                    ones(2, 3, 2, 2), np.full((2, 3, 2, 2), 4, np.uint8), IMAGES.shape, 2
+                ),
+                r"positions must lie in 0\.\.3, got 4\.\.4",
+            ),
+            (
+                "max_pool2d_grad",
+                lambda: kernels.max_pool2d_grad(
+                    ones(2, 3, 2, 2), np.zeros((2, 3, 2, 1), np.uint8), IMAGES.shape, 2
+                ),
+                "positions must have shape",
+            ),
+            (
+                "max_pool2d_grad",
+                lambda: kernels.max_pool2d_grad(
+                    ones(2, 1, 1, 1), np.full((2, 1, 1, 1), -1, np.int32), (2, 1, 20, 20), 20
+                ),
+                r"positions must lie in 0\.\.399, got -1",
+            ),
+            ("global_avg_pool2d", lambda: kernels.global_avg_pool2d(ones(2, 3, 0, 4)), "no pixels"),
+            (
+                "global_avg_pool2d_grad",
+                lambda: kernels.global_avg_pool2d_grad(ones(2, 4), IMAGES.shape),
+                r"output_grad must have shape \(2, 3\)",
+            ),
+            ("batch_norm", lambda: kernels.batch_norm(ones(0, 3)), "nothing to average over"),
+            ("batch_norm", lambda: kernels.batch_norm(ones(3)), "at least 2 dimensions"),
+            (
+                "batch_norm_grad",
+                lambda: kernels.batch_norm_grad(ones(4, 3), ones(4, 3), ones(3)),
+                r"inv_std must have shape \(1, 3\)",
+            ),
+            (
+                "batch_norm_inference",
+                lambda: kernels.batch_norm_inference(ones(4, 3), ones(1, 2), ones(1, 3)),
+                "mean must have shape",
+            ),
+            (
+                "batch_norm_inference_grad",
+                lambda: kernels.batch_norm_inference_grad(ones(4, 3), ones(1, 2)),
+                "var must have shape",
+            ),
+            ("layer_norm", lambda: kernels.layer_norm(ones(3, 0)), "nothing to average over"),
+            (
+                "layer_norm_grad",
+                lambda: kernels.layer_norm_grad(ones(4, 3), ones(4, 3), ones(1, 3)),
+                r"inv_std must have shape \(4, 1\)",
+            ),
+            (
+                "dropout",
+                lambda: kernels.dropout(ones(2, 3), ones(3, 2, dtype=bool), 0.5),
+                "mask must have shape",
+            ),
+            (
+                "embedding",
+                lambda: kernels.embedding(np.array([-1]), ones(3, 2)),
+                r"indices must lie in 0\.\.2",
+            ),
+            (
+                "embedding_param_grad",
+                lambda: kernels.embedding_param_grad(ones(3, 2), LABELS, 3),
+                "output_grad must have shape",
+            ),
+            (
+                "mean_squared_error",
+                lambda: kernels.mean_squared_error(ones(0, 1), ones(0, 1)),
+                "empty",
+            ),
+            (
+                "binary_cross_entropy",
+                lambda: kernels.binary_cross_entropy(ones(2, 1), ones(2, 1) * 1.5),
+                r"target must lie in \[0, 1\]",
+            ),
+            (
+                "binary_cross_entropy",
+                lambda: kernels.binary_cross_entropy(ones(1, 1), ones(1, 1) * np.nan),
+                r"target must lie in \[0, 1\]",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(2, 2), LABELS),
+                r"labels must lie in 0\.\.1, got 0\.\.2",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(2, 3), np.array([-1, 0])),
+                r"labels must lie in 0\.\.2, got -1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(2, 3), ones(2, 3)),
+                "probabilities that sum to 1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(1, 2), np.array([[1.5, -0.5]])),
+                "probabilities that sum to 1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(1, 2), np.array([[np.nan, 1.0]])),
+                "probabilities that sum to 1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(0, 2), np.zeros(0, int)),
+                "must not be empty",
+            ),
+            (
+                "sgd_update",
+                lambda: kernels.sgd_update(ones(3), ones(2), 0.1),
+                "grad must have shape",
+            ),
+            (
+                "adam_update",
+                lambda: kernels.adam_update(ones(3), f32(3), ones(3), ones(3), 1, 0.1),
+                "adam_update: all arrays must have the same dtype",
+            ),
+        ]
+    ),
+]
