@@ -43,7 +43,7 @@ def summary(rows: Sequence[Row]) -> str:
     """Say in one line what became of all."""
     failed = [row.name for row in rows if not row.passed]
     cases, seconds = sum(row.cases for row in rows), sum(row.seconds for row in rows)
-    what = f"{len(rows)} classes, {cases} cases, {seconds:.0f} s"
+    what = f"{len(rows)} {'class' if len(rows) == 1 else 'classes'}, {cases} cases, {seconds:.0f} s"
     if failed:
         return f"{what}: {len(failed)} FAILED ({', '.join(failed)})"
     return f"{what}: every gradient is right"
