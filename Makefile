@@ -20,7 +20,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough lint format bench clean
+.PHONY: help setup demo test test-thorough lint format bench annotate debug sanitize clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -52,10 +52,35 @@ format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's fo
 bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in an environment of its own; BENCH_ARGS="--quick" and others
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
+annotate: $(VENV)/.dev-installed ## write Cython's pages, dlfs_ext/*.html: what still touches Python is yellow
+	DLFS_ANNOTATE=1 $(RUN) setup.py -q build_ext --inplace --force
+
+debug: $(VENV)/.dev-installed ## run the tests on kernels compiled with bounds checks, in build/debug
+	$(call build_aside,debug,DLFS_DEBUG=1)
+	cd build/debug && HYPOTHESIS_PROFILE=default $(abspath $(RUN)) -m pytest -q $(PYTEST_ARGS)
+
+# gcc's runtimes must come first in the process. -s: a report would be lost with the captured output.
+# Leaks are not looked for, because Python keeps much until its end.
+sanitize: $(VENV)/.dev-installed ## run the kernels' tests under the address and undefined-behaviour sanitizers
+	$(call build_aside,sanitize,DLFS_SANITIZE=1)
+	cd build/sanitize && PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=default \
+	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	    $(abspath $(RUN)) -m pytest -q -s tests/ext -k 'not memory' $(PYTEST_ARGS)
+
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(BENCH_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f dlfs_ext/*.so dlfs_ext/*.pyd dlfs_ext/*.c dlfs_ext/*.cpp dlfs_ext/*.html
 	find dlfs dlfs_ext tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# A copy of the sources with kernels of its own, compiled with the second argument's settings.
+define build_aside
+	rm -rf build/$(1)
+	mkdir -p build/$(1)
+	cp -R dlfs dlfs_ext tests setup.py pyproject.toml README.md LICENSE Makefile MANIFEST.in build/$(1)
+	find build/$(1)/dlfs_ext -name '*.so' -delete -o -name '*.c' -delete
+	cd build/$(1) && $(2) DLFS_REQUIRE_EXT=1 $(abspath $(RUN)) setup.py -q build_ext --inplace
+endef
 
 # The stamps form a chain, so that with `make -j` no two installations run at the same time.
 

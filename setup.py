@@ -27,6 +27,7 @@ def enabled(variable):
 
 SANITIZE = enabled("DLFS_SANITIZE")
 DEBUG = enabled("DLFS_DEBUG") or SANITIZE
+ANNOTATE = enabled("DLFS_ANNOTATE")
 REQUIRED = enabled("DLFS_REQUIRE_EXT")
 
 DIRECTIVES = {
@@ -143,8 +144,8 @@ def extensions():
     return cythonize(
         modules,
         compiler_directives=DIRECTIVES,
-        annotate=enabled("DLFS_ANNOTATE"),
-        force=DEBUG,
+        annotate=ANNOTATE,
+        force=DEBUG or ANNOTATE,
         quiet=True,
     )
 

@@ -5,7 +5,12 @@ instruction set runs (`DLFS_ISA` forces a lower one), `set_num_threads()` how ma
 (`DLFS_NUM_THREADS`, else `OMP_NUM_THREADS`, else all processors).
 """
 
+from dlfs_ext.waiting import short_waiting
+
 try:
+    # The first compiled module loads OpenMP's library.
+    with short_waiting():
+        import dlfs_ext.runtime  # noqa: F401
     from dlfs_ext.activations import sigmoid, sigmoid_grad, softmax, softmax_grad, tanh, tanh_grad
     from dlfs_ext.conv import (
         conv1d,

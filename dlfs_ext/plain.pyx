@@ -28,6 +28,11 @@ ctypedef fused real:
     double
 
 
+def _aligned(array):
+    """The array, or a copy if its numbers do not begin where the processor wants them."""
+    return np.require(array, requirements="A")
+
+
 # Dense layers
 
 
@@ -35,9 +40,9 @@ def weight_multiply(x, W):
     _check_product(x, W, "weight_multiply")
     output = np.empty((x.shape[0], W.shape[1]), x.dtype)
     if x.dtype == np.float32:
-        multiply[float](x, W, output)
+        multiply[float](_aligned(x), _aligned(W), output)
     else:
-        multiply[double](x, W, output)
+        multiply[double](_aligned(x), _aligned(W), output)
     return output
 
 
@@ -78,9 +83,9 @@ def sigmoid(x):
     check_float_array(x, "sigmoid", "x")
     output = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
-        apply_sigmoid[float](x.reshape(-1), output.reshape(-1))
+        apply_sigmoid[float](_aligned(x).reshape(-1), output.reshape(-1))
     else:
-        apply_sigmoid[double](x.reshape(-1), output.reshape(-1))
+        apply_sigmoid[double](_aligned(x).reshape(-1), output.reshape(-1))
     return output
 
 
@@ -97,9 +102,9 @@ def tanh(x):
     check_float_array(x, "tanh", "x")
     output = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
-        apply_tanh[float](x.reshape(-1), output.reshape(-1))
+        apply_tanh[float](_aligned(x).reshape(-1), output.reshape(-1))
     else:
-        apply_tanh[double](x.reshape(-1), output.reshape(-1))
+        apply_tanh[double](_aligned(x).reshape(-1), output.reshape(-1))
     return output
 
 
@@ -113,9 +118,9 @@ def relu(x):
     check_float_array(x, "relu", "x")
     output = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
-        apply_relu[float](x.reshape(-1), output.reshape(-1))
+        apply_relu[float](_aligned(x).reshape(-1), output.reshape(-1))
     else:
-        apply_relu[double](x.reshape(-1), output.reshape(-1))
+        apply_relu[double](_aligned(x).reshape(-1), output.reshape(-1))
     return output
 
 
@@ -129,9 +134,11 @@ def relu_grad(output_grad, x):
     check_gradient_pair(output_grad, x, "relu_grad", "x")
     input_grad = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
-        apply_relu_grad[float](output_grad.reshape(-1), x.reshape(-1), input_grad.reshape(-1))
+        apply_relu_grad[float](_aligned(output_grad).reshape(-1), _aligned(x).reshape(-1),
+                               input_grad.reshape(-1))
     else:
-        apply_relu_grad[double](output_grad.reshape(-1), x.reshape(-1), input_grad.reshape(-1))
+        apply_relu_grad[double](_aligned(output_grad).reshape(-1), _aligned(x).reshape(-1),
+                               input_grad.reshape(-1))
     return input_grad
 
 
@@ -204,8 +211,8 @@ cdef enum Direction:
 
 cdef int walk(x, W, y, Geometry g, Py_ssize_t groups, Direction direction) except -1:
     # A memoryview of float that can be written needs an array that can: the two that are only
-    # read are copied if they are read-only.
-    arrays = [np.require(array, requirements="W") for array in (x, W, y)]
+    # read are copied if they are read-only (or not aligned).
+    arrays = [np.require(array, requirements=["A", "W"]) for array in (x, W, y)]
     if x.dtype == np.float32:
         walk_positions[float](arrays[0], arrays[1], arrays[2], g, groups, direction)
     else:
@@ -253,9 +260,9 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
     output = np.empty((*x.shape[:2], *window.output), x.dtype)
     positions = np.zeros(output.shape, np.int32)
     if x.dtype == np.float32:
-        largest[float](x, output, positions, geometry(window))
+        largest[float](_aligned(x), output, positions, geometry(window))
     else:
-        largest[double](x, output, positions, geometry(window))
+        largest[double](_aligned(x), output, positions, geometry(window))
     return output, positions.astype(_position_dtype(window))
 
 

@@ -10,8 +10,8 @@
 #define DLFS_PREFETCH(address) __builtin_prefetch(address)
 #define DLFS_PREFETCH_L2(address) __builtin_prefetch(address, 0, 2)
 #else
-#define DLFS_PREFETCH(address)
-#define DLFS_PREFETCH_L2(address)
+#define DLFS_PREFETCH(address) ((void)(address))
+#define DLFS_PREFETCH_L2(address) ((void)(address))
 #endif
 
 DLFS_INLINE void clear(real *at, ptrdiff_t n) { memset(at, 0, (size_t)n * sizeof(real)); }

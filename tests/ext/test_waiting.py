@@ -1,0 +1,36 @@
+"""Threads that wait do not keep a processor busy for long, and the user's choice stands."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import os
+before = dict(os.environ)
+import dlfs_ext
+assert dict(os.environ) == before, "the environment was changed"
+"""
+
+
+def displayed(**variables):
+    """What libgomp says about itself when it is loaded."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+    result = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env={**clean, "OMP_DISPLAY_ENV": "verbose", **variables},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    if "GOMP_SPINCOUNT" not in result.stderr:
+        pytest.skip("another OpenMP library than gcc's")
+    return result.stderr
+
+
+def test_waiting_is_short():
+    assert "GOMP_SPINCOUNT = '1000'" in displayed()
+
+
+def test_the_users_choice_stands():
+    assert "GOMP_SPINCOUNT = '77'" in displayed(GOMP_SPINCOUNT="77")
+    assert "OMP_WAIT_POLICY = 'ACTIVE'" in displayed(OMP_WAIT_POLICY="active")
