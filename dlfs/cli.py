@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlfs.commands import bench, info, train
+from dlfs.gradcheck import suite
 
-COMMANDS: dict[str, Any] = {"train": train, "bench": bench, "info": info}
+COMMANDS: dict[str, Any] = {"train": train, "bench": bench, "info": info, "gradcheck": suite}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -138,7 +138,7 @@ def relu_grad(output_grad, x):
                                input_grad.reshape(-1))
     else:
         apply_relu_grad[double](_aligned(output_grad).reshape(-1), _aligned(x).reshape(-1),
-                               input_grad.reshape(-1))
+                                input_grad.reshape(-1))
     return input_grad
 
 
