@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     add("--no-epoch", action="store_true", help="leave out the demo's epoch")
     add("--epoch-runs", type=int, default=3)
     add("--list", action="store_true", help="show the lines and stop")
+    add("--note", default="", help="what a reader of the results should know about this run")
     add("--output", type=Path, default=None, help="where a full run writes (benchmarks/RESULTS.md)")
     return made
 
@@ -56,7 +57,7 @@ def main() -> int:
     partial = arguments.only or arguments.quick or arguments.no_epoch or arguments.no_reference
     path = arguments.output or (None if partial else RESULTS)
     if path is not None:
-        path.write_text(report.markdown(results, epochs))
+        path.write_text(report.markdown(results, epochs, arguments.note))
         print(f"Wrote {path}")
     missed = sum(result.missed for result in results) + sum(e.ratio < 1 for e in epochs)
     print(f"{missed} of {len(results) + len(epochs)} lines miss their target.")

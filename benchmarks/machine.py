@@ -29,6 +29,7 @@ def description() -> list[tuple[str, str]]:
             "Instructions",
             f"dlfs {dlfs_ext.isa()}, PyTorch {torch.backends.cpu.get_cpu_capability()}",
         ),
+        ("Load at the end", _load()),
         ("System", f"{platform.system()} {platform.machine()}, {_libc()}"),
         ("C compiler", _compiler()),
         ("Python", platform.python_version()),
@@ -36,6 +37,13 @@ def description() -> list[tuple[str, str]]:
         ("NumPy", f"{np.__version__}, {_blas()}"),
         ("PyTorch", torch.__version__),
     ]
+
+
+def _load() -> str:
+    """Say how busy the machine was; the benchmark alone makes 1, or with two threads 2."""
+    if not hasattr(os, "getloadavg"):
+        return "unknown"
+    return ", ".join(f"{load:.1f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)"
 
 
 def _processor() -> str:

@@ -46,9 +46,11 @@ def epoch_line(epoch: Epoch) -> str:
     )
 
 
-def markdown(results: Sequence[Result], epochs: Sequence[Epoch]) -> str:
+def markdown(results: Sequence[Result], epochs: Sequence[Epoch], note: str = "") -> str:
     """Return the file of results."""
     blocks = [INTRODUCTION, _machine(), _summary(results)]
+    if note:
+        blocks.insert(2, f"{note}\n")
     counts = sorted({result.threads for result in results})
     blocks += [_table([r for r in results if r.threads == n], n) for n in counts]
     if epochs:
