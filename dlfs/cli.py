@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dlfs.commands import info, train
+from dlfs.commands import info, sample, train
 
-COMMANDS: dict[str, Any] = {"train": train, "info": info}
+COMMANDS: dict[str, Any] = {"train": train, "sample": sample, "info": info}
 
 
 def parser() -> argparse.ArgumentParser:
