@@ -31,7 +31,8 @@ def _sigmoid(op, x):
 
 
 def _softplus(op, x):
-    return x.relu() + (1 + (-abs(x)).exp()).log()
+    largest = np.maximum(x.array, 0)  # a constant that falls out again, so there is no kink
+    return ((x - largest).exp() + np.exp(-largest)).log() + largest
 
 
 def _rows(x, param):
