@@ -127,7 +127,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python_on(path: Path, code: str, cwd: Path) -> str:
     """Run code that finds dlfs in ``path`` only, not in this repository."""
-    header = f"import sys; sys.path.insert(0, {str(path)!r})\nimport dlfs\n"
+    # An editable installation would lend its compiled package to the wheel that has none.
+    header = f"""
+import sys
+sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "")]
+sys.path[:] = [{str(path)!r}, *(place for place in sys.path if place != {str(ROOT)!r})]
+import dlfs
+"""
     header += f"assert dlfs.__file__.startswith({str(path)!r}), dlfs.__file__\n"
     return python(header + code, cwd=cwd, environment={"PYTHONPATH": ""})
 
