@@ -18,8 +18,8 @@ from dlfs.types import Array
 
 HELP = "compare the backends' speed"
 DESCRIPTION = (
-    "Time training steps and kernels on the fast backend and the reference, in turns. 'make bench' in the source tree "
-    "compares with PyTorch, too."
+    "Time training steps and kernels on the fast backend and the reference, in turns. 'make bench' "
+    "in the source tree compares with PyTorch, too."
 )
 BATCH = 60
 
