@@ -135,6 +135,9 @@ class Operation(Configured):
         """
         return {}
 
+    def reset_state(self) -> None:
+        """Forget what is carried from one batch to the next: nothing, for most Operations."""
+
     def _output(self) -> Array:
         raise NotImplementedError(f"{type(self).__name__} must define _output()")
 

@@ -5,10 +5,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dlfs.commands import bench, info, train
+from dlfs.commands import bench, info, sample, train
 from dlfs.gradcheck import suite
 
-COMMANDS: dict[str, Any] = {"train": train, "bench": bench, "info": info, "gradcheck": suite}
+COMMANDS: dict[str, Any] = {
+    "train": train,
+    "sample": sample,
+    "bench": bench,
+    "info": info,
+    "gradcheck": suite,
+}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,8 +4,9 @@ from typing import Any
 
 from dlfs.activations import ReLU, Tanh
 from dlfs.base import Operation
-from dlfs.checks import check_int
-from dlfs.layers import Conv2D, Dense, Layer
+from dlfs.checks import check_choice, check_int
+from dlfs.dropout import Dropout
+from dlfs.layers import Conv2D, Dense, Embedding, GRULayer, Layer, LSTMLayer, RNNLayer
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.pooling import MaxPool2D
@@ -85,5 +86,53 @@ def cnn(
     return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
 
 
+def writer(
+    kind: str = "lstm",
+    characters: int = 62,
+    hidden: int = 256,
+    seed: int = 1,
+    dtype: Any = "float64",
+) -> NeuralNetwork:
+    """Return a network that predicts the next character: embedding, recurrence, dropout, dense.
+
+    Parameters
+    ----------
+    kind : {"rnn", "lstm", "gru"}
+    characters, hidden : int
+        The size of the vocabulary, and of the state.
+    seed : int
+    dtype : {"float64", "float32"}
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    State is carried from batch to batch: train with ``dlfs.text.streams`` and ``shuffle=False``.
+    Book, chapter 6, with an embedding instead of one-hot rows, and with dropout.
+
+    Examples
+    --------
+    >>> net = writer("gru", characters=62, hidden=256)
+    >>> net.build((64,))
+    >>> net.parameter_count()
+    266430
+    """
+    check_choice(kind, WRITERS, "writer", "kind")
+    check_int(characters, "writer", "characters", 1)
+    layers: list[Layer | Operation] = [
+        Embedding(characters, 64),
+        WRITERS[kind](hidden, carry=True),
+        Dropout(0.6),
+        Dense(characters, weight_init="glorot"),
+    ]
+    return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
+
+
+WRITERS: dict[str, Any] = {"gru": GRULayer, "lstm": LSTMLayer, "rnn": RNNLayer}
+"""The recurrent layers by the name that ``writer`` knows."""
+
 MODELS = {"cnn": cnn, "mlp": mlp}
-"""The models by the name that the command line knows."""
+"""The models for images by the name that the command line knows."""

@@ -140,6 +140,11 @@ class LayerBlock:
         """Return how many numbers all parameters together hold; 0 before the set-up."""
         return sum(param.size for param in self.params())
 
+    def reset_state(self) -> None:
+        """Forget what is carried from one batch to the next: a new sequence begins."""
+        for layer in self.layers:
+            layer.reset_state()
+
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
 

@@ -13,6 +13,7 @@ from dlfs.history import History
 from dlfs.metrics import Metric
 from dlfs.network import NeuralNetwork
 from dlfs.progress import progress_bar
+from dlfs.recurrent import fresh_start
 from dlfs.snapshot import Snapshot
 from dlfs.types import Array
 
@@ -34,6 +35,7 @@ class Run:
         seed: int,
         patience: int | None,
         measures: dict[str, Metric],
+        shuffle: bool = True,
     ) -> None:
         self.trainer = trainer
         self.net = trainer.net
@@ -44,6 +46,7 @@ class Run:
         self.seed = seed
         self.patience = patience
         self.measures = measures
+        self.shuffle = shuffle
         self.callbacks = callbacks
         self.checkpoint: Checkpoint | None = None
         self.standing = Standing()
@@ -58,6 +61,7 @@ class Run:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "patience": self.patience,
+            "shuffle": self.shuffle,
             "observations": observations,
         }
 
@@ -95,7 +99,10 @@ class Run:
         """Train for an epoch, and say whether to go on."""
         trainer, started, total = self.trainer, time.perf_counter(), 0.0
         # A stream for each epoch: a resumed training shuffles as the whole one would.
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(X_train))
+        order = np.arange(len(X_train))
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, epoch)).permutation(order)
+        self.net.reset_state()
         self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
         row: dict[str, Any] = {"epoch": epoch + 1}
         for batch, start in enumerate(range(0, len(order), self.batch_size)):
@@ -132,7 +139,8 @@ class Run:
             return True
         if not last and (epoch + 1) % self.eval_every:
             return True
-        results = evaluate(self.net, trainer.X_test, trainer.y_test, self.measures)
+        size = 1000 if self.shuffle else self.batch_size
+        results = evaluate(self.net, trainer.X_test, trainer.y_test, self.measures, size)
         row["test_loss"] = results.pop("loss")
         row.update(results)
         if not math.isfinite(row["test_loss"]):
@@ -178,10 +186,11 @@ class Run:
 
 
 def evaluate(
-    net: NeuralNetwork, X: Array, y: Array, measures: dict[str, Metric]
+    net: NeuralNetwork, X: Array, y: Array, measures: dict[str, Metric], batch_size: int = 1000
 ) -> dict[str, float]:
     """Return the loss and the measures, in inference mode; y as the loss uses it."""
-    prediction = net.predict(X)
+    with fresh_start(net):
+        prediction = net.predict(X, batch_size)
     results = {"loss": net.loss.forward(prediction, y)}
     results.update({name: float(metric(y, prediction)) for name, metric in measures.items()})
     return results

@@ -14,6 +14,7 @@ from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from dlfs.metrics import METRICS, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
+from dlfs.recurrent import fresh_start
 from dlfs.run import NonFiniteLossError, Run, evaluate
 from dlfs.types import Array
 
@@ -84,6 +85,7 @@ class Trainer:
         early_stopping: bool | int = True,
         conv_testing: bool = False,
         *,
+        shuffle: bool = True,
         metrics: Sequence[str | Metric] | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint: str | Path | None = None,
@@ -95,7 +97,8 @@ class Trainer:
         Parameters
         ----------
         X_train, y_train : array_like, batch axis first
-            They are shuffled anew in each epoch; the arrays themselves stay as they are.
+            They are shuffled anew in each epoch, unless told otherwise; the arrays themselves stay
+            as they are.
         X_test, y_test : array_like, optional
             For the evaluation; never used for training.
         epochs : int
@@ -114,6 +117,11 @@ class Trainer:
             put back the parameters, and what the optimizer remembered, of the best evaluation.
         conv_testing : bool
             Report within an epoch, as the book does for its convolutional network.
+        shuffle : bool
+            False walks through the data in their order, and through the test data in batches of the
+            same size: for sequences that go on from batch to batch (``dlfs.text.streams``), read by
+            recurrent layers that carry their state. Each epoch, and each evaluation, makes a new
+            start.
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables, optional
             What to evaluate besides the loss; accuracy for the cross-entropies unless given. A
             callable takes (y_true, y_pred).
@@ -154,6 +162,7 @@ class Trainer:
         check_flag(restart, owner, "restart")
         check_flag(conv_testing, owner, "conv_testing")
         check_flag(resume, owner, "resume")
+        check_flag(shuffle, owner, "shuffle")
         check_int(verbose, owner, "verbose", 0)
         patience = _patience(early_stopping)
         measures = self._measures(metrics)
@@ -177,8 +186,9 @@ class Trainer:
             self.optim.reset()
 
         extra = [ConvTesting()] if conv_testing else []
+        callbacks = [*callbacks, *extra]
         run = Run(
-            self, [*callbacks, *extra], epochs, eval_every, batch_size, seed, patience, measures
+            self, callbacks, epochs, eval_every, batch_size, seed, patience, measures, shuffle
         )
         if checkpoint is not None:
             run.checkpoint = Checkpoint(checkpoint, run.settings(len(X_train)))
@@ -191,7 +201,7 @@ class Trainer:
             self._run = None
 
     def evaluate(
-        self, X: Array, y: Array, metrics: Sequence[str | Metric] = ()
+        self, X: Array, y: Array, metrics: Sequence[str | Metric] = (), batch_size: int = 1000
     ) -> dict[str, float]:
         """Return the loss, and other metrics, on some data, in inference mode.
 
@@ -199,6 +209,9 @@ class Trainer:
         ----------
         X, y : array_like, batch axis first
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables
+        batch_size : int
+            So many observations at a time. It matters only where state is carried from batch to
+            batch; that begins anew here, and is afterwards what it was before.
 
         Returns
         -------
@@ -210,8 +223,9 @@ class Trainer:
         TypeError, ValueError
             If the data do not suit the network or the loss.
         """
+        check_int(batch_size, "Trainer.evaluate", "batch_size", 1)
         X, y = self._data(X, y)
-        return evaluate(self.net, X, y, self._measures(metrics))
+        return evaluate(self.net, X, y, self._measures(metrics), batch_size)
 
     def generate_batches(self, X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array, Array]]:
         """Cut data into batches, in their order, as the book's method of this name does.
@@ -268,7 +282,10 @@ class Trainer:
             )
         if targets.dtype.kind == "f":
             check_finite(targets, owner, y_name)
-        one = self.net.forward(inputs[:1], inference=True)
+        with fresh_start(self.net):
+            one = self.net.forward(inputs[:1], inference=True)
+            # What a layer that was just set up carries from this batch is not for training.
+            self.net.reset_state()
         shape, loss = one.shape[1:], self.net.loss
         targets = loss.as_target(targets, (len(inputs), *shape), self.net.dtype)
         if isinstance(loss, SoftmaxCrossEntropy | BinaryCrossEntropy):

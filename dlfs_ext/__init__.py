@@ -5,6 +5,7 @@ instruction set runs (`DLFS_ISA` forces a lower one), `set_num_threads()` how ma
 (`DLFS_NUM_THREADS`, else `OMP_NUM_THREADS`, else all processors).
 """
 
+from dlfs.reference import gru, gru_grad, lstm, lstm_grad, rnn, rnn_grad
 from dlfs_ext.waiting import short_waiting
 
 try:
@@ -132,12 +133,16 @@ __all__ = [
     "get_num_threads",
     "global_avg_pool2d",
     "global_avg_pool2d_grad",
+    "gru",
+    "gru_grad",
     "huber",
     "isa",
     "layer_norm",
     "layer_norm_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "lstm",
+    "lstm_grad",
     "max_pool2d",
     "max_pool2d_grad",
     "mean_absolute_error",
@@ -145,6 +150,8 @@ __all__ = [
     "relu",
     "relu_grad",
     "rmsprop_update",
+    "rnn",
+    "rnn_grad",
     "scale_multiply",
     "scale_multiply_param_grad",
     "set_isa",

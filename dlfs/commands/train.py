@@ -7,9 +7,10 @@ from pathlib import Path
 
 from dlfs import backend, datasets, optimizers
 from dlfs.callbacks import BatchLosses
+from dlfs.commands import train_text
 from dlfs.history import History
 from dlfs.layers import Conv2D
-from dlfs.models import MODELS
+from dlfs.models import MODELS, WRITERS
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.saving import save
@@ -35,8 +36,8 @@ RATES = {"sgd": 0.1, "momentum": 0.05, "adagrad": 0.02, "rmsprop": 0.001, "adam"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add = parser.add_argument
-    add("--model", choices=sorted(MODELS), default="cnn", help="which network")
-    add("--data", choices=["mnist"], default="mnist", help="which data set")
+    add("--model", choices=[*sorted(MODELS), *sorted(WRITERS)], default="cnn", help="which network")
+    add("--data", choices=["mnist", "sonnets"], default=None, help="what suits the model")
     add("--epochs", type=int, default=1, help="how often to go through the training data")
     add("--batch-size", type=int, default=32, help="observations for each step")
     add("--optimizer", choices=sorted(OPTIMIZERS), default="momentum", help="how to step")
@@ -60,9 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.backend is not None:
         backend.use_backend(arguments.backend)
     _check_places(arguments)
+    data_name = "sonnets" if arguments.model in WRITERS else "mnist"
+    if arguments.data not in (None, data_name):
+        raise ValueError(f"--model {arguments.model} needs --data {data_name}")
+    if arguments.model in WRITERS:
+        return train_text.run(arguments)
     net = MODELS[arguments.model](seed=arguments.seed, dtype=arguments.dtype)
     optim = _optimizer(arguments)
-    print(f"Loading {arguments.data} ...", flush=True)
+    print(f"Loading {data_name} ...", flush=True)
     data = datasets.mnist(dtype=arguments.dtype)
     net.build(data.X_train.shape[1:])
     print(net)

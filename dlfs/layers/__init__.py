@@ -5,6 +5,7 @@ from dlfs.layers.conv import Conv1D, Conv2D, ConvTranspose2D
 from dlfs.layers.dense import Dense
 from dlfs.layers.embedding import Embedding
 from dlfs.layers.normalization import BatchNorm, LayerNorm
+from dlfs.layers.recurrent import GRULayer, LSTMLayer, RNNLayer
 
 __all__ = [
     "BatchNorm",
@@ -13,7 +14,10 @@ __all__ = [
     "ConvTranspose2D",
     "Dense",
     "Embedding",
+    "GRULayer",
+    "LSTMLayer",
     "Layer",
     "LayerNorm",
     "OperationLayer",
+    "RNNLayer",
 ]

@@ -178,6 +178,11 @@ class Layer(Configured):
         """Return how many numbers the parameters hold."""
         return sum(param.size for param in self.params)
 
+    def reset_state(self) -> None:
+        """Forget what is carried from one batch to the next: the state of recurrent layers."""
+        for operation in self.operations:
+            operation.reset_state()
+
     def _setup_layer(self, input_: Array) -> None:
         pass
 

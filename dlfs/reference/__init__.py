@@ -40,6 +40,7 @@ from dlfs.reference.dense import (
 )
 from dlfs.reference.dropout import dropout
 from dlfs.reference.embedding import embedding, embedding_param_grad
+from dlfs.reference.gru import gru, gru_grad
 from dlfs.reference.losses import (
     binary_cross_entropy,
     huber,
@@ -84,6 +85,7 @@ from dlfs.reference.rectifiers import (
     softplus,
     softplus_grad,
 )
+from dlfs.reference.recurrent import lstm, lstm_grad, rnn, rnn_grad
 
 __all__ = [
     "adagrad_update",
@@ -118,11 +120,15 @@ __all__ = [
     "gelu_grad",
     "global_avg_pool2d",
     "global_avg_pool2d_grad",
+    "gru",
+    "gru_grad",
     "huber",
     "layer_norm",
     "layer_norm_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "lstm",
+    "lstm_grad",
     "max_pool2d",
     "max_pool2d_grad",
     "mean_absolute_error",
@@ -130,6 +136,8 @@ __all__ = [
     "relu",
     "relu_grad",
     "rmsprop_update",
+    "rnn",
+    "rnn_grad",
     "scale_multiply",
     "scale_multiply_param_grad",
     "sgd_momentum_update",

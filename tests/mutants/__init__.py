@@ -1,6 +1,6 @@
 """Classic mistakes in backpropagation, each of which the gradient checker must find."""
 
-from tests.mutants import activations, convolution, dense, losses, plumbing, pooling
+from tests.mutants import activations, convolution, dense, losses, plumbing, pooling, recurrent
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "losses",
     "plumbing",
     "pooling",
+    "recurrent",
 ]

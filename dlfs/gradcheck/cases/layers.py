@@ -14,8 +14,11 @@ from dlfs.layers import (
     ConvTranspose2D,
     Dense,
     Embedding,
+    GRULayer,
     LayerNorm,
+    LSTMLayer,
     OperationLayer,
+    RNNLayer,
 )
 from dlfs.pooling import MaxPool2D
 
@@ -85,6 +88,27 @@ def _embedding(sketch: Sketch) -> Case:
     return sketch.case(Embedding, vocabulary_size=rows, neurons=features)
 
 
+def _recurrent(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        features, hidden = sketch.sizes(2, 1, 3)
+        options: dict[str, Any] = {
+            "output_size": sketch.choose.choice((None, 1, 3)),
+            "weight_scale": 0.7,
+        }
+        if kind is GRULayer:
+            options["reset"] = sketch.choose.choice(("before", "after"))
+        batch, time = sketch.batch(), sketch.choose.choice((2, 1, 4))
+        if sketch.choose.choice((False, False, True)):
+            options["vocabulary_size"] = features
+            sketch.integers("x", features, batch, time)
+        else:
+            sketch.normal("x", batch, time, features)
+            sketch.any_layout("x")
+        return sketch.case(kind, hidden_size=hidden, **options)
+
+    return draw
+
+
 def _operation_layer(sketch: Sketch) -> Case:
     operation = sketch.choose.choice((Tanh(), MaxPool2D(2)))
     sketch.normal("x", sketch.batch(), *sketch.sizes(3, 2, 4))
@@ -100,4 +124,7 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "LayerNorm": _layer_norm,
     "Embedding": _embedding,
     "OperationLayer": _operation_layer,
+    "RNNLayer": _recurrent(RNNLayer),
+    "LSTMLayer": _recurrent(LSTMLayer),
+    "GRULayer": _recurrent(GRULayer),
 }

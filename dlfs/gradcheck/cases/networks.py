@@ -3,8 +3,18 @@
 from collections.abc import Callable
 
 from dlfs.activations import ReLU, Sigmoid, Tanh
+from dlfs.dropout import Dropout
 from dlfs.gradcheck.cases.sketch import Case, Sketch
-from dlfs.layers import BatchNorm, Conv2D, Dense, Embedding, LayerNorm
+from dlfs.layers import (
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Embedding,
+    GRULayer,
+    LayerNorm,
+    LSTMLayer,
+    RNNLayer,
+)
 from dlfs.losses import Huber, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.pooling import GlobalAvgPool2D, MaxPool2D
@@ -62,9 +72,26 @@ def _text(sketch: Sketch) -> Case:
     return sketch.network(NeuralNetwork, layers, loss=SoftmaxCrossEntropy(), dtype=sketch.dtype)
 
 
+def _stacked(sketch: Sketch) -> Case:
+    batch, time, letters = sketch.sizes(3, 1, 4)
+    sketch.integers("x", letters + 1, batch, time)
+    sketch.integers("y", letters + 1, batch, time)
+    kinds = (LSTMLayer, GRULayer, RNNLayer)
+    first, second = sketch.choose.choice(kinds), sketch.choose.choice(kinds)
+    layers = [
+        Embedding(letters + 1, 2),
+        first(3, weight_scale=0.6),
+        Dropout(0.8),
+        second(2, output_size=3, weight_scale=0.6),
+        Dense(letters + 1, weight_init="glorot"),
+    ]
+    return sketch.network(NeuralNetwork, layers, loss=SoftmaxCrossEntropy(), dtype=sketch.dtype)
+
+
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "network for regression": _regression,
     "network for digits": _digits,
     "network with normalization": _normalized,
     "network for text": _text,
+    "network of stacked recurrent layers": _stacked,
 }

@@ -20,6 +20,7 @@ from dlfs.dropout import Dropout
 from dlfs.embedding import Embedding_Op
 from dlfs.gradcheck.cases.sketch import Case, Sketch
 from dlfs.normalization import BatchNorm_Op, LayerNorm_Op, ScaleMultiply
+from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op
 from dlfs.reshape import Flatten, Reshape
 
 
@@ -110,6 +111,26 @@ def _embedding(sketch: Sketch) -> Case:
     return sketch.case(Embedding_Op, "table")
 
 
+def _recurrence(kind: type[Any], gates: int, states: tuple[str, ...]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        hidden, batch = sketch.choose.integer(1, 4), sketch.batch()
+        options: dict[str, Any] = {}
+        if kind is GRU_Op:
+            options["reset"] = sketch.choose.choice(("before", "after"))
+        sketch.normal("W_h", hidden + (options.get("reset") == "after"), gates * hidden)
+        sketch.any_layout("W_h")
+        sketch.normal("x", batch, sketch.choose.choice((2, 1, 3, 5, 0)), gates * hidden)
+        sketch.any_layout("x")
+        given: tuple[str, ...] = ()
+        if sketch.choose.choice((False, True)):
+            given = states
+            for name in given:
+                sketch.normal(name, batch, hidden)
+        return sketch.case(kind, "W_h", *given, **options)
+
+    return draw
+
+
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "Linear": _elementwise(Linear),
     "Sigmoid": _elementwise(Sigmoid),
@@ -130,4 +151,7 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "BatchNorm_Op": _batch_norm,
     "LayerNorm_Op": _layer_norm,
     "Embedding_Op": _embedding,
+    "RNN_Op": _recurrence(RNN_Op, 1, ("h0",)),
+    "LSTM_Op": _recurrence(LSTM_Op, 4, ("h0", "c0")),
+    "GRU_Op": _recurrence(GRU_Op, 3, ("h0",)),
 }

@@ -1,0 +1,402 @@
+"""ArrayWithGrad: a NumPy array that remembers how it was computed."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NoReturn, TypeAlias
+
+import numpy as np
+
+from dlfs.autograd import axes, elementwise
+from dlfs.autograd.drawing import Drawable
+from dlfs.autograd.elementwise import Pull, Ruled
+from dlfs.autograd.graph import CONSTANT, backpropagate, topological_order
+from dlfs.checks import as_float_array
+from dlfs.types import Array, Shape
+
+Axis: TypeAlias = int | Sequence[int] | None
+
+
+class ArrayWithGrad(Drawable):
+    """A NumPy array that remembers how it was computed, and can send a gradient back along that.
+
+    The idea of NumberWithGrad, on arrays: forward, arithmetic notes down what each result depends
+    on and how to pull a gradient back through it; ``backward()`` walks that graph in topological
+    order. Afterwards ``grad`` of every array in the graph has its shape and dtype.
+
+    Parameters
+    ----------
+    array : array_like
+        float32 and float64 are kept, without a copy; integers become float64.
+
+    Attributes
+    ----------
+    array : ndarray
+        Whoever changes it in place after ``backward``, as an optimizer does, changes the variable.
+    grad : ndarray or None
+        None until ``backward`` is called. A second call adds to it; ``zero_grad`` takes it away.
+    depends_on : list of ArrayWithGrad
+        What it was computed from.
+    creation_op : str
+        How: "add", "matmul", ...; "" for a variable, and "constant" for a plain array or number in
+        a computation, which gets no gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If array is not an array of real numbers, or already an ArrayWithGrad.
+
+    Notes
+    -----
+    Operators broadcast as in NumPy; where an entry was repeated, its gradient is the sum over its
+    uses. Plain arrays and numbers take the dtype of the ArrayWithGrad that they meet; two of those
+    must have one dtype. NumPy's own functions refuse an ArrayWithGrad, because they would lose the
+    gradient: write ``x.exp()`` for ``np.exp(x)``. Book, chapter 6, has the idea for numbers.
+
+    Examples
+    --------
+    >>> W = ArrayWithGrad([[1.0], [2.0]])
+    >>> x = np.array([[3.0, 4.0], [5.0, 6.0]])
+    >>> loss = (x @ W - 1.0).sum()
+    >>> loss.backward()
+    >>> W.grad
+    array([[ 8.],
+           [10.]])
+    """
+
+    # NumPy then leaves `array + x` to __radd__ instead of adding x to each entry of its own.
+    __array_ufunc__: ClassVar[None] = None
+    # As for NumPy's arrays: == compares the entries.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, array: object) -> None:
+        if isinstance(array, ArrayWithGrad):
+            raise TypeError("ArrayWithGrad: array is an ArrayWithGrad already")
+        self.array: Array = as_float_array(array, "ArrayWithGrad", "array")
+        self.grad: Array | None = None
+        self.depends_on: list[ArrayWithGrad] = []
+        self.creation_op = ""
+        self._pulls: tuple[Pull, ...] = ()
+
+    # --- backward ---
+
+    def backward(self, backward_grad: object = None) -> None:
+        """Send a gradient back to everything that this array was computed from.
+
+        Parameters
+        ----------
+        backward_grad : array_like, optional
+            The gradient of the final result with respect to this array, and of its shape. It is 1
+            unless given, and this array is that result: one number, such as a loss.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If backward_grad does not have the shape of the array, or is missing where the array
+            holds more than one number.
+
+        Examples
+        --------
+        >>> x = ArrayWithGrad([1.0, 2.0])
+        >>> y = x * x
+        >>> y.backward([1.0, 10.0])
+        >>> x.grad
+        array([ 2., 40.])
+        """
+        if backward_grad is None:
+            if self.array.size != 1:
+                raise ValueError(
+                    f"ArrayWithGrad.backward: an array of shape {self.shape} needs a "
+                    f"backward_grad; without one it must be a single number, such as a loss"
+                )
+            grad = np.ones_like(self.array)
+        else:
+            grad = as_float_array(
+                backward_grad, "ArrayWithGrad.backward", "backward_grad", self.dtype
+            )
+            if grad.shape != self.shape:
+                raise ValueError(
+                    f"ArrayWithGrad.backward: backward_grad must have the shape of the array, "
+                    f"{self.shape}, got {grad.shape}"
+                )
+        backpropagate(self, grad)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of this array and of everything it was computed from.
+
+        Examples
+        --------
+        >>> x = ArrayWithGrad([1.0, 2.0])
+        >>> y = x.sum()
+        >>> y.backward()
+        >>> y.zero_grad()
+        >>> x.grad is None
+        True
+        """
+        for node in topological_order(self):
+            node.grad = None
+
+    def collect(self, grad: Array) -> None:
+        """Add to the gradient that is kept here."""
+        # A copy: several nodes may have been handed the same array, and clipping works in place.
+        self.grad = np.array(grad) if self.grad is None else self.grad + grad
+
+    def pull_back(self, grad: Array) -> "Iterable[tuple[ArrayWithGrad, Array]]":
+        """Give what this array depends on, each with its share of the gradient (chain rule)."""
+        for node, pull in zip(self.depends_on, self._pulls, strict=True):
+            if node.creation_op != CONSTANT:
+                share = np.asarray(pull(grad), dtype=node.dtype)
+                if share.shape != node.shape:
+                    raise ValueError(
+                        f"{self.creation_op}: the gradient of an operand must have its shape, "
+                        f"{node.shape}, got {share.shape}"
+                    )
+                yield node, share
+
+    # --- what it is ---
+
+    @property
+    def shape(self) -> Shape:
+        """The size of each axis."""
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self.array.size
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """float32 or float64."""
+        return self.array.dtype
+
+    def item(self) -> float:
+        """Return the one number that this is, without its past."""
+        if self.size != 1:
+            raise ValueError(f"ArrayWithGrad.item: needs a single number, got shape {self.shape}")
+        return float(self.array.item())
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("ArrayWithGrad: an array without axes has no length")
+        return len(self.array)
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
+        raise TypeError("ArrayWithGrad: as a NumPy array it would lose its past; write .array")
+
+    # --- arithmetic ---
+
+    def __add__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.add, self, other)
+
+    def __radd__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.add, other, self)
+
+    def __sub__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.sub, self, other)
+
+    def __rsub__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.sub, other, self)
+
+    def __mul__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.mul, self, other)
+
+    def __rmul__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.mul, other, self)
+
+    def __truediv__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.div, self, other)
+
+    def __rtruediv__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.div, other, self)
+
+    def __pow__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.pow_, self, other)
+
+    def __rpow__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.pow_, other, self)
+
+    def __matmul__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.matmul, self, other)
+
+    def __rmatmul__(self, other: object) -> "ArrayWithGrad":
+        return apply(elementwise.matmul, other, self)
+
+    def __neg__(self) -> "ArrayWithGrad":
+        return apply(elementwise.neg, self)
+
+    def __pos__(self) -> "ArrayWithGrad":
+        return self
+
+    def __abs__(self) -> "ArrayWithGrad":
+        return apply(elementwise.abs_, self)
+
+    def exp(self) -> "ArrayWithGrad":
+        """Return e to the power of each entry."""
+        return apply(elementwise.exp, self)
+
+    def log(self) -> "ArrayWithGrad":
+        """Return the natural logarithm of each entry."""
+        return apply(elementwise.log, self)
+
+    def tanh(self) -> "ArrayWithGrad":
+        """Return the hyperbolic tangent of each entry."""
+        return apply(elementwise.tanh, self)
+
+    def sigmoid(self) -> "ArrayWithGrad":
+        """Return ``1 / (1 + exp(-x))`` for each entry."""
+        return apply(elementwise.sigmoid, self)
+
+    def relu(self) -> "ArrayWithGrad":
+        """Return ``max(x, 0)`` for each entry; the derivative is 1 above 0, else 0."""
+        return apply(elementwise.relu, self)
+
+    # --- over axes ---
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> "ArrayWithGrad":
+        """Return the sum over one axis, several, or all."""
+        return apply(axes.sum_, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> "ArrayWithGrad":
+        """Return the mean over one axis, several, or all."""
+        return apply(axes.mean, self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> "ArrayWithGrad":
+        """Return the largest over one axis, several, or all; equal ones share the gradient."""
+        return apply(axes.max_, self, axis=axis, keepdims=keepdims)
+
+    # --- choosing and moving ---
+
+    def __getitem__(self, key: Any) -> "ArrayWithGrad":
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(part, ArrayWithGrad) for part in parts):
+            raise TypeError("ArrayWithGrad: an index must be made of integers, and has no gradient")
+        return apply(axes.index, self, key=key)
+
+    def __iter__(self) -> "Iterator[ArrayWithGrad]":
+        return (self[i] for i in range(len(self)))
+
+    def reshape(self, *shape: Any) -> "ArrayWithGrad":
+        """Return the same entries in another shape; one size may be -1."""
+        given = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+        return apply(axes.reshape, self, shape=tuple(given))
+
+    def transpose(self, *order: Any) -> "ArrayWithGrad":
+        """Return the array with its axes in another order: the reverse one unless given."""
+        given = order[0] if len(order) == 1 and isinstance(order[0], tuple | list) else order
+        return apply(axes.transpose, self, axes=given or None)
+
+    @property
+    def T(self) -> "ArrayWithGrad":
+        """The array with its axes in reverse order."""
+        return self.transpose()
+
+    # --- comparison: entry by entry, and without a gradient ---
+
+    def __eq__(self, other: object) -> Array:  # type: ignore[override]
+        return _compare(np.equal, self, other)
+
+    def __ne__(self, other: object) -> Array:  # type: ignore[override]
+        return _compare(np.not_equal, self, other)
+
+    def __lt__(self, other: object) -> Array:
+        return _compare(np.less, self, other)
+
+    def __le__(self, other: object) -> Array:
+        return _compare(np.less_equal, self, other)
+
+    def __gt__(self, other: object) -> Array:
+        return _compare(np.greater, self, other)
+
+    def __ge__(self, other: object) -> Array:
+        return _compare(np.greater_equal, self, other)
+
+    # --- display ---
+
+    def __repr__(self) -> str:
+        how = f", creation_op={self.creation_op!r}" if self.creation_op else ""
+        array = np.array2string(self.array, separator=", ", prefix="ArrayWithGrad(")
+        dtype = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        return f"ArrayWithGrad({array}{dtype}{how})"
+
+    def describe(self) -> list[str]:
+        """Say in a few lines what a drawing shows of this array."""
+        if self.size == 1:
+            lines = [f"{self.array.item():.5g}"]
+            return lines if self.grad is None else [*lines, f"grad = {self.grad.item():.5g}"]
+        return [" x ".join(map(str, self.shape)), str(self.dtype)]
+
+
+def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> ArrayWithGrad:
+    """Compute something and remember how; every operation of ArrayWithGrad comes through here.
+
+    Parameters
+    ----------
+    rule : callable
+        Takes the operands as NumPy arrays of one dtype, and the options. Returns the value and,
+        for each operand, a function from the value's gradient to the operand's. The name of the
+        rule becomes ``creation_op``.
+    *operands : ArrayWithGrad, array_like or number
+        What is no ArrayWithGrad is a constant.
+    **options
+        Anything that has no gradient.
+
+    Returns
+    -------
+    ArrayWithGrad
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an operand is no array of real numbers, or their dtypes or shapes do not go together.
+
+    Examples
+    --------
+    A function that is not there yet:
+
+    >>> def sine(x):
+    ...     return np.sin(x), (lambda g: g * np.cos(x),)
+    >>> x = ArrayWithGrad(0.0)
+    >>> y = apply(sine, x)
+    >>> y.backward()
+    >>> x.grad
+    array(1.)
+    """
+    name = rule.__name__.rstrip("_")
+    nodes = _as_nodes(name, operands)
+    try:
+        value, pulls = rule(*(node.array for node in nodes), **options)
+    except ValueError as error:
+        if str(error).startswith(name):
+            raise
+        raise ValueError(f"{name}: {error}") from error
+    result = ArrayWithGrad(np.asarray(value))
+    result.depends_on, result.creation_op, result._pulls = nodes, name, tuple(pulls)
+    return result
+
+
+def _as_nodes(name: str, operands: Sequence[object]) -> list[ArrayWithGrad]:
+    dtypes = {node.dtype for node in operands if isinstance(node, ArrayWithGrad)}
+    if len(dtypes) > 1:
+        raise TypeError(f"{name}: all operands must have one dtype, got float32 and float64")
+    dtype = dtypes.pop() if dtypes else None
+    nodes = []
+    for operand in operands:
+        if isinstance(operand, ArrayWithGrad):
+            nodes.append(operand)
+            continue
+        node = ArrayWithGrad(as_float_array(operand, name, "an operand", dtype))
+        node.creation_op = CONSTANT
+        nodes.append(node)
+    return nodes
+
+
+def _compare(comparison: Callable[..., Any], x: ArrayWithGrad, other: object) -> Array:
+    plain = other.array if isinstance(other, ArrayWithGrad) else other
+    return np.asarray(comparison(x.array, as_float_array(plain, "ArrayWithGrad", "an operand")))

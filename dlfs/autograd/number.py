@@ -1,0 +1,332 @@
+"""NumberWithGrad: a number that remembers how it was computed."""
+
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, NoReturn
+
+import numpy as np
+
+from dlfs.autograd.drawing import Drawable
+from dlfs.autograd.graph import CONSTANT, backpropagate, topological_order
+from dlfs.autograd.number_rules import RULES, Number
+
+
+class NumberWithGrad(Drawable):
+    """A number that remembers how it was computed, and can send a gradient back along that.
+
+    Forward, ordinary arithmetic notes down what each result depends on. ``backward()`` then walks
+    that graph the other way round and multiplies derivatives (chain rule): afterwards ``grad`` of
+    every number in the graph is the derivative of the result with respect to it.
+
+    Parameters
+    ----------
+    num : int or float
+        An int stays an int.
+    depends_on : sequence of NumberWithGrad, optional
+        What it was computed from; arithmetic fills this in.
+    creation_op : str
+        How: "add", "sub", "mul", "div", "pow", "neg", "abs", "exp", "log", "tanh", "sigmoid" or
+        "relu"; "" for a variable, and "constant" for a plain number in a computation, which gets
+        no gradient.
+
+    Attributes
+    ----------
+    num, depends_on, creation_op
+    grad : number or None
+        None until ``backward`` is called. A second call adds to it; ``zero_grad`` takes it away.
+
+    Raises
+    ------
+    TypeError
+        If something is not a real number, or an array.
+    ValueError
+        If creation_op is unknown or does not take so many operands, or where the function is not
+        defined: division by 0, the logarithm of a number that is not positive, a negative number
+        to a fractional power, a result too large for a float.
+
+    Notes
+    -----
+    Book, chapter 6; the operators besides ``+`` and ``*`` are ours. A number used twice gets the
+    sum of both uses' gradients, whatever the shape of the graph: ``backward`` goes through it in
+    topological order, so that no number hands on its gradient before all of it has arrived. The
+    book's recursion hands on too much. With ``b = a * 1; c = b + b`` it visits b twice: first b has
+    the gradient 1 and hands on 1, then it has 2 and hands on 2, so that a gets 3 instead of 2.
+
+    ``**`` takes numbers on both sides; ``relu`` and ``abs`` have the derivative 0 at their kink.
+    Comparisons compare ``num``. There is no conversion to float: ``math.exp(a)`` would silently
+    lose the gradient, and raises TypeError instead; write ``a.exp()``. As two different variables
+    may be equal, a NumberWithGrad cannot be hashed.
+
+    Examples
+    --------
+    >>> a = NumberWithGrad(3)
+    >>> b = a * 4
+    >>> c = b + 3
+    >>> d = a + 2
+    >>> e = c * d
+    >>> e.backward()
+    >>> a.grad
+    35
+
+    A number that is used twice:
+
+    >>> a = NumberWithGrad(3)
+    >>> b = a * 1
+    >>> c = b + b
+    >>> c.backward()
+    >>> a.grad
+    2
+    """
+
+    # NumPy then leaves `np.float64(2) * a` to __rmul__ instead of making an array of objects.
+    __array_ufunc__: ClassVar[None] = None
+    # Equal numbers may be different variables, and a set would merge them.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        num: Number,
+        depends_on: "Sequence[NumberWithGrad] | None" = None,
+        creation_op: str = "",
+    ) -> None:
+        self.num = _checked(num, "num")
+        self.grad: Number | None = None
+        self.depends_on = [] if depends_on is None else list(depends_on)
+        self.creation_op = creation_op
+        self._check_creation()
+
+    def _check_creation(self) -> None:
+        rule = RULES.get(self.creation_op) if isinstance(self.creation_op, str) else None
+        if rule is None and self.creation_op not in ("", CONSTANT):
+            known = ", ".join(repr(name) for name in RULES)
+            raise ValueError(
+                f"NumberWithGrad: creation_op must be '' or one of {known}; "
+                f"got {self.creation_op!r}"
+            )
+        needed = len(rule.slopes) if rule else 0
+        if len(self.depends_on) != needed:
+            raise ValueError(
+                f"NumberWithGrad: creation_op {self.creation_op!r} needs {needed} numbers in "
+                f"depends_on, got {len(self.depends_on)}"
+            )
+        for node in self.depends_on:
+            if not isinstance(node, NumberWithGrad):
+                raise TypeError(
+                    f"NumberWithGrad: depends_on must hold NumberWithGrad, "
+                    f"got {type(node).__name__}"
+                )
+
+    # --- backward ---
+
+    def backward(self, backward_grad: Number = None) -> None:
+        """Send a gradient back to everything that this number was computed from.
+
+        Parameters
+        ----------
+        backward_grad : number, optional
+            The derivative of the final result with respect to this number: 1 unless given, and this
+            number is that result.
+
+        Raises
+        ------
+        TypeError
+            If backward_grad is not a real number.
+
+        Examples
+        --------
+        >>> a = NumberWithGrad(2.0)
+        >>> b = a**3
+        >>> b.backward()
+        >>> a.grad
+        12.0
+        """
+        grad = 1 if backward_grad is None else _checked(backward_grad, "backward_grad")
+        backpropagate(self, grad)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of this number and of everything it was computed from.
+
+        Examples
+        --------
+        >>> a = NumberWithGrad(2.0)
+        >>> b = a * a
+        >>> b.backward()
+        >>> b.zero_grad()
+        >>> a.grad is None
+        True
+        """
+        for node in topological_order(self):
+            node.grad = None
+
+    def collect(self, grad: Number) -> None:
+        """Add to the gradient that is kept here."""
+        self.grad = grad if self.grad is None else self.grad + grad
+
+    def pull_back(self, grad: Number) -> "Iterable[tuple[NumberWithGrad, Number]]":
+        """Give what this number depends on, each with its share of the gradient (chain rule)."""
+        if not self.depends_on:
+            return
+        operands = [node.num for node in self.depends_on]
+        slopes = RULES[self.creation_op].slopes
+        for node, slope in zip(self.depends_on, slopes, strict=True):
+            if node.creation_op != CONSTANT:
+                yield node, grad * slope(*operands, self.num)
+
+    # --- arithmetic ---
+
+    def __add__(self, other: object) -> "NumberWithGrad":
+        return _apply("add", self, other)
+
+    def __radd__(self, other: object) -> "NumberWithGrad":
+        return _apply("add", other, self)
+
+    def __sub__(self, other: object) -> "NumberWithGrad":
+        return _apply("sub", self, other)
+
+    def __rsub__(self, other: object) -> "NumberWithGrad":
+        return _apply("sub", other, self)
+
+    def __mul__(self, other: object) -> "NumberWithGrad":
+        return _apply("mul", self, other)
+
+    def __rmul__(self, other: object) -> "NumberWithGrad":
+        return _apply("mul", other, self)
+
+    def __truediv__(self, other: object) -> "NumberWithGrad":
+        return _apply("div", self, other)
+
+    def __rtruediv__(self, other: object) -> "NumberWithGrad":
+        return _apply("div", other, self)
+
+    def __pow__(self, other: object) -> "NumberWithGrad":
+        return _apply("pow", self, other)
+
+    def __rpow__(self, other: object) -> "NumberWithGrad":
+        return _apply("pow", other, self)
+
+    def __neg__(self) -> "NumberWithGrad":
+        return _apply("neg", self)
+
+    def __pos__(self) -> "NumberWithGrad":
+        return self
+
+    def __abs__(self) -> "NumberWithGrad":
+        return _apply("abs", self)
+
+    def exp(self) -> "NumberWithGrad":
+        """Return e to this power; the derivative is the same number."""
+        return _apply("exp", self)
+
+    def log(self) -> "NumberWithGrad":
+        """Return the natural logarithm; the derivative is ``1 / num``."""
+        return _apply("log", self)
+
+    def tanh(self) -> "NumberWithGrad":
+        """Return the hyperbolic tangent t; the derivative is ``1 - t**2``."""
+        return _apply("tanh", self)
+
+    def sigmoid(self) -> "NumberWithGrad":
+        """Return ``s = 1 / (1 + exp(-num))``; the derivative is ``s * (1 - s)``."""
+        return _apply("sigmoid", self)
+
+    def relu(self) -> "NumberWithGrad":
+        """Return ``max(num, 0)``; the derivative is 1 above 0, else 0."""
+        return _apply("relu", self)
+
+    # --- comparison ---
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, NumberWithGrad):
+            return bool(self.num == other.num)
+        return bool(self.num == other) if isinstance(other, numbers.Real) else NotImplemented
+
+    def __lt__(self, other: object) -> bool:
+        return bool(self.num < _operand("<", other).num)
+
+    def __le__(self, other: object) -> bool:
+        return bool(self.num <= _operand("<=", other).num)
+
+    def __gt__(self, other: object) -> bool:
+        return bool(self.num > _operand(">", other).num)
+
+    def __ge__(self, other: object) -> bool:
+        return bool(self.num >= _operand(">=", other).num)
+
+    def __bool__(self) -> bool:
+        return bool(self.num)
+
+    # --- display ---
+
+    def __repr__(self) -> str:
+        how = f", creation_op={self.creation_op!r}" if self.creation_op else ""
+        return f"NumberWithGrad({self.num!r}{how}, grad={self.grad!r})"
+
+    def describe(self) -> list[str]:
+        """Say in a few lines what a drawing shows of this number."""
+        lines = [f"num = {_short(self.num)}"]
+        return lines if self.grad is None else [*lines, f"grad = {_short(self.grad)}"]
+
+
+def ensure_number(num: object) -> NumberWithGrad:
+    """Return a NumberWithGrad as it is, and a plain number as a constant.
+
+    Parameters
+    ----------
+    num : NumberWithGrad or number
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+
+    Examples
+    --------
+    >>> ensure_number(4)
+    NumberWithGrad(4, creation_op='constant', grad=None)
+    """
+    if isinstance(num, NumberWithGrad):
+        return num
+    return NumberWithGrad(num, creation_op=CONSTANT)
+
+
+def _short(num: Number) -> str:
+    return f"{num:.5g}" if isinstance(num, float | np.floating) else f"{num!s:.12}"
+
+
+def _operand(name: str, num: object) -> NumberWithGrad:
+    try:
+        return ensure_number(num)
+    except TypeError:
+        advice = "; arrays go with ArrayWithGrad" if hasattr(num, "shape") else ""
+        raise TypeError(
+            f"NumberWithGrad: {name} needs a number or a NumberWithGrad, "
+            f"got {type(num).__name__}{advice}"
+        ) from None
+
+
+def _apply(name: str, *operands: object) -> NumberWithGrad:
+    nodes = [_operand(name, operand) for operand in operands]
+    nums = [node.num for node in nodes]
+    try:
+        with np.errstate(divide="raise", invalid="raise", over="raise"):
+            num = RULES[name].value(*nums)
+    except (ArithmeticError, ValueError) as error:
+        _refuse(name, nums, error)
+    if isinstance(num, complex):
+        _refuse(name, nums, None)
+    return NumberWithGrad(num, nodes, name)
+
+
+def _refuse(name: str, nums: list[Number], error: Exception | None) -> NoReturn:
+    given = ", ".join(f"{num!r}" for num in nums)
+    why = "the result is not a real number" if error is None else str(error)
+    raise ValueError(f"NumberWithGrad: {name} is not defined for {given}: {why}") from error
+
+
+def _checked(num: object, name: str) -> Number:
+    if isinstance(num, bool | np.bool_) or not isinstance(num, numbers.Real):
+        raise TypeError(
+            f"NumberWithGrad: {name} must be a real number, got {num!r:.60}"
+            + ("; arrays go with ArrayWithGrad" if isinstance(num, np.ndarray) else "")
+        )
+    return num

@@ -1,0 +1,306 @@
+"""Recurrent layers: sequences in, sequences out, with a memory from step to step."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dlfs.activations import Linear
+from dlfs.base import ParamOperation
+from dlfs.checks import check_choice, check_int, check_real
+from dlfs.dense import BiasAdd, WeightMultiply
+from dlfs.embedding import Embedding_Op
+from dlfs.layers.base import Layer
+from dlfs.recurrent import CARRIES, GRU_Op, LSTM_Op, RNN_Op
+from dlfs.reference.gru import GRU_RESETS
+from dlfs.types import Array, Shape
+
+
+class _RecurrentLayer(Layer):
+    """What the three have in common: all but the Operation that goes through the steps."""
+
+    gates: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        hidden_size: int,
+        output_size: int | None,
+        weight_scale: float | None,
+        carry: bool | str,
+        vocabulary_size: int | None,
+    ) -> None:
+        owner = type(self).__name__
+        self.hidden_size = check_int(hidden_size, owner, "hidden_size", 1)
+        if output_size is not None:
+            output_size = check_int(output_size, owner, "output_size", 1)
+        super().__init__(self.hidden_size if output_size is None else output_size)
+        self.output_size = output_size
+        if weight_scale is not None:
+            weight_scale = check_real(weight_scale, owner, "weight_scale", 0.0, low_open=True)
+        self.weight_scale = weight_scale
+        check_choice(carry, CARRIES, owner, "carry")
+        self.carry = carry
+        if vocabulary_size is not None:
+            vocabulary_size = check_int(vocabulary_size, owner, "vocabulary_size", 1)
+        self.vocabulary_size = vocabulary_size
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]
+        """Whether the input is whole numbers, each standing for a one-hot row."""
+        return self.vocabulary_size is not None
+
+    @property
+    def carried(self) -> tuple[Array, ...] | None:
+        """The state that the next batch starts from; None where that is zero."""
+        found: tuple[Array, ...] | None = getattr(self._recurrence(), "carried", None)
+        return found
+
+    def params_dict(self) -> dict[str, dict[str, Array]]:
+        """Return the parameters as the book's nodes take them: ``["W_h"]["value"]``, ``"deriv"``.
+
+        The values are the layer's own; the gradients are zeros that a node adds to.
+        """
+        names = ["W_x", "B", "W_h", "W_v", "B_v"]
+        return {
+            name: {"value": param, "deriv": np.zeros_like(param)}
+            for name, param in zip(names, self.params, strict=False)
+        }
+
+    def _setup_layer(self, input_: Array) -> None:
+        features, width, dtype = self._features(input_), self._width(), self._param_dtype(input_)
+        W_x = self._draw((features, width), dtype)
+        inputs: ParamOperation = WeightMultiply(W_x)
+        if self.vocabulary_size is not None:
+            inputs = Embedding_Op(W_x)
+        # Linear ends the chain that a fast backend computes in one call.
+        self.operations = [inputs, BiasAdd(self._first_bias(dtype)), Linear()]
+        self.operations.append(self._make_recurrence(dtype))
+        if self.output_size is not None:
+            W_v = self._draw((self.hidden_size, self.output_size), dtype)
+            B_v = np.zeros((1, self.output_size), dtype=dtype)
+            self.operations += [WeightMultiply(W_v), BiasAdd(B_v), Linear()]
+
+    def _features(self, input_: Array) -> int:
+        owner = type(self).__name__
+        if self.vocabulary_size is not None:
+            if input_.ndim != 2 or input_.dtype.kind not in "iu":
+                raise ValueError(
+                    f"{owner}: with vocabulary_size the input must be integers (batch, time), "
+                    f"got {input_.dtype} of shape {input_.shape}"
+                )
+            return self.vocabulary_size
+        if input_.ndim != 3 or input_.shape[2] < 1:
+            raise ValueError(
+                f"{owner}: the input must be (batch, time, features), got shape {input_.shape}; "
+                "for integers give vocabulary_size, or put an Embedding before"
+            )
+        return int(input_.shape[2])
+
+    def _width(self) -> int:
+        return self.gates * self.hidden_size
+
+    def _first_bias(self, dtype: "np.dtype[Any]") -> Array:
+        return np.zeros((1, self._width()), dtype=dtype)
+
+    def _draw(self, shape: Shape, dtype: "np.dtype[Any]") -> Array:
+        scale = self.weight_scale
+        if scale is None:
+            scale = 1 / math.sqrt(3 * self.hidden_size)
+        return self.rng.normal(0.0, scale, size=shape).astype(dtype, copy=False)
+
+    def _recurrence(self) -> ParamOperation | None:
+        for operation in self.operations:
+            if isinstance(operation, RNN_Op | LSTM_Op | GRU_Op):
+                return operation
+        return None
+
+    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
+        raise NotImplementedError
+
+
+class RNNLayer(_RecurrentLayer):
+    """A plain recurrent layer.
+
+    Forward: ``h_t = tanh(x_t @ W_x + B + h_(t-1) @ W_h)``, and with output_size
+    ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its Operations'
+    gradients, from the last step to the first.
+
+    Parameters
+    ----------
+    hidden_size : int
+        The number of features of the state.
+    output_size : int, optional
+        As in the book's layers, the number of features that come out; the state itself unless
+        given.
+    weight_scale : float, optional
+        The standard deviation of the weights as they start; ``1 / sqrt(3 * hidden_size)`` unless
+        given, which is that of PyTorch's layers. (The book takes 2 / (inputs + output_size).)
+        Biases start at zero.
+    carry : {False, True, "mean"}
+        Whether a batch starts where the one before it ended: each sequence from its own state, or
+        all from the mean of the states, as in the book. ``reset_state()`` makes a new start.
+    vocabulary_size : int, optional
+        If given, the input is integers below it, (batch, time), each standing for a one-hot row.
+
+    Attributes
+    ----------
+    carried : tuple of ndarray or None
+        The state that the next batch starts from.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit; in ``forward``, if the input is not (batch, time, features), or the
+        carried state belongs to another number of sequences.
+
+    Notes
+    -----
+    Book, chapter 6; Elman, 1990. Gradients stop where a batch begins (truncated backpropagation
+    through time), whether its state was carried or not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = RNNLayer(hidden_size=8, output_size=3)
+    >>> layer.forward(np.zeros((2, 5, 3))).shape
+    (2, 5, 3)
+    >>> [param.shape for param in layer.params]
+    [(3, 8), (1, 8), (8, 8), (8, 3), (1, 3)]
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        output_size: int | None = None,
+        weight_scale: float | None = None,
+        carry: bool | str = False,
+        vocabulary_size: int | None = None,
+    ) -> None:
+        super().__init__(hidden_size, output_size, weight_scale, carry, vocabulary_size)
+
+    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
+        return RNN_Op(self._draw((self.hidden_size, self.hidden_size), dtype), carry=self.carry)
+
+
+class LSTMLayer(_RecurrentLayer):
+    """A layer of long short-term memory.
+
+    Forward: with ``x_t @ W_x + B + h_(t-1) @ W_h`` cut into four, in the order forget, input,
+    candidate, output: ``c_t = f * c_(t-1) + i * c_bar``, ``h_t = o * tanh(c_t)``, and with
+    output_size ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its
+    Operations' gradients, from the last step to the first.
+
+    Parameters
+    ----------
+    hidden_size, output_size, weight_scale, carry, vocabulary_size
+        As in RNNLayer. The forget gate's bias starts at 1, so that a new layer remembers
+        (Jozefowicz et al., 2015); the other biases start at zero.
+
+    Attributes
+    ----------
+    carried : tuple of ndarray or None
+        The state (h, c) that the next batch starts from.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in RNNLayer.
+
+    Notes
+    -----
+    Book, chapter 6; Hochreiter and Schmidhuber, 1997; Gers et al., 2000. The book has a matrix for
+    each gate; here they lie side by side in one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = LSTMLayer(hidden_size=8)
+    >>> layer.forward(np.zeros((2, 5, 3))).shape
+    (2, 5, 8)
+    >>> [param.shape for param in layer.params]
+    [(3, 32), (1, 32), (8, 32)]
+    """
+
+    gates = 4
+
+    def __init__(
+        self,
+        hidden_size: int,
+        output_size: int | None = None,
+        weight_scale: float | None = None,
+        carry: bool | str = False,
+        vocabulary_size: int | None = None,
+    ) -> None:
+        super().__init__(hidden_size, output_size, weight_scale, carry, vocabulary_size)
+
+    def _first_bias(self, dtype: "np.dtype[Any]") -> Array:
+        bias = super()._first_bias(dtype)
+        bias[:, : self.hidden_size] = 1
+        return bias
+
+    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
+        return LSTM_Op(self._draw((self.hidden_size, self._width()), dtype), carry=self.carry)
+
+
+class GRULayer(_RecurrentLayer):
+    """A layer of gated recurrent units.
+
+    Forward: ``h_t = u * h_(t-1) + (1 - u) * h_bar``, where the gates r and u and the candidate
+    h_bar come from ``x_t @ W_x + B`` and ``h_(t-1)`` as ``dlfs.reference.gru`` says; with
+    output_size ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its
+    Operations' gradients, from the last step to the first.
+
+    Parameters
+    ----------
+    hidden_size, output_size, weight_scale, carry, vocabulary_size
+        As in RNNLayer.
+    reset : {"before", "after"}
+        Whether the reset gate multiplies the state, as in the book, or, as in cuDNN and PyTorch,
+        the product of state and weights.
+
+    Attributes
+    ----------
+    carried : tuple of ndarray or None
+        The state that the next batch starts from.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in RNNLayer.
+
+    Notes
+    -----
+    Cho et al., 2014; book, chapter 6, with two mistakes of its code put right: there the update
+    gate is computed from the reset gate's sums, and the backward pass drops a part of the gradient
+    of the state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = GRULayer(hidden_size=8, reset="after")
+    >>> layer.forward(np.zeros((2, 5, 3))).shape
+    (2, 5, 8)
+    >>> [param.shape for param in layer.params]
+    [(3, 24), (1, 24), (9, 24)]
+    """
+
+    gates = 3
+
+    def __init__(
+        self,
+        hidden_size: int,
+        output_size: int | None = None,
+        weight_scale: float | None = None,
+        carry: bool | str = False,
+        vocabulary_size: int | None = None,
+        reset: str = "before",
+    ) -> None:
+        super().__init__(hidden_size, output_size, weight_scale, carry, vocabulary_size)
+        check_choice(reset, GRU_RESETS, "GRULayer", "reset")
+        self.reset = reset
+
+    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
+        W_h = self._draw((self.hidden_size, self._width()), dtype)
+        if self.reset == "after":
+            W_h = np.concatenate([W_h, np.zeros((1, self._width()), dtype=dtype)])
+        return GRU_Op(W_h, carry=self.carry, reset=self.reset)

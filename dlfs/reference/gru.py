@@ -1,0 +1,171 @@
+"""GRU: a recurrence with a reset gate and an update gate; its conventions are those of the LSTM."""
+
+import numpy as np
+from scipy.special import expit
+
+from dlfs.checks import check_choice
+from dlfs.reference.steps import by_time, check_backward, check_forward, cut, product, shifted
+from dlfs.types import Array
+
+GRU_RESETS = ("before", "after")
+
+
+def gru(z: Array, h0: Array, W_h: Array, reset: str = "before") -> tuple[Array, Array]:
+    """Run a network of gated recurrent units.
+
+    The gates stand in the order reset, update, candidate, each ``hidden`` wide.
+
+        r, u = sigmoid(z_r + h_(t-1) @ W_r), sigmoid(z_u + h_(t-1) @ W_u)
+        h_bar = tanh(z_h + (r * h_(t-1)) @ W_c)          reset="before"
+        h_bar = tanh(z_h + r * (h_(t-1) @ W_c + b_c))    reset="after"
+        h_t = u * h_(t-1) + (1 - u) * h_bar
+
+    Parameters
+    ----------
+    z : ndarray, shape (batch, time, 3 * hidden)
+        The inputs' contribution, bias included.
+    h0 : ndarray, shape (batch, hidden)
+    W_h : ndarray, shape (hidden, 3 * hidden), or with "after" (hidden + 1, 3 * hidden)
+        ``W_r``, ``W_u`` and ``W_c`` side by side. With "after" a last row holds the biases of these
+        products, of which only ``b_c``, which the reset gate multiplies, cannot be part of z.
+    reset : {"before", "after"}
+        Where the reset gate applies: to the state, as in the book, or to its product with the
+        weights, as cuDNN and PyTorch do to save time.
+
+    Returns
+    -------
+    h : ndarray, shape (batch, time, hidden)
+    gates : ndarray, shape (time, batch, 4 * hidden)
+        r, u, h_bar of all steps, and what the reset gate multiplies, for ``gru_grad``.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or they differ.
+    ValueError
+        If a shape does not fit or reset is unknown.
+
+    Notes
+    -----
+    Cho et al., 2014; book, chapter 6, whose code computes the update gate from the reset gate's
+    sums, so that the two are always equal. Backward: ``gru_grad``.
+
+    Examples
+    --------
+    >>> h, gates = gru(np.zeros((1, 1, 3)), np.ones((1, 1)), np.zeros((1, 3)))
+    >>> h.item(), gates.ravel().tolist()
+    (0.5, [0.5, 0.5, 0.0, 1.0])
+    """
+    check_choice(reset, GRU_RESETS, "gru", "reset")
+    after = reset == "after"
+    check_forward("gru", 3, z, W_h, extra=int(after), h0=h0)
+    steps, n = by_time(z), h0.shape[1]
+    W, bias = W_h[:n], W_h[n:]
+    gates = np.empty((*steps.shape[:2], 4 * n), dtype=z.dtype)
+    h = np.empty((*steps.shape[:2], n), dtype=z.dtype)
+    last = h0
+    for t, z_t in enumerate(steps):
+        r, u, h_bar, inner = cut(gates[t], n, 4)
+        both = gates[t][:, : 2 * n]
+        if after:
+            sums = last @ W + bias
+            expit(z_t[:, : 2 * n] + sums[:, : 2 * n], out=both)
+            inner[...] = sums[:, 2 * n :]
+            np.tanh(z_t[:, 2 * n :] + r * inner, out=h_bar)
+        else:
+            expit(z_t[:, : 2 * n] + last @ W[:, : 2 * n], out=both)
+            inner[...] = last
+            np.tanh(z_t[:, 2 * n :] + (r * last) @ W[:, 2 * n :], out=h_bar)
+        last = np.add(u * last, (1 - u) * h_bar, out=h[t])
+    return h.transpose(1, 0, 2), gates
+
+
+def gru_grad(
+    h_grad: Array,
+    last_grad: Array,
+    h: Array,
+    gates: Array,
+    h0: Array,
+    W_h: Array,
+    reset: str = "before",
+) -> tuple[Array, Array, Array]:
+    """Carry a gradient back through ``gru``, from the last step to the first.
+
+    Parameters
+    ----------
+    h_grad : ndarray, shape (batch, time, hidden)
+    last_grad : ndarray, shape (batch, hidden)
+        What the final state contributes besides; zeros where backward ends here.
+    h, gates : ndarray
+        What ``gru`` returned.
+    h0 : ndarray, shape (batch, hidden)
+    W_h : ndarray, shape (hidden, 3 * hidden), or with "after" (hidden + 1, 3 * hidden)
+    reset : {"before", "after"}
+
+    Returns
+    -------
+    z_grad : ndarray, shape (batch, time, 3 * hidden)
+        With ``dh`` that step t+1 hands on, plus ``h_grad_t``: for h_bar
+        ``dh * (1 - u) * (1 - h_bar**2)``, called ``dc`` here; for u
+        ``dh * (h_(t-1) - h_bar) * u * (1 - u)``; for r, with "before",
+        ``(dc @ W_c.T) * h_(t-1) * r * (1 - r)``, with "after"
+        ``dc * (h_(t-1) @ W_c + b_c) * r * (1 - r)``. The state of step t-1 is used in four places
+        and gets four terms: ``dh * u``, those through r and u, and that through h_bar, which is
+        ``(dc @ W_c.T) * r`` or ``(dc * r) @ W_c.T``.
+    h0_grad : ndarray, shape (batch, hidden)
+    W_h_grad : ndarray, the shape of W_h
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or they differ.
+    ValueError
+        If a shape does not fit or reset is unknown.
+
+    Notes
+    -----
+    Book, chapter 6, whose code leaves one of the four terms out.
+
+    Examples
+    --------
+    >>> zero, z, W_h = np.zeros((1, 1)), np.zeros((1, 1, 3)), np.zeros((1, 3))
+    >>> h, gates = gru(z, zero + 1, W_h)
+    >>> grads = gru_grad(np.ones((1, 1, 1)), zero, h, gates, zero + 1, W_h)
+    >>> [grad.ravel().tolist() for grad in grads]
+    [[0.0, 0.25, 0.5], [0.5], [0.0, 0.25, 0.25]]
+    """
+    owner = "gru_grad"
+    check_choice(reset, GRU_RESETS, owner, "reset")
+    after = reset == "after"
+    states = {"last_grad": last_grad, "h0": h0}
+    check_backward(owner, h_grad, h, W_h, 3, states, gates, int(after))
+    dh_steps, n = by_time(h_grad), h0.shape[1]
+    before = shifted(h0, by_time(h))
+    W = W_h[:n]
+    dz = np.empty((*dh_steps.shape[:2], 3 * n), dtype=h.dtype)
+    # The gradient of h_(t-1) @ W_h: that of z, but for the candidate's part with "after".
+    dproduct = np.empty_like(dz) if after else dz
+    dh = last_grad
+    for t in reversed(range(len(dz))):
+        r, u, h_bar, inner = cut(gates[t], n, 4)
+        r_grad, u_grad, h_bar_grad = cut(dz[t], n, 3)
+        dh = dh + dh_steps[t]
+        h_bar_grad[...] = dh * (1 - u) * (1 - h_bar * h_bar)
+        u_grad[...] = dh * (before[t] - h_bar) * u * (1 - u)
+        if after:
+            r_grad[...] = h_bar_grad * inner * r * (1 - r)
+            dproduct[t] = dz[t]
+            dproduct[t][:, 2 * n :] *= r
+            dh = dh * u + dproduct[t] @ W.T
+        else:
+            inner_grad = h_bar_grad @ W[:, 2 * n :].T
+            r_grad[...] = inner_grad * before[t] * r * (1 - r)
+            dh = dh * u + inner_grad * r + dz[t][:, : 2 * n] @ W[:, : 2 * n].T
+    W_h_grad = np.empty(W_h.shape, dtype=h.dtype)
+    if after:
+        W_h_grad[:n] = product(before, dproduct)
+        W_h_grad[n] = dproduct.sum(axis=(0, 1))
+    else:
+        W_h_grad[:, : 2 * n] = product(before, dz[:, :, : 2 * n])
+        W_h_grad[:, 2 * n :] = product(gates[:, :, :n] * before, dz[:, :, 2 * n :])
+    return dz.transpose(1, 0, 2), np.array(dh), W_h_grad

@@ -1,0 +1,177 @@
+"""What each Operation and loss computes, composed from ArrayWithGrad: forward formulas only.
+
+No kernel of the library is used, and no backward formula: each gradient follows from the chain
+rule through sums, products, indexing and reshaping.
+"""
+
+import math
+
+import numpy as np
+from scipy import special
+
+from dlfs import activations, conv, dense, dropout, embedding, losses, normalization, pooling
+from dlfs import reshape as reshaping
+from dlfs.autograd import (
+    ArrayWithGrad,
+    apply,
+    concatenate,
+    maximum,
+    softmax,
+    softmax_cross_entropy,
+)
+from dlfs.geometry import window_2d
+
+
+def erf(x):
+    return special.erf(x), (lambda g: g * 2 / math.sqrt(math.pi) * np.exp(-x * x),)
+
+
+def _sigmoid(op, x):
+    return 1 / (1 + (-x).exp())
+
+
+def _softplus(op, x):
+    largest = np.maximum(x.array, 0)  # a constant that falls out again, so there is no kink
+    return ((x - largest).exp() + np.exp(-largest)).log() + largest
+
+
+def _rows(x, param):
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) if param.ndim == 2 else x
+
+
+def _normalized(x, axes, eps):
+    centred = x - x.mean(axes, keepdims=True)
+    return centred / ((centred * centred).mean(axes, keepdims=True) + eps) ** 0.5
+
+
+def _batch_norm(op, x):
+    axes = (0, *range(2, x.ndim))
+    if op.inference:
+        return (x - op.running_mean) / np.sqrt(op.running_var + op.eps)
+    return _normalized(x, axes, op.eps)
+
+
+def pad(x, ends, value=0.0):
+    """Add (before, after) pixels to each of the last two axes."""
+    for axis, (before, after) in zip((2, 3), ends, strict=True):
+        shape = list(x.shape)
+        pieces = [x]
+        for count, first in ((before, True), (after, False)):
+            shape[axis] = count
+            pieces.insert(0 if first else len(pieces), np.full(shape, value))
+        x = concatenate(pieces, axis=axis)
+    return x
+
+
+def places(offset, window):
+    """Where a window's entry ``offset`` comes to lie, for all its positions."""
+    return tuple(
+        slice(i * d, i * d + (n - 1) * s + 1, s)
+        for i, d, n, s in zip(offset, window.dilation, window.output, window.stride, strict=True)
+    )
+
+
+def conv2d(x, W, stride, padding, dilation, groups):
+    """Sum over the kernel's entries: a shifted image times a matrix of channels."""
+    window = window_2d(x.shape[2:], W.shape[2:], stride, padding, dilation)
+    x, into, out = pad(x, window.padding), W.shape[0], W.shape[1] // groups
+    parts = []
+    for group in range(groups):
+        total = None
+        mine = x[:, group * into : (group + 1) * into]
+        for offset in np.ndindex(*window.kernel):
+            seen = mine[(slice(None), slice(None), *places(offset, window))]
+            weights = W[(slice(None), slice(group * out, (group + 1) * out), *offset)]
+            term = seen.transpose(0, 2, 3, 1) @ weights
+            total = term if total is None else total + term
+        parts.append(total.transpose(0, 3, 1, 2))
+    return concatenate(parts, axis=1)
+
+
+def _conv1d(op, x, W):
+    padding = op.padding
+    if not isinstance(padding, str):
+        padding = ((0, 0), padding if isinstance(padding, tuple) else (padding, padding))
+    options = ((1, op.stride), padding, (1, op.dilation), op.groups)
+    out = conv2d(x[:, :, None], W[:, :, None], *options)
+    return out[:, :, 0]
+
+
+def _windows(op, x, value):
+    window = window_2d(x.shape[2:], op.kernel_size, op.stride, op.padding)
+    padded = pad(x, window.padding, value)
+    seen = [
+        padded[(slice(None), slice(None), *places(offset, window))][None]
+        for offset in np.ndindex(*window.kernel)
+    ]
+    return concatenate(seen, axis=0)
+
+
+def _avg_pool(op, x):
+    total = _windows(op, x, 0.0).sum(0)
+    if op.count_include_pad:
+        return total / math.prod(op.kernel_size)
+    return total / _windows(op, ArrayWithGrad(np.ones(x.shape, x.dtype)), 0.0).sum(0).array
+
+
+OPERATIONS = {
+    activations.Linear: lambda op, x: +x,
+    activations.Sigmoid: _sigmoid,
+    activations.Tanh: lambda op, x: 2 / (1 + (-2 * x).exp()) - 1,
+    activations.ReLU: lambda op, x: x.relu(),  # with a bias of 0, padding lies on the kink
+    activations.LeakyReLU: lambda op, x: x.relu() - op.slope * (-x).relu(),
+    activations.ELU: lambda op, x: x.relu() + op.alpha * ((-(-x).relu()).exp() - 1),
+    activations.GELU: lambda op, x: x * (1 + apply(erf, x / math.sqrt(2))) / 2,
+    activations.SiLU: lambda op, x: x * _sigmoid(op, x),
+    activations.Softplus: _softplus,
+    activations.Softmax: lambda op, x: softmax(x),
+    dense.WeightMultiply: lambda op, x, W: x @ W,
+    dense.BiasAdd: lambda op, x, B: (_rows(x, B) + B).reshape(x.shape),
+    normalization.ScaleMultiply: lambda op, x, gamma: (_rows(x, gamma) * gamma).reshape(x.shape),
+    reshaping.Flatten: lambda op, x: x.reshape(op.output.shape),
+    reshaping.Reshape: lambda op, x: x.reshape(op.output.shape),
+    dropout.Dropout: lambda op, x: +x if op.inference else x * op.mask / op.keep_prob,
+    normalization.BatchNorm_Op: _batch_norm,
+    normalization.LayerNorm_Op: lambda op, x: _normalized(x, -1, op.eps),
+    embedding.Embedding_Op: lambda op, x, table: table[x],
+    conv.Conv1D_Op: _conv1d,
+    conv.Conv2D_Op: lambda op, x, W: conv2d(x, W, op.stride, op.padding, op.dilation, op.groups),
+    pooling.MaxPool2D: lambda op, x: _windows(op, x, -np.inf).max(0),
+    pooling.AvgPool2D: _avg_pool,
+    pooling.GlobalAvgPool2D: lambda op, x: x.mean((2, 3)),
+}
+"""For each Operation, a function of the Operation (its options), the input and its parameter."""
+
+
+def _mse(loss, x):
+    p = x / x.sum(1, keepdims=True) if loss.normalize else x
+    return ((p - loss.target) ** 2).sum() / len(x)
+
+
+def _huber(loss, x):
+    e = abs(x - loss.target)
+    small = -maximum(-e, -loss.delta)
+    return (small * (e - small / 2)).sum() / len(x)
+
+
+def _bce(x, target):
+    return (_softplus(None, x) - x * target).sum() / math.prod(x.shape[:1])
+
+
+def _cross_entropy(loss, x):
+    classes, smooth = x.shape[-1], loss.label_smoothing
+    if classes == 1:
+        target = (1 - smooth) * loss.target + smooth / 2
+        return _bce(x.reshape(-1, 1), target.reshape(-1, 1))
+    whole = loss.target.ndim == x.ndim
+    target = loss.target if whole else np.eye(classes)[loss.target]
+    return softmax_cross_entropy(x, (1 - smooth) * target + smooth / classes)
+
+
+LOSSES = {
+    losses.MeanSquaredError: _mse,
+    losses.MeanAbsoluteError: lambda loss, x: abs(x - loss.target).sum() / len(x),
+    losses.Huber: _huber,
+    losses.BinaryCrossEntropy: lambda loss, x: _bce(x, loss.target),
+    losses.SoftmaxCrossEntropy: _cross_entropy,
+}

@@ -1,0 +1,161 @@
+"""ArrayWithGrad: NumPy's rules, and the book's network without a hand-written backward pass."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlfs import Conv2D, Dense, NeuralNetwork, SoftmaxCrossEntropy, Tanh
+from dlfs.autograd import (
+    ArrayWithGrad,
+    NumberWithGrad,
+    concatenate,
+    conv2d,
+    max_pool2d,
+    maximum,
+    softmax_cross_entropy,
+)
+
+FUNCTIONS = {
+    "broadcast": lambda x, y: x * y[0] - y[:, :1] / (x * x + 1.0),
+    "power": lambda x, y: (x * x + 1.0) ** y,
+    "matmul": lambda x, y: x @ y.T @ (x * 2.0),
+    "vector": lambda x, y: x[0] @ y.T,
+    "batched": lambda x, y: x.reshape(1, *x.shape) @ y.reshape(1, *y.shape).transpose(0, 2, 1),
+    "mean": lambda x, y: x - (x * y).mean(axis=0, keepdims=True),
+    "sum": lambda x, y: (x * y).sum(axis=(0, 1)) * x.sum(axis=-1),
+    "fancy": lambda x, y: x[[0, 0, -1]] * y[::-1][[0, 0, 0]],
+    "exp": lambda x, y: (x * 0.3).exp() * (y * y + 1.0).log() + x.tanh() - y.sigmoid(),
+    "twice": lambda x, y: (x + y) * (x + y) + x,
+    "join": lambda x, y: concatenate([x, y * x], axis=1) * 2.0,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@given(rows=st.integers(1, 3), columns=st.integers(1, 3), seed=st.integers(0, 99))
+def test_gradients_against_differences(name, rows, columns, seed) -> None:
+    rng = np.random.default_rng(seed)
+    start = [rng.uniform(-1, 1, (rows, columns)) for _ in range(2)]
+    x, y = (ArrayWithGrad(array.copy()) for array in start)
+    out = FUNCTIONS[name](x, y)
+    weights = rng.standard_normal(out.shape)
+    out.backward(weights)
+
+    def value(step, direction):
+        moved = [ArrayWithGrad(a + step * d) for a, d in zip(start, direction, strict=True)]
+        return (FUNCTIONS[name](*moved).array * weights).sum()
+
+    direction = [rng.uniform(-1, 1, (rows, columns)) for _ in range(2)]
+    got = sum((v.grad * d).sum() for v, d in zip((x, y), direction, strict=True))
+    # Five points: the error is h**4 f^(5) / 30 besides the rounding of f, eps / h.
+    h = 1e-3
+    a, b, c, d = (value(step, direction) for step in (h, -h, 2 * h, -2 * h))
+    size = 1 + np.abs(out.array * weights).sum()
+    assert abs(got - (8 * (a - b) - (c - d)) / (12 * h)) <= 1e3 * size * (h**4 + 2e-16 / h)
+
+
+def test_an_index_used_twice_collects_twice() -> None:
+    x = ArrayWithGrad([1.0, 2.0, 3.0])
+    x[np.array([0, 2, 0])].backward([1.0, 10.0, 100.0])
+    np.testing.assert_array_equal(x.grad, [101, 0, 10])
+
+
+def test_numpy_at_the_left() -> None:
+    x = ArrayWithGrad([1.0, 2.0])
+    for y in (np.ones(2) + x, np.float64(1) + x, x.__radd__([1, 1]), np.ones(2, dtype=int) + x):
+        assert isinstance(y, ArrayWithGrad)
+        np.testing.assert_array_equal(y.array, [2, 3])
+    assert isinstance(np.ones((3, 2)) @ x, ArrayWithGrad)
+    np.testing.assert_array_equal(np.ones(2) < x, [False, True])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtype_is_kept(dtype) -> None:
+    x = ArrayWithGrad(np.ones((2, 3), dtype))
+    y = softmax_cross_entropy((x**2 * np.ones(3) / 3).exp().tanh() + 1.0, [0, 1])
+    y.backward()
+    assert y.dtype == x.grad.dtype == dtype
+
+
+def test_gradients_share_no_memory() -> None:
+    x, y = ArrayWithGrad([1.0]), ArrayWithGrad([2.0])
+    (x + y).backward()
+    x.grad *= 5
+    assert y.grad == 1
+
+
+def test_ties() -> None:
+    x, y = ArrayWithGrad([1.0, 1.0]), ArrayWithGrad([1.0, 0.0])
+    maximum(x, y).backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [0.5, 1])
+    np.testing.assert_array_equal(y.grad, [0.5, 0])
+    x.zero_grad()
+    x.max().backward()
+    np.testing.assert_array_equal(x.grad, [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("error", "function"),
+    [
+        (ValueError, lambda x: x.backward()),
+        (ValueError, lambda x: x.backward(np.ones(2))),
+        (ValueError, lambda x: x + np.ones(4)),
+        (ValueError, lambda x: x @ x),
+        (ValueError, lambda x: x.sum(2)),
+        (TypeError, lambda x: x.sum("0")),
+        (TypeError, lambda x: x.mean(keepdims=1)),
+        (ValueError, lambda x: x[:0].mean()),
+        (ValueError, lambda x: x[:0].max()),
+        (ValueError, lambda x: x.reshape(5)),
+        (TypeError, lambda x: x.reshape("6")),
+        (ValueError, lambda x: x.transpose(0)),
+        (ValueError, lambda x: concatenate([])),
+        (ValueError, lambda x: concatenate([x, np.ones((3, 3))], axis=1)),
+        (ValueError, lambda x: conv2d(x, x)),
+        (ValueError, lambda x: max_pool2d(x, 2)),
+        (ValueError, lambda x: softmax_cross_entropy(x, [0, 3])),
+        (TypeError, lambda x: softmax_cross_entropy(x, [0.0, 1.0])),
+        (TypeError, lambda x: x + "1"),
+        (TypeError, lambda x: x + None),
+        (TypeError, lambda x: x + NumberWithGrad(1)),
+        (TypeError, lambda x: x + ArrayWithGrad(np.ones(3, "float32"))),
+        (TypeError, lambda x: x[x]),
+        (TypeError, np.exp),
+        (TypeError, np.asarray),
+        (TypeError, ArrayWithGrad),
+        (TypeError, lambda x: ArrayWithGrad("1")),
+    ],
+)
+def test_bad_input(error, function) -> None:
+    with pytest.raises(error):
+        function(ArrayWithGrad(np.ones((2, 3))))
+
+
+def test_it_trains_the_books_network() -> None:
+    """Step by step the same losses and weights as the hand-written layers."""
+    rng = np.random.default_rng(0)
+    net = NeuralNetwork(
+        [Conv2D(4, 5, activation=Tanh(), flatten=True, weight_init="glorot"), Dense(10)],
+        SoftmaxCrossEntropy(),
+        seed=1,
+    )
+    images, labels = rng.standard_normal((4, 8, 1, 10, 10)), rng.integers(0, 10, (4, 8))
+    net.forward(images[0])
+    params = [param for layer in net.layers for param in layer.params]
+    W, b, V, c = variables = [ArrayWithGrad(param.copy()) for param in params]
+    losses = []
+    for x, y in zip(images, labels, strict=True):
+        expected = net.train_batch(x, y)
+        hidden = (conv2d(x, W, padding="same") + b).tanh()
+        loss = softmax_cross_entropy(hidden.reshape(len(x), -1) @ V + c, y)
+        loss.backward()
+        losses.append(loss.item())
+        # Every number is a sum of at most 8 * 400 terms of size 1, rounded as often.
+        limit = 3200 * np.finfo(float).eps
+        assert abs(loss.item() - expected) <= limit * max(1, expected)
+        grads = [grad for layer in net.layers for grad in layer.param_grads]
+        for variable, param, grad in zip(variables, params, grads, strict=True):
+            assert np.abs(variable.grad - grad).max() <= limit
+            variable.array -= 0.05 * variable.grad
+            param -= 0.05 * grad
+        loss.zero_grad()
