@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dlfs import datasets
-from dlfs.saving import load
-from dlfs.text import Vocabulary, sample
+from dlfs.text import load_writer, sample
 
 HELP = "let a trained network write"
 DESCRIPTION = "Load a network that 'dlfs train --data sonnets --save FILE' saved, and let it write."
@@ -23,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, write."""
-    net, vocabulary = load(arguments.network), Vocabulary.of(datasets.sonnets())
+    net, vocabulary = load_writer(arguments.network)
     options = (arguments.length, arguments.prompt, arguments.temperature, arguments.seed)
     print(sample(net, vocabulary, *options))
     return 0
