@@ -260,6 +260,7 @@ def sample(
     check_int(length, "sample", "length", 0)
     temperature = check_real(temperature, "sample", "temperature", 0.0)
     rng = np.random.default_rng(None if seed is None else check_int(seed, "sample", "seed", 0))
+    _check_text(prompt, "sample", "prompt")
     read = vocabulary.encode(prompt)
     if not len(read):
         raise ValueError("sample: prompt must hold at least one character, got ''")

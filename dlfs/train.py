@@ -176,9 +176,9 @@ class Trainer:
         carrying = [layer for layer in self.net if getattr(layer, "carry", False)]
         if carrying and shuffle:
             raise ValueError(
-                f"{owner}: {carrying[0]!r} carries its state from batch to batch, which has no meaning "
-                "for shuffled data: pass shuffle=False (and data from dlfs.text.streams), or "
-                "make the layer with carry=False"
+                f"{owner}: {carrying[0]!r} carries its state from batch to batch, which has no "
+                "meaning for shuffled data: pass shuffle=False (and data from dlfs.text.streams), "
+                "or make the layer with carry=False"
             )
         self.X_test = self.y_test = None
         with _kept_if_data_are_unfit(self.net):

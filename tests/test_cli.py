@@ -113,7 +113,7 @@ def test_help_of_all_names_the_commands_and_a_first_step(capsys):
     [
         ([], "COMMAND"),
         (["fly"], "fly"),
-        (["train", "--model", "rnn"], "rnn"),
+        (["train", "--model", "transformer"], "transformer"),
         (["train", "--data", "cifar"], "cifar"),
         (["train", "--epochs", "many"], "many"),
         (["train", "--epochs", "1.5"], "1.5"),

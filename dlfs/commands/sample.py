@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("network", type=Path, help="the file")
     add("--length", type=int, default=500, help="how many characters")
-    add("--prompt", default="\n", help="what the network reads before it writes")
+    add("--prompt", default="\n", help="what the network reads first, and goes on from")
     add("--temperature", type=float, default=0.8, help="lower is safer, higher is wilder")
     add("--seed", type=int, default=1, help="one seed gives one text")
 
@@ -23,5 +23,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, write."""
     net, vocabulary = load_writer(arguments.network)
     options = (arguments.length, arguments.prompt, arguments.temperature, arguments.seed)
-    print(sample(net, vocabulary, *options))
+    print((arguments.prompt + sample(net, vocabulary, *options)).lstrip("\n"))
     return 0
