@@ -7,7 +7,7 @@ from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op
 from tests.mutants.catalogue import mutant
 
 
-@mutant("update gate computed from the reset gate's sums (the book's GRU)")
+@mutant("GRU: update gate computed from the reset gate's sums (the book's GRU)")
 class UpdateGateFromResetSums(GRU_Op):
     def _run(self, initial):
         z, n, first = self.input_.copy(), self.hidden_size, self.param.copy()
@@ -21,7 +21,7 @@ class UpdateGateFromResetSums(GRU_Op):
             self.param, self.input_ = right, given
 
 
-@mutant("part of the state's gradient dropped (the book's GRU)")
+@mutant("GRU: part of the state's gradient dropped (the book's GRU)")
 class StateGradientDropped(GRU_Op):
     def _run_back(self, output_grad, ends):
         # Only the way through the update gate's product with the state is left out.
@@ -34,7 +34,7 @@ class StateGradientDropped(GRU_Op):
             self.param = right
 
 
-@mutant("gradient not carried from step to step")
+@mutant("RNN: gradient not carried from step to step", "not_through_time")
 class NoGradientThroughTime(RNN_Op):
     def _run_back(self, output_grad, ends):
         z_grad = output_grad * (1 - self.output**2)
@@ -42,7 +42,7 @@ class NoGradientThroughTime(RNN_Op):
         return z_grad, initial_grad, W_h_grad
 
 
-@mutant("weight gradient of the last step only")
+@mutant("RNN: weight gradient of the last step only")
 class WeightGradientOfLastStepOnly(RNN_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)
@@ -51,7 +51,7 @@ class WeightGradientOfLastStepOnly(RNN_Op):
         return z_grad, initial_grad, W_h_grad
 
 
-@mutant("input and forget gate swapped backward")
+@mutant("LSTM: input and forget gate swapped backward", "wrong_places")
 class GatesSwappedBackward(LSTM_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)
@@ -59,7 +59,7 @@ class GatesSwappedBackward(LSTM_Op):
         return np.concatenate([i, f, rest], axis=2), initial_grad, W_h_grad
 
 
-@mutant("output gate's sigmoid without its derivative")
+@mutant("LSTM: output gate's sigmoid without its derivative", "one_slice")
 class OutputGateWithoutDerivative(LSTM_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)
