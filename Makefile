@@ -15,12 +15,13 @@ BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(wildcard dlfs_ext/
 
 # PyTorch's build for processors alone; what the benchmarks compare with.
 TORCH ?= torch==2.13.0
+JAX   ?= jax==0.10.2 jaxlib==0.10.2
 
 DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough lint format bench annotate debug sanitize valgrind clean
+.PHONY: help setup demo test test-thorough lint format bench bench-gradients annotate debug sanitize valgrind clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -51,6 +52,9 @@ format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's fo
 
 bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in an environment of its own; BENCH_ARGS="--quick" and others
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+
+bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
+	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
 
 annotate: $(VENV)/.dev-installed ## write Cython's pages, dlfs_ext/*.html: what still touches Python is yellow
 	DLFS_ANNOTATE=1 $(RUN) setup.py -q build_ext --inplace --force
@@ -117,6 +121,10 @@ $(BENCH_VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 	$(RUN) -m venv '$(BENCH_VENV)'
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    '$(TORCH)' 'threadpoolctl>=3.5' --editable .
+	@touch $@
+
+$(BENCH_VENV)/.jax-installed: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(JAX)
 	@touch $@
 
 # The extras of the project itself are already there, and must not be built a second time.

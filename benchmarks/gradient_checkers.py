@@ -1,35 +1,39 @@
-"""The mutants under dlfs's gradient checker and under PyTorch's, case by case.
+"""The mutants under three gradient checkers: dlfs's, PyTorch's and JAX's, case by case.
 
-Run ``python -m benchmarks.gradient_checkers`` from the root of the project (needs the extras torch
-and test). Each mutant becomes a torch.autograd.Function; both checkers get the same cases, in turn,
-and what they say and how long they take is noted. PyTorch's is asked twice: as its documentation
+Run ``make bench-gradients``, or ``python -m benchmarks.gradient_checkers`` from the root of the
+project where PyTorch and JAX are installed (``pip install torch jax``). Each mutant becomes a
+torch.autograd.Function and a jax.custom_vjp; all checkers get the same cases, in turn, and what
+they say and how long they take is noted. The other two are asked twice: as their documentation
 shows it, and with the outputs summed first, which is an output gradient of all ones.
 """
 
-import copy
 import statistics
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from dlfs.activations import Tanh
+from benchmarks.gradient_wrappers import CHECKERS
+from dlfs.activations import ReLU, Sigmoid, Tanh
 from dlfs.backend import use_backend
-from dlfs.gradcheck import check_gradients
-from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser
+from dlfs.gradcheck.cases import RECIPES, Case, Chooser, RandomChooser
+from dlfs.losses import MeanSquaredError
 from tests.mutants import MUTANTS, Mutant
 
-CASES = 15
+CASES = 8
+SINGLE_CASES = 3
+PLAIN = ("dlfs", "torch", "jax")
 
 _HEAD = """# Gradient checkers compared
 
-Each mutant of tests/mutants in {cases} random cases in float64, checked with dlfs and with
-`torch.autograd.gradcheck` of PyTorch {version}, each with its defaults; *all ones* sums the outputs
-first. Written by `python -m benchmarks.gradient_checkers`.
+Each mutant of tests/mutants in {cases} random cases in float64, checked with dlfs, with
+`torch.autograd.gradcheck` of PyTorch {torch} and with `jax.test_util.check_grads` of JAX {jax}
+(`order=1, modes=["rev"]`), each with its defaults; *all ones* sums the outputs first. Written by
+`make bench-gradients`.
 """
 
 _BETWEEN = """
@@ -37,13 +41,34 @@ Where they disagree, and in how many of the {cases} cases each raised the alarm 
 an option, a stride say, that not every case has):
 """
 
+_SINGLE = """
+In float32, in {cases} cases each. PyTorch's documentation asks for float64, and it warns when it
+gets less. Random numbers must be as large as rounding before they can be told from it: what is
+caught here counts for little where right ones raise the alarm, too.
+"""
+
+_SPECIAL = """
+Chosen by hand: what a user of each could stumble on. All in float64; *passed* is right for the
+right ones only.
+"""
+
 _FOOT = """
-PyTorch's checker compares whole Jacobians, one output at a time, so a wrong number does not escape
-it unless it is off by less than a part in a thousand. What one call leaves behind for the next, and
-what is changed in place, it could not see here: as PyTorch asks of a Function, each forward pass
-got memory of its own. It checks one dtype, and gives no hint. The one that dlfs misses here is
-wrong in float32 only, and found there. Mutants of the embedding, whose input are integers, and of
-layers are left out.
+## What to make of it
+
+- PyTorch's checker compares whole Jacobians, one output at a time, with fixed tolerances
+  (`atol=1e-5, rtol=1e-3`). No wrong number escapes it unless it is off by less than a part in a
+  thousand, or small. A mean over a large batch makes gradients small.
+- JAX's compares one random direction in one random output gradient, with fixed tolerances for
+  each dtype: few evaluations, however large the array, and float32 works. Most of its
+  time here is spent compiling, anew for every shape; in a test that keeps its shapes it is quicker.
+- Both take one step length. Close to a kink, or where numbers are very large, it is the wrong
+  one, and a right gradient raises the alarm.
+- Summing the outputs (as one does to get the scalar that `grad` wants) blinds either of them.
+- What one call leaves behind for the next, and what is changed in place, neither could see here:
+  as both ask for, each forward pass got memory of its own. Mutants of the embedding, whose inputs
+  are integers, and of layers are left out.
+- They do what dlfs does not: second derivatives, forward mode, complex numbers, and any function
+  that they can differentiate themselves.
 """
 
 
@@ -54,165 +79,148 @@ class AlmostTanh(Tanh):
         return super()._input_grad(output_grad) * (1 + 1e-4)
 
 
-class Wrapped(torch.autograd.Function):
-    """An Operation as PyTorch sees it: every forward pass has its own, with its own memory."""
+class SquaredErrorTwice(MeanSquaredError):
+    """A gradient twice too large."""
 
-    @staticmethod
-    def forward(ctx, case, x, param):
-        operation = copy.deepcopy(case.target)
-        if param is not None:
-            operation.param = param.detach().numpy().copy()
-        ctx.operation, ctx.has_param = operation, param is not None
-        return torch.from_numpy(
-            np.array(operation.forward(x.detach().numpy().copy(), case.inference))
-        )
-
-    @staticmethod
-    def backward(ctx, grad):
-        input_grad = torch.from_numpy(np.array(ctx.operation.backward(grad.numpy().copy())))
-        if not ctx.has_param:
-            return None, input_grad, None
-        return None, input_grad, torch.from_numpy(np.array(ctx.operation.param_grad))
+    def _input_grad(self):
+        return 2 * super()._input_grad()
 
 
-class WrappedLoss(torch.autograd.Function):
-    """A loss as PyTorch sees it."""
+class SigmoidTwice(Sigmoid):
+    """A gradient twice too large."""
 
-    @staticmethod
-    def forward(ctx, case, x):
-        ctx.loss = copy.deepcopy(case.target)
-        return torch.tensor(ctx.loss.forward(x.detach().numpy().copy(), case.y), dtype=x.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return None, torch.from_numpy(np.array(ctx.loss.backward())) * grad
+    def _input_grad(self, output_grad):
+        return 2 * super()._input_grad(output_grad)
 
 
-def torch_passes(case: Case, *, ones: bool) -> bool:
-    """Ask PyTorch's gradcheck, with its defaults."""
-    x = torch.tensor(np.array(case.x), requires_grad=True)
-    if case.y is not None:
-        function, inputs = (lambda x: WrappedLoss.apply(case, x)), (x,)
-    elif hasattr(case.target, "param"):
-        param = torch.tensor(case.target.param.copy(), requires_grad=True)
-        function, inputs = (lambda x, param: Wrapped.apply(case, x, param)), (x, param)
-    else:
-        function, inputs = (lambda x: Wrapped.apply(case, x, None)), (x,)
-    whole = (lambda *inputs: function(*inputs).sum()) if ones else function
-    try:
-        return bool(torch.autograd.gradcheck(whole, inputs, raise_exception=False))
-    except Exception:  # noqa: BLE001 - a crash in backward counts as caught
-        return False
+def special() -> list[tuple[str, Case]]:
+    """Return cases chosen by hand, each with what it is."""
+    rng = np.random.default_rng(0)
+    near = rng.standard_normal((3, 4))
+    near[1, 2] = 2e-7
+    prediction = rng.standard_normal((1000, 1))
+    close = prediction + 1e-3 * rng.standard_normal((1000, 1))
+    dear = 1e8 * rng.uniform(1.0, 2.0, (5, 1))
+    far = rng.uniform(13.0, 15.0, (3, 4))
+    return [
+        ("right: ReLU, one input at 2e-7", Case(ReLU(), near, None, False, "")),
+        (
+            "right: squared error of prices about 1e8",
+            Case(MeanSquaredError(), dear, dear * 1.001, False, ""),
+        ),
+        (
+            "wrong: squared error, gradient twice too large, 1000 observations, errors of 1e-3",
+            Case(SquaredErrorTwice(), prediction, close, False, ""),
+        ),
+        (
+            "wrong: sigmoid, gradient twice too large, inputs about 14",
+            Case(SigmoidTwice(), far, None, False, ""),
+        ),
+        (
+            "wrong: tanh, by one part in ten thousand",
+            Case(AlmostTanh(), rng.standard_normal((3, 4)), None, False, ""),
+        ),
+    ]
 
 
-def dlfs_passes(case: Case) -> bool:
-    """Ask dlfs's checker, with its defaults but without a search for hints."""
-    return check_gradients(
-        case.target, case.x, y=case.y, inference=case.inference, hints=False
-    ).passed
+Draw = Callable[[Chooser, str], Case]
 
 
-CHECKERS: dict[str, Callable[[Case], bool]] = {
-    "dlfs": dlfs_passes,
-    "torch": lambda case: torch_passes(case, ones=False),
-    "torch, all ones": lambda case: torch_passes(case, ones=True),
-}
+def drawer(draw: Draw, what: str, dtype: str) -> Callable[[int], Case]:
+    """Return what draws the n-th usable case."""
+
+    def numbered(number: int) -> Case:
+        for attempt in range(100):
+            case = draw(RandomChooser(np.random.default_rng([number, attempt])), dtype)
+            if case.x.dtype == dtype and case.x.size > 0:
+                return case
+        raise ValueError(f"no usable case of {what}")
+
+    return numbered
 
 
-def judge(draw: Callable[[int], Case], cases: int) -> tuple[dict[str, int], dict[str, list[float]]]:
+def judge(
+    draw: Callable[[int], Case], cases: int, checkers: tuple[str, ...]
+) -> tuple[dict[str, int], dict[str, list[float]]]:
     """Return how many cases failed, and the seconds each took, for each checker."""
-    failed = dict.fromkeys(CHECKERS, 0)
-    seconds: dict[str, list[float]] = {name: [] for name in CHECKERS}
+    failed = dict.fromkeys(checkers, 0)
+    seconds: dict[str, list[float]] = {name: [] for name in checkers}
     for number in range(cases):
-        for name, passes in CHECKERS.items():
+        for name in checkers:
             case = draw(number)
             start = time.perf_counter()
-            failed[name] += not passes(case)
+            failed[name] += not CHECKERS[name](case)
             seconds[name].append(time.perf_counter() - start)
     return failed, seconds
 
 
-def usable(case: Case) -> bool:
-    # PyTorch differentiates floating-point inputs only, and has no layers of ours.
-    return case.x.dtype == np.float64 and case.x.size > 0 and not hasattr(case.target, "operations")
+def row(first: str, cells: list[str]) -> str:
+    """Return a line of a table."""
+    return "| " + " | ".join([first, *cells]) + " |"
 
 
-def drawer(mutant: Mutant) -> Callable[[int], Case]:
+def head(names: tuple[str, ...], first: str = "") -> list[str]:
+    """Return a table's first two lines."""
+    return [row(first, list(names)), "|---|" + "---|" * len(names)]
+
+
+def compare(dtype: str, cases: int, names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Judge all mutants and all right classes; return the table, and one of what differed."""
+    left_out = {"EmbeddingOverwrites", "ActivationLeftOut", "GradientsOfLastPass"}
+    mutants = [mutant for mutant in MUTANTS if mutant.name not in left_out]
+    caught, alarms = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    apart, checked = head(names, "mistake"), 0
+    for mutant in tqdm(mutants, desc=f"mutants, {dtype}"):
+        failed, seconds = judge(mutant_drawer(mutant, dtype), cases, names)
+        for name in names:
+            caught[name] += failed[name] > 0
+            times[name] += seconds[name]
+        if len(set(map(bool, failed.values()))) > 1:
+            apart.append(row(mutant.mistake, [str(failed[name]) for name in names]))
+    for name, recipe in tqdm(RECIPES.items(), desc=f"right classes, {dtype}"):
+        if recipe.kind in ("Layer", "network") or name == "Embedding_Op":
+            continue
+        failed, seconds = judge(drawer(recipe.draw, name, dtype), cases, names)
+        checked += cases
+        for checker in names:
+            alarms[checker] += failed[checker]
+            times[checker] += seconds[checker]
+    milliseconds = {
+        "median": [f"{1e3 * statistics.median(times[name]):.1f}" for name in names],
+        "mean": [f"{1e3 * statistics.fmean(times[name]):.1f}" for name in names],
+    }
+    table = head(names)
+    table.append(row(f"mutants caught, of {len(mutants)}", [str(caught[n]) for n in names]))
+    table.append(row(f"false alarms in {checked} right cases", [str(alarms[n]) for n in names]))
+    table += [row(f"milliseconds a case, {what}", each) for what, each in milliseconds.items()]
+    return table, apart
+
+
+def mutant_drawer(mutant: Mutant, dtype: str) -> Callable[[int], Case]:
     """Return what draws the n-th usable case of a mutant."""
-
-    def draw(number: int) -> Case:
-        for attempt in range(100):
-            case = mutant.draw(RandomChooser(np.random.default_rng([number, attempt])))
-            if usable(case):
-                return case
-        raise ValueError(f"no usable case of {mutant.name}")
-
-    return draw
-
-
-def right_drawer(name: str) -> Callable[[int], Case]:
-    """Return what draws the n-th usable case of a right class."""
-
-    def draw(number: int) -> Case:
-        for attempt in range(100):
-            case = RECIPES[name].draw(RandomChooser(np.random.default_rng([number, attempt])))
-            if usable(case):
-                return case
-        raise ValueError(f"no usable case of {name}")
-
-    return draw
+    return drawer(mutant.draw, mutant.name, dtype)
 
 
 def main() -> None:
     """Judge all, and write benchmarks/gradient_checkers.md."""
-    warnings.filterwarnings("ignore", module="torch")
-    torch.set_num_threads(1)
-    rows, times = [], {name: [] for name in CHECKERS}
-    caught, total = dict.fromkeys(CHECKERS, 0), 0
-    embedded = {"EmbeddingOverwrites", "ActivationLeftOut", "GradientsOfLastPass"}
-    mutants = [mutant for mutant in MUTANTS if mutant.name not in embedded]
-    almost = Mutant("tanh: wrong by one part in ten thousand", AlmostTanh, ())
-    for mutant in tqdm([*mutants, almost]):
-        failed, seconds = judge(drawer(mutant), CASES)
-        total += 1
-        for name in CHECKERS:
-            caught[name] += failed[name] > 0
-            times[name] += seconds[name]
-        cells = " | ".join(f"{failed[name]}" for name in CHECKERS)
-        if len(set(map(bool, failed.values()))) > 1:
-            rows.append(f"| {mutant.mistake} | {cells} |")
-    alarms = dict.fromkeys(CHECKERS, 0)
-    checked = 0
-    for name, recipe in tqdm(RECIPES.items()):
-        if recipe.kind in ("Layer", "network") or name == "Embedding_Op":
-            continue
-        failed, seconds = judge(right_drawer(name), CASES)
-        checked += CASES
-        for checker in CHECKERS:
-            alarms[checker] += failed[checker]
-            times[checker] += seconds[checker]
-    medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
-    means = {name: 1e3 * statistics.fmean(values) for name, values in times.items()}
-    table = [
-        "| | " + " | ".join(CHECKERS) + " |",
-        "|---|" + "---|" * len(CHECKERS),
-        f"| mutants caught, of {total} | " + " | ".join(f"{caught[n]}" for n in CHECKERS) + " |",
-        f"| false alarms in {checked} right cases | "
-        + " | ".join(f"{alarms[n]}" for n in CHECKERS)
-        + " |",
-        "| milliseconds a case, median | "
-        + " | ".join(f"{medians[n]:.1f}" for n in CHECKERS)
-        + " |",
-        "| milliseconds a case, mean | " + " | ".join(f"{means[n]:.1f}" for n in CHECKERS) + " |",
-    ]
+    everyone = tuple(CHECKERS)
+    table, apart = compare("float64", CASES, everyone)
+    single, _ = compare("float32", SINGLE_CASES, PLAIN)
+    chosen = head(PLAIN, "case")
+    for what, case in special():
+        says = ["passed" if CHECKERS[name](case) else "failed" for name in PLAIN]
+        chosen.append(row(what, says))
     text = "\n".join(
         [
-            _HEAD.format(version=torch.__version__, cases=CASES),
+            _HEAD.format(torch=torch.__version__, jax=jax.__version__, cases=CASES),
             *table,
             _BETWEEN.format(cases=CASES),
-            "| mistake | " + " | ".join(CHECKERS) + " |",
-            "|---|" + "---|" * len(CHECKERS),
-            *rows,
+            *apart,
+            _SINGLE.format(cases=SINGLE_CASES),
+            *single,
+            _SPECIAL,
+            *chosen,
             _FOOT,
         ]
     )

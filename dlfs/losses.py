@@ -416,4 +416,5 @@ def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Arra
         raise ValueError(f"{owner}: each row of target must hold probabilities that sum to 1")
     # Rows that sum to 1 as float32 may miss it by more than the kernel allows as float64.
     rows = array.astype(np.float64)
-    return (rows / rows.sum(axis=-1, keepdims=True)).astype(dtype, copy=False)
+    rows /= rows.sum(axis=-1, keepdims=True)
+    return rows.astype(dtype, copy=False)

@@ -1,26 +1,28 @@
-"""GradientReport as pictures: matplotlib figures, and a page fragment that needs nothing."""
+"""Gradients as pictures: matplotlib figures, and a page fragment that needs nothing.
+
+What is drawn are the parts of a report, not the report: that one knows its pictures, not they it.
+"""
 
 import html as escaping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlfs.gradcheck.compare import GradientResult
-from dlfs.gradcheck.report import GradientReport
 from dlfs.types import Array
 
 _GREEN, _RED = "#1a7f37", "#b3261e"
 _LARGEST = 400
 
 
-def figure(report: GradientReport) -> Any:
+def figure(title: str, results: Iterable[GradientResult]) -> Any:
     """Draw a row of pictures for every variable: analytic, numeric, difference, error/tolerance."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and an extra
 
-    results = [result for result in report.results.values() if result.analytic.size]
+    results = [result for result in results if result.analytic.size]
     drawing = Figure(figsize=(12, 2.6 * max(len(results), 1)), layout="constrained")
-    verdict = "passed" if report.passed else "FAILED"
-    drawing.suptitle(f"{report.target} ({report.backend}, {report.dtype}): {verdict}")
+    drawing.suptitle(title)
     if not results:
         return drawing
     grid = drawing.subplots(len(results), 4, squeeze=False)
@@ -48,25 +50,23 @@ def figure(report: GradientReport) -> Any:
     return drawing
 
 
-def html(report: GradientReport) -> str:
-    """Return the report for a notebook: verdict, hints, and each gradient as a table of colours."""
-    color = _GREEN if report.passed else _RED
-    verdict = "passed" if report.passed else "failed"
-    title = (
-        f"<div style='font-family:sans-serif'><b style='color:{color}'>"
-        f"{escaping.escape(report.target)}: gradient check {verdict}</b> "
-        f"({report.backend} backend, {report.dtype})"
-    )
-    parts = [title]
-    parts += [f"<p>{escaping.escape(finding.message)}</p>" for finding in report.findings]
-    if report.hints:
-        items = "".join(
-            f"<li>{escaping.escape(f'{hint.variable}: ' if hint.variable else '')}"
-            f"{escaping.escape(hint.message)}</li>"
-            for hint in report.hints
-        )
+def html(
+    title: str,
+    where: str,
+    passed: bool,
+    notes: Sequence[str],
+    causes: Sequence[str],
+    results: Iterable[GradientResult],
+) -> str:
+    """Return a page fragment: verdict, notes, causes, and each gradient as a table of colours."""
+    color = _GREEN if passed else _RED
+    verdict = f"<b style='color:{color}'>{escaping.escape(title)}</b> ({escaping.escape(where)})"
+    parts = [f"<div style='font-family:sans-serif'>{verdict}"]
+    parts += [f"<p>{escaping.escape(note)}</p>" for note in notes]
+    if causes:
+        items = "".join(f"<li>{escaping.escape(cause)}</li>" for cause in causes)
         parts.append(f"<p>What it looks like:</p><ol>{items}</ol>")
-    parts += [_result_html(result) for result in report.results.values()]
+    parts += [_result_html(result) for result in results]
     return "".join(parts) + "</div>"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from dlfs.gradcheck.compare import MOST_SKIPPED, GradientResult
 from dlfs.gradcheck.conduct import Finding
+from dlfs.gradcheck.display import figure, html
 
 
 class GradientError(AssertionError):
@@ -30,6 +31,9 @@ class Hint:
     kind: str
     message: str
     variable: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.message}" if self.variable else self.message
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,19 @@ class GradientReport:
         -------
         matplotlib.figure.Figure
         """
-        from dlfs.gradcheck.display import figure  # noqa: PLC0415 - only here is matplotlib needed
-
-        return figure(self)
+        verdict = "passed" if self.passed else "FAILED"
+        title = f"{self.target} ({self.backend}, {self.dtype}): {verdict}"
+        return figure(title, self.results.values())
 
     def _repr_html_(self) -> str:
-        from dlfs.gradcheck.display import html  # noqa: PLC0415 - display imports this module
-
-        return html(self)
+        return html(
+            f"{self.target}: gradient check {'passed' if self.passed else 'failed'}",
+            f"{self.backend} backend, {self.dtype}",
+            self.passed,
+            [finding.message for finding in self.findings],
+            list(map(str, self.hints)),
+            self.results.values(),
+        )
 
     def __str__(self) -> str:
         verdict = "passed" if self.passed else "FAILED"
@@ -112,8 +121,7 @@ class GradientReport:
         if self.hints:
             lines += ["", "What it looks like" + (", the likeliest first" * (len(self.hints) > 1))]
             for number, hint in enumerate(self.hints, 1):
-                about = f"{hint.variable}: " if hint.variable else ""
-                lines += _wrapped(f"{number}. {about}{hint.message}", "  ", "     ")
+                lines += _wrapped(f"{number}. {hint}", "  ", "     ")
         return "\n".join(lines)
 
 

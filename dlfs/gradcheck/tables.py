@@ -4,7 +4,6 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dlfs.gradcheck.display import html as report_html
 from dlfs.gradcheck.report import GradientReport
 
 
@@ -64,7 +63,7 @@ def as_html(rows: Sequence[Row], reports: Mapping[str, GradientReport]) -> str:
         link = f"<a href='#{name}'>{name}</a>"
         lines.append(f"<tr><td>{link}</td><td>{row.cases}</td><td>{row.worst:.2g}</td>{cells}</tr>")
         failures = "".join(f"<pre>{html.escape(text)}</pre>" for text in row.failures[:3])
-        picture = report_html(reports[row.name]) if row.name in reports else ""
+        picture = reports[row.name]._repr_html_() if row.name in reports else ""
         sections.append(f"<h2 id='{name}'>{name}</h2>{picture}{failures}")
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Gradient check</title>"

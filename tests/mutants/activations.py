@@ -125,6 +125,12 @@ class SoftmaxForgotten(Softmax):
         return output_grad
 
 
+@mutant("softmax: no gradient at all (the right one for ones)", "zero")
+class SoftmaxZero(Softmax):
+    def _input_grad(self, output_grad):
+        return np.zeros_like(output_grad)
+
+
 @mutant("softmax: sum over the batch instead of the classes")
 class SoftmaxAlongBatch(Softmax):
     def _input_grad(self, output_grad):

@@ -39,14 +39,14 @@ class MaxPoolOverwrites(MaxPool2D):
         return grad[inside]
 
 
-@mutant("max pool: gradient to the first pixel of the window", "wrong_places")
+@mutant("max pool: gradient to the first pixel of the window", "window_place", "wrong_places")
 class MaxPoolFirstPixel(MaxPool2D):
     def _input_grad(self, output_grad):
         self._positions = np.zeros_like(self._positions)
         return super()._input_grad(output_grad)
 
 
-@mutant("max pool: gradient shared by the whole window")
+@mutant("max pool: gradient shared by the whole window", "window_place")
 class MaxPoolShared(MaxPool2D):
     def _input_grad(self, output_grad):
         padded, inside = _padded(self, 0)

@@ -8,7 +8,7 @@ from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op
 from tests.mutants.catalogue import mutant
 
 
-@mutant("update gate computed from the reset gate's sums (the book's GRU)")
+@mutant("GRU: update gate computed from the reset gate's sums (the book's GRU)")
 class UpdateGateFromResetSums(GRU_Op):
     def _run(self, initial):
         z, n, first = self.input_.copy(), self.hidden_size, self.param.copy()
@@ -47,19 +47,19 @@ def back_by_nodes(operation, output_grad, from_output=True, past_gates=True):
     return z_grad, (H_grad,), params["W_h"]["deriv"]
 
 
-@mutant("state's gradient past the gates dropped (the book's GRU)")
+@mutant("GRU: state's gradient past the gates dropped (the book's GRU)")
 class StateGradientDropped(GRU_Op):
     def _run_back(self, output_grad, ends):
         return back_by_nodes(self, output_grad, past_gates=False)
 
 
-@mutant("output's gradient not handed to the gates (the book's GRU)")
+@mutant("GRU: output's gradient not handed to the gates (the book's GRU)")
 class OutputGradientDropped(GRU_Op):
     def _run_back(self, output_grad, ends):
         return back_by_nodes(self, output_grad, from_output=False)
 
 
-@mutant("gradient not carried from step to step")
+@mutant("RNN: gradient not carried from step to step", "not_through_time")
 class NoGradientThroughTime(RNN_Op):
     def _run_back(self, output_grad, ends):
         z_grad = output_grad * (1 - self.output**2)
@@ -67,7 +67,7 @@ class NoGradientThroughTime(RNN_Op):
         return z_grad, initial_grad, W_h_grad
 
 
-@mutant("weight gradient of the last step only")
+@mutant("RNN: weight gradient of the last step only")
 class WeightGradientOfLastStepOnly(RNN_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)
@@ -76,7 +76,7 @@ class WeightGradientOfLastStepOnly(RNN_Op):
         return z_grad, initial_grad, W_h_grad
 
 
-@mutant("input and forget gate swapped backward")
+@mutant("LSTM: input and forget gate swapped backward", "wrong_places")
 class GatesSwappedBackward(LSTM_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)
@@ -84,7 +84,7 @@ class GatesSwappedBackward(LSTM_Op):
         return np.concatenate([i, f, rest], axis=2), initial_grad, W_h_grad
 
 
-@mutant("output gate's sigmoid without its derivative")
+@mutant("LSTM: output gate's sigmoid without its derivative", "one_slice")
 class OutputGateWithoutDerivative(LSTM_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)

@@ -13,6 +13,7 @@ from dlfs.gradcheck.hints.conduct import from_findings
 from dlfs.gradcheck.hints.elementwise import elementwise
 from dlfs.gradcheck.hints.evidence import Evidence
 from dlfs.gradcheck.hints.losses import losses
+from dlfs.gradcheck.hints.places import places
 from dlfs.gradcheck.hints.sums import sums
 from dlfs.gradcheck.hints.variants import flipped_kernel, transposed_weights, variants, where
 from dlfs.gradcheck.report import GradientReport, Hint
@@ -28,6 +29,7 @@ _DIAGNOSES: tuple[Callable[[Evidence], Iterator[Hint]], ...] = (
     elementwise,
     flipped_kernel,
     transposed_weights,
+    places,
     sums,
     arithmetic,
 )

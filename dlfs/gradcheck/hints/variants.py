@@ -55,8 +55,10 @@ def transposed_weights(evidence: Evidence) -> Iterator[Hint]:
 
 def variants(evidence: Evidence, check: Check) -> Iterator[Hint]:
     """Simplify one thing after the other, and see when the gradient becomes right."""
-    found = []
+    found: list[Hint] = []
     for kind, message, change in _changes(evidence.subject):
+        if kind == "only_square" and found:
+            continue  # squaring changes stride and padding, too, which alone were enough
         other = evidence.subject.precise()
         try:
             if not change(other):
@@ -71,21 +73,23 @@ def variants(evidence: Evidence, check: Check) -> Iterator[Hint]:
 
 
 def where(evidence: Evidence) -> Iterator[Hint]:
-    """Say where the wrong entries are, if all lie in one slice and its neighbours are right."""
+    """Say where the wrong entries are, if all lie in one block and its neighbours are right."""
     apart = np.abs(evidence.analytic - evidence.numeric) > 1e-9 * evidence.scale
     for axis in range(apart.ndim):
         size = apart.shape[axis]
         others = tuple(other for other in range(apart.ndim) if other != axis)
         wrong = np.flatnonzero(apart.any(axis=others))
-        if size > 2 and wrong.size == 1:
-            index = int(wrong[0])
-            edge = {0: ", the first", size - 1: ", the last"}.get(index, "")
-            yield evidence.hint(
-                "one_slice",
-                f"all wrong entries have index {index} on axis {axis}{edge}; the others are right. "
-                "Does a loop or a slice end too early, or treat this one differently?",
-            )
-            return
+        if not (wrong.size and 2 * wrong.size <= size > 2 and np.all(np.diff(wrong) == 1)):
+            continue
+        first, last = int(wrong[0]), int(wrong[-1])
+        which = f"index {first}" if first == last else f"indices {first} to {last}"
+        edge = ", the first" if first == 0 else ", the last" if last == size - 1 else ""
+        yield evidence.hint(
+            "one_slice",
+            f"all wrong entries have {which} of {size} on axis {axis}{edge}; the others are right. "
+            "What is different there: another gate, a loop or a slice that ends too early?",
+        )
+        return
 
 
 def _changes(subject: Subject) -> Iterator[tuple[str, str, Callable[[Subject], bool]]]:
@@ -143,10 +147,25 @@ def _transpose(subject: Subject) -> None:
 
 
 def _set(subject: Subject, name: str, value: Any) -> bool:
-    if getattr(subject.target, name) == value:
+    target = subject.target
+    if getattr(target, name) == value:
         return False
-    setattr(subject.target, name, value)
+    if name == "padding" and not hasattr(target, "output_padding"):
+        _enlarge(subject)
+    setattr(target, name, value)
     return True
+
+
+def _enlarge(subject: Subject) -> None:
+    """Put pixels where the padding was: without it, the kernel may be larger than the image."""
+    x, target = subject.x, subject.target
+    kernel = getattr(target, "kernel_size", None) or target.param.shape[2:]
+    if isinstance(x, np.ndarray) and isinstance(kernel, tuple) and x.ndim == 2 + len(kernel):
+        dilation = getattr(target, "dilation", 1)
+        steps = dilation if isinstance(dilation, tuple) else (dilation,) * len(kernel)
+        covered = [step * (size - 1) + 1 for step, size in zip(steps, kernel, strict=True)]
+        sides = map(max, x.shape[2:], covered)
+        subject.x = np.resize(x, (*x.shape[:2], *sides)).copy()
 
 
 def _one_group(subject: Subject) -> bool:

@@ -1,0 +1,123 @@
+"""The same wrong Operation or loss, as dlfs, PyTorch and JAX want it, and what each says of it."""
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from jax.test_util import check_grads
+
+from dlfs.gradcheck import check_gradients
+from dlfs.gradcheck.cases import Case
+
+# Otherwise JAX would quietly go on in float32.
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_platforms", "cpu")
+warnings.filterwarnings("ignore", module="torch")
+torch.set_num_threads(1)
+
+
+def arrays(case: Case) -> list[np.ndarray]:
+    """Return what the gradient is taken with respect to: the input, and the parameter if any."""
+    param = getattr(case.target, "param", None)
+    return [np.array(case.x)] + ([] if param is None else [np.array(param)])
+
+
+def run_forward(case: Case, *given: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Run a copy forward; return it and its output. The memory of each pass is its own."""
+    target = copy.deepcopy(case.target)
+    given = tuple(np.array(array) for array in given)
+    if case.y is not None:
+        return target, np.array(target.forward(given[0], case.y), dtype=given[0].dtype)
+    if len(given) > 1:
+        target.param = given[1]
+    return target, np.array(target.forward(given[0], case.inference))
+
+
+def run_backward(case: Case, target: Any, output_grad: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Run the same copy backward."""
+    output_grad = np.array(output_grad)
+    if case.y is not None:
+        return (np.array(target.backward()) * output_grad,)
+    grads = (np.array(target.backward(output_grad)),)
+    return (*grads, np.array(target.param_grad)) if hasattr(target, "param") else grads
+
+
+class TorchFunction(torch.autograd.Function):
+    """An Operation or a loss as PyTorch sees it."""
+
+    @staticmethod
+    def forward(ctx: Any, case: Case, *given: torch.Tensor) -> torch.Tensor:
+        ctx.case = case
+        ctx.target, output = run_forward(case, *(tensor.detach().numpy() for tensor in given))
+        return torch.from_numpy(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        found = run_backward(ctx.case, ctx.target, grad.numpy())
+        return (None, *map(torch.from_numpy, found))
+
+
+def torch_passes(case: Case, *, ones: bool) -> bool:
+    """Ask torch.autograd.gradcheck, with its defaults."""
+
+    def function(*given: torch.Tensor) -> torch.Tensor:
+        output = TorchFunction.apply(case, *given)
+        return output.sum() if ones else output
+
+    inputs = [torch.tensor(array, requires_grad=True) for array in arrays(case)]
+    try:
+        return bool(torch.autograd.gradcheck(function, inputs, raise_exception=False))
+    except Exception:  # noqa: BLE001 - a crash in backward counts as caught
+        return False
+
+
+def jax_function(case: Case) -> Callable[..., Any]:
+    """Return an Operation or a loss as JAX sees it: pure functions that call back to NumPy."""
+    output = run_forward(case, *arrays(case))[1]
+    shape = jax.ShapeDtypeStruct(output.shape, output.dtype)
+    shapes = tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays(case))
+
+    def pull(grad: np.ndarray, *given: np.ndarray) -> tuple[np.ndarray, ...]:
+        target, _ = run_forward(case, *given)
+        return run_backward(case, target, grad)
+
+    @jax.custom_vjp
+    def function(*given: Any) -> Any:
+        return jax.pure_callback(lambda *now: run_forward(case, *now)[1], shape, *given)
+
+    function.defvjp(
+        lambda *given: (function(*given), given),
+        lambda given, grad: jax.pure_callback(pull, shapes, grad, *given),
+    )
+    return function
+
+
+def jax_passes(case: Case, *, ones: bool) -> bool:
+    """Ask jax.test_util.check_grads for first derivatives in reverse mode, with its defaults."""
+    function = jax_function(case)
+    whole = (lambda *given: function(*given).sum()) if ones else function
+    try:
+        check_grads(whole, arrays(case), order=1, modes=["rev"])
+    except Exception:  # noqa: BLE001 - its own AssertionError, or a crash in backward
+        return False
+    return True
+
+
+def dlfs_passes(case: Case) -> bool:
+    """Ask dlfs's checker, with its defaults but without a search for hints."""
+    return check_gradients(
+        case.target, case.x, y=case.y, inference=case.inference, hints=False
+    ).passed
+
+
+CHECKERS: dict[str, Callable[[Case], bool]] = {
+    "dlfs": dlfs_passes,
+    "torch": lambda case: torch_passes(case, ones=False),
+    "torch, all ones": lambda case: torch_passes(case, ones=True),
+    "jax": lambda case: jax_passes(case, ones=False),
+    "jax, all ones": lambda case: jax_passes(case, ones=True),
+}

@@ -1,0 +1,76 @@
+"""Imports point one way only: no module needs, however late, one that needs it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def modules(folder: Path, package: str) -> dict[str, Path]:
+    """Return every module of a package, by its dotted name."""
+    found = {}
+    for path in sorted((folder / package).rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(source: str, known: set[str]) -> set[str]:
+    """Return which known modules a source names in its imports, those inside functions too.
+
+    Only named ones count: whoever imports ``a.b`` runs ``a/__init__.py`` as well, and every package
+    that offers its modules' names at its top would be a circle.
+    """
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= inside & known
+            if not inside <= known:
+                names.add(str(node.module))
+    return names & known
+
+
+def circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
+    """Yield the ways that lead back to where they started, one for each module that is on one."""
+    for start in graph:
+        came_from: dict[str, str] = {}
+        waiting = [start]
+        while waiting and start not in came_from:
+            here = waiting.pop()
+            for there in sorted(graph[here] - came_from.keys()):
+                came_from[there] = here
+                waiting.append(there)
+        if start in came_from:
+            way = [start, came_from[start]]
+            while way[-1] != start:
+                way.append(came_from[way[-1]])
+            yield way[::-1]
+
+
+def graph_of(folder: Path, package: str) -> dict[str, set[str]]:
+    found = modules(folder, package)
+    known = set(found)
+    return {name: imported(path.read_text("utf-8"), known) for name, path in found.items()}
+
+
+@pytest.mark.parametrize("package", ["dlfs", "dlfs_ext"])
+def test_no_module_is_imported_by_what_it_imports(package: str) -> None:
+    assert [" -> ".join(way) for way in circles(graph_of(ROOT, package))] == []
+
+
+@pytest.mark.parametrize(
+    "late", ["from p.a import thing", "import p.a", "from p import a", "from p.a import b, thing"]
+)
+def test_a_late_import_is_found_too(late: str, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "__init__.py").write_text("")
+    (tmp_path / "p" / "a.py").write_text("from p.b import other\n")
+    (tmp_path / "p" / "b.py").write_text(f"def other():\n    {late}\n")
+    found = [" -> ".join(way) for way in circles(graph_of(tmp_path, "p"))]
+    assert found == ["p.a -> p.b -> p.a", "p.b -> p.a -> p.b"]
