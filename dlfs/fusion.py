@@ -83,6 +83,8 @@ class FusedDense:
         grad, self.bias.param_grad = kernels.bias_activation_grad(
             rows(output_grad), rows(output), self._name
         )
+        # Not a third large array beside the weights and the new gradient; see Layer.
+        self.multiply.__dict__.pop("param_grad", None)
         self.multiply.param_grad = kernels.weight_multiply_param_grad(
             grad, rows(self.multiply.input_)
         )

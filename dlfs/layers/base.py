@@ -127,6 +127,7 @@ class Layer(Configured):
             If ``forward`` was not called before.
         """
         self._check_output_grad(output_grad)
+        self._release_param_grads()
         for operation in reversed(self._ran):
             output_grad = operation.backward(output_grad)
         self._param_grads()
@@ -138,6 +139,7 @@ class Layer(Configured):
         A network's first layer needs no gradient of the data.
         """
         self._check_output_grad(output_grad)
+        self._release_param_grads()
         with_params = [hasattr(operation, "backward_params") for operation in self._ran]
         if any(with_params):
             first = with_params.index(True)
@@ -201,6 +203,11 @@ class Layer(Configured):
         operations = [op for op in self.operations if isinstance(op, ParamOperation)]
         if operations:
             self.param_grads = [operation.param_grad for operation in operations]
+
+    def _release_param_grads(self) -> None:
+        """Let go of the last gradients: the new ones then lie where those lay, in the cache."""
+        if any(isinstance(operation, ParamOperation) for operation in self.operations):
+            self.param_grads = []
 
     def _check_output_grad(self, output_grad: Array) -> None:
         name = type(self).__name__
