@@ -14,6 +14,10 @@ from dlfs.fusion import fuse
 from dlfs.types import Array
 
 
+_WORTH_RELEASING = 1 << 18
+"""Bytes that a layer holds of its input and output; less stays in the cache anyway."""
+
+
 class Layer(Configured):
     """A chain of Operations.
 
@@ -169,6 +173,18 @@ class Layer(Configured):
         self._params()
         self._fused = fuse(self.operations)
         self.first = False
+
+    def release(self) -> None:
+        """Let go of the last batch's arrays, so that the new ones lie where those lay, in the cache.
+
+        A network does so when the next batch arrives: until then they can be looked at.
+        """
+        kept = self.__dict__
+        if "output" in kept and self.output.nbytes + self.input_.nbytes > _WORTH_RELEASING:
+            del self.output, self.input_
+            for operation in self.operations:
+                for name in ("input_", "output", "input_grad"):
+                    operation.__dict__.pop(name, None)
 
     def penalized(self) -> list[bool]:
         """Say for each parameter whether weight decay applies to it: to weights, not to biases."""
