@@ -56,6 +56,7 @@ def conv2d_bias_activation(
 
     Examples
     --------
+    >>> import numpy as np
     >>> x, W = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
     >>> conv2d_bias_activation(x, W, np.full((1, 1, 1, 1), -15.0), "relu")[0, 0]
     array([[0., 0.],
@@ -115,6 +116,7 @@ def conv2d_bias_activation_param_grad(
 
     Examples
     --------
+    >>> import numpy as np
     >>> x, grad = np.array([[[[1.0, 2.0], [3.0, 4.0]]]]), np.ones((1, 1, 2, 2))
     >>> output = np.array([[[[0.0, 5.0], [0.0, 7.0]]]])
     >>> W_grad, b_grad = conv2d_bias_activation_param_grad(grad, output, x, (1, 1, 1, 1), "relu")
