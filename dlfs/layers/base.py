@@ -13,7 +13,6 @@ from dlfs.configuration import Configured
 from dlfs.fusion import fuse
 from dlfs.types import Array
 
-
 _WORTH_RELEASING = 1 << 18
 """Bytes that a layer holds of its input and output; less stays in the cache anyway."""
 
@@ -175,7 +174,7 @@ class Layer(Configured):
         self.first = False
 
     def release(self) -> None:
-        """Let go of the last batch's arrays, so that the new ones lie where those lay, in the cache.
+        """Let go of the last batch's arrays: the new ones then lie where those lay, in the cache.
 
         A network does so when the next batch arrives: until then they can be looked at.
         """
