@@ -12,14 +12,15 @@ from typing import TypeAlias
 from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
 from dlfs.backend import kernels
 from dlfs.base import Operation
+from dlfs.conv import Conv2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply, rows, with_features
-from dlfs.types import Array
+from dlfs.types import Array, Padding, Pair
 
 _NAMES = {Linear: "linear", Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
 
 
 class FusedBias:
-    """Bias and activation in one kernel; follows a convolution."""
+    """Bias and activation in one kernel; follows what no kernel takes them into."""
 
     def __init__(self, bias: BiasAdd, activation: Operation) -> None:
         self.bias = bias
@@ -83,13 +84,59 @@ class FusedDense:
         grad, self.bias.param_grad = kernels.bias_activation_grad(
             rows(output_grad), rows(output), self._name
         )
+        # Not a third large array beside the weights and the new gradient; see Layer.
+        self.multiply.__dict__.pop("param_grad", None)
         self.multiply.param_grad = kernels.weight_multiply_param_grad(
             grad, rows(self.multiply.input_)
         )
         return grad
 
 
-Step: TypeAlias = Operation | FusedBias | FusedDense
+class FusedConv:
+    """Convolution, bias and activation in one kernel."""
+
+    def __init__(self, convolution: Conv2D_Op, bias: BiasAdd, activation: Operation) -> None:
+        self.convolution = convolution
+        self.bias = bias
+        self.activation = activation
+        self._name = _NAMES[type(activation)]
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Return ``activation(conv2d(input_, W) + B)``."""
+        op = self.convolution
+        op.input_ = input_
+        self.activation.output = kernels.conv2d_bias_activation(
+            input_, op.param, self.bias.param, self._name, *self._options()
+        )
+        return self.activation.output
+
+    def backward(self, output_grad: Array) -> Array:
+        """Return the gradient of the input; weights and bias keep their own."""
+        grad, self.bias.param_grad = kernels.bias_activation_grad(
+            output_grad, self.activation.output, self._name
+        )
+        op, options = self.convolution, self._options()
+        op.param_grad = kernels.conv2d_param_grad(grad, op.input_, op.param.shape, *options)
+        return kernels.conv2d_input_grad(grad, op.param, op.input_.shape, *options)
+
+    def backward_params(self, output_grad: Array) -> None:
+        """Let weights and bias keep their gradients."""
+        op = self.convolution
+        op.param_grad, self.bias.param_grad = kernels.conv2d_bias_activation_param_grad(
+            output_grad,
+            self.activation.output,
+            op.input_,
+            op.param.shape,
+            self._name,
+            *self._options(),
+        )
+
+    def _options(self) -> tuple[Pair, Padding, Pair, int]:
+        op = self.convolution
+        return op.stride, op.padding, op.dilation, op.groups
+
+
+Step: TypeAlias = Operation | FusedBias | FusedConv | FusedDense
 
 
 def fuse(operations: Sequence[Operation]) -> list[Step]:
@@ -102,9 +149,11 @@ def fuse(operations: Sequence[Operation]) -> list[Step]:
         before = steps[-1] if steps else None
         if type(operation) in _NAMES and type(before) is BiasAdd:
             steps.pop()
-            multiply = steps[-1] if steps else None
-            if type(multiply) is WeightMultiply and before.param.ndim == 2:
-                steps[-1] = FusedDense(multiply, before, operation)
+            first = steps[-1] if steps else None
+            if type(first) is WeightMultiply and before.param.ndim == 2:
+                steps[-1] = FusedDense(first, before, operation)
+            elif type(first) is Conv2D_Op and before.param.ndim == 4:
+                steps[-1] = FusedConv(first, before, operation)
             else:
                 steps.append(FusedBias(before, operation))
         else:

@@ -84,6 +84,8 @@ class LayerBlock:
         TypeError, ValueError
             If the batch does not suit the first layer, or an output the next layer.
         """
+        for layer in self.layers:
+            layer.release()
         X_out = X_batch
         for layer in self.layers:
             X_out = layer.forward(X_out, inference)

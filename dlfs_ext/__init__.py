@@ -20,6 +20,7 @@ try:
         conv2d_input_grad,
         conv2d_param_grad,
     )
+    from dlfs_ext.conv_fused import conv2d_bias_activation, conv2d_bias_activation_param_grad
     from dlfs_ext.conv_transpose import (
         conv_transpose2d,
         conv_transpose2d_input_grad,
@@ -118,6 +119,8 @@ __all__ = [
     "conv1d_input_grad",
     "conv1d_param_grad",
     "conv2d",
+    "conv2d_bias_activation",
+    "conv2d_bias_activation_param_grad",
     "conv2d_input_grad",
     "conv2d_param_grad",
     "conv_transpose2d",

@@ -41,11 +41,15 @@ cdef extern from "conv.h" nogil:
     ctypedef struct conv_job:
         conv_layout layout
         ptrdiff_t groups, out_channels, chunks, parts, together, height, width
+        int activation
         const void *input
         const void *grad
         const void *packed
+        const void *bias
+        const void *values
         void *output
         void *sums
+        void *bias_grad
     ctypedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in_channels,
                                ptrdiff_t out_channels, ptrdiff_t kernel_h, ptrdiff_t kernel_w,
                                const ptrdiff_t *step) noexcept
@@ -91,6 +95,12 @@ def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
         check_float_array(W, "conv2d", "W", 4)
         check_same_dtype("conv2d", x=x, W=W)
     groups, resolved = resolve(x.shape, W.shape, stride, padding, dilation, groups, "conv2d")
+    return convolve(x, W, groups, resolved, None, 0)
+
+
+cdef cnp.ndarray convolve(object x, object W, ptrdiff_t groups, object resolved, object bias,
+                          int activation):
+    """Checked arguments, `resolved` a Window; with a bias, activation(conv2d(x, W) + bias)."""
     cdef cnp.ndarray images = c_array(x), weights = c_array(W)
     cdef conv_window window = window_of(images.shape[2], images.shape[3], resolved)
     cdef ptrdiff_t kernel = window.kernel_h * window.kernel_w
@@ -100,8 +110,9 @@ def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
     step[1] = kernel
     step[2] = window.kernel_w
     step[3] = 1
-    out_channels = weights.shape[1] // groups
-    return correlate(images, window, groups, weights, step, 0, out_channels * kernel, out_channels)
+    cdef ptrdiff_t out_channels = weights.shape[1] // groups
+    return correlate(images, window, groups, weights, step, 0, out_channels * kernel, out_channels,
+                     bias, activation)
 
 
 def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
@@ -133,7 +144,7 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     step[2] = -window.kernel_w
     step[3] = -1
     return correlate(grad, turned, groups, weights, step, kernel - 1, turned.channels * kernel,
-                     window.channels)
+                     window.channels, None, 0)
 
 
 def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
@@ -147,7 +158,13 @@ def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
         check_same_dtype(owner, output_grad=output_grad, x=x)
     groups, resolved = resolve(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *resolved.output), owner, "output_grad")
-    cdef cnp.ndarray grad = c_array(output_grad), images = c_array(x)
+    return weight_gradient(output_grad, x, shape, groups, resolved, None, None, 0)
+
+
+cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptrdiff_t groups,
+                                 object resolved, object output, object bias_grad, int activation):
+    """Checked arguments; output and bias_grad (filled here) only with an activation behind."""
+    cdef cnp.ndarray grad = c_array(output_grad), images = c_array(x), values
     cdef conv_job job
     memset(&job, 0, sizeof(job))
     cdef conv_layout *layout = &job.layout
@@ -162,8 +179,15 @@ def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
     for axis in range(4):
         dims[axis] = shape[axis]
     cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(images))
+    if output is not None:
+        values = c_array(output)
+        job.values = cnp.PyArray_DATA(values)
+        job.bias_grad = cnp.PyArray_DATA(bias_grad)
+        job.activation = activation
     if layout.batch == 0:
         out.fill(0)
+        if bias_grad is not None:
+            bias_grad.fill(0)
         return out
     conv_plan(layout, itemsize, COPIES, 1, True)
     cdef cnp.ndarray _tables = fill(layout)
@@ -346,7 +370,8 @@ cdef int reduce(conv_reduce_fn *fn, const conv_job *job, ptrdiff_t tasks, double
 
 cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t groups,
                            cnp.ndarray weights, const ptrdiff_t *step, ptrdiff_t start,
-                           ptrdiff_t group_step, ptrdiff_t out_channels):
+                           ptrdiff_t group_step, ptrdiff_t out_channels, object bias_,
+                           int activation):
     """Sum over each window; `start`, `step` and `group_step` say where the weights lie."""
     cdef int wide = is_double(images), typenum = cnp.PyArray_TYPE(images)
     cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images), group, size
@@ -367,6 +392,11 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
     job.out_channels = out_channels
     job.input = cnp.PyArray_DATA(images)
     job.output = cnp.PyArray_DATA(out)
+    cdef cnp.ndarray bias
+    if bias_ is not None:
+        bias = c_array(bias_)
+        job.bias = cnp.PyArray_DATA(bias)
+        job.activation = activation
     layout.taps = window.channels * window.kernel_h * window.kernel_w
     cdef double cost = multiply_adds(&job)
     cdef ptrdiff_t wanted = threads_for(cost)

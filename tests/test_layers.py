@@ -11,6 +11,7 @@ from dlfs.base import ParamOperation
 from dlfs.conv import Conv2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
+from dlfs.fusion import FusedConv
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
 from dlfs.pooling import MaxPool2D
@@ -100,14 +101,19 @@ def test_shapes_parameters_and_gradients(name: str, dtype: type) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_backward_params_gives_the_gradients_that_backward_gives(name: str) -> None:
     make, shape, _, _ = SHAPES[name]
-    layer = make()
-    output = layer.forward(data(name, shape))
+    layer, x = make(), data(name, shape)
+    output = layer.forward(x)
     grad = np.random.default_rng(1).standard_normal(output.shape)
     layer.backward(grad)
     whole = [array.copy() for array in layer.param_grads]
-    layer.forward(data(name, shape))
+    layer.forward(x)
     assert layer.backward_params(grad) is None
-    assert all(np.array_equal(a, b) for a, b in zip(layer.param_grads, whole, strict=True))
+    # A fused chain may sum in another order: off by eps a term, times the size of the terms.
+    fused = any(isinstance(step, FusedConv) for step in layer._ran)
+    size = np.abs(grad).sum() * max(np.abs(x).max(), 1)
+    tolerance = grad.size * np.finfo(float).eps * size if fused else 0
+    for mine, others in zip(layer.param_grads, whole, strict=True):
+        assert np.abs(mine - others).max() <= tolerance
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -13,6 +13,9 @@ from dlfs.configuration import Configured
 from dlfs.fusion import fuse
 from dlfs.types import Array
 
+_WORTH_RELEASING = 1 << 18
+"""Bytes that a layer holds of its input and output; less stays in the cache anyway."""
+
 
 class Layer(Configured):
     """A chain of Operations.
@@ -127,6 +130,7 @@ class Layer(Configured):
             If ``forward`` was not called before.
         """
         self._check_output_grad(output_grad)
+        self._release_param_grads()
         for operation in reversed(self._ran):
             output_grad = operation.backward(output_grad)
         self._param_grads()
@@ -138,6 +142,7 @@ class Layer(Configured):
         A network's first layer needs no gradient of the data.
         """
         self._check_output_grad(output_grad)
+        self._release_param_grads()
         with_params = [hasattr(operation, "backward_params") for operation in self._ran]
         if any(with_params):
             first = with_params.index(True)
@@ -167,6 +172,18 @@ class Layer(Configured):
         self._params()
         self._fused = fuse(self.operations)
         self.first = False
+
+    def release(self) -> None:
+        """Let go of the last batch's arrays: the new ones then lie where those lay, in the cache.
+
+        A network does so when the next batch arrives: until then they can be looked at.
+        """
+        kept = self.__dict__
+        if "output" in kept and self.output.nbytes + self.input_.nbytes > _WORTH_RELEASING:
+            del self.output, self.input_
+            for operation in self.operations:
+                for name in ("input_", "output", "input_grad"):
+                    operation.__dict__.pop(name, None)
 
     def penalized(self) -> list[bool]:
         """Say for each parameter whether weight decay applies to it: to weights, not to biases."""
@@ -201,6 +218,11 @@ class Layer(Configured):
         operations = [op for op in self.operations if isinstance(op, ParamOperation)]
         if operations:
             self.param_grads = [operation.param_grad for operation in operations]
+
+    def _release_param_grads(self) -> None:
+        """Let go of the last gradients: the new ones then lie where those lay, in the cache."""
+        if any(isinstance(operation, ParamOperation) for operation in self.operations):
+            self.param_grads = []
 
     def _check_output_grad(self, output_grad: Array) -> None:
         name = type(self).__name__

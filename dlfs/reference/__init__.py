@@ -21,6 +21,10 @@ from dlfs.reference.conv import (
     conv2d_input_grad,
     conv2d_param_grad,
 )
+from dlfs.reference.conv_fused import (
+    conv2d_bias_activation,
+    conv2d_bias_activation_param_grad,
+)
 from dlfs.reference.conv_transpose import (
     conv_transpose2d,
     conv_transpose2d_input_grad,
@@ -105,6 +109,8 @@ __all__ = [
     "conv1d_input_grad",
     "conv1d_param_grad",
     "conv2d",
+    "conv2d_bias_activation",
+    "conv2d_bias_activation_param_grad",
     "conv2d_input_grad",
     "conv2d_param_grad",
     "conv_transpose2d",

@@ -4,6 +4,7 @@
 
 #include "simd.h"
 #include "conv_geometry.h"
+#include "fused.h"
 
 typedef struct {
     conv_layout layout;
@@ -13,8 +14,11 @@ typedef struct {
     ptrdiff_t parts;         /* scattering: ranges of input channels */
     ptrdiff_t together;      /* Winograd: images at a time */
     ptrdiff_t height, width; /* Winograd: of the output */
+    int activation;
     const void *input, *grad, *packed;
-    void *output, *sums;
+    const void *bias;        /* forward: added, then the activation; NULL: neither */
+    const void *values;      /* weight gradient: what came out of the activation; or NULL */
+    void *output, *sums, *bias_grad;
 } conv_job;
 
 #define DLFS_TILE "conv_tiles.h"

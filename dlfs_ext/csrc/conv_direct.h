@@ -5,7 +5,9 @@
  * bits for any number of threads. */
 
 #define dots_of NAME(conv_dots_of)
+#define gradient_rows NAME(conv_gradient_rows)
 #define copies_of NAME(conv_copies_of)
+#define group_sums NAME(conv_group_sums)
 
 /* Weights in the order in which strips() reads them: for each tile of output channels, tap by tap.
  * The weight that leads from channel c to channel o through (i, j) is at
@@ -69,6 +71,7 @@ static void NAME(conv_forward)(const conv_job *job, ptrdiff_t begin, ptrdiff_t e
         copies_of(l, (const real *)job->input + group * w->channels * w->height * w->width,
                   job->groups * w->channels, block, first, padded, copies);
         const real *weights = (const real *)job->packed + group * out_channels * l->taps;
+        const real *bias = job->bias ? (const real *)job->bias + group * out_channels : NULL;
         for (ptrdiff_t o = 0; o < out_channels;) {
             int mr = channels_at_once(out_channels - o);
             ptrdiff_t images = conv_least(l->images, l->batch - block * l->images);
@@ -77,8 +80,12 @@ static void NAME(conv_forward)(const conv_job *job, ptrdiff_t begin, ptrdiff_t e
                         + first * width;
             if (l->images == 1) {
                 strips(mr, copies, l->offset, l->taps, weights, out, area, height * width);
+                if (job->bias)
+                    finish(out, area, mr, height * width, bias + o, job->activation);
             } else {
                 strips(mr, copies, l->offset, l->taps, weights, lines, l->pixels, images * area);
+                if (job->bias)
+                    finish(lines, l->pixels, mr, images * area, bias + o, job->activation);
                 for (ptrdiff_t i = 0; i < images; i++)
                     for (int r = 0; r < mr; r++)
                         memcpy(out + (i * job->groups * out_channels + r) * area,
@@ -97,11 +104,17 @@ DLFS_INLINE ptrdiff_t NAME(conv_column)(ptrdiff_t taps, ptrdiff_t tiles, ptrdiff
     return taps / tiles * t + conv_least(t, taps % tiles);
 }
 
-/* Sums of one chunk: CONV_SLACK reals for each tile, tiles of one output row together. */
-static size_t NAME(conv_param_grad_sums)(const conv_job *job)
+/* Sums of one chunk and group: CONV_SLACK reals for each tile, tiles of one output row together;
+ * behind them those for the bias. */
+DLFS_INLINE ptrdiff_t group_sums(const conv_job *job)
 {
     ptrdiff_t tiles = conv_ceil(job->layout.taps, DOTS_B) * conv_ceil(job->out_channels, DOTS_A);
-    return (size_t)(job->groups * tiles * CONV_SLACK) * sizeof(real);
+    return tiles * CONV_SLACK + (job->values ? conv_round(job->out_channels) : 0);
+}
+
+static size_t NAME(conv_param_grad_sums)(const conv_job *job)
+{
+    return (size_t)(job->groups * group_sums(job)) * sizeof(real);
 }
 
 static size_t NAME(conv_param_grad_scratch)(const conv_job *job)
@@ -109,35 +122,60 @@ static size_t NAME(conv_param_grad_scratch)(const conv_job *job)
     const conv_layout *l = &job->layout;
     ptrdiff_t copies = l->window.channels * l->window.kernel_w * l->copy;
     return (size_t)(conv_round(l->rows * l->pitch) + conv_round(copies) + 9 * CONV_SLACK
-                    + (l->images > 1 ? DOTS_A * l->pixels : 0)) * sizeof(real);
+                    + (l->images > 1 || job->values ? DOTS_A * conv_round(l->pixels) : 0))
+           * sizeof(real);
+}
+
+/* Rows of gradients to be multiplied, n pixels each: where they lie, or in `lines`, images side by
+ * side and multiplied by the activation's derivative. */
+DLFS_INLINE void gradient_rows(const conv_job *job, const real *grad, const real *values, int rows,
+                               ptrdiff_t n, ptrdiff_t images, real *lines, real *bias_sums,
+                               const real **a)
+{
+    const conv_layout *l = &job->layout;
+    ptrdiff_t area = l->window.out_height * l->window.out_width, line = conv_round(l->pixels);
+    ptrdiff_t length = l->images > 1 ? area : n;
+    for (int r = 0; r < rows; r++) {
+        a[r] = grad + r * area;
+        if (l->images == 1 && !values)
+            continue;
+        a[r] = lines + r * line;
+        for (ptrdiff_t i = 0; i < images; i++) {
+            ptrdiff_t at = (i * job->groups * job->out_channels + r) * area;
+            real *to = lines + r * line + i * area;
+            if (values)
+                bias_sums[r] += grad_line(grad + at, values + at, to, length, job->activation);
+            else
+                memcpy(to, grad + at, (size_t)length * sizeof(real));
+        }
+    }
 }
 
 /* Adds to all sums of one group what the pixels p to p + n of a part give. */
-DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *copies, ptrdiff_t p,
-                         ptrdiff_t n, ptrdiff_t images, real *lines, real *sums)
+DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *values,
+                         const real *copies, ptrdiff_t p, ptrdiff_t n, ptrdiff_t images,
+                         real *lines, real *sums)
 {
     const conv_layout *l = &job->layout;
     ptrdiff_t area = l->window.out_height * l->window.out_width, out_channels = job->out_channels;
     ptrdiff_t columns = conv_ceil(l->taps, DOTS_B);
+    real *bias_sums = sums + conv_ceil(out_channels, DOTS_A) * columns * CONV_SLACK;
     for (ptrdiff_t o = 0; o < out_channels; o += DOTS_A) {
         const real *a[DOTS_A], *b[DOTS_B];
         int rows = (int)conv_least(DOTS_A, out_channels - o);
-        for (int r = 0; r < rows; r++) {
-            a[r] = grad + (o + r) * area + p;
-            if (l->images > 1) { /* p is 0 */
-                a[r] = lines + r * l->pixels;
-                for (ptrdiff_t i = 0; i < images; i++)
-                    memcpy(lines + r * l->pixels + i * area,
-                           grad + (i * job->groups * out_channels + o + r) * area,
-                           (size_t)area * sizeof(real));
-            }
-        }
+        ptrdiff_t at = o * area + p; /* with images side by side, p is 0 */
+        gradient_rows(job, grad + at, values ? values + at : NULL, rows, n, images, lines,
+                      bias_sums + o, a);
         /* The next rows of gradients, which nobody has read for long, come bit by bit. */
-        const real *next = grad + (o + DOTS_A) * area + p;
+        const real *next = grad + at + DOTS_A * area;
+        const real *next_values = values ? values + at + DOTS_A * area : next;
         ptrdiff_t share = conv_ceil(DOTS_A * n, columns);
         for (ptrdiff_t t = 0; t < columns; t++, sums += CONV_SLACK) {
-            for (ptrdiff_t i = 0; i < share; i += 64 / (ptrdiff_t)sizeof(real))
+            for (ptrdiff_t i = 0; i < share; i += 64 / (ptrdiff_t)sizeof(real)) {
                 DLFS_PREFETCH_L2(next + t * share + i);
+                if (values)
+                    DLFS_PREFETCH_L2(next_values + t * share + i);
+            }
             ptrdiff_t tap = NAME(conv_column)(l->taps, columns, t);
             int count = (int)(NAME(conv_column)(l->taps, columns, t + 1) - tap);
             for (int j = 0; j < DOTS_B; j++)
@@ -159,13 +197,12 @@ static void NAME(conv_param_grad)(const conv_job *job, ptrdiff_t begin, ptrdiff_
     real *padded = scratch, *copies = padded + conv_round(l->rows * l->pitch);
     real *lines = copies + conv_round(used) + 9 * CONV_SLACK;
     ptrdiff_t area = w->out_height * w->out_width, out_channels = job->out_channels;
-    ptrdiff_t columns = conv_ceil(l->taps, DOTS_B), tiles = columns * conv_ceil(out_channels, DOTS_A);
     ptrdiff_t parts = l->blocks * l->bands;
     clear(padded, l->rows * l->pitch);
     for (ptrdiff_t task = begin; task < end; task++) {
         ptrdiff_t group = task % job->groups, chunk = task / job->groups;
-        real *sums = (real *)job->sums + task * tiles * CONV_SLACK;
-        clear(sums, tiles * CONV_SLACK);
+        real *sums = (real *)job->sums + task * group_sums(job);
+        clear(sums, group_sums(job));
         for (ptrdiff_t part = parts * chunk / job->chunks; part < parts * (chunk + 1) / job->chunks;
              part++) {
             ptrdiff_t block = part / l->bands, first = part % l->bands * l->band;
@@ -173,16 +210,17 @@ static void NAME(conv_param_grad)(const conv_job *job, ptrdiff_t begin, ptrdiff_
             ptrdiff_t images = conv_least(l->images, l->batch - block * l->images);
             copies_of(l, (const real *)job->input + group * w->channels * w->height * w->width,
                       job->groups * w->channels, block, first, padded, copies);
-            const real *grad = (const real *)job->grad
-                               + (block * l->images * job->groups + group) * out_channels * area
-                               + first * w->out_width;
+            ptrdiff_t at = (block * l->images * job->groups + group) * out_channels * area
+                           + first * w->out_width;
+            const real *grad = (const real *)job->grad + at;
+            const real *values = job->values ? (const real *)job->values + at : NULL;
             ptrdiff_t n = l->images > 1 ? images * area : height * w->out_width;
             /* 4 rows of gradients and 2 or 3 copies are read together, again and again. 64 KB of them
              * measured best: shorter runs lose more to adding up lanes than the first cache gives. */
             ptrdiff_t some = conv_ceil(n, conv_ceil(n, 65536 / 6 / (ptrdiff_t)sizeof(real)));
             some = l->images > 1 ? n : conv_ceil(some, VLEN) * VLEN;
             for (ptrdiff_t p = 0; p < n; p += some)
-                dots_of(job, grad, copies, p, conv_least(some, n - p), images, lines, sums);
+                dots_of(job, grad, values, copies, p, conv_least(some, n - p), images, lines, sums);
         }
     }
 }
@@ -195,10 +233,19 @@ static void NAME(conv_param_grad_reduce)(const conv_job *job, ptrdiff_t begin, p
     ptrdiff_t out_channels = job->out_channels, kernel_h = l->window.kernel_h;
     ptrdiff_t kernel_w = l->window.kernel_w;
     ptrdiff_t columns = conv_ceil(l->taps, DOTS_B), rows = conv_ceil(out_channels, DOTS_A);
-    ptrdiff_t stride = job->groups * rows * columns * CONV_SLACK; /* from chunk to chunk */
+    ptrdiff_t stride = job->groups * group_sums(job); /* from chunk to chunk */
     for (ptrdiff_t task = begin; task < end; task++) {
         ptrdiff_t group = task / rows, row = task % rows;
-        const real *sums = (const real *)job->sums + task * columns * CONV_SLACK;
+        const real *group_start = (const real *)job->sums + group * group_sums(job);
+        const real *sums = group_start + row * columns * CONV_SLACK;
+        ptrdiff_t channels = conv_least(DOTS_A, out_channels - row * DOTS_A);
+        for (ptrdiff_t r = 0; job->values && r < channels; r++) {
+            ptrdiff_t o = row * DOTS_A + r;
+            real total = 0;
+            for (ptrdiff_t chunk = 0; chunk < job->chunks; chunk++)
+                total += group_start[rows * columns * CONV_SLACK + chunk * stride + o];
+            ((real *)job->bias_grad)[group * out_channels + o] = total;
+        }
         for (ptrdiff_t t = 0; t < columns; t++, sums += CONV_SLACK) {
             real total[CONV_SLACK] = {0};
             for (ptrdiff_t chunk = 0; chunk < job->chunks; chunk++)
@@ -208,7 +255,7 @@ static void NAME(conv_param_grad_reduce)(const conv_job *job, ptrdiff_t begin, p
             ptrdiff_t last = NAME(conv_column)(l->taps, columns, t + 1);
             for (ptrdiff_t k = tap; k < last; k++) {
                 ptrdiff_t i = k % kernel_h, j = k / kernel_h % kernel_w, c = k / kernel_h / kernel_w;
-                for (ptrdiff_t r = 0; r < conv_least(DOTS_A, out_channels - row * DOTS_A); r++) {
+                for (ptrdiff_t r = 0; r < channels; r++) {
                     ptrdiff_t o = group * out_channels + row * DOTS_A + r;
                     ((real *)job->output)[((c * job->groups * out_channels + o) * kernel_h + i)
                                           * kernel_w + j] = total[r * DOTS_B + k - tap];

@@ -180,6 +180,11 @@ static void NAME(winograd)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, 
                         row_out(sums + r * pitch + image * per_image + y * w->out_width, sums_plane,
                                 out + 2 * y * job->width, job->width,
                                 2 * (first + y) + 1 < job->height);
+                ptrdiff_t end_row = conv_least(2 * (first + height), job->height);
+                if (job->bias)
+                    finish(out - mr * job->height * job->width, job->height * job->width, mr,
+                           (end_row - 2 * first) * job->width,
+                           (const real *)job->bias + group * out_channels + o, job->activation);
             }
             o += mr;
         }

@@ -2,9 +2,9 @@
 #ifndef DLFS_DENSE_H
 #define DLFS_DENSE_H
 
+#include "fused.h"
 #include "simd.h"
 
-enum { DLFS_LINEAR, DLFS_SIGMOID, DLFS_TANH, DLFS_RELU };
 /* Bytes of scratch memory for one thread's panel: KC rows of the widest tile. */
 #define DLFS_PANEL_BYTES (1024 * 3 * 64)
 

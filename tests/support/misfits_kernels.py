@@ -124,6 +124,18 @@ KERNELS: list[Row] = [
                 r"conv2d_param_grad: output_grad must have shape \(2, 3, 3, 4\)",
             ),
             (
+                "conv2d_bias_activation",
+                lambda: kernels.conv2d_bias_activation(IMAGES, ones(3, 4, 2, 2), ones(1, 3, 1, 1)),
+                r"conv2d_bias_activation: b must have shape \(1, 4, 1, 1\)",
+            ),
+            (
+                "conv2d_bias_activation_param_grad",
+                lambda: kernels.conv2d_bias_activation_param_grad(
+                    IMAGES, IMAGES, IMAGES, (3, 3, 2, 2)
+                ),
+                r"conv2d_bias_activation_param_grad: output must have shape \(2, 3, 3, 4\)",
+            ),
+            (
                 "conv1d",
                 lambda: kernels.conv1d(ones(2, 3, 4), ones(2, 4, 3)),
                 "conv1d: .*3 channels",

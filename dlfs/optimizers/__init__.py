@@ -1,0 +1,19 @@
+"""Optimizers: how a gradient becomes a step, and how the learning rate falls."""
+
+from dlfs.optimizers.adaptive import AdaGrad, Adam, AdamW, RMSProp
+from dlfs.optimizers.base import DECAY_TYPES, Optimizer, OptimizerOptions, global_norm
+from dlfs.optimizers.gradient_descent import SGD, RegularizedSGD, SGDMomentum
+
+__all__ = [
+    "DECAY_TYPES",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "OptimizerOptions",
+    "RMSProp",
+    "RegularizedSGD",
+    "SGDMomentum",
+    "global_norm",
+]

@@ -1,0 +1,233 @@
+"""Optimizers that give each number a learning rate of its own."""
+
+from typing import Any, Unpack
+
+from dlfs.backend import kernels
+from dlfs.checks import check_real
+from dlfs.optimizers.base import Optimizer, OptimizerOptions
+
+
+class AdaGrad(Optimizer):
+    """A learning rate for each number, which falls where gradients were large.
+
+    ``sum_square += eps + grad**2``, ``param -= lr * grad / sqrt(sum_square)``.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate.
+    final_lr_exp, final_lr_linear : float
+        The book's way to ask for an exponential or a linear decay to that rate.
+    final_lr, decay_type, **options
+        As in Optimizer.
+    eps : float
+        Keeps the division possible; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit, or more than one final rate is given.
+
+    Notes
+    -----
+    Duchi, Hazan and Singer, 2011; book, chapter 6.
+
+    Examples
+    --------
+    >>> AdaGrad(lr=0.1, final_lr_linear=0.01).decay_type
+    'linear'
+    """
+
+    slots = ("sum_squares",)
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        final_lr_exp: float = 0,
+        final_lr_linear: float = 0,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        eps: float = 1e-7,
+        **options: Unpack[OptimizerOptions],
+    ) -> None:
+        final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
+        final_lr_linear = check_real(final_lr_linear, "AdaGrad", "final_lr_linear", 0.0)
+        final_lr = check_real(final_lr, "AdaGrad", "final_lr", 0.0)
+        if sum(bool(rate) for rate in (final_lr_exp, final_lr_linear, final_lr)) > 1:
+            raise ValueError("AdaGrad: give one of final_lr_exp, final_lr_linear and final_lr")
+        if final_lr_exp or final_lr_linear:
+            if decay_type is not None:
+                raise ValueError("AdaGrad: decay_type goes with final_lr")
+            decay_type = "exponential" if final_lr_exp else "linear"
+        super().__init__(lr, final_lr_exp or final_lr_linear or final_lr, decay_type, **options)
+        self.eps = check_real(eps, "AdaGrad", "eps", 0.0, low_open=True)
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        kernels.adagrad_update(
+            kwargs["param"], kwargs["grad"], kwargs["sum_square"], self.lr, self.eps
+        )
+
+
+class RMSProp(Optimizer):
+    """AdaGrad that forgets: a running mean of squares instead of their sum.
+
+    ``mean_square = decay * mean_square + (1 - decay) * grad**2``,
+    ``param -= lr * grad / (sqrt(mean_square) + eps)``.
+
+    Parameters
+    ----------
+    lr, final_lr, decay_type, **options
+        As in Optimizer.
+    decay : float
+        The share of the mean that is kept; 0 <= decay < 1.
+    eps : float
+        Keeps the division possible; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Tieleman and Hinton, 2012.
+
+    Examples
+    --------
+    >>> RMSProp(lr=0.001)
+    RMSProp(lr=0.001)
+    """
+
+    slots = ("mean_squares",)
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        decay: float = 0.9,
+        eps: float = 1e-8,
+        **options: Unpack[OptimizerOptions],
+    ) -> None:
+        super().__init__(lr, final_lr, decay_type, **options)
+        self.decay = check_real(decay, "RMSProp", "decay", 0.0, 1.0, high_open=True)
+        self.eps = check_real(eps, "RMSProp", "eps", 0.0, low_open=True)
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        kernels.rmsprop_update(
+            kwargs["param"], kwargs["grad"], kwargs["mean_square"], self.lr, self.decay, self.eps
+        )
+
+
+class Adam(Optimizer):
+    """Momentum over a running root mean square of the gradient.
+
+    With the running means of grad and of grad**2, both corrected for their start from zero:
+    ``param -= lr * mean / (sqrt(mean_square) + eps)``.
+
+    Parameters
+    ----------
+    lr, final_lr, decay_type, **options
+        As in Optimizer.
+    beta1, beta2 : float
+        The shares of the two means that are kept; 0 <= beta < 1.
+    eps : float
+        Keeps the division possible; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Kingma and Ba, 2015.
+
+    Examples
+    --------
+    >>> Adam()
+    Adam(lr=0.001)
+    """
+
+    slots = ("means", "mean_squares")
+
+    def __init__(
+        self,
+        lr: float = 0.001,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        **options: Unpack[OptimizerOptions],
+    ) -> None:
+        super().__init__(lr, final_lr, decay_type, **options)
+        name = type(self).__name__
+        self.beta1 = check_real(beta1, name, "beta1", 0.0, 1.0, high_open=True)
+        self.beta2 = check_real(beta2, name, "beta2", 0.0, 1.0, high_open=True)
+        self.eps = check_real(eps, name, "eps", 0.0, low_open=True)
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        self._adam_step(kwargs, weight_decay=0.0)
+
+    def _adam_step(self, kwargs: dict[str, Any], weight_decay: float) -> None:
+        kernels.adam_update(
+            kwargs["param"],
+            kwargs["grad"],
+            kwargs["mean"],
+            kwargs["mean_square"],
+            self.t,
+            self.lr,
+            self.beta1,
+            self.beta2,
+            self.eps,
+            weight_decay,
+        )
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient.
+
+    ``param -= lr * (mean / (sqrt(mean_square) + eps) + weight_decay * param)``; biases and the
+    scales of normalization layers do not decay.
+
+    Parameters
+    ----------
+    lr, final_lr, decay_type, beta1, beta2, eps, **options
+        As in Adam.
+    weight_decay : float
+        weight_decay >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
+
+    Examples
+    --------
+    >>> AdamW(weight_decay=0.1)
+    AdamW(lr=0.001)
+    """
+
+    penalizes = True
+
+    def __init__(
+        self,
+        lr: float = 0.001,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        **options: Unpack[OptimizerOptions],
+    ) -> None:
+        super().__init__(lr, final_lr, decay_type, beta1, beta2, eps, **options)
+        self.weight_decay = check_real(weight_decay, "AdamW", "weight_decay", 0.0)
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        self._adam_step(kwargs, self.weight_decay if kwargs["penalized"] else 0.0)

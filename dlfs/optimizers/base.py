@@ -1,0 +1,261 @@
+"""Optimizer: what all of them share, the step and the way of the learning rate.
+
+The learning rate belongs to a schedule: while a Trainer runs, ``lr`` is the rate of the moment;
+when it ends, however it ends, ``lr`` is again what the user set.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+
+import numpy as np
+
+from dlfs.checks import as_number_array, check_choice, check_flag, check_int, check_real
+from dlfs.configuration import Configured
+from dlfs.types import Array
+
+if TYPE_CHECKING:
+    from dlfs.network import LayerBlock
+
+DECAY_TYPES = ("exponential", "linear", "cosine")
+
+
+class OptimizerOptions(TypedDict, total=False):
+    """What every optimizer takes besides its own arguments; see Optimizer."""
+
+    decay_each: str
+    warmup: int
+    clip_value: float | None
+    clip_norm: float | None
+    gradient_clipping: bool
+
+
+class Optimizer(Configured):
+    """Changes a network's parameters along their gradients.
+
+    A subclass writes ``_update_rule(param=, grad=, ...)``, which changes one parameter in place,
+    and names in ``slots`` what it remembers of each parameter from step to step; these are passed
+    to the rule by the singular name. With ``penalizes = True`` the rule is also told whether a
+    penalty applies, ``penalized=``. Or it writes its own ``step()``, as the book does.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate; lr > 0.
+    final_lr : float
+        Where it ends.
+    decay_type : {"exponential", "linear", "cosine"}, optional
+        The way from lr, in the first epoch, to final_lr, in the last; none unless given. With the
+        progress f from 0 to 1: ``lr * (final_lr / lr)**f``, ``lr + (final_lr - lr) * f`` or
+        ``final_lr + (lr - final_lr) * (1 + cos(pi * f)) / 2``.
+    decay_each : {"epoch", "batch"}
+        Whether the rate changes after every epoch (the book's way) or after every batch.
+    warmup : int
+        For so many epochs the rate first rises, in equal steps, towards lr.
+    clip_value : float, optional
+        Gradients are cut off at plus and minus this value.
+    clip_norm : float, optional
+        Where the norm over all gradients together is larger, they are all scaled down to this.
+    gradient_clipping : bool
+        The book's name, in chapter 6, for ``clip_value=2``.
+
+    Attributes
+    ----------
+    lr : float
+        The learning rate of the moment.
+    net : NeuralNetwork
+        Whose parameters to change; a Trainer sets it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Book, chapters 3 and 4. Clipping by norm: Pascanu, Mikolov and Bengio, 2013.
+
+    Examples
+    --------
+    >>> from dlfs.optimizers import SGD
+    >>> optim = SGD(lr=0.1, final_lr=0.001, decay_type="exponential")
+    >>> optim.start_schedule(epochs=3)
+    >>> rates = []
+    >>> for epoch in range(3):
+    ...     optim.set_progress(epoch)
+    ...     rates.append(round(optim.lr, 6))
+    >>> optim.end_schedule()
+    >>> rates, optim.lr
+    ([0.1, 0.01, 0.001], 0.1)
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()
+    penalizes: ClassVar[bool] = False
+
+    net: "LayerBlock"
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        **options: Unpack[OptimizerOptions],
+    ) -> None:
+        name = type(self).__name__
+        self.lr = check_real(lr, name, "lr", 0.0, low_open=True)
+        self.final_lr = check_real(final_lr, name, "final_lr", 0.0)
+        check_choice(decay_type, (None, *DECAY_TYPES), name, "decay_type")
+        self.decay_type = decay_type
+        if decay_type is None and self.final_lr:
+            raise ValueError(f"{name}: final_lr={final_lr} needs a decay_type to get there")
+        if decay_type == "exponential" and not self.final_lr:
+            raise ValueError(f"{name}: an exponential decay needs a final_lr above 0")
+        unknown = set(options) - set(OptimizerOptions.__annotations__)
+        if unknown:
+            raise TypeError(f"{name}: unknown argument {min(unknown)!r}")
+        self.decay_each = options.get("decay_each", "epoch")
+        check_choice(self.decay_each, ("epoch", "batch"), name, "decay_each")
+        self.warmup = check_int(options.get("warmup", 0), name, "warmup", 0)
+        self.clip_value = _limit(options.get("clip_value"), name, "clip_value")
+        self.clip_norm = _limit(options.get("clip_norm"), name, "clip_norm")
+        self.gradient_clipping = options.get("gradient_clipping", False)
+        check_flag(self.gradient_clipping, name, "gradient_clipping")
+        if self.gradient_clipping and self.clip_value is None:
+            self.clip_value = 2.0
+        self.first = True
+        self.t = 0
+        self._schedule: tuple[float, int, int] | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the constructor's arguments, by name, as they are now."""
+        options = {name: getattr(self, name) for name in OptimizerOptions.__annotations__}
+        base = self._schedule[0] if self._schedule else self.lr
+        return {**super().arguments(), "lr": base, **options}
+
+    def __repr__(self) -> str:
+        shown = [f"lr={self.arguments()['lr']:g}"]
+        if self.decay_type:
+            shown.append(f"final_lr={self.final_lr:g}, decay_type={self.decay_type!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def step(self) -> None:
+        """Change every parameter of ``net`` along its gradient from the last backward pass."""
+        if not hasattr(self, "net"):
+            raise RuntimeError(f"{type(self).__name__}: no network to step; a Trainer sets .net")
+        params = list(self.net.params())
+        if self.first:
+            self._setup_slots(params)
+        grads = self._clipped(list(self.net.param_grads()))
+        names = _column_names(tuple(self.slots), self.penalizes)
+        columns: list[Sequence[Any]] = [params, grads]
+        columns += [getattr(self, slot) for slot in self.slots]
+        if self.penalizes:
+            columns.append(list(self.net.penalized()))
+        if [len(column) for column in columns] != [len(params)] * len(columns):
+            counts = zip(columns, names, strict=True)
+            counted = ", ".join(f"{len(column)} x {name}" for column, name in counts)
+            raise RuntimeError(
+                f"{type(self).__name__}: the network differs from what is remembered of it "
+                f"({counted}); was backward called, and the optimizer reset for a new network?"
+            )
+        self.t += 1
+        for values in zip(*columns, strict=True):
+            self._update_rule(**dict(zip(names, values, strict=True)))
+
+    def reset(self) -> None:
+        """Forget everything remembered from earlier steps."""
+        self.first = True
+        self.t = 0
+
+    def state(self) -> dict[str, list[Array]]:
+        """Return what is remembered of each parameter, by the name of the slot."""
+        return {} if self.first else {slot: getattr(self, slot) for slot in self.slots}
+
+    def load_state(self, state: dict[str, list[Array]], t: int) -> None:
+        """Remember what ``state`` returned after ``t`` steps, as copies."""
+        self.t = t
+        self.first = t == 0
+        for slot in self.slots if t else ():
+            setattr(self, slot, [np.array(array, copy=True, order="C") for array in state[slot]])
+
+    def start_schedule(self, epochs: int, batches: int = 1) -> None:
+        """Begin a training of ``epochs`` epochs of ``batches`` batches with the rate ``lr``."""
+        self.end_schedule()
+        check_int(epochs, type(self).__name__, "epochs", 1)
+        self._schedule = (self.lr, epochs, batches)
+
+    def set_progress(self, epoch: int, batch: int = 0) -> None:
+        """Set ``lr`` to the rate for this batch of this epoch, both counted from 0."""
+        if self._schedule is None:
+            return
+        base, epochs, batches = self._schedule
+        if self.decay_each == "batch":
+            self.lr = self._rate(base, epoch * batches + batch, epochs * batches, batches)
+        else:
+            self.lr = self._rate(base, epoch, epochs, 1)
+
+    def end_schedule(self) -> None:
+        """Set ``lr`` to what it was before ``start_schedule``."""
+        if self._schedule is not None:
+            self.lr = self._schedule[0]
+            self._schedule = None
+
+    def _rate(self, base: float, index: int, count: int, per_epoch: int) -> float:
+        """Return the rate number ``index`` of ``count``."""
+        warmup = min(self.warmup * per_epoch, count)
+        if index < warmup:
+            return base * (index + 1) / (warmup + 1)
+        steps = count - 1 - warmup
+        f = (index - warmup) / steps if steps > 0 else 0.0
+        if self.decay_type == "exponential":
+            return float(base * (self.final_lr / base) ** f)
+        if self.decay_type == "linear":
+            return base + (self.final_lr - base) * f
+        if self.decay_type == "cosine":
+            return self.final_lr + (base - self.final_lr) * (1 + math.cos(math.pi * f)) / 2
+        return base
+
+    def _setup_slots(self, params: Sequence[Array]) -> None:
+        for slot in self.slots:
+            setattr(self, slot, [np.zeros_like(param) for param in params])
+        self.first = False
+
+    def _clipped(self, grads: list[Array]) -> list[Array]:
+        if self.clip_value is not None:
+            grads = [np.clip(grad, -self.clip_value, self.clip_value) for grad in grads]
+        if self.clip_norm is not None:
+            norm = global_norm(grads)
+            if norm > self.clip_norm:
+                grads = [grad * (self.clip_norm / norm) for grad in grads]
+        return grads
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        raise NotImplementedError(f"{type(self).__name__} must define _update_rule or step")
+
+
+def global_norm(arrays: Iterable[Array]) -> float:
+    """Return the Euclidean norm of all numbers in ``arrays`` together, summed in float64.
+
+    Examples
+    --------
+    >>> global_norm([np.array([3.0]), np.array([[4.0]])])
+    5.0
+    """
+    parts = (as_number_array(part, "global_norm", "arrays") for part in arrays)
+    return math.sqrt(sum(float(np.sum(np.square(part, dtype=np.float64))) for part in parts))
+
+
+def _limit(value: object, owner: str, name: str) -> float | None:
+    return None if value is None else check_real(value, owner, name, 0.0, low_open=True)
+
+
+@functools.cache
+def _column_names(slots: tuple[str, ...], penalizes: bool) -> tuple[str, ...]:
+    """Return what an update rule calls the parameter, its gradient, and all that goes with them."""
+    names = ("param", "grad", *map(_singular, slots))
+    return (*names, "penalized") if penalizes else names
+
+
+def _singular(slot: str) -> str:
+    return "velocity" if slot == "velocities" else slot.removesuffix("s")

@@ -1,0 +1,138 @@
+"""Gradient descent: one learning rate for all numbers."""
+
+from typing import Any, Unpack
+
+from dlfs.backend import kernels
+from dlfs.checks import check_flag, check_real
+from dlfs.optimizers.base import Optimizer, OptimizerOptions
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: ``param -= lr * grad``.
+
+    Parameters
+    ----------
+    lr, final_lr, decay_type, **options
+        As in Optimizer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Book, chapter 3.
+
+    Examples
+    --------
+    >>> SGD(lr=0.1)
+    SGD(lr=0.1)
+    """
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        kernels.sgd_update(kwargs["param"], kwargs["grad"], self.lr)
+
+
+class SGDMomentum(Optimizer):
+    """Gradient descent with momentum: each step remembers the ones before.
+
+    ``velocity = momentum * velocity + lr * grad``, ``param -= velocity``; with Nesterov's
+    look-ahead ``param -= momentum * velocity + lr * grad``.
+
+    Parameters
+    ----------
+    lr, final_lr, decay_type, **options
+        As in Optimizer.
+    momentum : float
+        The share of the velocity that is kept; 0 <= momentum < 1.
+    nesterov : bool
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Book, chapter 4; Nesterov's form as in Sutskever et al., 2013.
+
+    Examples
+    --------
+    >>> SGDMomentum(lr=0.1, momentum=0.9, final_lr=0.05, decay_type="linear")
+    SGDMomentum(lr=0.1, final_lr=0.05, decay_type='linear')
+    """
+
+    slots = ("velocities",)
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        **options: Unpack[OptimizerOptions],
+    ) -> None:
+        super().__init__(lr, final_lr, decay_type, **options)
+        name = "SGDMomentum"
+        self.momentum = check_real(momentum, name, "momentum", 0.0, 1.0, high_open=True)
+        self.nesterov = check_flag(nesterov, name, "nesterov")
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        kernels.sgd_momentum_update(
+            kwargs["param"],
+            kwargs["grad"],
+            kwargs["velocity"],
+            self.lr,
+            self.momentum,
+            self.nesterov,
+        )
+
+
+class RegularizedSGD(Optimizer):
+    """Gradient descent on the loss plus ``alpha / 2 * sum(weights**2)``.
+
+    ``param -= lr * (grad + alpha * param)``; biases and the scales of normalization layers are not
+    penalized. (The book leaves lr out of the penalty's step and shrinks biases too.)
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate.
+    alpha : float
+        The strength of the penalty; alpha >= 0.
+    final_lr, decay_type, **options
+        As in Optimizer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit.
+
+    Notes
+    -----
+    Ridge regression's penalty (Hoerl and Kennard, 1970); the book's repository has the class.
+
+    Examples
+    --------
+    >>> RegularizedSGD(lr=0.1, alpha=0.001)
+    RegularizedSGD(lr=0.1)
+    """
+
+    penalizes = True
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        alpha: float = 0.1,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        **options: Unpack[OptimizerOptions],
+    ) -> None:
+        super().__init__(lr, final_lr, decay_type, **options)
+        self.alpha = check_real(alpha, "RegularizedSGD", "alpha", 0.0)
+
+    def _update_rule(self, **kwargs: Any) -> None:
+        alpha = self.alpha if kwargs["penalized"] else 0.0
+        kernels.sgd_update(kwargs["param"], kwargs["grad"], self.lr, alpha)

@@ -1,0 +1,98 @@
+"""The fused convolution against its reference, and against the chain that it stands for."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+import dlfs_ext
+from dlfs import reference
+from dlfs.reference.dense import FUSED_ACTIVATIONS
+from tests.ext.common import DTYPES, arrays, assert_close
+from tests.ext.test_conv import NUMBERS, convolutions, growth
+
+
+@pytest.fixture(params=dlfs_ext.available_isas(), autouse=True)
+def isa(request):
+    """Run every test on every instruction set that this processor has."""
+    before = dlfs_ext.isa()
+    dlfs_ext.set_isa(request.param)
+    yield request.param
+    dlfs_ext.set_isa(before)
+
+
+def both(name, *args, **options):
+    """The result of both backends, or None where both refuse for the same reason."""
+    results = []
+    for package in (dlfs_ext, reference):
+        try:
+            results.append(getattr(package, name)(*args, **options))
+        except ValueError as error:
+            results.append(str(error))
+    if isinstance(results[1], str):
+        assert results[0] == results[1]
+        return None
+    return results
+
+
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    case=convolutions(),
+    activation=st.sampled_from(FUSED_ACTIVATIONS),
+)
+def test_the_fused_convolution_equals_reference(data, dtype, case, activation):
+    x_shape, W_shape, options = case
+    x, W = data.draw(arrays(x_shape, dtype)), data.draw(arrays(W_shape, dtype))
+    b = data.draw(arrays((1, W_shape[1], 1, 1), dtype))
+    used = [x, W, b]
+    copies = [array.copy() for array in used]
+    results = both("conv2d_bias_activation", x, W, b, activation, **options)
+    if results is None:
+        return
+    # No activation is steeper than 1, so none makes an error larger.
+    terms = W_shape[0] * W_shape[2] * W_shape[3] + 1
+    assert_close(*results, terms, NUMBERS**2 * growth(W_shape, dtype))
+    # An output as it could be: in (0, 1), where every derivative is at most 1.
+    y = data.draw(arrays(results[1].shape, dtype, 0.0, 1.0))
+    g = data.draw(arrays(y.shape, dtype))
+    used += [g, y]
+    copies += [g.copy(), y.copy()]
+    grads = both("conv2d_bias_activation_param_grad", g, y, x, W_shape, activation, **options)
+    assert_close(*grads, g.shape[0] * g.shape[2] * g.shape[3], NUMBERS**2)
+    for array, copy in zip(used, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((60, 1, 28, 28), (1, 16, 5, 5)),
+        ((1, 40, 70, 70), (40, 9, 3, 3)),  # one image cut into bands of rows
+        ((50, 9, 7, 7), (9, 17, 3, 3)),  # small images side by side
+        ((70, 2, 5, 5), (2, 4, 5, 5)),  # one output pixel an image
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_number_of_threads_gives_the_same_bits_and_the_values_of_the_chain(shapes, dtype):
+    generator = np.random.default_rng(3)
+    x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in shapes)
+    b = generator.uniform(-1, 1, (1, W.shape[1], 1, 1)).astype(dtype)
+    before, results = dlfs_ext.get_num_threads(), []
+    y = dlfs_ext.bias_activation(dlfs_ext.conv2d(x, W), b, "tanh")
+    g = generator.uniform(-1, 1, y.shape).astype(dtype)
+    try:
+        for threads in (1, 2, 5):
+            dlfs_ext.set_num_threads(threads)
+            output = dlfs_ext.conv2d_bias_activation(x, W, b, "tanh")
+            grads = dlfs_ext.conv2d_bias_activation_param_grad(g, y, x, W.shape, "tanh")
+            results.append((output, *grads))
+    finally:
+        dlfs_ext.set_num_threads(before)
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(results[0][0], y)
+    grad, b_grad = dlfs_ext.bias_activation_grad(g, y, "tanh")
+    chain = dlfs_ext.conv2d_param_grad(grad, x, W.shape), b_grad
+    assert_close(results[0][1:], chain, g.size // g.shape[1])
