@@ -196,14 +196,14 @@ def test_refuses_what_the_reference_refuses(kind, suffix, which, spoil):
 @pytest.mark.parametrize("reset", ["between", None, 1, np.zeros(2)])
 def test_refuses_an_unknown_reset(reset):
     inputs, h_grad, ends = numbers("gru before", np.float64, 3, 4, 2)
-    for name, given in (
+    for name, arguments in (
         ("gru", inputs),
         ("gru_grad", backward_arguments("gru before", inputs, h_grad, ends)),
     ):
         with pytest.raises(ValueError, match="reset must be one of") as wanted:
-            getattr(reference, name)(*given, reset)
+            getattr(reference, name)(*arguments, reset)
         with pytest.raises(ValueError, match="reset must be one of") as got:
-            getattr(dlfs_ext, name)(*given, reset)
+            getattr(dlfs_ext, name)(*arguments, reset)
         assert str(got.value) == str(wanted.value)
 
 
