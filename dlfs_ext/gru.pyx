@@ -1,4 +1,4 @@
-"""GRU, a whole sequence a call; the formulas are in dlfs.reference.gru, the rest in recurrent.pyx."""
+"""GRU, a whole sequence a call, as recurrent.pyx; the formulas are in dlfs.reference.gru."""
 
 cimport numpy as cnp
 
@@ -94,8 +94,8 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     cdef ptrdiff_t gates_width = 2 * n * size, bias = n * 3 * n * size
     if after:
         sum_weight_grad(fn, rows, n, before.data, dz, 3 * n, 2 * n, dw, 3 * n, dw + bias, size)
-        sum_weight_grad(fn, rows, n, before.data, other.data, dlfs_row(n), n, dw + gates_width, 3 * n,
-                        dw + bias + gates_width, size)
+        sum_weight_grad(fn, rows, n, before.data, other.data, dlfs_row(n), n, dw + gates_width,
+                        3 * n, dw + bias + gates_width, size)
     else:
         sum_weight_grad(fn, rows, n, before.data, dz, 3 * n, 2 * n, dw, 3 * n, NULL, size)
         sum_weight_grad(fn, rows, n, other.data, dz + gates_width, 3 * n, n, dw + gates_width,
