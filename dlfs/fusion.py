@@ -9,11 +9,14 @@ computed; use the reference backend to look at that.
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import numpy as np
+
 from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.conv import Conv2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply, rows, with_features
+from dlfs.embedding import Embedding_Op
 from dlfs.types import Array, Padding, Pair
 
 _NAMES = {Linear: "linear", Sigmoid: "sigmoid", Tanh: "tanh", ReLU: "relu"}
@@ -136,7 +139,46 @@ class FusedConv:
         return op.stride, op.padding, op.dilation, op.groups
 
 
-Step: TypeAlias = Operation | FusedBias | FusedConv | FusedDense
+class FusedLookup:
+    """Look-up and bias; what a recurrent layer makes of whole numbers.
+
+    A table is mostly smaller than a batch of sequences. Then the bias is added to it before rows
+    are looked up, and the bias's gradient is summed from the table's.
+    """
+
+    def __init__(self, embedding: Embedding_Op, bias: BiasAdd) -> None:
+        self.embedding = embedding
+        self.bias = bias
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Return ``table[input_] + B``."""
+        table, B = self.embedding.param, self.bias.param
+        if self._table_is_smaller(input_):
+            self.bias.output = kernels.embedding(input_, kernels.bias_add(table, B))
+        else:
+            looked_up = kernels.embedding(input_, table)
+            self.bias.output = kernels.bias_add(rows(looked_up), B).reshape(looked_up.shape)
+        self.embedding.input_ = input_
+        return self.bias.output
+
+    def backward(self, output_grad: Array) -> Array:
+        """Return zeros, the gradient of whole numbers; table and bias keep their own."""
+        self.backward_params(output_grad)
+        return np.zeros(self.embedding.input_.shape, dtype=output_grad.dtype)
+
+    def backward_params(self, output_grad: Array) -> None:
+        """Let table and bias keep their gradients."""
+        indices, count = self.embedding.input_, self.embedding.param.shape[0]
+        table_grad = kernels.embedding_param_grad(output_grad, indices, count)
+        summed = table_grad if self._table_is_smaller(indices) else rows(output_grad)
+        self.embedding.param_grad = table_grad
+        self.bias.param_grad = kernels.bias_add_param_grad(summed)
+
+    def _table_is_smaller(self, indices: Array) -> bool:
+        return bool(np.size(indices) > self.embedding.param.shape[0])
+
+
+Step: TypeAlias = Operation | FusedBias | FusedConv | FusedDense | FusedLookup
 
 
 def fuse(operations: Sequence[Operation]) -> list[Step]:
@@ -154,6 +196,8 @@ def fuse(operations: Sequence[Operation]) -> list[Step]:
                 steps[-1] = FusedDense(first, before, operation)
             elif type(first) is Conv2D_Op and before.param.ndim == 4:
                 steps[-1] = FusedConv(first, before, operation)
+            elif type(first) is Embedding_Op and type(operation) is Linear:
+                steps[-1] = FusedLookup(first, before)
             else:
                 steps.append(FusedBias(before, operation))
         else:

@@ -1,4 +1,4 @@
-"""GRU, a whole sequence a call; the formulas are in dlfs.reference.gru, the rest in recurrent.pyx."""
+"""GRU, a whole sequence a call, as recurrent.pyx; the formulas are in dlfs.reference.gru."""
 
 cimport numpy as cnp
 
@@ -11,7 +11,7 @@ from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.pool cimport Block, empty_2d
 from dlfs_ext.runtime cimport isa_level
 from dlfs_ext.steps cimport (
-    DLFS_TALLEST,
+    dlfs_row,
     address,
     empty_3d,
     numbers,
@@ -79,10 +79,10 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     cdef cnp.ndarray W_grad = empty_2d(n + after, 3 * n, typenum)
     cdef Block weights = packed(pack_panels_table[isa_level][double_], 3 * n, n, address(W), 1,
                                 3 * n, size)
-    cdef Block before = numbers(rows, n + DLFS_TALLEST, size)
+    cdef Block before = numbers(rows, dlfs_row(n), size)
     # With "after" the product's gradient in the candidate's columns, with "before" what the
     # candidate multiplied.
-    cdef Block other = numbers(rows, n + DLFS_TALLEST, size)
+    cdef Block other = numbers(rows, dlfs_row(n), size)
     s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
     s.gates, s.z_grad, s.h0_grad = address(gates_), address(z_grad), address(h0_grad)
     s.weights, s.before, s.inner_grad, s.reset_before = (
@@ -94,8 +94,8 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     cdef ptrdiff_t gates_width = 2 * n * size, bias = n * 3 * n * size
     if after:
         sum_weight_grad(fn, rows, n, before.data, dz, 3 * n, 2 * n, dw, 3 * n, dw + bias, size)
-        sum_weight_grad(fn, rows, n, before.data, other.data, n, n, dw + gates_width, 3 * n,
-                        dw + bias + gates_width, size)
+        sum_weight_grad(fn, rows, n, before.data, other.data, dlfs_row(n), n, dw + gates_width,
+                        3 * n, dw + bias + gates_width, size)
     else:
         sum_weight_grad(fn, rows, n, before.data, dz, 3 * n, 2 * n, dw, 3 * n, NULL, size)
         sum_weight_grad(fn, rows, n, other.data, dz + gates_width, 3 * n, n, dw + gates_width,

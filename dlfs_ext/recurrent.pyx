@@ -14,7 +14,7 @@ from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.pool cimport Block, empty_2d
 from dlfs_ext.runtime cimport isa_level
 from dlfs_ext.steps cimport (
-    DLFS_TALLEST,
+    dlfs_row,
     address,
     empty_3d,
     numbers,
@@ -67,7 +67,7 @@ def rnn_grad(h_grad, last_grad, h, h0, W_h):
     cdef cnp.ndarray W_grad = empty_2d(n, n, typenum)
     cdef Block weights = packed(pack_panels_table[isa_level][double_], n, n, address(W), 1, n,
                                 size)
-    cdef Block before = numbers(rows, n + DLFS_TALLEST, size)
+    cdef Block before = numbers(rows, dlfs_row(n), size)
     s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
     s.z_grad, s.h0_grad, s.weights, s.before = (
         address(z_grad), address(h0_grad), weights.data, before.data)
@@ -117,7 +117,7 @@ def lstm_grad(h_grad, h_last_grad, c_last_grad, h, c, gates, h0, c0, W_h):
     cdef cnp.ndarray W_grad = empty_2d(n, 4 * n, typenum)
     cdef Block weights = packed(pack_panels_table[isa_level][double_], 4 * n, n, address(W), 1,
                                 4 * n, size)
-    cdef Block before = numbers(rows, n + DLFS_TALLEST, size)
+    cdef Block before = numbers(rows, dlfs_row(n), size)
     s.h_grad, s.h_last_grad, s.c_last_grad = address(dh), address(h_last), address(c_last)
     s.h, s.c, s.gates, s.h0, s.c0 = (
         address(h_), address(c_), address(gates_), address(h0_), address(c0_))

@@ -9,7 +9,6 @@ from dlfs_ext.runtime cimport threads_for
 cdef extern from "steps.h" nogil:
     enum:
         DLFS_WIDEST
-        DLFS_TALLEST
         DLFS_SEQUENCES
     ctypedef struct sequences:
         ptrdiff_t batch, time, hidden
@@ -38,9 +37,10 @@ ctypedef void (*sequences_t)(const sequences *s, ptrdiff_t first, ptrdiff_t last
                              void *own) noexcept nogil
 ctypedef void (*pack_panels_t)(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
                                ptrdiff_t b_column, void *packed) noexcept nogil
-ctypedef void (*weight_grad_t)(ptrdiff_t rows, ptrdiff_t m, const void *a, const void *b,
-                               ptrdiff_t b_row, void *c, ptrdiff_t c_row, void *sums,
-                               ptrdiff_t first, ptrdiff_t last, void *panel) noexcept nogil
+ctypedef void (*weight_grad_t)(ptrdiff_t rows, ptrdiff_t m, const void *a, ptrdiff_t a_row,
+                               const void *b, ptrdiff_t b_row, void *c, ptrdiff_t c_row,
+                               void *sums, ptrdiff_t first, ptrdiff_t last,
+                               void *panel) noexcept nogil
 
 cdef enum:
     # Rows of a panel of the weight gradient: no fewer than SUM_ROWS of steps_tile.h.
@@ -103,7 +103,8 @@ cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff
 cdef inline int sum_weight_grad(weight_grad_t fn, ptrdiff_t rows, ptrdiff_t m, const void *a,
                                 const void *b, ptrdiff_t b_row, ptrdiff_t n, void *c,
                                 ptrdiff_t c_row, void *sums, ptrdiff_t size) except -1:
-    """The first n columns of C = A.T B, some on each thread: never what is summed."""
+    """The first n columns of C = A.T B, some on each thread: what is summed is never split."""
+    cdef ptrdiff_t a_row = dlfs_row(m)
     cdef int threads = threads_for(<double>rows * m * n), i
     cdef ptrdiff_t groups = (n + DLFS_WIDEST - 1) // DLFS_WIDEST, share
     if threads > groups:
@@ -114,9 +115,9 @@ cdef inline int sum_weight_grad(weight_grad_t fn, ptrdiff_t rows, ptrdiff_t m, c
     cdef char *memory = <char *>block.data
     with nogil:
         if threads == 1:
-            fn(rows, m, a, b, b_row, c, c_row, sums, 0, n, memory)
+            fn(rows, m, a, a_row, b, b_row, c, c_row, sums, 0, n, memory)
         else:
             for i in prange(threads, num_threads=threads, schedule="static"):
-                fn(rows, m, a, b, b_row, c, c_row, sums, min(i * share, n),
+                fn(rows, m, a, a_row, b, b_row, c, c_row, sums, min(i * share, n),
                    min((i + 1) * share, n), memory + i * panel)
     return 0

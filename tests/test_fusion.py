@@ -15,7 +15,8 @@ from dlfs.activations import GELU, Linear, ReLU, Sigmoid, Softmax, Tanh
 from dlfs.backend import use_backend
 from dlfs.base import Operation
 from dlfs.dense import BiasAdd, WeightMultiply
-from dlfs.fusion import FusedBias, FusedDense, fuse
+from dlfs.embedding import Embedding_Op
+from dlfs.fusion import FusedBias, FusedDense, FusedLookup, fuse
 from dlfs.layers import Conv1D, Conv2D, ConvTranspose2D, Dense, Layer, LayerNorm
 from dlfs.losses import MeanSquaredError
 from dlfs.network import NeuralNetwork
@@ -99,6 +100,30 @@ def test_what_is_fused_and_what_is_not() -> None:
     assert fuse([]) == []
     twice = fuse([multiply, bias, tanh, WeightMultiply(W.T), BiasAdd(np.ones((1, 3))), ReLU()])
     assert [type(step) for step in twice] == [FusedDense, FusedDense]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(4, 5), (2, 1), (0, 3)])
+def test_a_looked_up_row_gets_its_bias_before_or_after(shape, dtype) -> None:
+    """Before, where the table is smaller than the batch: its 6 rows against 20 indices, or 2."""
+    rng = np.random.default_rng(5)
+    table, B = rng.standard_normal((6, 4)).astype(dtype), rng.standard_normal((1, 4)).astype(dtype)
+    indices, grad = rng.integers(0, 6, shape), rng.standard_normal((*shape, 4)).astype(dtype)
+    chain = [Embedding_Op(table), BiasAdd(B), Linear()]
+    (step,) = fuse([Embedding_Op(table), BiasAdd(B), Linear()])
+    assert isinstance(step, FusedLookup)
+    x, output_grad = indices, grad
+    for operation in chain:
+        x = operation.forward(x)
+    assert np.array_equal(step.forward(indices), x)
+    for operation in reversed(chain):
+        output_grad = operation.backward(output_grad)
+    assert np.array_equal(step.backward(grad), output_grad)
+    assert np.array_equal(step.embedding.param_grad, chain[0].param_grad)
+    # The bias's gradient sums the same numbers in another order.
+    terms = indices.size
+    allowed = (terms + 1) * np.finfo(dtype).eps * np.abs(grad).sum(axis=(0, 1))
+    assert np.all(np.abs(step.bias.param_grad - chain[1].param_grad) <= allowed)
 
 
 def test_a_subclass_is_never_fused_for_it_may_do_something_else() -> None:

@@ -1,5 +1,7 @@
 """What the recurrent kernels share: looking at a sequence step by step, and checking shapes."""
 
+from typing import cast
+
 import numpy as np
 
 from dlfs.checks import check_float_array, check_same_dtype, check_shape
@@ -54,7 +56,10 @@ def check_backward(
     gates: Array | None = None,
     extra: int = 0,
 ) -> None:
-    """Demand gradients and what forward returned, all fitting each other."""
+    """Demand gradients and what forward returned, all fitting each other.
+
+    A layer of one column has no gates.
+    """
     check_float_array(h, owner, "h", 3)
     check_float_array(h_grad, owner, "h_grad", 3)
     check_float_array(W_h, owner, "W_h", 2)
@@ -64,9 +69,10 @@ def check_backward(
     check_shape(h_grad, h.shape, owner, "h_grad")
     _check_states(owner, batch, hidden, states)
     arrays = {"h": h, "h_grad": h_grad, "W_h": W_h, **states}
-    if gates is not None:
-        check_shape(gates, (time, batch, 4 * hidden), owner, "gates")
-        arrays["gates"] = gates
+    if columns > 1:
+        check_float_array(gates, owner, "gates", 3)
+        arrays["gates"] = cast(Array, gates)
+        check_shape(arrays["gates"], (time, batch, 4 * hidden), owner, "gates")
     check_same_dtype(owner, **arrays)
 
 

@@ -127,7 +127,7 @@ DLFS_INLINE void before_grad_unit(ptrdiff_t i, int lanes, const real *gates, con
 static void gru_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, real *own)
 {
     const ptrdiff_t n = s->hidden, row = dlfs_row(n), wide = dlfs_row(3 * n);
-    const ptrdiff_t count = last - first, rows = s->batch * s->time;
+    const ptrdiff_t count = last - first;
     real *carried = own, *reset = carried + count * row, *dz = reset + count * row;
     copy_rows(count, n, (const real *)s->h_last_grad + first * n, n, carried, row);
     for (ptrdiff_t t = s->time - 1; t >= 0; t--) {
@@ -139,10 +139,10 @@ static void gru_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, 
             real *z_grad = (real *)s->z_grad + 3 * n * r;
             FOR_UNITS(n, gru_grad_unit, n, (const real *)s->h_grad + r * n, gates + b * 4 * n,
                       before, carried + b * row, z_grad, dz + b * wide);
-            pack_before(before, r, n, rows, s->before);
+            memcpy((real *)s->before + r * row, before, (size_t)n * sizeof(real));
             if (s->after)
                 FOR_UNITS(n, after_grad_unit, n, gates + b * 4 * n, z_grad, dz + b * wide,
-                          (real *)s->inner_grad + r * n);
+                          (real *)s->inner_grad + r * row);
         }
         if (s->after) {
             multiply_packed(count, n, 3 * n, dz, wide, s->weights, 3 * n, 0, carried, row, 1,
@@ -157,7 +157,7 @@ static void gru_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, 
             const real *before = t ? h - n : (const real *)s->h0 + (first + b) * n;
             FOR_UNITS(n, before_grad_unit, gates + b * 4 * n, before, reset + b * row,
                       carried + b * row, (real *)s->z_grad + 3 * n * r, dz + b * wide);
-            pack_before(reset + b * row, r, n, rows, s->reset_before);
+            memcpy((real *)s->reset_before + r * row, reset + b * row, (size_t)n * sizeof(real));
         }
         multiply_packed(count, n, 2 * n, dz, wide, s->weights, 3 * n, 0, carried, row, 1, NULL);
     }

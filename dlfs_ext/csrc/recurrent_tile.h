@@ -44,7 +44,6 @@ DLFS_INLINE void rnn_grad_unit(ptrdiff_t i, int lanes, const real *h_grad, const
 static void rnn_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, real *own)
 {
     const ptrdiff_t n = s->hidden, row = dlfs_row(n), count = last - first;
-    const ptrdiff_t rows = s->batch * s->time;
     real *carried = own, *dz = carried + count * row;
     copy_rows(count, n, (const real *)s->h_last_grad + first * n, n, carried, row);
     for (ptrdiff_t t = s->time - 1; t >= 0; t--) {
@@ -54,7 +53,7 @@ static void rnn_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, 
             const real *h0 = (const real *)s->h0 + (first + b) * n;
             FOR_UNITS(n, rnn_grad_unit, (const real *)s->h_grad + r * n, carried + b * row, h,
                       (real *)s->z_grad + r * n, dz + b * row);
-            pack_before(t ? h - n : h0, r, n, rows, s->before);
+            memcpy((real *)s->before + r * row, t ? h - n : h0, (size_t)n * sizeof(real));
         }
         multiply_packed(count, n, n, dz, row, s->weights, n, 0, carried, row, 0, NULL);
     }
@@ -129,7 +128,7 @@ DLFS_INLINE void lstm_grad_unit(ptrdiff_t i, int lanes, ptrdiff_t n, const real 
 static void lstm_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, real *own)
 {
     const ptrdiff_t n = s->hidden, row = dlfs_row(n), wide = dlfs_row(4 * n);
-    const ptrdiff_t count = last - first, rows = s->batch * s->time;
+    const ptrdiff_t count = last - first;
     real *carried = own, *c_grad = carried + count * row, *dz = c_grad + count * row;
     copy_rows(count, n, (const real *)s->h_last_grad + first * n, n, carried, row);
     copy_rows(count, n, (const real *)s->c_last_grad + first * n, n, c_grad, row);
@@ -143,7 +142,7 @@ static void lstm_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last,
                       (const real *)s->gates + (t * s->batch + first + b) * 4 * n, c,
                       t ? c - n : c0, c_grad + b * row, (real *)s->z_grad + 4 * n * r,
                       dz + b * wide);
-            pack_before(t ? h - n : h0, r, n, rows, s->before);
+            memcpy((real *)s->before + r * row, t ? h - n : h0, (size_t)n * sizeof(real));
         }
         multiply_packed(count, n, 4 * n, dz, wide, s->weights, 4 * n, 0, carried, row, 0, NULL);
     }

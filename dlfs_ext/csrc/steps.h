@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* The widest tile and the tallest, in numbers: bounds for packed matrices. */
-enum { DLFS_WIDEST = 48, DLFS_TALLEST = 8 };
+/* The widest tile, in numbers. */
+enum { DLFS_WIDEST = 48 };
 /* So many sequences at a time: their state and gates stay in the second-level cache. */
 enum { DLFS_SEQUENCES = 32 };
 
@@ -21,8 +21,9 @@ typedef struct {
     void *h, *c, *gates;      /* forward writes them, backward reads them */
     const void *h_grad, *h_last_grad, *c_last_grad;
     void *z_grad, *h0_grad, *c0_grad;
-    void *before;             /* the state that each step found, packed for the weight gradient */
-    void *reset_before;       /* GRU, "before": the same times the reset gate, packed */
+    /* For the weight gradient, (batch * time, hidden) with dlfs_row(hidden) numbers to a row: */
+    void *before;             /* the state that each step found */
+    void *reset_before;       /* GRU, "before": the same times the reset gate */
     void *inner_grad;         /* GRU, "after": the gradient of what the reset gate multiplies */
 } sequences;
 
@@ -33,8 +34,8 @@ static inline ptrdiff_t dlfs_row(ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; 
 typedef void sequences_fn(const sequences *s, ptrdiff_t first, ptrdiff_t last, void *own);
 typedef void pack_panels_fn(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
                             ptrdiff_t b_column, void *packed);
-typedef void weight_grad_fn(ptrdiff_t rows, ptrdiff_t m, const void *a, const void *b,
-                            ptrdiff_t b_row, void *c, ptrdiff_t c_row, void *sums,
+typedef void weight_grad_fn(ptrdiff_t rows, ptrdiff_t m, const void *a, ptrdiff_t a_row,
+                            const void *b, ptrdiff_t b_row, void *c, ptrdiff_t c_row, void *sums,
                             ptrdiff_t first, ptrdiff_t last, void *panel);
 #define DLFS_STEPS_TABLES     \
     DLFS_TABLE(pack_panels)   \

@@ -12,7 +12,6 @@
 #define store_part NAME(store_part)
 #define panel_rows NAME(panel_rows)
 #define multiply_packed NAME(multiply_packed)
-#define pack_before NAME(pack_before)
 #define copy_rows NAME(copy_rows)
 
 /* lanes is VLEN but at the end of a row. */
@@ -92,18 +91,6 @@ static void multiply_packed(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a
     }
 }
 
-/* Row r of a matrix of `rows` rows and n columns that is packed for the weight gradient: cut into
- * strips of MR columns, whose rows lie one after the other. */
-DLFS_INLINE void pack_before(const real *row, ptrdiff_t r, ptrdiff_t n, ptrdiff_t rows,
-                             real *packed)
-{
-    ptrdiff_t i = 0;
-    for (; i + MR <= n; i += MR)
-        memcpy(packed + i * rows + r * MR, row + i, MR * sizeof(real));
-    if (i < n)
-        memcpy(packed + i * rows + r * MR, row + i, (size_t)(n - i) * sizeof(real));
-}
-
 /* Rows between a thread's own memory and an array. */
 static void copy_rows(ptrdiff_t m, ptrdiff_t n, const real *from, ptrdiff_t from_row, real *to,
                       ptrdiff_t to_row)
@@ -116,12 +103,12 @@ static void copy_rows(ptrdiff_t m, ptrdiff_t n, const real *from, ptrdiff_t from
 #undef SUM_ROWS
 #define SUM_ROWS 128
 
-/* C = A.T B: what all steps of all sequences contribute to the weights. A is packed by pack_before,
- * rows x m; B is rows x n, of which this call takes columns `first` to `last`. sums, unless it is
+/* C = A.T B: what all steps of all sequences contribute to the weights. A is
+ * rows x m, B is rows x n, of which this call takes columns `first` to `last`. sums, unless it is
  * NULL, gets the sums of B's columns. */
-static void NAME(weight_grad)(ptrdiff_t rows, ptrdiff_t m, const void *a_, const void *b_,
-                              ptrdiff_t b_row, void *c_, ptrdiff_t c_row, void *sums_,
-                              ptrdiff_t first, ptrdiff_t last, void *panel_)
+static void NAME(weight_grad)(ptrdiff_t rows, ptrdiff_t m, const void *a_, ptrdiff_t a_row,
+                              const void *b_, ptrdiff_t b_row, void *c_, ptrdiff_t c_row,
+                              void *sums_, ptrdiff_t first, ptrdiff_t last, void *panel_)
 {
     const real *a = a_, *b = b_;
     real *c = c_, *sums = sums_, *panel = panel_;
@@ -135,9 +122,8 @@ static void NAME(weight_grad)(ptrdiff_t rows, ptrdiff_t m, const void *a_, const
         do { /* at least once: a sum over nothing is 0 */
             ptrdiff_t part = rows - p < SUM_ROWS ? rows - p : SUM_ROWS;
             panel_rows(part, columns, b + p * b_row + j, b_row, nv, panel);
-            for (ptrdiff_t i = 0; i < m; i += MR)
-                BY_WIDTH(nv, m - i < MR ? m - i : MR, part, a + i * rows + p * MR, 1, MR, panel,
-                         nv * VLEN, c + i * c_row + j, c_row, lanes, p > 0, NULL);
+            BY_WIDTH(nv, m, part, a + p * a_row, 1, a_row, panel, nv * VLEN, c + j, c_row, lanes,
+                     p > 0, NULL);
             if (sums)
                 for (ptrdiff_t r = 0; r < part; r++)
                     for (int v = 0; v < nv; v++)

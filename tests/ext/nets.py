@@ -45,7 +45,19 @@ def sequences(dtype, seed=3):
     return dlfs.NeuralNetwork(layers, dlfs.SoftmaxCrossEntropy(), seed, dtype), (12,)
 
 
-NETS = {"dense": dense, "images": images, "sequences": sequences}
+def recurrent(dtype, seed=3):
+    layers = [
+        dlfs.LSTMLayer(7, vocabulary_size=10, carry="mean"),
+        dlfs.GRULayer(6, reset="after"),
+        dlfs.GRULayer(5),
+        dlfs.RNNLayer(3, output_size=2),
+        dlfs.Flatten(),
+        dlfs.Dense(4),
+    ]
+    return dlfs.NeuralNetwork(layers, dlfs.SoftmaxCrossEntropy(), seed, dtype), (12,)
+
+
+NETS = {"dense": dense, "images": images, "sequences": sequences, "recurrent": recurrent}
 OPTIMIZERS = {
     "sgd": lambda: dlfs.SGD(0.05),
     "momentum": lambda: dlfs.SGDMomentum(0.02, nesterov=True),

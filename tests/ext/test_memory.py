@@ -28,7 +28,7 @@ for make in NETS.values():
 
 def step(i):
     # Batches of two sizes, as the last batch of an epoch makes them; the networks take turns.
-    net, optim, batches = parts[i % 3]
+    net, optim, batches = parts[i % len(parts)]
     net.train_batch(*batches[i % 2])
     optim.step()
 

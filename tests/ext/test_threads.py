@@ -91,7 +91,7 @@ def test_kernels(openmp_threads):
 
 def test_trainings(openmp_threads):
     def training(i):
-        make, optimizer = list(NETS.values())[i % 3], list(OPTIMIZERS)[i % 6]
+        make, optimizer = list(NETS.values())[i % len(NETS)], list(OPTIMIZERS)[i % 6]
         dtype, backend = ("float32", "float64")[i % 2], ("reference", "fast")[i > 1]
 
         def job():
