@@ -1,0 +1,546 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   dlfs: {backends: [fast]}
+# ---
+
+# %% [markdown]
+# # Chapter 6: recurrent networks
+#
+# A network reads Shakespeare's sonnets character by character and learns to guess what comes next.
+# You will see how a state is carried from step to step, train an RNN, an LSTM and a GRU with the
+# book's settings and then with better ones, let them write, and look into their gates.
+#
+# You need chapters 3 and 4: layers, losses, optimizers. The derivations are in `Math.ipynb`.
+# This notebook trains for about two minutes; the reference backend would need several times as
+# long, so it is run on the fast one only.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import dlfs
+from dlfs import Adam, AdaGrad, Dropout, NeuralNetwork, SoftmaxCrossEntropy, Trainer
+from dlfs.datasets import sonnets
+from dlfs.exercises import check
+from dlfs.gradcheck import check_gradients
+from dlfs.layers import Dense, Embedding, GRULayer, LSTMLayer, RNNLayer
+from dlfs.nodes import LSTMNode, RNNNode
+from dlfs.rnn import RNNModel, RNNTrainer
+from dlfs.text import Vocabulary, sample, streams, windows
+
+COLOURS = {"RNN": "#6c757d", "GRU": "#e07a1f", "LSTM": "#2a6f97"}
+
+
+def figure(rows=1, columns=1, height=3.5):
+    options = {"figsize": (7, height), "dpi": 90, "layout": "constrained"}
+    return plt.subplots(rows, columns, **options)
+
+
+# %% [markdown]
+# ## 1. A text becomes numbers
+#
+# Each of the 62 characters gets a number. A piece of the text is then a row of integers, and its
+# target is the same row, one character further on: the network is asked at *every* step what comes
+# next.
+
+# %%
+text = sonnets()
+vocabulary = Vocabulary.of(text)
+indices = vocabulary.encode(text)
+print(text[25:160])
+print(f"{len(text):,} characters, {len(vocabulary)} different ones: {vocabulary.characters!r}")
+X, y = windows(indices, length=10)
+print("input ", X[25], repr(vocabulary.decode(X[25])))
+print("target", y[25], repr(vocabulary.decode(y[25])))
+
+# %% [markdown]
+# How well can one guess? Whoever knows nothing gives each character the probability 1/62 and loses
+# $\ln 62 = 4.13$ nats at each. Whoever knows how frequent each character is does better, and whoever
+# also looks at the one before, better still.
+
+# %%
+counts = np.bincount(indices)
+alone = -np.mean(np.log(counts[indices] / len(indices)))
+pairs = np.zeros((62, 62))
+np.add.at(pairs, (indices[:-1], indices[1:]), 1)
+given = pairs / pairs.sum(axis=1, keepdims=True)
+after = -np.mean(np.log(given[indices[:-1], indices[1:]]))
+print(f"all alike {np.log(62):.2f}, frequencies {alone:.2f}, the character before {after:.2f}")
+assert abs(np.log(62) - 4.127) < 0.001
+assert 3.0 < alone < 3.2
+assert 2.3 < after < 2.5
+
+# %% [markdown]
+# A recurrent network looks at all characters before. It cannot store them; it keeps a *state*, a
+# few hundred numbers, and changes it at each step.
+#
+# ## 2. One step, and then the next
+#
+# A plain recurrent network computes its new state from the input and the old state:
+#
+# $$h_t = \tanh(x_t W_x + B + h_{t-1} W_h)$$
+#
+# An `RNNNode` is one such step. The weights are the same at every step. A *layer* goes through the
+# whole sequence in one call; nodes, one after the other, give exactly what it gives.
+
+# %%
+layer = RNNLayer(hidden_size=4)
+x = np.random.default_rng(1).standard_normal((2, 6, 3))  # 2 sequences, 6 steps, 3 features
+output = layer.forward(x)
+
+params = layer.params_dict()
+state = np.zeros((2, 4))
+for t in range(6):
+    out, state = RNNNode().forward(x[:, t], state, params)
+    assert np.allclose(out, output[:, t], rtol=1e-12)
+print("input", x.shape, "-> output", output.shape)
+
+
+# %% [markdown]
+# Backward it goes the other way round: the gradient of step $t$ comes from the loss at that step
+# *and* from step $t+1$. This is *backpropagation through time*. Let us draw how much of the gradient
+# at the last step is left, 40 steps earlier.
+
+
+# %%
+def gradient_left(layer, steps=40, features=8):
+    """How large the gradient of each step's input is, if only the last output matters."""
+    layer.seed = 1
+    x = np.random.default_rng(0).standard_normal((20, steps, features))
+    output_grad = np.zeros_like(layer.forward(x))
+    output_grad[:, -1] = np.random.default_rng(2).standard_normal(output_grad[:, -1].shape)
+    grad = layer.backward(output_grad)
+    size = np.sqrt(np.mean(grad**2, axis=(0, 2)))
+    return size / size[-1]
+
+
+kinds = {"RNN": RNNLayer, "GRU": GRULayer, "LSTM": LSTMLayer}
+_, ax = figure()
+left = {name: gradient_left(kind(64)) for name, kind in kinds.items()}
+for name, size in left.items():
+    ax.semilogy(np.arange(-39, 1), size, color=COLOURS[name], label=name)
+ax.set(xlabel="step, counted from the last", ylabel="size of the gradient")
+ax.set_title("What a step's input still receives from the last output")
+ax.legend()
+plt.show()
+assert left["RNN"][0] < left["GRU"][0]
+assert left["RNN"][0] < left["LSTM"][0]
+
+# %% [markdown]
+# In an untrained plain network the gradient dies out at every step. A GRU and an LSTM have *gates*:
+# part of their state is handed on without being squashed, and so is its gradient.
+#
+# ## 3. LSTM and GRU
+#
+# An LSTM carries two states, $h$ and the cell $c$. All gates come from $x_t$ and $h_{t-1}$ through a
+# sigmoid and lie between 0 and 1:
+#
+# | LSTM | GRU |
+# |---|---|
+# | forget gate $f$: how much of the cell stays | update gate $u$: how much of the state stays |
+# | input gate $i$: how much of the candidate enters | (the rest, $1-u$, is the candidate's) |
+# | output gate $o$: how much of the cell is shown | reset gate $r$: how much the candidate sees |
+# | $c_t = f c_{t-1} + i \bar c$, $h_t = o \tanh c_t$ | $h_t = u h_{t-1} + (1-u) \bar h$ |
+#
+# Are the gradients right? One call answers, for every parameter and the input, on random numbers.
+
+# %%
+x = np.random.default_rng(3).standard_normal((3, 5, 2))
+for layer in (RNNLayer(4), LSTMLayer(4), GRULayer(4), GRULayer(4, reset="after")):
+    report = check_gradients(layer, x)
+    print(f"{layer!r:<28}", "right" if report else report)
+    assert report
+
+# %% [markdown]
+# ## 4. The book's settings, side by side
+#
+# `RNNModel` and `RNNTrainer` have the book's names and arguments. A batch is 32 pieces of 25
+# characters, each beginning one character after the one before; the state's mean is carried to the
+# next batch; AdaGrad takes the steps, and each number of the gradient is cut off at 2.
+
+# %%
+ITERATIONS = 800
+trainers = {}
+for name, kind in kinds.items():
+    layers = [kind(hidden_size=256, output_size=62)]
+    model = RNNModel(layers, vocab_size=62, sequence_length=25, dtype="float32")
+    optim = AdaGrad(lr=0.01, gradient_clipping=True)
+    trainers[name] = RNNTrainer(None, model, optim, batch_size=32)
+    trainers[name].train(ITERATIONS, sample_every=200, verbose=0)
+
+# %%
+_, ax = figure()
+for name, trainer in trainers.items():
+    mean = np.convolve(trainer.losses, np.ones(50) / 50, mode="valid")
+    ax.plot(np.arange(len(mean)) + 50, mean, color=COLOURS[name], label=name)
+ax.axhline(after, color="black", lw=0.8, ls=":", label="the character before")
+ax.set(xlabel="batches", ylabel="loss, nats a character", ylim=(2, 3.5))
+ax.set_title("The book's settings (mean of 50 batches)")
+ax.legend()
+plt.show()
+ends = {name: np.mean(trainer.losses[-100:]) for name, trainer in trainers.items()}
+print({name: round(float(end), 2) for name, end in ends.items()})
+assert all(2.1 < end < 2.6 for end in ends.values()), ends
+
+# %% [markdown]
+# These are losses on text that the network is about to learn from; there is no test here. After 800
+# batches the three are hardly better than the table of pairs above. The GRU is ahead; the LSTM has
+# more to learn and is slower at first. This is what they write:
+
+# %%
+for name, trainer in trainers.items():
+    print(f"--- {name}\n{trainer.samples[-1][1]}\n")
+
+# %% [markdown]
+# Words are hinted at, lines have about the right length. Not much more: 800 overlapping batches
+# cover only a quarter of the text.
+#
+# ## 5. A better recipe
+#
+# Six changes, each of them usual today:
+#
+# - The text is cut into 16 *streams* that are read side by side, 64 characters at a time. Each
+#   sequence goes on from its own state where the batch before left it (`carry=True`).
+# - An **embedding** turns each character into 64 learned numbers.
+# - **Dropout** leaves out 40 % of what the last layer sees.
+# - **Adam**, whose rate falls to nothing.
+# - The gradient is scaled down where its norm exceeds 1, instead of cutting off single numbers.
+# - The last tenth of the text is kept for the **test**.
+
+# %%
+cut = len(text) * 9 // 10
+X, y = streams(indices[:cut], streams=16, length=64)
+X_test, y_test = streams(indices[cut:], streams=16, length=64)
+print("train", X.shape, "test", X_test.shape)
+one, next_one = vocabulary.decode(X[0]), vocabulary.decode(X[16])
+print(repr(one[-20:]), "goes on in the next batch:", repr(next_one[:20]))
+
+
+class Diary(dlfs.Callback):
+    """Lets the network write after some epochs."""
+
+    def __init__(self):
+        self.texts = {}
+
+    def on_epoch_end(self, trainer, row):
+        if row["epoch"] in (1, 2, 4, 8, EPOCHS):
+            self.texts[row["epoch"]] = sample(trainer.net, vocabulary, 150, "\n", 0.8, seed=7)
+
+
+# %%
+EPOCHS = 12
+nets, histories, diaries = {}, {}, {}
+for name, kind in kinds.items():
+    recurrent = kind(256, carry=True)
+    layers = [Embedding(62, 64), recurrent, Dropout(0.6), Dense(62, weight_init="glorot")]
+    nets[name] = NeuralNetwork(layers, SoftmaxCrossEntropy(), seed=1, dtype="float32")
+    optim = Adam(0.004, final_lr=4e-7, decay_type="linear", decay_each="batch", clip_norm=1.0)
+    diaries[name] = Diary()
+    histories[name] = Trainer(nets[name], optim).fit(
+        *(X, y, X_test, y_test),
+        **{"epochs": EPOCHS, "eval_every": 1, "batch_size": 16, "shuffle": False},
+        **{"early_stopping": False, "verbose": 0, "callbacks": [diaries[name]]},
+    )
+
+# %%
+_, axes = figure(1, 2)
+for name, history in histories.items():
+    epochs = [row["epoch"] for row in history]
+    axes[0].plot(epochs, history["train_loss"], color=COLOURS[name], label=name)
+    axes[1].plot(epochs, history["test_loss"], color=COLOURS[name], label=name)
+    axes[1].annotate(f"{history['test_loss'][-1]:.2f}", (EPOCHS, history["test_loss"][-1]))
+axes[0].set(title="training (with dropout)", ylabel="loss, nats a character")
+axes[1].set(title="test")
+for ax in axes:
+    ax.set(xlabel="epoch", ylim=(1.3, 2.6), xlim=(0.5, EPOCHS + 2))
+    ax.legend()
+plt.show()
+final = {name: history["test_loss"][-1] for name, history in histories.items()}
+print({name: round(float(loss), 3) for name, loss in final.items()})
+assert final["LSTM"] < 1.66, final
+assert max(final["LSTM"], final["GRU"]) < final["RNN"], final
+
+# %% [markdown]
+# The gates pay: LSTM and GRU end clearly below the plain network. All three learn the training text
+# better than what they are tested on, the GRU the fastest: a sonnet collection is a small text.
+#
+# ## 6. Samples as they get better
+#
+# The same network, the same seed, after more and more epochs:
+
+# %%
+for epoch, written in diaries["LSTM"].texts.items():
+    print(f"--- after {epoch} epochs\n{written.strip()}\n")
+
+# %% [markdown]
+# First letters, then spaces and line ends, then words, then something like grammar. A **temperature**
+# divides the logits before the softmax. Below 1 the network plays safe, above 1 it gets wild:
+
+# %%
+for temperature in (0.2, 0.7, 1.3):
+    written = sample(nets["LSTM"], vocabulary, 130, "Shall I ", temperature, seed=3)
+    print(f"--- temperature {temperature}\nShall I {written}\n")
+assert sample(nets["LSTM"], vocabulary, 50, "Shall I ", 0, seed=1) == sample(
+    nets["LSTM"], vocabulary, 50, "Shall I ", 0, seed=2
+), "at 0 the likeliest is always taken"
+
+# %% [markdown]
+# ## 7. Looking at the gates
+#
+# A layer's kernel keeps its gates to itself; the nodes show them. We read some verses step by step
+# and note what each unit's forget gate does. Where it is near 1 the unit remembers, near 0 it wipes
+# its memory clean.
+
+# %%
+start = text.index("\n", cut + 40) + 1
+verse = text[start : start + 90]
+embedding, lstm = nets["LSTM"].layers[:2]
+vectors = embedding.forward(vocabulary.encode(verse)[np.newaxis])
+params = lstm.params_dict()
+h = c = np.zeros((1, 256), dtype=np.float32)
+gates = {"forget": [], "input": [], "output": []}
+for t in range(len(verse)):
+    node = LSTMNode()
+    _, h, c = node.forward(vectors[:, t], h, c, params)
+    for kept, value in zip(gates.values(), (node.f, node.i, node.o), strict=True):
+        kept.append(value[0])
+gates = {name: np.array(values).T for name, values in gates.items()}  # (unit, step)
+
+
+# %%
+def show_gates(rows, title, labels=None):
+    _, ax = figure(height=0.9 + 0.16 * len(rows))
+    image = ax.imshow(rows, aspect="auto", cmap="magma", vmin=0, vmax=1)
+    marks = [{"\n": "\u21b5", " ": "\u00b7"}.get(letter, letter) for letter in verse]
+    ax.set_xticks(range(len(verse)), marks, fontsize=6, family="monospace")
+    ax.set_yticks(range(len(rows)), labels if labels is not None else [], fontsize=6)
+    ax.set(title=title, ylabel="unit")
+    plt.colorbar(image, ax=ax, pad=0.01)
+    plt.show()
+
+
+moving = np.argsort(gates["forget"].std(axis=1))[-16:]
+show_gates(gates["forget"][moving], "Forget gates that move most", moving)
+
+# %% [markdown]
+# Read along the columns: some units let go at the end of a word (the dots are spaces), others at the
+# end of a line (↵), others only at certain letters. Nobody told them what a word is. Which gates
+# tell a space best from a letter?
+
+# %%
+is_space = np.array([letter in " \n" for letter in verse])
+for name, values in gates.items():
+    difference = values[:, is_space].mean(axis=1) - values[:, ~is_space].mean(axis=1)
+    strongest = int(np.abs(difference).argmax())
+    change = (
+        f"{values[strongest, ~is_space].mean():.2f} -> {values[strongest, is_space].mean():.2f}"
+    )
+    print(f"{name:<7} gate of unit {strongest:>3}: letters -> spaces {change}")
+    assert np.abs(difference).max() > 0.2
+
+# %% [markdown]
+# ## 8. Layers on layers
+#
+# Recurrent layers stack, and mix with all others. These are two of the book's stacks, a few
+# batches each; any layer's output may have another size than its state (`output_size`).
+
+# %%
+STACKS = {
+    "RNN, LSTM": lambda: [RNNLayer(128, output_size=64), LSTMLayer(128, output_size=62)],
+    "GRU, LSTM": lambda: [GRULayer(128, output_size=64), LSTMLayer(128, output_size=62)],
+    "GRU, GRU": lambda: [GRULayer(128, output_size=64), GRULayer(128, output_size=62)],
+}
+_, ax = figure()
+for name, make in STACKS.items():
+    model = RNNModel(make(), vocab_size=62, sequence_length=25, dtype="float32")
+    trainer = RNNTrainer(None, model, AdaGrad(lr=0.01, gradient_clipping=True), batch_size=32)
+    trainer.train(300, sample_every=300, verbose=0)
+    ax.plot(np.convolve(trainer.losses, np.ones(30) / 30, mode="valid"), label=name)
+    assert np.mean(trainer.losses[-30:]) < 3.1, (name, trainer.losses[-30:])
+ax.set(xlabel="batches", ylabel="loss, nats a character", title="Stacks, 300 batches each")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# And one as an ordinary network, with a layer of each kind that this chapter knows:
+
+# %%
+net = NeuralNetwork(
+    [
+        Embedding(62, 32),
+        GRULayer(64, carry=True),
+        Dropout(0.8),
+        LSTMLayer(64, carry=True),
+        Dense(62, weight_init="glorot"),
+    ],
+    SoftmaxCrossEntropy(),
+)
+print(net.summary((64,)))
+
+# %% [markdown]
+# ## 9. Exercises
+#
+# Fill in the `...`; the cell below each says whether it is right.
+#
+# **1. Surprise in bits.** A loss of $L$ nats a character is how many *bits*? And from how many
+# equally likely characters does the network choose, so to speak (the *perplexity*)?
+
+
+# %% tags=["exercise:bits"]
+def bits(loss):
+    return ...
+
+
+def perplexity(loss):
+    return ...
+
+
+# %%
+check(
+    "bits",
+    lambda: [bits(np.log(8.0)), perplexity(np.log(8.0))],
+    lambda f: ... if f()[0] is ... or f()[1] is ... else bool(np.allclose(f(), [3, 8])),
+    hint="A bit is ln 2 nats; and what is the perplexity of someone who guesses among 62?",
+)
+
+# %% [markdown] tags=["solution:bits"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def bits(loss):
+#     return loss / np.log(2)
+#
+#
+# def perplexity(loss):
+#     return np.exp(loss)
+# ```
+# </details>
+
+# %% [markdown]
+# **2. Temperature.** Return the probabilities from which `sample` draws.
+
+
+# %% tags=["exercise:temperature"]
+def probabilities(logits, temperature):
+    return ...
+
+
+# %%
+def right_probabilities(attempt):
+    logits = np.array([1.0, 2.0, 4.0])
+    hot, cold = attempt(logits, 2.0), attempt(logits, 0.1)
+    assert np.isclose(np.sum(hot), 1), "they must sum to 1"
+    assert cold[2] > hot[2], "a low temperature makes the likeliest likelier"
+    return bool(np.allclose(hot, np.exp(logits / 2) / np.exp(logits / 2).sum()))
+
+
+check("temperature", probabilities, right_probabilities, hint="softmax(logits / temperature)")
+
+# %% [markdown] tags=["solution:temperature"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def probabilities(logits, temperature):
+#     scaled = np.exp(logits / temperature - np.max(logits / temperature))
+#     return scaled / scaled.sum()
+# ```
+# </details>
+
+# %% [markdown]
+# **3. Through time.** Write the backward pass of a recurrence without weights on the input:
+# $h_t = \tanh(x_t + h_{t-1} W)$, $h_{-1} = 0$. You get the gradient of all $h_t$ and return that of
+# all $x_t$. The check compares with finite differences, on random numbers.
+
+
+# %% tags=["exercise:through-time"]
+class Recurrence(dlfs.Operation):
+    def __init__(self, W):
+        super().__init__()
+        self.W = W
+
+    def _output(self):
+        h = np.zeros_like(self.input_)
+        for t in range(h.shape[1]):
+            before = h[:, t - 1] if t else 0 * h[:, 0]
+            h[:, t] = np.tanh(self.input_[:, t] + before @ self.W)
+        return h
+
+    def _input_grad(self, output_grad): ...
+
+
+# %%
+W = np.random.default_rng(5).standard_normal((3, 3))
+check(
+    "through-time",
+    Recurrence,
+    lambda cls: check_gradients(cls(W), np.random.default_rng(6).standard_normal((2, 4, 3))),
+    hint="Go from the last step to the first, and hand x_grad @ W.T on to the step before.",
+)
+
+# %% [markdown] tags=["solution:through-time"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# class Recurrence(dlfs.Operation):
+#     def __init__(self, W):
+#         super().__init__()
+#         self.W = W
+#
+#     def _output(self):
+#         h = np.zeros_like(self.input_)
+#         for t in range(h.shape[1]):
+#             before = h[:, t - 1] if t else 0 * h[:, 0]
+#             h[:, t] = np.tanh(self.input_[:, t] + before @ self.W)
+#         return h
+#
+#     def _input_grad(self, output_grad):
+#         x_grad = np.zeros_like(output_grad)
+#         from_next = np.zeros_like(output_grad[:, 0])
+#         for t in reversed(range(output_grad.shape[1])):
+#             h = self.output[:, t]
+#             x_grad[:, t] = (output_grad[:, t] + from_next) * (1 - h**2)
+#             from_next = x_grad[:, t] @ self.W.T
+#         return x_grad
+# ```
+# </details>
+
+# %% [markdown]
+# **4. Carried state.** Whoever reads a text in two halves, and carries the state over, must get what
+# one reading gives. Return the output for both halves together.
+
+
+# %% tags=["exercise:two-halves"]
+def in_two_halves(layer, x):
+    return ...
+
+
+# %%
+def right_halves(attempt):
+    x = np.random.default_rng(7).standard_normal((3, 8, 2))
+    layer = LSTMLayer(5, carry=True)
+    layer.seed = 1
+    whole = layer.forward(x)
+    layer.reset_state()
+    return bool(np.allclose(attempt(layer, x), whole))
+
+
+check("two-halves", in_two_halves, right_halves, hint="layer.forward of x[:, :4], then of x[:, 4:]")
+
+# %% [markdown] tags=["solution:two-halves"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def in_two_halves(layer, x):
+#     middle = x.shape[1] // 2
+#     parts = [layer.forward(x[:, :middle]), layer.forward(x[:, middle:])]
+#     return np.concatenate(parts, axis=1)
+# ```
+# </details>
+
+# %% [markdown]
+# **To go on:** `dlfs train --model lstm --data sonnets --save poet.safetensors` trains from the
+# command line, and `dlfs sample poet.safetensors --prompt "Shall I" --temperature 0.6` lets it
+# write.
