@@ -1,21 +1,19 @@
 """ArrayWithGrad: a NumPy array that remembers how it was computed."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn, Self, cast
 
 import numpy as np
 
-from dlfs.autograd import axes, elementwise
 from dlfs.autograd.drawing import Drawable
 from dlfs.autograd.elementwise import Pull, Ruled
 from dlfs.autograd.graph import CONSTANT, backpropagate, topological_order
+from dlfs.autograd.operators import Operators
 from dlfs.checks import as_float_array
 from dlfs.types import Array, Shape
 
-Axis: TypeAlias = int | Sequence[int] | None
 
-
-class ArrayWithGrad(Drawable):
+class ArrayWithGrad(Operators, Drawable):
     """A NumPy array that remembers how it was computed, and can send a gradient back along that.
 
     The idea of NumberWithGrad, on arrays: forward, arithmetic notes down what each result depends
@@ -190,132 +188,21 @@ class ArrayWithGrad(Drawable):
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
         raise TypeError("ArrayWithGrad: as a NumPy array it would lose its past; write .array")
 
-    # --- arithmetic ---
+    # --- arithmetic: the operators and methods are in Operators ---
 
-    def __add__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.add, self, other)
+    def _apply(self, rule: Callable[..., Ruled], *operands: object, **options: Any) -> Self:
+        return cast(Self, apply(rule, *operands, **options))
 
-    def __radd__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.add, other, self)
+    def _is_array(self, value: object) -> bool:
+        return isinstance(value, ArrayWithGrad)
 
-    def __sub__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.sub, self, other)
+    def _compare(self, comparison: Callable[..., Any], other: object) -> Array:
+        plain = other.array if isinstance(other, ArrayWithGrad) else other
+        plain = as_float_array(plain, "ArrayWithGrad", "an operand")
+        return np.asarray(comparison(self.array, plain))
 
-    def __rsub__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.sub, other, self)
-
-    def __mul__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.mul, self, other)
-
-    def __rmul__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.mul, other, self)
-
-    def __truediv__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.div, self, other)
-
-    def __rtruediv__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.div, other, self)
-
-    def __pow__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.pow_, self, other)
-
-    def __rpow__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.pow_, other, self)
-
-    def __matmul__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.matmul, self, other)
-
-    def __rmatmul__(self, other: object) -> "ArrayWithGrad":
-        return apply(elementwise.matmul, other, self)
-
-    def __neg__(self) -> "ArrayWithGrad":
-        return apply(elementwise.neg, self)
-
-    def __pos__(self) -> "ArrayWithGrad":
-        return self
-
-    def __abs__(self) -> "ArrayWithGrad":
-        return apply(elementwise.abs_, self)
-
-    def exp(self) -> "ArrayWithGrad":
-        """Return e to the power of each entry."""
-        return apply(elementwise.exp, self)
-
-    def log(self) -> "ArrayWithGrad":
-        """Return the natural logarithm of each entry."""
-        return apply(elementwise.log, self)
-
-    def tanh(self) -> "ArrayWithGrad":
-        """Return the hyperbolic tangent of each entry."""
-        return apply(elementwise.tanh, self)
-
-    def sigmoid(self) -> "ArrayWithGrad":
-        """Return ``1 / (1 + exp(-x))`` for each entry."""
-        return apply(elementwise.sigmoid, self)
-
-    def relu(self) -> "ArrayWithGrad":
-        """Return ``max(x, 0)`` for each entry; the derivative is 1 above 0, else 0."""
-        return apply(elementwise.relu, self)
-
-    # --- over axes ---
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> "ArrayWithGrad":
-        """Return the sum over one axis, several, or all."""
-        return apply(axes.sum_, self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> "ArrayWithGrad":
-        """Return the mean over one axis, several, or all."""
-        return apply(axes.mean, self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> "ArrayWithGrad":
-        """Return the largest over one axis, several, or all; equal ones share the gradient."""
-        return apply(axes.max_, self, axis=axis, keepdims=keepdims)
-
-    # --- choosing and moving ---
-
-    def __getitem__(self, key: Any) -> "ArrayWithGrad":
-        parts = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(part, ArrayWithGrad) for part in parts):
-            raise TypeError("ArrayWithGrad: an index must be made of integers, and has no gradient")
-        return apply(axes.index, self, key=key)
-
-    def __iter__(self) -> "Iterator[ArrayWithGrad]":
+    def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
-
-    def reshape(self, *shape: Any) -> "ArrayWithGrad":
-        """Return the same entries in another shape; one size may be -1."""
-        given = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-        return apply(axes.reshape, self, shape=tuple(given))
-
-    def transpose(self, *order: Any) -> "ArrayWithGrad":
-        """Return the array with its axes in another order: the reverse one unless given."""
-        given = order[0] if len(order) == 1 and isinstance(order[0], tuple | list) else order
-        return apply(axes.transpose, self, axes=given or None)
-
-    @property
-    def T(self) -> "ArrayWithGrad":
-        """The array with its axes in reverse order."""
-        return self.transpose()
-
-    # --- comparison: entry by entry, and without a gradient ---
-
-    def __eq__(self, other: object) -> Array:  # type: ignore[override]
-        return _compare(np.equal, self, other)
-
-    def __ne__(self, other: object) -> Array:  # type: ignore[override]
-        return _compare(np.not_equal, self, other)
-
-    def __lt__(self, other: object) -> Array:
-        return _compare(np.less, self, other)
-
-    def __le__(self, other: object) -> Array:
-        return _compare(np.less_equal, self, other)
-
-    def __gt__(self, other: object) -> Array:
-        return _compare(np.greater, self, other)
-
-    def __ge__(self, other: object) -> Array:
-        return _compare(np.greater_equal, self, other)
 
     # --- display ---
 
@@ -330,7 +217,7 @@ class ArrayWithGrad(Drawable):
         if self.size == 1:
             lines = [f"{self.array.item():.5g}"]
             return lines if self.grad is None else [*lines, f"grad = {self.grad.item():.5g}"]
-        return [" x ".join(map(str, self.shape)), str(self.dtype)]
+        return [" × ".join(map(str, self.shape)), str(self.dtype)]
 
 
 def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> ArrayWithGrad:
@@ -395,8 +282,3 @@ def _as_nodes(name: str, operands: Sequence[object]) -> list[ArrayWithGrad]:
         node.creation_op = CONSTANT
         nodes.append(node)
     return nodes
-
-
-def _compare(comparison: Callable[..., Any], x: ArrayWithGrad, other: object) -> Array:
-    plain = other.array if isinstance(other, ArrayWithGrad) else other
-    return np.asarray(comparison(x.array, as_float_array(plain, "ArrayWithGrad", "an operand")))

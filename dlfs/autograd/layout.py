@@ -11,6 +11,7 @@ from typing import Any
 from dlfs.autograd.graph import topological_order
 
 _SWEEPS = 8
+_PORT = 0.2
 
 
 @dataclass
@@ -107,10 +108,17 @@ def _connect(source: Place, target: Place, columns: list[list[Place]]) -> None:
 
 
 def _mean_rank(place: Place, leftwards: bool) -> float:
-    neighbours = place.targets if leftwards else place.sources
-    if not neighbours:
-        return place.y
-    return sum(neighbour.y for neighbour in neighbours) / len(neighbours)
+    if not leftwards:
+        heights = [source.y for source in place.sources]
+    else:
+        # The first operand stands above the second: else their two edges cross.
+        heights = [
+            target.y + _PORT * (port - (len(target.sources) - 1) / 2)
+            for target in place.targets
+            for port, source in enumerate(target.sources)
+            if source is place
+        ]
+    return sum(heights) / len(heights) if heights else place.y
 
 
 def _set_heights(columns: list[list[Place]]) -> None:

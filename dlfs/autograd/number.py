@@ -290,7 +290,12 @@ def ensure_number(num: object) -> NumberWithGrad:
 
 
 def _short(num: Number) -> str:
-    return f"{num:.5g}" if isinstance(num, float | np.floating) else f"{num!s:.12}"
+    if isinstance(num, int | np.integer) and -(10**12) < num < 10**12:
+        return str(int(num))
+    try:
+        return f"{float(num):.5g}"
+    except OverflowError:
+        return "> 1e308" if num > 0 else "< -1e308"
 
 
 def _operand(name: str, num: object) -> NumberWithGrad:

@@ -9,7 +9,17 @@ import math
 import numpy as np
 from scipy import special
 
-from dlfs import activations, conv, dense, dropout, embedding, losses, normalization, pooling
+from dlfs import (
+    activations,
+    conv,
+    dense,
+    dropout,
+    embedding,
+    losses,
+    normalization,
+    pooling,
+    recurrent,
+)
 from dlfs import reshape as reshaping
 from dlfs.autograd import (
     ArrayWithGrad,
@@ -19,7 +29,7 @@ from dlfs.autograd import (
     softmax,
     softmax_cross_entropy,
 )
-from dlfs.geometry import window_2d
+from dlfs.geometry import transposed_window_2d, window_2d
 
 
 def erf(x):
@@ -97,6 +107,80 @@ def _conv1d(op, x, W):
     return out[:, :, 0]
 
 
+def spread(entry, size, output, stride, dilation, cut):
+    """A matrix of zeros and ones: where the pixels of a line go through one entry of a kernel."""
+    matrix = np.zeros((output, size))
+    for p in range(size):
+        place = stride * p + dilation * entry - cut
+        if 0 <= place < output:
+            matrix[place, p] = 1
+    return matrix
+
+
+def _conv_transpose2d(op, x, W):
+    """Sum over the kernel's entries: the pixels, weighed, each moved to its place."""
+    window = transposed_window_2d(
+        x.shape[2:], W.shape[2:], op.stride, op.padding, op.output_padding, op.dilation
+    )
+    cuts = [before for before, _ in window.padding]
+    into, out = W.shape[0], W.shape[1] // op.groups
+    parts = []
+    for group in range(op.groups):
+        mine = x[:, group * into : (group + 1) * into].transpose(0, 2, 3, 1)
+        total = 0.0
+        for offset in np.ndindex(*W.shape[2:]):
+            weights = W[(slice(None), slice(group * out, (group + 1) * out), *offset)]
+            pixels = (mine @ weights).transpose(0, 3, 1, 2)
+            rows, columns = (
+                spread(offset[k], x.shape[2 + k], op.output.shape[2 + k], s, d, cuts[k])
+                for k, (s, d) in enumerate(zip(op.stride, op.dilation, strict=True))
+            )
+            total = rows @ pixels @ columns.T + total
+        parts.append(total)
+    return concatenate(parts, axis=1)
+
+
+def _in_steps(x, step, state):
+    """Run ``step`` over the time axis; it takes and gives a state, of which the first comes out."""
+    seen = []
+    for t in range(x.shape[1]):
+        state = step(x[:, t], *state)
+        seen.append(state[0][:, None])
+    return concatenate(seen, axis=1)
+
+
+def _gates(z, count):
+    width = z.shape[1] // count
+    return [z[:, k * width : (k + 1) * width] for k in range(count)]
+
+
+def _rnn(op, x, W):
+    return _in_steps(x, lambda z, h: [(z + h @ W).tanh()], op._initial)
+
+
+def _lstm(op, x, W):
+    def step(z, h, c):
+        f, i, candidate, o = _gates(z + h @ W, 4)
+        c = f.sigmoid() * c + i.sigmoid() * candidate.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+    return _in_steps(x, step, op._initial)
+
+
+def _gru(op, x, W):
+    n, after = op.hidden_size, op.reset == "after"
+
+    def step(z, h):
+        z_r, z_u, z_c = _gates(z, 3)
+        W_r, W_u, W_c = _gates(W[:n], 3)
+        b_r, b_u, b_c = _gates(W[n:], 3) if after else (0.0, 0.0, 0.0)
+        r, u = (z_r + (h @ W_r + b_r)).sigmoid(), (z_u + (h @ W_u + b_u)).sigmoid()
+        inner = r * (h @ W_c + b_c) if after else (r * h) @ W_c
+        return [u * h + (1 - u) * (z_c + inner).tanh()]
+
+    return _in_steps(x, step, op._initial)
+
+
 def _windows(op, x, value):
     window = window_2d(x.shape[2:], op.kernel_size, op.stride, op.padding)
     padded = pad(x, window.padding, value)
@@ -136,6 +220,10 @@ OPERATIONS = {
     embedding.Embedding_Op: lambda op, x, table: table[x],
     conv.Conv1D_Op: _conv1d,
     conv.Conv2D_Op: lambda op, x, W: conv2d(x, W, op.stride, op.padding, op.dilation, op.groups),
+    conv.ConvTranspose2D_Op: _conv_transpose2d,
+    recurrent.RNN_Op: _rnn,
+    recurrent.LSTM_Op: _lstm,
+    recurrent.GRU_Op: _gru,
     pooling.MaxPool2D: lambda op, x: _windows(op, x, -np.inf).max(0),
     pooling.AvgPool2D: _avg_pool,
     pooling.GlobalAvgPool2D: lambda op, x: x.mean((2, 3)),

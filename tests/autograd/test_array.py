@@ -15,6 +15,12 @@ from dlfs.autograd import (
     maximum,
     softmax_cross_entropy,
 )
+from dlfs.backend import available_backends, use_backend
+
+
+def _join(x):
+    return np.concatenate if isinstance(x, np.ndarray) else concatenate
+
 
 FUNCTIONS = {
     "broadcast": lambda x, y: x * y[0] - y[:, :1] / (x * x + 1.0),
@@ -27,31 +33,44 @@ FUNCTIONS = {
     "fancy": lambda x, y: x[[0, 0, -1]] * y[::-1][[0, 0, 0]],
     "exp": lambda x, y: (x * 0.3).exp() * (y * y + 1.0).log() + x.tanh() - y.sigmoid(),
     "twice": lambda x, y: (x + y) * (x + y) + x,
-    "join": lambda x, y: concatenate([x, y * x], axis=1) * 2.0,
+    "join": lambda x, y: _join(x)([x, y * x], axis=1) * 2.0,
 }
+
+
+class Plain(np.ndarray):
+    """A NumPy array with the methods of ArrayWithGrad, for complex numbers too."""
+
+    def exp(self):
+        return np.exp(self)
+
+    def log(self):
+        return np.log(self)
+
+    def tanh(self):
+        return np.tanh(self)
+
+    def sigmoid(self):
+        return 1 / (1 + np.exp(-self))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @given(rows=st.integers(1, 3), columns=st.integers(1, 3), seed=st.integers(0, 99))
-def test_gradients_against_differences(name, rows, columns, seed) -> None:
+def test_gradients_of_a_complex_step(name, rows, columns, seed) -> None:
+    """A step of 1e-30 along the imaginary axis: no difference is taken, so nothing cancels."""
     rng = np.random.default_rng(seed)
-    start = [rng.uniform(-1, 1, (rows, columns)) for _ in range(2)]
+    start, direction = rng.uniform(-1, 1, (2, 2, rows, columns))
     x, y = (ArrayWithGrad(array.copy()) for array in start)
     out = FUNCTIONS[name](x, y)
     weights = rng.standard_normal(out.shape)
     out.backward(weights)
-
-    def value(step, direction):
-        moved = [ArrayWithGrad(a + step * d) for a, d in zip(start, direction, strict=True)]
-        return (FUNCTIONS[name](*moved).array * weights).sum()
-
-    direction = [rng.uniform(-1, 1, (rows, columns)) for _ in range(2)]
     got = sum((v.grad * d).sum() for v, d in zip((x, y), direction, strict=True))
-    # Five points: the error is h**4 f^(5) / 30 besides the rounding of f, eps / h.
-    h = 1e-3
-    a, b, c, d = (value(step, direction) for step in (h, -h, 2 * h, -2 * h))
-    size = 1 + np.abs(out.array * weights).sum()
-    assert abs(got - (8 * (a - b) - (c - d)) / (12 * h)) <= 1e3 * size * (h**4 + 2e-16 / h)
+    stepped = (start + 1e-30j * direction).view(Plain)
+    expected = (FUNCTIONS[name](*stepped).imag * weights).sum() / 1e-30
+    # An entry depends on at most 9 entries of x and of y, each through terms of at most 8 that
+    # took at most 16 roundings; a direction is below 1.
+    limit = 18 * 8 * 16 * np.finfo(float).eps * np.abs(weights).sum()
+    np.testing.assert_allclose(np.asarray(FUNCTIONS[name](*start.view(Plain))), out.array)
+    assert abs(got - expected) <= limit
 
 
 def test_an_index_used_twice_collects_twice() -> None:
@@ -131,8 +150,14 @@ def test_bad_input(error, function) -> None:
         function(ArrayWithGrad(np.ones((2, 3))))
 
 
-def test_it_trains_the_books_network() -> None:
-    """Step by step the same losses and weights as the hand-written layers."""
+@pytest.mark.parametrize("backend", available_backends())
+def test_it_trains_the_books_network(backend) -> None:
+    """Step by step the same losses and gradients as the hand-written layers."""
+    with use_backend(backend):
+        _train_the_books_network()
+
+
+def _train_the_books_network() -> None:
     rng = np.random.default_rng(0)
     net = NeuralNetwork(
         [Conv2D(4, 5, activation=Tanh(), flatten=True, weight_init="glorot"), Dense(10)],

@@ -1,0 +1,35 @@
+"""PyTorch by the book's names (chapter 7).
+
+This package needs the extra ``torch``; ``import dlfs`` alone does not load PyTorch.
+
+>>> import torch
+>>> from dlfs.pytorch import DenseLayer
+>>> DenseLayer(3, 4, activation=torch.nn.Tanh())(torch.zeros(2, 3)).shape
+torch.Size([2, 4])
+"""
+
+try:
+    import torch  # noqa: F401 - asked for here, so that who lacks it is told what to install
+except ImportError as error:
+    raise ImportError("dlfs.pytorch needs PyTorch: pip install 'dlfs[torch]'") from error
+
+from dlfs.pytorch.helpers import assert_dim, evaluating, inference_mode, permute_data
+from dlfs.pytorch.layers import ConvLayer, DeconvLayer, DenseLayer, LSTMLayer, PyTorchLayer
+from dlfs.pytorch.model import ConvNetPreprocessor, PyTorchModel, PyTorchPreprocessor
+from dlfs.pytorch.trainer import PyTorchTrainer
+
+__all__ = [
+    "ConvLayer",
+    "ConvNetPreprocessor",
+    "DeconvLayer",
+    "DenseLayer",
+    "LSTMLayer",
+    "PyTorchLayer",
+    "PyTorchModel",
+    "PyTorchPreprocessor",
+    "PyTorchTrainer",
+    "assert_dim",
+    "evaluating",
+    "inference_mode",
+    "permute_data",
+]
