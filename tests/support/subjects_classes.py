@@ -332,13 +332,11 @@ def _metrics() -> list[Subject]:
 def _exercises() -> list[Subject]:
     texts = Wanted(lambda _: [None, b"bytes", {}, 1])
     return [
-        _made(
+        Subject(
             "exercises.check",
             exercises.check,
             _with(name="double", attempt=2.0, test=2.0),
-            name=texts,
-            hint=texts,
-            rtol=real(0.0),
+            {"name": texts, "hint": texts, "rtol": real(0.0)},
         )
     ]
 
