@@ -13,15 +13,19 @@ RUN    := $(BIN)/python
 CYTHON_SOURCES := $(wildcard $(foreach end,pyx pxd pxi,dlfs_ext/*.$(end) dlfs_ext/*/*.$(end)))
 BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(wildcard dlfs_ext/csrc/*)
 
-# PyTorch's build for processors alone; what the benchmarks compare with.
+# What the benchmarks compare with, and what chapter 7 is about. On Linux pip takes the build for
+# graphics cards, of some gigabytes, where it is not told of one for processors alone.
 TORCH ?= torch==2.13.0
 JAX   ?= jax==0.10.2 jaxlib==0.10.2
+
+FOR_NOTEBOOKS := $(VENV)/.notebooks-installed $(if $(TORCH),$(VENV)/.torch-installed)
 
 DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough lint format bench bench-gradients annotate debug sanitize valgrind clean
+.PHONY: help setup demo test test-thorough lint format bench bench-gradients notebooks \
+    test-notebooks render-notebooks annotate debug sanitize valgrind clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -56,6 +60,15 @@ bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in an environment of it
 bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
 	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
 
+notebooks: $(FOR_NOTEBOOKS) ## open the chapters in JupyterLab; with TORCH= without PyTorch, for chapter 7
+	$(RUN) -m jupyterlab --ServerApp.root_dir=notebooks $(NOTEBOOK_ARGS)
+
+test-notebooks: $(FOR_NOTEBOOKS) ## run all notebooks, chapters 3 to 6 on both backends
+	$(RUN) -m tools.notebooks test --backend all $(NOTEBOOK_ARGS)
+
+render-notebooks: $(FOR_NOTEBOOKS) ## make the .ipynb from their sources, with outputs
+	$(RUN) -m tools.notebooks run $(NOTEBOOK_ARGS)
+
 annotate: $(VENV)/.dev-installed ## write Cython's pages, dlfs_ext/*.html: what still touches Python is yellow
 	DLFS_ANNOTATE=1 $(RUN) setup.py -q build_ext --inplace --force
 
@@ -89,7 +102,7 @@ clean: ## remove the environment and everything built
 define build_aside
 	rm -rf build/$(1)
 	mkdir -p build/$(1)
-	cp -R dlfs dlfs_ext tests $(wildcard docs notebooks tools) setup.py pyproject.toml README.md LICENSE Makefile MANIFEST.in build/$(1)
+	cp -R dlfs dlfs_ext tests tools notebooks $(wildcard docs) setup.py pyproject.toml README.md LICENSE Makefile MANIFEST.in build/$(1)
 	find build/$(1)/dlfs_ext -name '*.so' -delete -o -name '*.c' -delete
 	cd build/$(1) && $(2) DLFS_REQUIRE_EXT=1 $(abspath $(RUN)) setup.py -q build_ext --inplace
 endef
@@ -128,10 +141,22 @@ $(BENCH_VENV)/.jax-installed: $(BENCH_VENV)/.installed
 	@touch $@
 
 # The extras of the project itself are already there, and must not be built a second time.
-$(VENV)/.dev-installed: $(VENV)/.installed pyproject.toml
-	@$(RUN) -c 'import tomllib; \
+define install_extras
+	@$(RUN) -c 'import sys, tomllib; \
 	    extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
-	    print(*(line for extra in ("plots", "test", "dev") for line in extras[extra] \
-	            if not line.startswith("dlfs[")), sep="\n")' > $(VENV)/dev-requirements.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r $(VENV)/dev-requirements.txt
+	    print(*(line for extra in sys.argv[1:] for line in extras[extra] \
+	            if not line.startswith("dlfs[")), sep="\n")' $(1) > $@-requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r $@-requirements.txt
+	@touch $@
+endef
+
+$(VENV)/.dev-installed: $(VENV)/.installed pyproject.toml
+	$(call install_extras,plots test dev)
+
+$(VENV)/.notebooks-installed: $(VENV)/.dev-installed pyproject.toml
+	$(call install_extras,plots notebooks)
+
+# A step of its own: PyTorch is large, and nothing but chapter 7 needs it.
+$(VENV)/.torch-installed: $(VENV)/.notebooks-installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@touch $@

@@ -11,12 +11,14 @@ DLFS_NO_EXT=1      do not try to compile
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 PACKAGE = Path("dlfs_ext")
 
@@ -121,6 +123,24 @@ class OptionalBuildExt(build_ext):
         self.extensions = []  # so that an in-place build does not look for what was not made
 
 
+class BuildPyWithNotebooks(build_py):
+    """Put the notebooks into the package, for `dlfs notebooks`; an editable one reads them here."""
+
+    def run(self):
+        super().run()
+        source, target = Path("notebooks"), Path(self.build_lib, "dlfs", "notebooks")
+        if self.editable_mode or not source.is_dir():
+            return
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target, ignore=self.left_out)
+
+    @staticmethod
+    def left_out(folder, names):
+        """Return what a reader does not need: hidden files, caches, the notebooks' sources."""
+        sources = {f"{name[:-6]}.py" for name in names if name.endswith(".ipynb")}
+        return [name for name in names if name.startswith((".", "__")) or name in sources]
+
+
 def extensions():
     if enabled("DLFS_NO_EXT"):
         return []
@@ -150,4 +170,7 @@ def extensions():
     )
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": OptionalBuildExt})
+setup(
+    ext_modules=extensions(),
+    cmdclass={"build_ext": OptionalBuildExt, "build_py": BuildPyWithNotebooks},
+)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dlfs.commands import bench, info, sample, train
+from dlfs.commands import bench, info, notebooks, sample, train
 from dlfs.gradcheck import suite
 
 COMMANDS: dict[str, Any] = {
@@ -14,6 +14,7 @@ COMMANDS: dict[str, Any] = {
     "bench": bench,
     "info": info,
     "gradcheck": suite,
+    "notebooks": notebooks,
 }
 
 

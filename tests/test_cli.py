@@ -1,5 +1,6 @@
 """The command line, as a newcomer meets it."""
 
+import json
 import os
 import re
 import subprocess
@@ -410,3 +411,35 @@ def test_python_m_returns_the_status_of_a_mistake():
 def test_the_command_that_is_installed_is_this_one():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"dlfs": "dlfs.cli:main"}
+
+
+def test_notebooks_are_copied_and_never_overwritten_unasked(tmp_path, capsys):
+    folder = tmp_path / "to" / "work in"
+    assert run("notebooks", folder) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert str(folder) in captured.out
+    first = folder / "01_foundations" / "Code.ipynb"
+    assert str(first) in captured.out
+    assert json.loads(first.read_text())["cells"]
+    assert (folder / "README.md").exists()
+    assert not list(folder.rglob("*.py"))
+    # again, with nothing changed, and with something changed
+    (folder / "README.md").unlink()
+    first.write_text("my work")
+    assert run("notebooks", folder) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"dlfs notebooks: {first} would be overwritten")
+    assert len(err.splitlines()) == 1
+    assert first.read_text() == "my work"
+    assert not (folder / "README.md").exists(), "all or nothing"
+    assert run("notebooks", folder, "--force") == 0
+    assert json.loads(first.read_text())["cells"]
+    assert run("notebooks", folder) == 0
+
+
+def test_notebooks_need_a_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("x")
+    assert run("notebooks", tmp_path / "file") == 2
+    assert run("notebooks", tmp_path / "file" / "below") == 2
+    assert capsys.readouterr().err.count("is not a folder") == 2

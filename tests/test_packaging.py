@@ -14,7 +14,8 @@ import pytest
 import dlfs
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md", "dlfs", "dlfs_ext"]
+SOURCES = ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md"]
+SOURCES += ["dlfs", "dlfs_ext", "notebooks"]
 
 HEAVY = ["matplotlib", "pandas", "sklearn", "torch", "IPython", "tqdm.notebook", "hypothesis"]
 
@@ -188,6 +189,22 @@ for module in pkgutil.walk_packages(dlfs.__path__, "dlfs."):
         print(module.name)
 """
     assert "dlfs.utils.np_utils" in python_on(installed, code, tmp_path)
+
+
+def test_notebooks_come_out_of_the_wheel(wheel: Path, installed: Path, tmp_path: Path) -> None:
+    folder = ROOT / "notebooks"
+    wanted = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.ipynb")}
+    wanted |= {"README.md"}
+    for number, place in enumerate((installed, wheel)):
+        code = f"from dlfs.cli import main; print(main(['notebooks', 'new/{number}']))"
+        out = python_on(place, code, tmp_path)
+        assert f"Copied {len(wanted) - 1} notebooks to " in out
+        copied = tmp_path / "new" / str(number)
+        names = {p.relative_to(copied).as_posix() for p in copied.rglob("*") if p.is_file()}
+        assert wanted <= names
+        assert not [name for name in names if name.endswith(".py") or "/." in f"/{name}"]
+        for name in wanted:
+            assert (copied / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_version_is_the_one_of_the_distribution() -> None:

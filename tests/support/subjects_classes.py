@@ -13,6 +13,7 @@ from dlfs import (
     dense,
     dropout,
     embedding,
+    exercises,
     initializers,
     layers,
     losses,
@@ -329,6 +330,18 @@ def _metrics() -> list[Subject]:
     ]
 
 
+def _exercises() -> list[Subject]:
+    texts = Wanted(lambda _: [None, b"bytes", {}, 1])
+    return [
+        Subject(
+            "exercises.check",
+            exercises.check,
+            _with(name="double", attempt=2.0, test=2.0),
+            {"name": texts, "hint": texts, "rtol": real(0.0)},
+        )
+    ]
+
+
 # --- networks ---
 
 
@@ -491,6 +504,7 @@ CLASSES = [
     *_layers(),
     *_losses(),
     *_metrics(),
+    *_exercises(),
     *_networks(),
     *_models(),
     *_optimizers(),

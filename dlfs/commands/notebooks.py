@@ -1,0 +1,96 @@
+"""``dlfs notebooks``: the book's chapters, as notebooks to work in."""
+
+import argparse
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import dlfs
+
+HELP = "copy the chapters' notebooks into a folder"
+DESCRIPTION = """
+Copy the notebooks, one folder a chapter, to where you want to work in them. What is there already
+is left as it is: if a file would have to be overwritten, nothing is copied.
+"""
+NEXT = """Copied {count} notebooks to {folder}
+
+What they need:  pip install 'dlfs[notebooks]'    (chapter 7 also: pip install 'dlfs[torch]')
+To open them:    jupyter lab {folder}
+Start with:      {first}"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("folder", metavar="DIR", help="where to copy them; made if need be")
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Copy, and say what to do next."""
+    folder = Path(arguments.folder)
+    copied = copy(folder, force=arguments.force)
+    notebooks = sorted(path for path in copied if path.suffix == ".ipynb")
+    first = folder / notebooks[0] if notebooks else folder
+    print(NEXT.format(count=len(notebooks), folder=folder, first=first))
+    return 0
+
+
+def copy(folder: Path, force: bool = False) -> list[Path]:
+    """Copy the notebooks and what belongs to them; return their paths in the folder.
+
+    Files that are there with the same content are no obstacle.
+
+    Raises
+    ------
+    FileExistsError
+        If a file is there with another content and force is not given; then nothing is copied.
+    FileNotFoundError
+        If dlfs was installed without its notebooks.
+    NotADirectoryError
+        If something that is no folder is in the way.
+    """
+    contents = {path: entry.read_bytes() for path, entry in _entries(_origin(), Path())}
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            raise NotADirectoryError(f"{part} is not a folder")
+    changed = [
+        path
+        for path, content in contents.items()
+        if (folder / path).exists() and (folder / path).read_bytes() != content
+    ]
+    if changed and not force:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise FileExistsError(
+            f"{folder / changed[0]}{more} would be overwritten; nothing was copied. "
+            "Name another folder, or use --force"
+        )
+    for path, content in contents.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return list(contents)
+
+
+def _origin() -> Traversable:
+    """Return the notebooks' folder: inside an installed package, beside it in its sources."""
+    inside = files("dlfs") / "notebooks"
+    if inside.is_dir():
+        return inside
+    beside = Path(dlfs.__file__).parents[1] / "notebooks"
+    if not (beside / "README.md").is_file():
+        raise FileNotFoundError("this installation of dlfs came without the notebooks")
+    return beside
+
+
+def _entries(folder: Traversable, path: Path) -> Iterator[tuple[Path, Traversable]]:
+    """Yield all files but hidden ones, caches, and the sources that notebooks are made from."""
+    entries = {entry.name: entry for entry in folder.iterdir()}
+    for name in sorted(entries):
+        source = name.endswith(".py") and f"{name[:-3]}.ipynb" in entries
+        if name.startswith((".", "__")) or source:
+            continue
+        if entries[name].is_dir():
+            yield from _entries(entries[name], path / name)
+        else:
+            yield path / name, entries[name]
