@@ -199,7 +199,7 @@ def compare(dtype: str, cases: int, names: tuple[str, ...]) -> tuple[list[str], 
 
 def mutant_drawer(mutant: Mutant, dtype: str) -> Callable[[int], Case]:
     """Return what draws the n-th usable case of a mutant."""
-    return drawer(lambda choose, dtype: mutant.draw(choose, dtype), mutant.name, dtype)
+    return drawer(mutant.draw, mutant.name, dtype)
 
 
 def main() -> None:
