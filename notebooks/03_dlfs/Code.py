@@ -31,6 +31,7 @@ from dlfs.plots import BLUE, GREY, ORANGE, plot_chain
 # is told how much the loss changes with its *output*, and answers how much the loss changes with
 # its *input*. For that it must remember what went through it.
 
+
 # %%
 class Operation:
     def forward(self, input_):
@@ -51,6 +52,7 @@ class Operation:
 #
 # A subclass writes two methods: `_output` and `_input_grad`. The sigmoid squeezes any number
 # between 0 and 1; its derivative happens to need only its own output.
+
 
 # %%
 class Sigmoid(Operation):
@@ -89,6 +91,7 @@ plt.show()
 # Some Operations hold a parameter: numbers that training may change. They answer a second question
 # on the way back: how much does the loss change with the *parameter*?
 
+
 # %%
 class ParamOperation(Operation):
     def __init__(self, param):
@@ -115,6 +118,7 @@ class WeightMultiply(ParamOperation):
 # %% [markdown]
 # The bias is one row that is added to every observation. So each of its entries changes the output
 # once for each observation, and its gradient is the sum over the batch.
+
 
 # %%
 class BiasAdd(ParamOperation):
@@ -159,6 +163,7 @@ plot_chain(chain)
 # of the input and of the weights a little and looks what happens to the output. You give it the two
 # directions as functions.
 
+
 # %%
 def backward(output_grad, x, W):
     multiply = WeightMultiply(W)
@@ -177,6 +182,7 @@ report
 #
 # A layer is such a chain. How many weights it needs it only knows when the first batch arrives, so
 # it waits until then.
+
 
 # %%
 class Layer:
@@ -208,6 +214,7 @@ class Layer:
 # layer. That is how we will meet the book's results to the digit. It is also a trap, as you will
 # see in section 10.
 
+
 # %%
 class Dense(Layer):
     def __init__(self, neurons, activation):
@@ -232,6 +239,7 @@ class Dense(Layer):
 #
 # The loss is where the backward way begins: it turns predictions and targets into one number, and
 # says how that number changes with each prediction.
+
 
 # %%
 class Loss:
@@ -260,6 +268,7 @@ class MeanSquaredError(Loss):
 # of shape (32,) would silently become a 32 x 32 matrix.
 #
 # ## 6. NeuralNetwork: layers and a loss
+
 
 # %%
 class NeuralNetwork:
@@ -296,6 +305,7 @@ class NeuralNetwork:
 # `SGD`, stochastic gradient descent, walks a little against the gradient. It changes the arrays in
 # place, so the Operations, which hold the same arrays, see the change.
 
+
 # %%
 class SGD:
     def __init__(self, lr=0.01):
@@ -311,6 +321,7 @@ class SGD:
 #
 # Each epoch goes once through the data, in a new order, batch by batch. Every `eval_every` epochs
 # we look at the loss on data that the network never learns from.
+
 
 # %%
 class Trainer:
@@ -382,9 +393,7 @@ nets, curves = [make(hidden) for hidden in range(3)], []
 
 print(f"{'':<22}{'mean absolute error':>22}{'root mean squared error':>26}")
 for name, net, printed in zip(names, nets, book, strict=True):
-    curves.append(
-        Trainer(net, SGD(lr=0.01)).fit(X_train, y_train, X_test, y_test, seed=SEED)
-    )
+    curves.append(Trainer(net, SGD(lr=0.01)).fit(X_train, y_train, X_test, y_test, seed=SEED))
     mae, rmse = errors(net)
     print(f"{name:<22}{mae:>22.2f}{rmse:>26.2f}")
     assert (round(mae, 2), round(rmse, 2)) == printed, (mae, rmse)
@@ -452,6 +461,7 @@ plt.show()
 # A loss is a function of all weights: 378 numbers for the deep network. Nobody can draw that, but
 # we can cut a plane through it: from the start (where every weight was drawn) to the end of
 # training, and one random direction across.
+
 
 # %%
 def flat(params):
@@ -544,6 +554,7 @@ for backend in dlfs.available_backends():
 # Now `dlfs` as you would use it: its own weights, its own Trainer. One training depends on its
 # seed, so here are five of them.
 
+
 # %%
 def make_dlfs(hidden, seed):
     layers = [dlfs.Dense(13, activation=dlfs.Sigmoid()) for _ in range(hidden)]
@@ -577,6 +588,7 @@ assert [round(median, 2) for median in medians] == [5.12, 4.03, 4.06], medians
 # *same weights*, and the deep network has two of those. `dlfs` gives each layer a stream of its
 # own.
 
+
 # %%
 def first_weights(net):
     return [param for param in net.params() if param.shape == (13, 13)]
@@ -599,13 +611,12 @@ assert same == [True, False]
 # The hyperbolic tangent is an S-curve from -1 to 1. With $y = \tanh(x)$ its derivative is
 # $1 - y^2$. Write it as an Operation of ours.
 
+
 # %% tags=["exercise:tanh"]
 class Tanh(Operation):
-    def _output(self):
-        ...
+    def _output(self): ...
 
-    def _input_grad(self, output_grad):
-        ...
+    def _input_grad(self, output_grad): ...
 
 
 # %%
@@ -646,16 +657,14 @@ check(
 # `Scale` multiplies each feature by a number of its own: the parameter has shape
 # (1, features), like a bias.
 
+
 # %% tags=["exercise:scale"]
 class Scale(ParamOperation):
-    def _output(self):
-        ...
+    def _output(self): ...
 
-    def _input_grad(self, output_grad):
-        ...
+    def _input_grad(self, output_grad): ...
 
-    def _param_grad(self, output_grad):
-        ...
+    def _param_grad(self, output_grad): ...
 
 
 # %%
@@ -698,13 +707,12 @@ check(
 # Write the mean absolute error: the sum of $|p - t|$ over all entries, divided by the number of
 # rows.
 
+
 # %% tags=["exercise:absolute"]
 class MeanAbsoluteError(Loss):
-    def _output(self):
-        ...
+    def _output(self): ...
 
-    def _input_grad(self):
-        ...
+    def _input_grad(self): ...
 
 
 # %%
