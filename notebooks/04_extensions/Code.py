@@ -114,7 +114,7 @@ def train(name, layers, loss, optim, epochs=EPOCHS):
         early_stopping=False, metrics=["accuracy"], verbose=0,
     )  # fmt: skip
     histories[name], trained[name] = history["accuracy"], net
-    print(f"{name}: {history['accuracy'][-1]:.2%} after {epochs} epochs")
+    print(f"{name:<24} {history['accuracy'][-1]:.2%} after {epochs} epochs")
 
 
 def hidden_and_output(activation, **options):
@@ -138,6 +138,7 @@ assert 0.45 < histories["squared error"][-1] < 0.65, histories
 #
 # $$\frac{\partial L}{\partial a_k} = \frac{1}{s}\Big(g_k - \sum_j g_j\,p_j\Big),
 # \qquad g = \tfrac2n (p - t).$$
+
 
 # %%
 class BookNormalized(dlfs.Loss):
@@ -163,7 +164,7 @@ for name, loss in (
     ("shares", MeanSquaredError(normalize=True)),
 ):
     train(name, hidden_and_output(Sigmoid()), loss, SGD(0.1), epochs=10)
-    print("  epoch by epoch:", *(f"{right:.0%}" for right in histories[name]))
+    print("  epoch by epoch", *(f"{right:.0%}" for right in histories[name]))
 assert histories["shares"][-1] > histories["shares, book's gradient"][-1] + 0.1
 
 # %% [markdown]
@@ -192,6 +193,7 @@ plt.show()
 # gradient $p - t$, which belongs to $-\log p_{\text{true}}$ alone. Training is not harmed, as only
 # the gradient trains; but the printed losses belong to another function, and early stopping
 # follows them. The check shows it:
+
 
 # %%
 class BookSoftmax(SoftmaxCrossEntropy):
@@ -231,6 +233,7 @@ assert 0.90 < histories["momentum"][-1] < 0.95
 #
 # Large steps first, to get near; small ones at the end, to get in. The book lets the rate fall from
 # 0.15 to 0.05 along a line, or from 0.2 to 0.05 by a constant factor.
+
 
 # %%
 def linear():
@@ -286,7 +289,9 @@ for ax, (name, start) in zip(axes, starts.items(), strict=True):
     values = layer.forward(X_train[:1000]).ravel()
     at_the_ends[name] = np.mean(np.abs(values) > 0.99)
     ax.hist(values, bins=40, range=(-1, 1), color=BLUE, density=True)
-    ax.set(title=f"{name}\nstuck: {at_the_ends[name]:.0%}", xlabel="output of the tanh", yscale="log")
+    ax.set(
+        title=f"{name}\nstuck: {at_the_ends[name]:.0%}", xlabel="output of the tanh", yscale="log"
+    )
 axes[0].set_ylabel("density")
 plt.show()
 assert at_the_ends["standard"] > 0.7
@@ -302,6 +307,7 @@ assert 0.93 < histories["glorot"][-1] < 0.98
 # In training, dropout leaves out each neuron with probability 0.2, another choice for each batch: no
 # neuron can rely on another one being there. In prediction all take part. The deep network has
 # 178 and 46 hidden neurons.
+
 
 # %%
 def deep(dropout):
@@ -414,15 +420,14 @@ check("momentum", moved, 0.1 + 0.19 + 0.271, hint="The velocities are 0.1, then 
 # Keep each number with probability `keep` and divide what is kept by `keep`. The mask is given, so
 # write only what happens to the numbers and to the gradient.
 
+
 # %% tags=["exercise:dropout"]
 class MyDropout(dlfs.Operation):
     mask, keep = np.array([[True, False, True]]), 0.8
 
-    def _output(self):
-        ...
+    def _output(self): ...
 
-    def _input_grad(self, output_grad):
-        ...
+    def _input_grad(self, output_grad): ...
 
 
 # %%
@@ -454,13 +459,12 @@ check("dropout", MyDropout, dropout_is_right, hint="Both directions are the same
 # Write the squared error of shares yourself, with the right gradient. (`BookNormalized` above is a
 # good start; the formula stands there, too.)
 
+
 # %% tags=["exercise:shares"]
 class Shares(dlfs.Loss):
-    def _output(self):
-        ...
+    def _output(self): ...
 
-    def _input_grad(self):
-        ...
+    def _input_grad(self): ...
 
 
 # %%
