@@ -15,6 +15,7 @@
 
 # %%
 import inspect
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -92,8 +93,8 @@ plt.show()
 # ## 2. Multiplying by weights
 #
 # Forward, $Y = XW$, written out: $y_{bk} = \sum_j x_{bj} w_{jk}$, with $b$ for the observation. Let
-# $G = \partial L/\partial Y$ be what comes back. An entry $x_{bj}$ meets every neuron $k$ of its own
-# observation, through $w_{jk}$:
+# $G = \partial L/\partial Y$ be what comes back. An entry $x_{bj}$ meets every neuron $k$ of its
+# own observation, through $w_{jk}$:
 #
 # $$\frac{\partial L}{\partial x_{bj}} = \sum_k g_{bk}\, w_{jk}
 # \qquad\Longrightarrow\qquad \frac{\partial L}{\partial X} = G\,W^{\top}.$$
@@ -232,8 +233,8 @@ print("four gradients by hand, and the same four from dlfs")
 
 # %%
 widths = [784, 178, 46, 10, 1]
-from_the_right = sum(a * b for a, b in zip(widths, widths[1:]))
-from_the_left = sum(widths[0] * a * b for a, b in zip(widths[1:], widths[2:]))
+from_the_right = sum(a * b for a, b in pairwise(widths))
+from_the_left = sum(widths[0] * a * b for a, b in pairwise(widths[1:]))
 print(
     f"multiplications for one observation: {from_the_right:,} backwards, {from_the_left:,} forwards"
 )
@@ -241,8 +242,8 @@ assert from_the_left > 40 * from_the_right
 
 # %% [markdown]
 # Backwards costs about as much as forward did, twice over: one product for the input's gradient,
-# one for the weights'. At the first layer nobody asks for the gradient of the data, so `dlfs` leaves
-# it out (`LayerBlock.backward_params`), and that is the widest product of all.
+# one for the weights'. At the first layer nobody asks for the gradient of the data, so `dlfs`
+# leaves it out (`LayerBlock.backward_params`), and that is the widest product of all.
 #
 # ## 7. Why gradients fade
 #
@@ -276,7 +277,8 @@ ax.grid(alpha=0.25)
 ax.legend(frameon=False)
 plt.show()
 ratios = {name: size[0] / size[-1] for name, size in sizes.items()}
-assert ratios["Sigmoid"] < 1e-4 and ratios["Tanh"] > 0.1, ratios
+assert ratios["Sigmoid"] < 1e-4, ratios
+assert ratios["Tanh"] > 0.1, ratios
 
 # %% [markdown]
 # Chapter 4 comes back to this, with weights that are drawn to keep the size.

@@ -8,9 +8,9 @@
 # %% [markdown]
 # # Chapter 4: what makes training work
 #
-# One network, handwritten digits, and five ideas: a loss that fits the question, momentum, a falling
-# learning rate, weights that start at the right size, and dropout. You add them one by one and see
-# what each gains.
+# One network, handwritten digits, and five ideas: a loss that fits the question, momentum, a
+# falling learning rate, weights that start at the right size, and dropout. You add them one by one
+# and see what each gains.
 #
 # You need: chapter 3. The whole notebook takes about a minute.
 
@@ -26,13 +26,13 @@ from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
 from dlfs.metrics import accuracy, confusion_matrix
-from dlfs.plots import BLUE, GREY, ORANGE, plot_confusion
+from dlfs.plots import BLUE, ORANGE, plot_confusion
 
 # %% [markdown]
 # ## 1. The digits
 #
-# 60,000 images to learn from and 10,000 to be tested on, 28 x 28 pixels each: 784 inputs. All pixels
-# together are brought to mean 0 and deviation 1. Labels are rows of ten with a single 1.
+# 60,000 images to learn from and 10,000 to be tested on, 28 x 28 pixels each: 784 inputs. All
+# pixels together are brought to mean 0 and deviation 1. Labels are rows of ten with a single 1.
 
 # %%
 X_train, y_train, X_test, y_test = mnist(flatten=True, scaling="standard", one_hot=True)
@@ -304,8 +304,8 @@ assert 0.93 < histories["glorot"][-1] < 0.98
 # %% [markdown]
 # ## 8. Dropout, and a deeper network
 #
-# In training, dropout leaves out each neuron with probability 0.2, another choice for each batch: no
-# neuron can rely on another one being there. In prediction all take part. The deep network has
+# In training, dropout leaves out each neuron with probability 0.2, another choice for each batch:
+# no neuron can rely on another one being there. In prediction all take part. The deep network has
 # 178 and 46 hidden neurons.
 
 

@@ -93,9 +93,7 @@ assert value == 1000.0
 # softmax, it is not zero:
 
 # %%
-book = sum(
-    -tk * sp.log(pk) - (1 - tk) * sp.log(1 - pk) for tk, pk in zip(t, shares, strict=True)
-)
+book = sum(-tk * sp.log(pk) - (1 - tk) * sp.log(1 - pk) for tk, pk in zip(t, shares, strict=True))
 at = {z[0]: 1.0, z[1]: 0.5, z[2]: -1.0, t[0]: 1, t[1]: 0, t[2]: 0}
 gradient = [float(sp.diff(book, s).subs(at)) for s in z]
 used = [float((pk - tk).subs(at)) for pk, tk in zip(shares, t, strict=True)]
@@ -126,8 +124,8 @@ plt.show()
 # %% [markdown]
 # ## 2. Squared error of shares
 #
-# Let $p_k = a_k/s$ with $s = \sum_j a_j$, and $g_k = \partial L/\partial p_k = \tfrac2n(p_k - t_k)$.
-# An $a_k$ appears above the bar once and below it in every share:
+# Let $p_k = a_k/s$ with $s = \sum_j a_j$, and $g_k = \partial L/\partial p_k = \tfrac2n(p_k -
+# t_k)$. An $a_k$ appears above the bar once and below it in every share:
 #
 # $$\frac{\partial p_j}{\partial a_k} = \frac{\delta_{jk} - p_j}{s}
 # \qquad\Longrightarrow\qquad
@@ -163,6 +161,7 @@ print(inspect.getsource(dlfs.MeanSquaredError._input_grad))
 #
 # `dlfs.SGDMomentum`, fed one gradient of 1 and then zeros, shows the weights:
 
+
 # %%
 class OneParameter:
     """As much of a network as an optimizer needs."""
@@ -189,8 +188,8 @@ def steps(gradients, lr=1.0, momentum=0.9):
     return -np.diff(places)
 
 
-impulse = steps([1.0] + [0.0] * 39)
-assert np.allclose(impulse, 0.9 ** np.arange(40), rtol=1e-9, atol=1e-12)
+impulse = steps([1.0] + [0.0] * 59)
+assert np.allclose(impulse, 0.9 ** np.arange(60), rtol=1e-9, atol=1e-12)
 assert np.isclose(steps(np.ones(400))[-1], 10)
 assert np.isclose(abs(steps((-1.0) ** np.arange(400))[-1]), 1 / 1.9)
 
@@ -213,6 +212,7 @@ plt.show()
 # That is what helps where the loss is steep across and flat along, as here
 # $L = \tfrac12(x^2 + 25\,y^2)$. Plain descent must take steps small enough for the steep side,
 # and creeps along the flat one. With momentum the sides' zigzag cancels and the way along adds up.
+
 
 # %%
 def walk(momentum, lr=0.02, count=60):
@@ -246,6 +246,7 @@ assert np.linalg.norm(walk(0.8)[-1]) < 0.2 * np.linalg.norm(walk(0.0)[-1])
 # (The book's formula for the linear one divides by $N$, its code by $N-1$; with $N$ the last epoch
 # would not arrive at $\eta_1$.) In `dlfs` it is `Optimizer._rate`.
 
+
 # %%
 def rates(decay_type, epochs=50):
     optim = dlfs.SGD(lr=0.2, final_lr=0.05, decay_type=decay_type)
@@ -260,14 +261,16 @@ def rates(decay_type, epochs=50):
 f = np.arange(50) / 49
 assert np.allclose(rates("linear"), 0.2 - 0.15 * f)
 assert np.allclose(rates("exponential"), 0.2 * 0.25**f)
-print(f"mean rate: linear {rates('linear').mean():.3f}, exponential {rates('exponential').mean():.3f}")
+print(
+    f"mean rate: linear {rates('linear').mean():.3f}, exponential {rates('exponential').mean():.3f}"
+)
 
 # %% [markdown]
 # ## 5. Glorot's weights
 #
-# A neuron computes $y = \sum_{j=1}^{n_\text{in}} w_j x_j$. Draw the weights independently, with mean
-# 0. Variances of independent terms add, and $\operatorname{Var}(w_j x_j) = \operatorname{Var}(w)\,
-# \mathbb E[x_j^2]$:
+# A neuron computes $y = \sum_{j=1}^{n_\text{in}} w_j x_j$. Draw the weights independently, with
+# mean 0. Variances of independent terms add, and $\operatorname{Var}(w_j x_j) =
+# \operatorname{Var}(w)\, \mathbb E[x_j^2]$:
 #
 # $$\mathbb E[y^2] = n_\text{in} \operatorname{Var}(w)\, \mathbb E[x^2].$$
 #
@@ -289,14 +292,17 @@ x, back = rng.standard_normal((400, n_in)), rng.standard_normal((400, n_out))
 variance = 2 / (n_in + n_out)
 print(f"deviation {W.std():.4f}, by the formula {variance**0.5:.4f}, the book's {variance:.4f}")
 forward, backward = np.mean((x @ W) ** 2), np.mean((back @ W.T) ** 2)
-print(f"forward x {forward:.2f} (formula {n_in * variance:.2f}), "
-      f"backward x {backward:.3f} (formula {n_out * variance:.3f})")
+print(
+    f"forward x {forward:.2f} (formula {n_in * variance:.2f}), "
+    f"backward x {backward:.3f} (formula {n_out * variance:.3f})"
+)
 # 35,000 products that share 69,776 weights: 4 deviations of these means are well within 5 %
 assert abs(forward / (n_in * variance) - 1) < 0.05
 assert abs(backward / (n_out * variance) - 1) < 0.05
 
 # %% [markdown]
 # Through ten layers of 200 tanh neurons:
+
 
 # %%
 def sizes(weight_init, layers=10):
@@ -337,8 +343,8 @@ assert sizes(book_glorot)[-1] < 1e-8
 # \operatorname{Var}(y) = \frac{x^2}{q^2}\,q(1-q) = x^2\,\frac{1-q}{q}.$$
 #
 # The expectation is the input, so prediction needs no correction. (The book leaves out the division
-# and multiplies by $q$ in prediction: the same expectation, up to the factor.) Backward, the mask is
-# a constant: $\partial L/\partial x = g\,m/q$.
+# and multiplies by $q$ in prediction: the same expectation, up to the factor.) Backward, the mask
+# is a constant: $\partial L/\partial x = g\,m/q$.
 
 # %%
 m, q, x_ = sp.symbols("m q x", positive=True)
@@ -366,9 +372,9 @@ print(f"mean {out.mean():.4f}, variance {out.var():.4f} (formula 0.25)")
 # A softmax with temperature computes the shares of $z/\tau$. What is the gradient of the
 # cross-entropy with respect to $z$ then, from $p$, $t$ and $\tau$?
 
+
 # %% tags=["exercise:temperature"]
-def temperature_grad(p, t, tau):
-    ...
+def temperature_grad(p, t, tau): ...
 
 
 # %%
@@ -422,9 +428,9 @@ check("memory", memory, int(np.argmax(impulse < 0.01)), hint="Solve 0.9**k < 0.0
 # A ReLU sets half of a symmetric signal to 0, so $\mathbb E[x^2]$ is halved at each layer. Which
 # standard deviation of the weights keeps the size going forward?
 
+
 # %% tags=["exercise:relu"]
-def relu_deviation(n_in):
-    ...
+def relu_deviation(n_in): ...
 
 
 # %%
