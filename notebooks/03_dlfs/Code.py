@@ -506,8 +506,8 @@ assert height[16, 28] < 0.2 * height[16, 8]  # (1, 0) against (0, 0)
 #
 # If two networks start from identical weights and see identical batches, they must end at identical
 # weights, but for rounding. So here is the book's `Dense` once more, this time as a layer of
-# `dlfs`: the same weights, but the arithmetic of the library. Our own `Trainer` does not mind whose network
-# it trains.
+# `dlfs`: the same weights, but the arithmetic of the library. Our own `Trainer` does not mind whose
+# network it trains.
 
 # %%
 from dlfs.dense import BiasAdd as FastBiasAdd, WeightMultiply as FastWeightMultiply
