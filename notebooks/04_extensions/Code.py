@@ -100,7 +100,7 @@ assert 0.510 < book_right < 0.518, book_right
 # ## 3. One way to compare
 #
 # Now the library's own random numbers, 32 bits, and a handful of epochs for each idea. With
-# `EPOCHS = 50` you get the last column of the table at the end; that takes some ten minutes.
+# `EPOCHS = 50` you come to the column *dlfs* of the table at the end, in some ten minutes.
 
 # %%
 EPOCHS = 4
@@ -126,7 +126,7 @@ train("squared error", hidden_and_output(Sigmoid()), MeanSquaredError(), SGD(0.1
 assert 0.45 < histories["squared error"][-1] < 0.65, histories
 
 # %% [markdown]
-# Not much better than guessing between two. Where is the fault?
+# Nearly every second digit is wrong. Where is the fault?
 #
 # ## 4. A loss that fits the question
 #
@@ -363,7 +363,7 @@ for name, color in zip(names, plt.cm.viridis(np.linspace(0, 0.9, len(names))), s
     ax.plot(range(1, EPOCHS + 1), histories[name][:EPOCHS], "o-", color=color, label=name)
 ax.set(xlabel="epoch", ylabel="test accuracy", xticks=range(1, EPOCHS + 1))
 ax.grid(alpha=0.25)
-ax.legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
+ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]

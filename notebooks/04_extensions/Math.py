@@ -211,7 +211,7 @@ plt.show()
 #
 # That is what helps where the loss is steep across and flat along, as here
 # $L = \tfrac12(x^2 + 25\,y^2)$. Plain descent must take steps small enough for the steep side,
-# and creeps along the flat one. With momentum the sides' zigzag cancels and the way along adds up.
+# and creeps along the flat one. With momentum the steps along it, which all agree, add up.
 
 
 # %%
