@@ -1,4 +1,4 @@
-"""Pictures: the course of a training, what filters look for, what is mistaken for what.
+"""Pictures: a computational graph, the course of a training, filters, what is mistaken for what.
 
 Needs matplotlib, the extra "plots".
 """
@@ -185,12 +185,95 @@ def plot_confusion(
     return _saved(figure, path)
 
 
+def plot_chain(parts: Sequence[Any], path: str | None = None, backward: bool = True) -> "Figure":
+    """Draw a computational graph: what flows through a chain forwards, and what comes back.
+
+    Parameters
+    ----------
+    parts : sequence
+        Operations, layers or a loss after a forward pass, in their order. Whatever keeps its
+        ``input_`` (a loss its ``prediction``) and its ``output`` can be drawn; a ``param``, or
+        ``params``, is drawn above it.
+    path : str, optional
+        Where to save the picture.
+    backward : bool
+        Whether to draw the gradients, too.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there are no parts, or forward was not called.
+
+    Examples
+    --------
+    >>> from dlfs.activations import Sigmoid
+    >>> sigmoid = Sigmoid()
+    >>> sigmoid.forward(np.zeros((2, 3))).shape
+    (2, 3)
+    >>> len(plot_chain([sigmoid]).axes)
+    1
+    """
+    parts = list(parts)
+    if not parts:
+        raise ValueError("plot_chain: there are no parts to draw")
+    for part in parts:
+        if not hasattr(part, "output"):
+            raise ValueError(f"plot_chain: {type(part).__name__} has no output yet: call forward")
+    held = [list(getattr(p, "params", [p.param] if hasattr(p, "param") else [])) for p in parts]
+    figure = _figure(width=2.05 * len(parts) + 1.2, height=2.3 if any(held) else 1.3)
+    ax = figure.subplots()
+    ax.set_axis_off()
+    ax.set(xlim=(-1.1, 2 * len(parts) - 0.9), ylim=(-0.55, 1.65 if any(held) else 0.55))
+    flowing = [getattr(parts[0], "input_", getattr(parts[0], "prediction", None))]
+    flowing += [part.output for part in parts]
+    for i, value in enumerate(flowing):
+        start, end = 2 * i - 1.45 + 0.45 * (i == 0), 2 * i - 0.55
+        end -= 0.0 if i < len(parts) else 0.45
+        _arrow(ax, (start, 0.16), (end, 0.16), BLUE)
+        ax.text((start + end) / 2, 0.25, _shape(value), ha="center", size=8, color=BLUE)
+        if backward:
+            _arrow(ax, (end, -0.16), (start, -0.16), ORANGE)
+            ax.text((start + end) / 2, -0.4, "gradient", ha="center", size=7, color=ORANGE)
+    for i, (part, arrays) in enumerate(zip(parts, held, strict=True)):
+        ax.fill(
+            2 * i + np.array([-0.52, 0.52, 0.52, -0.52]),
+            [-0.34, -0.34, 0.34, 0.34],
+            facecolor="#eef3f7",
+            edgecolor=BLUE,
+        )
+        name = type(part).__name__
+        ax.text(2 * i, 0, name, ha="center", va="center", size=8 - (len(name) > 15))
+        if arrays:
+            ax.text(2 * i, 1.2, "\n".join(map(_shape, arrays)), ha="center", size=8, color=BLUE)
+            _arrow(ax, (2 * i - 0.12, 1.12), (2 * i - 0.12, 0.36), BLUE)
+            if backward:
+                _arrow(ax, (2 * i + 0.12, 0.36), (2 * i + 0.12, 1.12), ORANGE)
+    return _saved(figure, path)
+
+
 def _figure(width: float, height: float) -> "Figure":
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         raise ImportError("pictures need matplotlib: pip install 'dlfs[plots]'") from error
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def _arrow(ax: "Axes", start: tuple[float, float], end: tuple[float, float], color: str) -> None:
+    style = {"arrowstyle": "-|>", "color": color, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=end, xytext=start, arrowprops=style)
+
+
+def _shape(value: Any) -> str:
+    """Return ``13 x 5`` for an array, and a number itself."""
+    shape = np.shape(value)
+    return " x ".join(map(str, shape)) if shape else f"{float(value):.4g}"
 
 
 def _draw_batches(ax: "Axes", losses: Sequence[float], epochs: int) -> None:

@@ -361,6 +361,12 @@ OTHERS: list[Row] = [
         "Dense: weight_init .* must be one of 'standard'",
     ),
     ("plots.plot_history", lambda: plots.plot_history(History()), "no epochs"),
+    ("plots.plot_chain", lambda: plots.plot_chain([]), "no parts"),
+    (
+        "plots.plot_chain",
+        lambda: plots.plot_chain([activations.Sigmoid()]),
+        "Sigmoid has no output yet",
+    ),
     ("plots.plot_filters", lambda: plots.plot_filters(ones(3, 3)), "W must be"),
     ("plots.plot_confusion", lambda: plots.plot_confusion(ones(2, 3)), "matrix must be square"),
     (

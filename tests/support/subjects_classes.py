@@ -488,6 +488,8 @@ def _initializers() -> list[Subject]:
 
 def _plots() -> list[Subject]:
     W, matrix = ones(1, 2, 3, 3), np.eye(2, dtype=int)
+    run = activations.Sigmoid()
+    run.forward(ones(2, 3))
     history = History()
     history.append({"epoch": 1, "lr": 0.1, "train_loss": 2.0, "seconds": 0.1})
     return [
@@ -495,6 +497,7 @@ def _plots() -> list[Subject]:
             "plots.plot_filters", plots.plot_filters, _with(W=W), W=numbers(), columns=integer(1)
         ),
         _made("plots.plot_confusion", plots.plot_confusion, _with(matrix=matrix), matrix=numbers()),
+        _made("plots.plot_chain", plots.plot_chain, _with(parts=[run])),
         _made("plots.plot_history", plots.plot_history, _with(history=history)),
     ]
 
