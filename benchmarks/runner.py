@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterator, Sequence
 
-from benchmarks import kernels, networks
+from benchmarks import kernels, networks, sequences
 from benchmarks.machine import multiply_adds
 from benchmarks.work import REFERENCE, Result, Work, on_threads
 from dlfs.timing import interleaved
@@ -14,7 +14,7 @@ LEAD, LONG_LEAD = 5e-4, 3e-3
 
 
 def all_works() -> list[Work]:
-    return [*networks.works(), *kernels.works()]
+    return [*networks.works(), *sequences.works(), *kernels.works()]
 
 
 def chosen(patterns: Sequence[str]) -> list[Work]:

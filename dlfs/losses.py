@@ -414,4 +414,6 @@ def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Arra
     array = as_float_array(target, owner, "target")
     if array.size and not (array.min() >= 0 and np.allclose(array.sum(axis=-1), 1, atol=1e-6)):
         raise ValueError(f"{owner}: each row of target must hold probabilities that sum to 1")
-    return array.astype(dtype, copy=False)
+    # Rows that sum to 1 as float32 may miss it by more than the kernel allows as float64.
+    rows = array.astype(np.float64)
+    return (rows / rows.sum(axis=-1, keepdims=True)).astype(dtype, copy=False)

@@ -15,6 +15,7 @@ from dlfs.checks import (
 )
 from dlfs.layers import Layer, OperationLayer
 from dlfs.losses import Loss, MeanSquaredError
+from dlfs.recurrent import fresh_start
 from dlfs.seeds import layer_seeds
 from dlfs.summary import Row, summary_html, summary_text
 from dlfs.types import Array, Shape
@@ -281,7 +282,9 @@ class NeuralNetwork(LayerBlock):
         ----------
         X : array_like, batch axis first
         batch_size : int
-            So many at a time, to save memory; the result does not depend on it.
+            So many at a time, to save memory; the result does not depend on it. Layers that carry
+            state are the exception: they begin anew here, go on from batch to batch, and afterwards
+            are where they were before.
 
         Returns
         -------
@@ -295,7 +298,9 @@ class NeuralNetwork(LayerBlock):
         check_int(batch_size, "NeuralNetwork.predict", "batch_size", 1)
         X = self.as_input(X)
         starts = range(0, max(len(X), 1), batch_size)
-        return np.concatenate([self.forward(X[i : i + batch_size], inference=True) for i in starts])
+        with fresh_start(self):
+            parts = [self.forward(X[i : i + batch_size], inference=True) for i in starts]
+        return np.concatenate(parts)
 
     def build(self, input_shape: Shape) -> None:
         """Set up all layers for observations of this shape, with new parameters.

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import expit as sigmoid
 
-from dlfs.checks import check_choice, check_float_array, check_shape
+from dlfs.checks import check_choice, check_float_array, check_instance, check_shape
 from dlfs.reference.gru import GRU_RESETS
 from dlfs.types import Array
 
@@ -30,6 +30,7 @@ class _Node:
 
     def _check(self, params_dict: Params, X_in: Array, **states: Array) -> None:
         owner = type(self).__name__
+        check_instance(params_dict, Mapping, owner, "params_dict")
         for name in ("W_x", "W_h", "B"):
             if name not in params_dict:
                 raise ValueError(f"{owner}: params_dict needs {name!r}, got {sorted(params_dict)}")

@@ -28,6 +28,7 @@ class OptimizerOptions(TypedDict, total=False):
     warmup: int
     clip_value: float | None
     clip_norm: float | None
+    gradient_clipping: bool
 
 
 class Optimizer(Configured):
@@ -56,6 +57,8 @@ class Optimizer(Configured):
         Gradients are cut off at plus and minus this value.
     clip_norm : float, optional
         Where the norm over all gradients together is larger, they are all scaled down to this.
+    gradient_clipping : bool
+        The book's name, in chapter 6, for ``clip_value=2``.
 
     Attributes
     ----------
@@ -115,6 +118,10 @@ class Optimizer(Configured):
         self.warmup = check_int(options.get("warmup", 0), name, "warmup", 0)
         self.clip_value = _limit(options.get("clip_value"), name, "clip_value")
         self.clip_norm = _limit(options.get("clip_norm"), name, "clip_norm")
+        self.gradient_clipping = options.get("gradient_clipping", False)
+        check_flag(self.gradient_clipping, name, "gradient_clipping")
+        if self.gradient_clipping and self.clip_value is None:
+            self.clip_value = 2.0
         self.first = True
         self.t = 0
         self._schedule: tuple[float, int, int] | None = None

@@ -50,6 +50,8 @@ class Run:
         self.callbacks = callbacks
         self.checkpoint: Checkpoint | None = None
         self.standing = Standing()
+        # In order, the test data is streams of text, as the training data is.
+        self._evaluated_at_a_time = 1000 if shuffle else batch_size
         self._bar: Any = None
         self._silent = True
 
@@ -139,7 +141,7 @@ class Run:
             return True
         if not last and (epoch + 1) % self.eval_every:
             return True
-        size = 1000 if self.shuffle else self.batch_size
+        size = self._evaluated_at_a_time
         results = evaluate(self.net, trainer.X_test, trainer.y_test, self.measures, size)
         row["test_loss"] = results.pop("loss")
         row.update(results)
@@ -167,9 +169,11 @@ class Run:
 
     def _fail_in_evaluation(self, X_test: Array, loss: float, epoch: int) -> NoReturn:
         """Name the layer that the first observation without a finite prediction fails in."""
-        finite = np.isfinite(self.net.predict(X_test)).reshape(len(X_test), -1).all(axis=1)
+        prediction = self.net.predict(X_test, self._evaluated_at_a_time)
+        finite = np.isfinite(prediction).reshape(len(X_test), -1).all(axis=1)
         first = int(finite.argmin())
-        self.net.forward(X_test[first : first + 1], inference=True)
+        with fresh_start(self.net):
+            self.net.forward(X_test[first : first + 1], inference=True)
         what = f"the test loss became {loss} after epoch {epoch + 1}"
         raise NonFiniteLossError(_explain(self.net, what))
 
@@ -189,8 +193,7 @@ def evaluate(
     net: NeuralNetwork, X: Array, y: Array, measures: dict[str, Metric], batch_size: int = 1000
 ) -> dict[str, float]:
     """Return the loss and the measures, in inference mode; y as the loss uses it."""
-    with fresh_start(net):
-        prediction = net.predict(X, batch_size)
+    prediction = net.predict(X, batch_size)
     results = {"loss": net.loss.forward(prediction, y)}
     results.update({name: float(metric(y, prediction)) for name, metric in measures.items()})
     return results

@@ -31,6 +31,9 @@ LARGEST_OBSERVATION = 2**27
 LARGEST_WINDOW = 2**20
 """The same for the pixels of a pooling window: each of them costs time, even with no images."""
 
+LARGEST_SEQUENCE = 2**17
+"""The same for the steps that a recurrent layer takes, for the same reason."""
+
 
 def save(net: NeuralNetwork, path: str | Path) -> None:
     """Save a network: architecture, parameters, and the running statistics of normalization.
@@ -201,6 +204,8 @@ def _check_size(
         pixels = math.prod(kind.kernel_size)
         if pixels > LARGEST_WINDOW:
             raise ValueError(f"layer {number} pools over {pixels} pixels, too many to believe")
+    if isinstance(kind, _RECURRENT) and input_shape[1:] and input_shape[1] > LARGEST_SEQUENCE:
+        raise ValueError(f"layer {number} goes through {input_shape[1]} steps, too many to believe")
     if isinstance(kind, _NORMALIZATIONS):
         # These fill memory with ones and zeros, for each feature, before they can be compared.
         held = sum(t.size for name, t in tensors.items() if name.startswith(f"layers.{number}."))
@@ -209,6 +214,7 @@ def _check_size(
             raise ValueError(f"layer {number}, {layer!r}, needs {features[0]} numbers, got {held}")
 
 
+_RECURRENT = (layers.RNNLayer, layers.LSTMLayer, layers.GRULayer)
 _NORMALIZATIONS = (layers.BatchNorm, layers.LayerNorm, normalization.BatchNorm_Op)
 
 

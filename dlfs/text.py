@@ -5,6 +5,7 @@ A network that has read a text predicts, after each character, how likely each o
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
@@ -12,6 +13,7 @@ from scipy.special import softmax
 from dlfs.checks import check_instance, check_int, check_real
 from dlfs.network import NeuralNetwork
 from dlfs.recurrent import fresh_start
+from dlfs.saving import load, network_config, network_tensors, read_file, write_file
 from dlfs.types import Array, IntArray
 
 
@@ -258,6 +260,7 @@ def sample(
     check_int(length, "sample", "length", 0)
     temperature = check_real(temperature, "sample", "temperature", 0.0)
     rng = np.random.default_rng(None if seed is None else check_int(seed, "sample", "seed", 0))
+    _check_text(prompt, "sample", "prompt")
     read = vocabulary.encode(prompt)
     if not len(read):
         raise ValueError("sample: prompt must hold at least one character, got ''")
@@ -275,6 +278,70 @@ def sample(
             written.append(_draw(logits[0, -1], temperature, rng))
             read = np.array(written[-1:])
     return vocabulary.decode(written)
+
+
+def save_writer(net: NeuralNetwork, vocabulary: Vocabulary, path: str | Path) -> None:
+    """Save a network with the vocabulary that it was trained with.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+        It must be set up, that is, have seen data or been built.
+    vocabulary : Vocabulary
+    path : path
+        As in ``dlfs.save``, of which this is the same file and a line more: ``dlfs.load`` reads it,
+        too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit, or the network not set up.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from dlfs.layers import GRULayer
+    >>> net = NeuralNetwork([GRULayer(4, output_size=2, vocabulary_size=2)])
+    >>> net.build((5,))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_writer(net, Vocabulary("ab"), f"{folder}/net.safetensors")
+    ...     _, vocabulary = load_writer(f"{folder}/net.safetensors")
+    >>> vocabulary
+    Vocabulary('ab')
+    """
+    check_instance(net, NeuralNetwork, "save_writer", "net")
+    check_instance(vocabulary, Vocabulary, "save_writer", "vocabulary")
+    metadata = {"network": network_config(net), "vocabulary": vocabulary.characters}
+    write_file(path, network_tensors(net), metadata)
+
+
+def load_writer(path: str | Path) -> tuple[NeuralNetwork, Vocabulary]:
+    """Load what ``save_writer`` saved.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    net : NeuralNetwork
+    vocabulary : Vocabulary
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no such file, or damaged, or holds a network without a vocabulary.
+    """
+    characters = read_file(path)[1].get("vocabulary")
+    if not isinstance(characters, str):
+        raise ValueError(
+            f"{path} holds no vocabulary: only a network that was saved with one can write"
+        )
+    return load(path), Vocabulary(characters)
 
 
 def _draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:

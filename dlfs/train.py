@@ -120,8 +120,8 @@ class Trainer:
         shuffle : bool
             False walks through the data in their order, and through the test data in batches of the
             same size: for sequences that go on from batch to batch (``dlfs.text.streams``), read by
-            recurrent layers that carry their state. Each epoch, and each evaluation, makes a new
-            start.
+            recurrent layers that carry their state, which is refused otherwise. Each epoch, and
+            each evaluation, makes a new start.
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables, optional
             What to evaluate besides the loss; accuracy for the cross-entropies unless given. A
             callable takes (y_true, y_pred).
@@ -173,6 +173,13 @@ class Trainer:
 
         if (X_test is None) != (y_test is None):
             raise ValueError(f"{owner}: X_test and y_test go together, one of them is missing")
+        carrying = [layer for layer in self.net if getattr(layer, "carry", False)]
+        if carrying and shuffle:
+            raise ValueError(
+                f"{owner}: {carrying[0]!r} carries its state from batch to batch, which has no "
+                "meaning for shuffled data: pass shuffle=False (and data from dlfs.text.streams), "
+                "or make the layer with carry=False"
+            )
         self.X_test = self.y_test = None
         with _kept_if_data_are_unfit(self.net):
             if restart:
@@ -180,6 +187,9 @@ class Trainer:
             X_train, y_train = self._data(X_train, y_train, "_train")
             if X_test is not None:
                 self.X_test, self.y_test = self._data(X_test, y_test, "_test")
+            if any(getattr(layer, "carry", False) is True for layer in carrying):
+                _check_streams("X_train", X_train, batch_size)
+                _check_streams("X_test", self.X_test, batch_size)
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
         if restart:
@@ -307,6 +317,16 @@ def _kept_if_data_are_unfit(net: NeuralNetwork) -> Iterator[None]:
         for layer, attributes in zip(net.layers, layers, strict=True):
             vars(layer).update(attributes)
         raise
+
+
+def _check_streams(name: str, X: Array | None, batch_size: int) -> None:
+    """Demand as many sequences in each batch: each goes on from its own state."""
+    if X is not None and len(X) > batch_size and len(X) % batch_size:
+        raise ValueError(
+            f"Trainer.fit: with state carried from batch to batch, the rows of {name} must be a "
+            f"multiple of batch_size={batch_size}, got {len(X)}; dlfs.text.streams arranges a text "
+            "so that they are"
+        )
 
 
 def _patience(early_stopping: object) -> int | None:

@@ -5,7 +5,6 @@ instruction set runs (`DLFS_ISA` forces a lower one), `set_num_threads()` how ma
 (`DLFS_NUM_THREADS`, else `OMP_NUM_THREADS`, else all processors).
 """
 
-from dlfs.reference import gru, gru_grad, lstm, lstm_grad, rnn, rnn_grad
 from dlfs_ext.waiting import short_waiting
 
 try:
@@ -40,6 +39,7 @@ try:
     )
     from dlfs_ext.dropout import dropout
     from dlfs_ext.embedding import embedding, embedding_param_grad
+    from dlfs_ext.gru import gru, gru_grad
     from dlfs_ext.losses import (
         binary_cross_entropy,
         huber,
@@ -84,6 +84,7 @@ try:
         softplus,
         softplus_grad,
     )
+    from dlfs_ext.recurrent import lstm, lstm_grad, rnn, rnn_grad
     from dlfs_ext.runtime import (
         available_isas,
         get_num_threads,

@@ -13,6 +13,7 @@ import pytest
 # A deadline would make a slow machine look like a bug.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=25, print_blob=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=500, print_blob=True)
+hypothesis.settings.register_profile("short", deadline=None, max_examples=2, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

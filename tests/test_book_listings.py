@@ -1,10 +1,12 @@
 """The shapes of the calls in the book's listings, with its library's name replaced by dlfs.
 
 The networks and figures are the book's; the data is a handful of rows. Chapter 3 is regression on
-houses, chapter 4 digits, chapter 5 images; then come the classes that a reader writes on top.
+houses, chapter 4 digits, chapter 5 images, chapter 6 text; then come the classes that a reader
+writes on top.
 """
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,15 +14,16 @@ import pytest
 from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
 from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv2D_Op
-from dlfs.datasets import boston
+from dlfs.datasets import boston, sonnets
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
-from dlfs.layers import Conv2D, Dense, Layer
+from dlfs.layers import Conv2D, Dense, GRULayer, Layer, LSTMLayer, RNNLayer
 from dlfs.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.metrics import mae, rmse
 from dlfs.network import LayerBlock, NeuralNetwork
 from dlfs.optimizers import SGD, AdaGrad, Optimizer, RegularizedSGD, SGDMomentum
 from dlfs.reshape import Flatten
+from dlfs.rnn import RNNModel, RNNTrainer
 from dlfs.train import Trainer
 from dlfs.utils import mnist, np_utils
 from dlfs.utils.data import train_test_split
@@ -267,6 +270,41 @@ def test_conv_testing_reports_the_accuracy_every_hundred_batches(digits, capsys)
         X_train, train_labels, X_test, test_labels, 1, 1, batch_size=1, conv_testing=True
     )
     assert "Validation accuracy after 100 batches is" in capsys.readouterr().out
+
+
+# --- chapter 6 ---
+
+STACKS = {
+    "RNN": lambda: [RNNLayer(hidden_size=16, output_size=62)],
+    "LSTM": lambda: [LSTMLayer(hidden_size=16, output_size=62, weight_scale=0.01)],
+    "GRU": lambda: [GRULayer(hidden_size=16, output_size=62, weight_scale=0.01)],
+    "RNN, LSTM": lambda: [
+        RNNLayer(hidden_size=16, output_size=12),
+        LSTMLayer(hidden_size=16, output_size=62),
+    ],
+    "GRU, LSTM": lambda: [
+        GRULayer(hidden_size=16, output_size=12, weight_scale=0.1),
+        LSTMLayer(hidden_size=16, output_size=62, weight_scale=0.01),
+    ],
+}
+
+
+@pytest.mark.parametrize("optimizer", [SGD, AdaGrad])
+@pytest.mark.parametrize("name", STACKS)
+def test_characters_with_recurrent_layers(
+    name: str, optimizer: type[Optimizer], tmp_path: Path, capsys
+) -> None:
+    text_file = tmp_path / "input.txt"
+    text_file.write_text(sonnets()[:4000] + sonnets(), "utf-8")
+    mod = RNNModel(
+        layers=STACKS[name](), vocab_size=62, sequence_length=20, loss=SoftmaxCrossEntropy()
+    )
+    lr, share = (0.001, 0.99) if optimizer is SGD else (0.01, 0.9)
+    optim = optimizer(lr=lr, gradient_clipping=True)
+    trainer = RNNTrainer(str(text_file), mod, optim, batch_size=32)
+    trainer.train(30, sample_every=15)
+    assert "--- after 30 batches" in capsys.readouterr().out
+    assert trainer.losses[-1] < share * trainer.losses[0]
 
 
 # --- what a reader writes: Operations ---

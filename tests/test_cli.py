@@ -12,7 +12,7 @@ import pytest
 
 import dlfs
 from dlfs import backend, cli, datasets
-from dlfs.commands import train
+from dlfs.commands import train, train_text
 from dlfs.datasets.digits import MNIST
 
 ROOT = Path(dlfs.__file__).parents[1]
@@ -113,7 +113,7 @@ def test_help_of_all_names_the_commands_and_a_first_step(capsys):
     [
         ([], "COMMAND"),
         (["fly"], "fly"),
-        (["train", "--model", "rnn"], "rnn"),
+        (["train", "--model", "transformer"], "transformer"),
         (["train", "--data", "cifar"], "cifar"),
         (["train", "--epochs", "many"], "many"),
         (["train", "--epochs", "1.5"], "1.5"),
@@ -286,6 +286,98 @@ def test_a_training_that_diverges_says_so_in_one_line(few_images, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "loss became" in line
     assert "Dense" in line
+
+
+@pytest.fixture
+def short_text(monkeypatch):
+    """Have the command line train on a few hundred characters."""
+    monkeypatch.setattr(datasets, "sonnets", lambda: "to be or not to be, \n" * 50)
+    monkeypatch.setattr(train_text, "STREAMS", 2)
+    monkeypatch.setattr(train_text, "LENGTH", 16)
+    monkeypatch.setattr(train_text, "EPOCHS", 2)
+
+
+def test_a_network_that_writes_is_trained_saved_and_writes_again(short_text, tmp_path, capsys):
+    net, plots = tmp_path / "new" / "net.safetensors", tmp_path / "plots"
+    arguments = ["--data", "sonnets", "--quiet", "--save", net, "--plots", plots]
+    assert run("train", "--model", "gru", "--epochs", 6, *arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert float(re.search(r"^Test loss: (\d\.\d{4}) nats", captured.out, re.MULTILINE)[1]) < 1
+    assert re.search(r"^ +6 ", captured.out, re.MULTILINE)
+    assert [path.name for path in plots.iterdir()] == ["curve.png"]
+
+    def written(*options):
+        assert run("sample", net, "--length", 40, *options) == 0
+        return capsys.readouterr().out
+
+    wild = ("--temperature", 9, "--seed")
+    assert written(*wild, 1) == written(*wild, 1) != written(*wild, 2)
+    assert written("--temperature", 0, "--seed", 1) == written("--temperature", 0, "--seed", 2)
+    assert written("--prompt", "not", "--temperature", 0).startswith("not to be")
+    assert len(written("--prompt", "not")) == len("not") + 40 + 1
+
+
+def test_every_option_matters_for_text(short_text, capsys):
+    def trained(*options):
+        assert run("train", "--model", "rnn", "--quiet", *options) == 0
+        out = capsys.readouterr().out
+        return re.sub(r" +\d+\.\d\d$|took .*", "", out, flags=re.MULTILINE)
+
+    usual = trained()
+    assert usual == trained("--data", "sonnets", "--optimizer", "adam", "--lr", 0.004)
+    assert re.search(r"^ +2 ", usual, re.MULTILINE)
+    for options in (
+        ["--epochs", 1],
+        ["--batch-size", 3],
+        ["--optimizer", "adagrad"],
+        ["--lr", 0.002],
+        ["--final-lr", 0.001],
+        ["--backend", "reference"],
+        ["--dtype", "float64"],
+        ["--seed", 2],
+    ):
+        assert trained(*options) != usual, options
+    assert "AdaGrad(lr=0.02, " in trained("--optimizer", "adagrad")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["train", "--model", "lstm", "--data", "mnist"], "--model lstm needs --data sonnets"),
+        (["train", "--model", "cnn", "--data", "sonnets"], "--model cnn needs --data mnist"),
+        (["train", "--model", "lstm", "--epochs", "0"], "epochs"),
+        (["train", "--model", "lstm", "--batch-size", "0"], "streams"),
+        (["train", "--model", "lstm", "--batch-size", "99"], "99 streams of length 16 need"),
+        (["train", "--model", "lstm", "--lr", "nan"], "lr"),
+        (["train", "--model", "lstm", "--seed", "-1"], "seed"),
+        (["sample", "nowhere"], "there is no file nowhere"),
+        (["sample", __file__], "not a file that dlfs saved"),
+    ],
+    ids=str,
+)
+def test_a_mistake_with_text_ends_in_one_clear_line(arguments, named, short_text, capsys):
+    assert run(*arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert named in line
+
+
+def test_what_cannot_be_sampled_is_explained(short_text, tmp_path, capsys):
+    net = tmp_path / "net"
+    assert run("train", "--model", "rnn", "--epochs", 1, "--quiet", "--save", net) == 0
+    capsys.readouterr()
+    for options, words in (
+        (["--prompt", "xyz"], "the character 'x' at index 0"),
+        (["--prompt", ""], "prompt must hold at least one character"),
+        (["--temperature", "-1"], "temperature"),
+        (["--length", "-1"], "length"),
+        (["--seed", "-1"], "seed"),
+    ):
+        assert run("sample", net, *options) == 2
+        assert words in capsys.readouterr().err
+    dlfs.save(dlfs.load(net), net)
+    assert run("sample", net) == 2
+    assert "holds no vocabulary" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", ["dlfs", "dlfs.cli"])

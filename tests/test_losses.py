@@ -139,6 +139,18 @@ def test_one_hot_rows_of_any_dtype_are_probabilities() -> None:
     assert len(values) == 1
 
 
+@given(st.integers(2, 200), seeds)
+def test_probabilities_of_lower_precision_are_taken_as_meant(classes: int, seed: int) -> None:
+    """Rows that sum to 1 as float32 miss it by thousands of roundings of float64."""
+    rng = np.random.default_rng(seed)
+    logits, rows = rng.standard_normal((3, classes)), rng.dirichlet(np.ones(classes), 3)
+    exact = losses.SoftmaxCrossEntropy().forward(logits, rows)
+    coarse = losses.SoftmaxCrossEntropy().forward(logits, rows.astype(np.float32))
+    worst = np.abs(logits - special.logsumexp(logits, axis=1, keepdims=True)).max()
+    # Each probability is rounded once to float32, and the row's sum is divided out.
+    assert coarse == pytest.approx(exact, abs=2 * worst * float(np.finfo(np.float32).eps))
+
+
 def test_two_yes_no_labels_may_be_booleans() -> None:
     logits = np.array([[1.0, 2.0], [0.5, -1.0]])
     loss = losses.SoftmaxCrossEntropy()

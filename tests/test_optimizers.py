@@ -289,6 +289,7 @@ def test_the_arguments_shown_are_the_users_even_in_the_middle_of_a_schedule() ->
         "warmup": 0,
         "clip_value": None,
         "clip_norm": 1.0,
+        "gradient_clipping": False,
     }
     assert repr(optim) == "SGDMomentum(lr=0.2, final_lr=0.05, decay_type='linear')"
 

@@ -109,6 +109,13 @@ NETWORKS = {
         [Embedding(11, 4), Dense(6, dlfs.Tanh()), dlfs.Flatten(), Dense(2)],
         CHARACTERS,
     ),
+    "recurrent": lambda: (
+        [
+            *(dlfs.RNNLayer(4, vocabulary_size=11, carry=False), dlfs.LSTMLayer(3, output_size=2)),
+            *(dlfs.GRULayer(2, reset="after"), dlfs.GRULayer(3, weight_scale=0.5), Dense(2)),
+        ],
+        CHARACTERS,
+    ),
 }  # fmt: skip
 
 LOSSES = [

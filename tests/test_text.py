@@ -95,3 +95,120 @@ def test_seed_and_temperature_decide_what_is_written() -> None:
     assert cold == {text.sample(net, vocabulary, 50, "a", 1e-300, 5)}
     with pytest.raises(ValueError, match="sample: prompt must hold at least one character"):
         text.sample(net, vocabulary, 5, "")
+
+
+# --- an ordinary network with an ordinary Trainer ---
+
+
+def pieces(seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    indices = np.random.default_rng(seed).integers(0, 5, 200)
+    return text.streams(indices, streams=4, length=7)
+
+
+def stacked(carry: bool | str = True) -> dlfs.NeuralNetwork:
+    layers = [
+        dlfs.Embedding(5, 3),
+        GRULayer(6, carry=carry),
+        dlfs.Dropout(0.8),
+        LSTMLayer(5, output_size=4, carry=carry),
+        RNNLayer(3, carry=carry),
+        dlfs.Dense(5, weight_init="glorot"),
+    ]
+    return dlfs.NeuralNetwork(layers, dlfs.SoftmaxCrossEntropy(), seed=3)
+
+
+def test_layers_stack_and_mix_and_train_and_are_saved(tmp_path: Path) -> None:
+    X, y = text.streams(text.Vocabulary("abcde").encode("abcde" * 40), streams=4, length=7)
+    net = stacked()
+    history = dlfs.Trainer(net, dlfs.Adam(lr=0.02)).fit(
+        X, y, X, y, epochs=30, batch_size=4, shuffle=False, early_stopping=False, verbose=0
+    )
+    assert history["test_loss"][-1] < 0.2 < 1.5 < history["train_loss"][0]
+    summary = net.summary()
+    assert "GRULayer(6, carry=True)" in summary
+    assert "(batch, 7, 4)" in summary
+    dlfs.save(net, tmp_path / "net")
+    again = dlfs.load(tmp_path / "net")
+    assert again.summary() == summary
+    assert np.array_equal(again.predict(X, 4), net.predict(X, 4))
+
+
+def test_a_resumed_training_is_the_whole_one(tmp_path: Path) -> None:
+    """What is carried within an epoch begins anew in the next: nothing of it is missing."""
+    X, y = pieces()
+    options = {"batch_size": 4, "shuffle": False, "early_stopping": False, "verbose": 0}
+    nets = [stacked(), stacked()]
+    dlfs.Trainer(nets[0], dlfs.Adam(lr=0.01)).fit(X, y, epochs=4, **options)
+
+    class Stop(dlfs.Callback):
+        def on_epoch_end(self, trainer, row):
+            if row["epoch"] == 2:
+                raise KeyboardInterrupt
+
+    again = {**options, "checkpoint": tmp_path / "c", "epochs": 4}
+    for callbacks in ([Stop()], []):
+        trainer = dlfs.Trainer(nets[1], dlfs.Adam(lr=0.01))
+        trainer.fit(X, y, resume=True, callbacks=callbacks, **again)
+    for a, b in zip(nets[0].params(), nets[1].params(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_predictions_begin_anew_and_leave_the_carried_state_alone() -> None:
+    X, _ = pieces()
+    net = stacked()
+    net.build((7,))
+    first = net.predict(X[:4])
+    net.forward(X[:3], inference=True)
+    carried = [array.copy() for array in net.layers[1].carried]
+    assert np.array_equal(net.predict(X[:4]), first)
+    assert np.array_equal(net.layers[1].carried[0], carried[0])
+    one_by_one = np.concatenate([net.predict(X[i : i + 1]) for i in range(4)])
+    np.testing.assert_allclose(one_by_one, first, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("carry", [True, "mean"])
+def test_carried_state_and_shuffled_data_are_refused(carry: bool | str) -> None:
+    X, y = pieces()
+    net = stacked(carry)
+    with pytest.raises(ValueError, match=r"Trainer.fit: GRULayer\(6, carry=.* pass shuffle=False"):
+        dlfs.Trainer(net, dlfs.Adam()).fit(X, y, batch_size=4, verbose=0)
+    dlfs.Trainer(stacked(carry=False), dlfs.Adam()).fit(X, y, epochs=1, batch_size=4, verbose=0)
+
+
+def test_batches_of_another_size_are_refused_before_the_training() -> None:
+    X, y = pieces()
+    trainer = dlfs.Trainer(stacked(), dlfs.Adam())
+    options = {"epochs": 1, "shuffle": False, "verbose": 0}
+    with pytest.raises(ValueError, match="rows of X_train must be a multiple of batch_size=5"):
+        trainer.fit(X, y, batch_size=5, **options)
+    with pytest.raises(ValueError, match="rows of X_test must be a multiple of batch_size=4"):
+        trainer.fit(X, y, X[:5], y[:5], batch_size=4, **options)
+    # The mean is one state, whatever the number of sequences.
+    dlfs.Trainer(stacked("mean"), dlfs.Adam()).fit(X, y, batch_size=5, **options)
+
+
+def test_a_network_is_saved_with_its_vocabulary(tmp_path: Path) -> None:
+    vocabulary = text.Vocabulary("abcde")
+    net = stacked()
+    net.build((7,))
+    path = tmp_path / "net"
+    text.save_writer(net, vocabulary, path)
+    again, characters = text.load_writer(path)
+    assert characters.characters == "abcde"
+    for loaded in (again, dlfs.load(path)):
+        assert text.sample(loaded, vocabulary, 20, "a", seed=1) == text.sample(
+            net, vocabulary, 20, "a", seed=1
+        )
+    dlfs.save(net, path)
+    with pytest.raises(ValueError, match="holds no vocabulary"):
+        text.load_writer(path)
+
+
+def test_a_file_that_claims_endless_sequences_is_not_believed(tmp_path: Path) -> None:
+    """Even with no sequence at all, each step would cost time."""
+    net = dlfs.NeuralNetwork([GRULayer(2, vocabulary_size=3, reset="after")])
+    net.build((5,))
+    net.input_shape = (2**26,)
+    dlfs.save(net, tmp_path / "net")
+    with pytest.raises(ValueError, match="67108864 steps, too many to believe"):
+        dlfs.load(tmp_path / "net")

@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dlfs import datasets
-from dlfs.saving import load
-from dlfs.text import Vocabulary, sample
+from dlfs.text import load_writer, sample
 
 HELP = "let a trained network write"
 DESCRIPTION = "Load a network that 'dlfs train --data sonnets --save FILE' saved, and let it write."
@@ -16,14 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("network", type=Path, help="the file")
     add("--length", type=int, default=500, help="how many characters")
-    add("--prompt", default="\n", help="what the network reads before it writes")
+    add("--prompt", default="\n", help="what the network reads first, and goes on from")
     add("--temperature", type=float, default=0.8, help="lower is safer, higher is wilder")
     add("--seed", type=int, default=1, help="one seed gives one text")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, write."""
-    net, vocabulary = load(arguments.network), Vocabulary.of(datasets.sonnets())
+    net, vocabulary = load_writer(arguments.network)
     options = (arguments.length, arguments.prompt, arguments.temperature, arguments.seed)
-    print(sample(net, vocabulary, *options))
+    print((arguments.prompt + sample(net, vocabulary, *options)).lstrip("\n"))
     return 0

@@ -5,32 +5,32 @@ import importlib.util
 import os
 from pathlib import Path
 
-from dlfs import backend, datasets, optimizers
+from dlfs import backend, datasets
 from dlfs.callbacks import BatchLosses
 from dlfs.commands import train_text
+from dlfs.commands.shared import OPTIMIZERS, draw_curve, make_optimizer
 from dlfs.history import History
 from dlfs.layers import Conv2D
 from dlfs.models import MODELS, WRITERS
 from dlfs.network import NeuralNetwork
-from dlfs.optimizers import Optimizer
 from dlfs.saving import save
 from dlfs.train import Trainer
 
-HELP = "train a network and print its test accuracy"
+HELP = "train a network and print how well it does on the test data"
 DESCRIPTION = (
     "Train a network on data inside the package, show the progress, and print how well it does on "
     "the test data."
 )
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": optimizers.SGD,
-    "momentum": optimizers.SGDMomentum,
-    "adagrad": optimizers.AdaGrad,
-    "rmsprop": optimizers.RMSProp,
-    "adam": optimizers.Adam,
-    "adamw": optimizers.AdamW,
+EPOCHS, BATCH_SIZE = 1, 32
+RATES = {
+    "momentum": 0.05,
+    "sgd": 0.1,
+    "adagrad": 0.02,
+    "rmsprop": 0.001,
+    "adam": 0.001,
+    "adamw": 0.001,
 }
-RATES = {"sgd": 0.1, "momentum": 0.05, "adagrad": 0.02, "rmsprop": 0.001, "adam": 0.001}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,21 +38,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", choices=[*sorted(MODELS), *sorted(WRITERS)], default="cnn", help="which network")
     add("--data", choices=["mnist", "sonnets"], default=None, help="what suits the model")
-    add("--epochs", type=int, default=1, help="how often to go through the training data")
-    add("--batch-size", type=int, default=32, help="observations for each step")
-    add("--optimizer", choices=sorted(OPTIMIZERS), default="momentum", help="how to step")
+    add(
+        "--epochs",
+        type=int,
+        default=None,
+        help=f"how often to go through the training data ({EPOCHS}; text: {train_text.EPOCHS})",
+    )
+    add(
+        "--batch-size",
+        type=int,
+        default=None,
+        help=f"observations for each step ({BATCH_SIZE}; text: {train_text.STREAMS} streams)",
+    )
+    add(
+        "--optimizer",
+        choices=sorted(OPTIMIZERS),
+        default=None,
+        help="how to step (momentum; text: adam)",
+    )
     add("--lr", type=float, default=None, help="learning rate (its own for each optimizer)")
     add(
         "--final-lr",
         type=float,
         default=None,
-        help="where the learning rate ends, falling after every batch (a fiftieth of --lr)",
+        help="where the rate ends, falling after every batch (a fiftieth of --lr; text: almost 0)",
     )
     add("--backend", choices=list(backend.PACKAGES), default=None, help="fast if it is compiled")
     add("--dtype", choices=["float32", "float64"], default="float32", help="of all numbers")
     add("--seed", type=int, default=1, help="one seed gives one result")
     add("--save", type=Path, default=None, help="where to save the network")
-    add("--plots", type=Path, default=None, help="folder for filters.png and curve.png")
+    add(
+        "--plots",
+        type=Path,
+        default=None,
+        help="folder for curve.png and, of a cnn, filters.png",
+    )
     add("--quiet", action="store_true", help="no progress bar")
 
 
@@ -67,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model in WRITERS:
         return train_text.run(arguments)
     net = MODELS[arguments.model](seed=arguments.seed, dtype=arguments.dtype)
-    optim = _optimizer(arguments)
+    optim = make_optimizer(arguments, RATES, fall=50)
     print(f"Loading {data_name} ...", flush=True)
     data = datasets.mnist(dtype=arguments.dtype)
     net.build(data.X_train.shape[1:])
@@ -79,9 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
         data.y_train,
         data.X_test,
         data.y_test,
-        epochs=arguments.epochs,
+        epochs=EPOCHS if arguments.epochs is None else arguments.epochs,
         eval_every=1,
-        batch_size=arguments.batch_size,
+        batch_size=BATCH_SIZE if arguments.batch_size is None else arguments.batch_size,
         seed=arguments.seed,
         early_stopping=False,
         callbacks=[losses],
@@ -116,19 +136,11 @@ def _check_places(arguments: argparse.Namespace) -> None:
         raise ImportError("--plots needs matplotlib: pip install 'dlfs[plots]'")
 
 
-def _optimizer(arguments: argparse.Namespace) -> Optimizer:
-    name = arguments.optimizer
-    lr = RATES.get(name, 0.001) if arguments.lr is None else arguments.lr
-    final_lr = lr / 50 if arguments.final_lr is None else arguments.final_lr
-    return OPTIMIZERS[name](lr=lr, final_lr=final_lr, decay_type="linear", decay_each="batch")
-
-
 def _draw(net: NeuralNetwork, history: History, losses: list[float], folder: Path) -> None:
-    from dlfs.plots import plot_filters, plot_history  # noqa: PLC0415 - matplotlib is an extra
-
-    plot_history(history, str(folder / "curve.png"), losses)
-    print(f"Drew {folder / 'curve.png'}")
+    draw_curve(history, losses, folder)
     first = net.layers[0]
     if isinstance(first, Conv2D):
+        from dlfs.plots import plot_filters  # noqa: PLC0415 - matplotlib is an extra
+
         plot_filters(first.params[0], str(folder / "filters.png"))
         print(f"Drew {folder / 'filters.png'}")

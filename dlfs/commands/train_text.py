@@ -3,48 +3,61 @@
 import argparse
 
 from dlfs import backend, datasets
+from dlfs.callbacks import BatchLosses
+from dlfs.commands.shared import draw_curve, make_optimizer
 from dlfs.models import writer
-from dlfs.optimizers import Adam
-from dlfs.saving import save
-from dlfs.text import Vocabulary, sample, streams
+from dlfs.text import Vocabulary, sample, save_writer, streams
 from dlfs.train import Trainer
 
-STREAMS, LENGTH = 16, 64
+STREAMS, LENGTH, EPOCHS = 16, 64, 12
+RATES = {
+    "adam": 0.004,
+    "adamw": 0.004,
+    "rmsprop": 0.002,
+    "adagrad": 0.02,
+    "momentum": 0.2,
+    "sgd": 1.0,
+}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train on the first 90 % of the sonnets, report the loss on the rest, write a little."""
+    batch_size = STREAMS if arguments.batch_size is None else arguments.batch_size
+    epochs = EPOCHS if arguments.epochs is None else arguments.epochs
     text = datasets.sonnets()
     vocabulary = Vocabulary.of(text)
     indices, cut = vocabulary.encode(text), len(text) * 9 // 10
-    X, y = streams(indices[:cut], STREAMS, LENGTH)
-    X_test, y_test = streams(indices[cut:], STREAMS, LENGTH)
+    X, y = streams(indices[:cut], batch_size, LENGTH)
+    X_test, y_test = streams(indices[cut:], batch_size, LENGTH)
     net = writer(arguments.model, len(vocabulary), seed=arguments.seed, dtype=arguments.dtype)
-    lr = 0.004 if arguments.lr is None else arguments.lr
-    final_lr = lr / 4000 if arguments.final_lr is None else arguments.final_lr
-    optim = Adam(lr=lr, final_lr=final_lr, decay_type="linear", decay_each="batch", clip_norm=1.0)
+    optim = make_optimizer(arguments, RATES, fall=10_000, clip_norm=1.0)
     net.build((LENGTH,))
     print(net)
     print(f"{optim!r}, {backend.backend_name()} backend, {X.size:,} characters", flush=True)
+    losses = BatchLosses()
     history = Trainer(net, optim).fit(
         X,
         y,
         X_test,
         y_test,
-        epochs=arguments.epochs,
+        epochs=epochs,
         eval_every=1,
-        batch_size=STREAMS,
+        batch_size=batch_size,
+        seed=arguments.seed,
         shuffle=False,
         early_stopping=False,
+        callbacks=[losses],
         verbose=2 if arguments.quiet else 1,
     )
     if len(history):
+        print(history)
         print(f"Training took {sum(history['seconds']):.1f} s.")
-    if len(history) and history.stopped is None:
+    if "test_loss" in history.columns:
         print(f"Test loss: {history['test_loss'][-1]:.4f} nats a character")
-    print(sample(net, vocabulary, 400, temperature=0.8, seed=arguments.seed))
+    print(f"What it writes:\n{sample(net, vocabulary, 400, temperature=0.8, seed=arguments.seed)}")
     if arguments.save is not None:
-        arguments.save.parent.mkdir(parents=True, exist_ok=True)
-        save(net, arguments.save)
-        print(f"Saved to {arguments.save}")
+        save_writer(net, vocabulary, arguments.save)
+        print(f"Saved to {arguments.save}; 'dlfs sample {arguments.save}' lets it write more")
+    if arguments.plots is not None and len(history):
+        draw_curve(history, losses.losses, arguments.plots)
     return 130 if history.stopped == "interrupted" else 0

@@ -300,7 +300,9 @@ class GRULayer(_RecurrentLayer):
         self.reset = reset
 
     def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
-        W_h = self._draw((self.hidden_size, self._width()), dtype)
-        if self.reset == "after":
-            W_h = np.concatenate([W_h, np.zeros((1, self._width()), dtype=dtype)])
+        after = self.reset == "after"
+        W_h = self._draw((self.hidden_size + after, self._width()), dtype)
+        # What stands for the weights of a saved file, before they are read, is all zeros.
+        if after and W_h.flags.writeable:
+            W_h[-1] = 0
         return GRU_Op(W_h, carry=self.carry, reset=self.reset)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from dlfs.checks import check_choice
+from dlfs.checks import check_choice, check_float_array
 from dlfs.reference.steps import by_time, check_backward, check_forward, cut, product, shifted
 from dlfs.types import Array
 
@@ -138,6 +138,7 @@ def gru_grad(
     check_choice(reset, GRU_RESETS, owner, "reset")
     after = reset == "after"
     states = {"last_grad": last_grad, "h0": h0}
+    check_float_array(gates, owner, "gates", 3)
     check_backward(owner, h_grad, h, W_h, 3, states, gates, int(after))
     dh_steps, n = by_time(h_grad), h0.shape[1]
     before = shifted(h0, by_time(h))

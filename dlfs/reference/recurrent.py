@@ -227,6 +227,7 @@ def lstm_grad(
     """
     owner = "lstm_grad"
     states = {"h_last_grad": h_last_grad, "c_last_grad": c_last_grad, "h0": h0, "c0": c0}
+    check_float_array(gates, owner, "gates", 3)
     check_backward(owner, h_grad, h, W_h, 4, states, gates)
     check_float_array(c, owner, "c", 3)
     check_same_dtype(owner, h=h, c=c)

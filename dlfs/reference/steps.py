@@ -65,7 +65,6 @@ def check_backward(
     _check_states(owner, batch, hidden, states)
     arrays = {"h": h, "h_grad": h_grad, "W_h": W_h, **states}
     if gates is not None:
-        check_float_array(gates, owner, "gates", 3)
         check_shape(gates, (time, batch, 4 * hidden), owner, "gates")
         arrays["gates"] = gates
     check_same_dtype(owner, **arrays)

@@ -1,8 +1,9 @@
-"""Mistakes in recurrent layers, the two of the book's GRU first."""
+"""Mistakes in recurrent layers, those of the book's GRU first."""
 
 import numpy as np
 from scipy.special import expit
 
+from dlfs.nodes import GRUNode
 from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op
 from tests.mutants.catalogue import mutant
 
@@ -21,17 +22,41 @@ class UpdateGateFromResetSums(GRU_Op):
             self.param, self.input_ = right, given
 
 
-@mutant("part of the state's gradient dropped (the book's GRU)")
+def back_by_nodes(operation, output_grad, from_output=True, past_gates=True):
+    """Go back step by step as the book does, with or without what its node leaves out.
+
+    Its node hands to the gates only what comes from the next step, and not what comes from this
+    step's output; and the state that passes by the gates, ``u * H_in``, gets no gradient.
+    """
+    z, h, W_h = operation.input_, operation.output, operation.param
+    width = z.shape[2]
+    # With the identity for W_x a node's input gradient is that of z.
+    values = {"W_x": np.eye(width), "B": np.zeros((1, width)), "W_h": W_h}
+    values = {name: np.array(value, dtype=z.dtype) for name, value in values.items()}
+    params = {name: {"value": v, "deriv": np.zeros_like(v)} for name, v in values.items()}
+    before = np.concatenate([operation._initial[0][:, np.newaxis], h[:, :-1]], axis=1)
+    z_grad, H_grad = np.zeros_like(z), np.zeros_like(operation._initial[0])
+    for t in reversed(range(z.shape[1])):
+        node = GRUNode(operation.reset)
+        node.forward(np.array(z[:, t]), before[:, t], params)
+        grad = np.array(output_grad[:, t]) if from_output else np.zeros_like(H_grad)
+        through = (grad + H_grad) * node.u
+        z_grad[:, t], H_grad = node.backward(grad, H_grad, params)
+        if not past_gates:
+            H_grad = H_grad - through
+    return z_grad, (H_grad,), params["W_h"]["deriv"]
+
+
+@mutant("state's gradient past the gates dropped (the book's GRU)")
 class StateGradientDropped(GRU_Op):
     def _run_back(self, output_grad, ends):
-        # Only the way through the update gate's product with the state is left out.
-        n, right = self.hidden_size, self.param
-        self.param = right.copy()
-        self.param[:n, n : 2 * n] = 0
-        try:
-            return super()._run_back(output_grad, ends)
-        finally:
-            self.param = right
+        return back_by_nodes(self, output_grad, past_gates=False)
+
+
+@mutant("output's gradient not handed to the gates (the book's GRU)")
+class OutputGradientDropped(GRU_Op):
+    def _run_back(self, output_grad, ends):
+        return back_by_nodes(self, output_grad, from_output=False)
 
 
 @mutant("gradient not carried from step to step")

@@ -1,10 +1,14 @@
 """Every mutant is caught, and its hint names the mistake."""
 
+import numpy as np
 import pytest
 
 from dlfs.backend import available_backends
+from dlfs.gradcheck.cases import RandomChooser
+from dlfs.recurrent import GRU_Op
 from tests.mutants import MUTANTS, Mutant
-from tests.mutants.judge import Judgement, judge
+from tests.mutants.judge import Judgement, check, judge
+from tests.mutants.recurrent import back_by_nodes
 
 # A mutant's mistake is its own; whose kernels do the rest matters little.
 BACKENDS = [name for name in available_backends() if name in ("fast", "reference")]
@@ -36,3 +40,18 @@ def test_the_right_hint_comes_first(backend: str) -> None:
     with_hint = [mutant for mutant in MUTANTS if mutant.hints]
     right = [m for m in with_hint if judged(m, backend).first_hint in m.hints]
     assert len(right) >= 0.8 * len(with_hint)
+
+
+def test_the_book_nodes_without_its_mistakes_are_right() -> None:
+    """Else its mutants would be caught for another reason than the book's mistake."""
+
+    class Right(GRU_Op):
+        def _run_back(self, output_grad, ends):
+            return back_by_nodes(self, output_grad)
+
+    rng, seen = np.random.default_rng(3), 0
+    for _ in range(10):
+        case = Mutant("none", Right, ()).draw(RandomChooser(rng))
+        seen += case.x.size
+        assert check(case, "reference")
+    assert seen

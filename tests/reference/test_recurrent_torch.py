@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dlfs.backend import available_backends, use_backend
 from dlfs.layers import GRULayer, LSTMLayer, RNNLayer
 
 torch = pytest.importorskip("torch", reason="the comparison needs the extra torch")
@@ -18,9 +19,24 @@ def rearranged(ours: np.ndarray, kind: str) -> np.ndarray:
     return np.concatenate([parts[k] for k in ORDER[kind]], axis=1).T.copy()
 
 
+BACKENDS = [name for name in available_backends() if name in ("fast", "reference")]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    with use_backend(request.param):
+        yield request.param
+
+
+def agree(pairs) -> None:
+    for name, a, b in pairs:
+        difference = np.max(np.abs(a - b.numpy()))
+        assert difference <= TOLERANCE, f"{name} differs by {difference}"
+
+
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("time", [1, 25])
-def test_outputs_and_all_gradients_agree(kind: str, time: int) -> None:
+def test_outputs_and_all_gradients_agree(kind: str, time: int, backend: str) -> None:
     batch, features, hidden = 4, 7, 12
     rng = np.random.default_rng(5)
     layer = {
@@ -69,6 +85,40 @@ def test_outputs_and_all_gradients_agree(kind: str, time: int) -> None:
         pairs.append(("b_hh", rearranged(W_h_grad[hidden:], kind)[:, 0], module.bias_hh_l0.grad))
     for k, state in enumerate(theirs_states):
         pairs.append((f"state {k}", recurrence.initial_grad[k], state.grad[0]))
-    for name, a, b in pairs:
-        difference = np.max(np.abs(a - b.numpy()))
-        assert difference <= TOLERANCE, f"{name} differs by {difference}"
+    agree(pairs)
+
+
+@pytest.mark.parametrize("time", [1, 25])
+def test_the_book_gru_agrees_with_pytorch_automatic_differentiation(
+    time: int, backend: str
+) -> None:
+    """PyTorch's layer has no reset gate before the product: its tensors, step by step, do."""
+    batch, features, hidden = 4, 7, 12
+    rng = np.random.default_rng(6)
+    layer = GRULayer(hidden)
+    layer.seed = 1
+    x = rng.standard_normal((batch, time, features))
+    layer.build(x)
+    for param in layer.params:
+        param += 0.2 * rng.standard_normal(param.shape)
+    layer.operations[-1].given = (rng.standard_normal((batch, hidden)),)
+    output_grad = rng.standard_normal((batch, time, hidden))
+    ours = layer.forward(x)
+    input_grad = layer.backward(output_grad)
+
+    arrays = [x, *layer.params, layer.operations[-1].given[0]]
+    leaves = [torch.from_numpy(array.copy()).requires_grad_() for array in arrays]
+    theirs_x, W_x, B, W_h, state = leaves
+    h, steps = state, []
+    for t in range(time):
+        z_r, z_u, z_h = (theirs_x[:, t] @ W_x + B).split(hidden, dim=1)
+        W_r, W_u, W_c = W_h.split(hidden, dim=1)
+        r, u = torch.sigmoid(z_r + h @ W_r), torch.sigmoid(z_u + h @ W_u)
+        h = u * h + (1 - u) * torch.tanh(z_h + (r * h) @ W_c)
+        steps.append(h)
+    theirs = torch.stack(steps, dim=1)
+    theirs.backward(torch.from_numpy(output_grad))
+    grads = [input_grad, *layer.param_grads, layer.operations[-1].initial_grad[0]]
+    names = ("x", "W_x", "B", "W_h", "state")
+    pairs = [(n, a, leaf.grad) for n, a, leaf in zip(names, grads, leaves, strict=True)]
+    agree([("output", ours, theirs.detach()), *pairs])

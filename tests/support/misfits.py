@@ -26,6 +26,7 @@ from dlfs import (
     threads,
 )
 from dlfs.history import History
+from tests.support import subjects_recurrent
 from tests.support.misfits_kernels import IMAGES, KERNELS, LABELS, Row, f32
 from tests.support.subjects import ones
 
@@ -400,4 +401,14 @@ OTHERS: list[Row] = [
     ("optimizers.global_norm", lambda: optimizers.global_norm(["text"]), "global_norm"),
 ]
 
-MISFITS = [*KERNELS, *OPERATIONS, *MISTAKES, *LAYERS, *NETWORKS, *LOSSES, *OTHERS]
+MISFITS = [
+    *KERNELS,
+    *OPERATIONS,
+    *MISTAKES,
+    *LAYERS,
+    *NETWORKS,
+    *LOSSES,
+    *OTHERS,
+    *subjects_recurrent.KERNEL_MISFITS,
+    *subjects_recurrent.MISFITS,
+]

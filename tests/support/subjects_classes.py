@@ -26,6 +26,7 @@ from dlfs import (
     reshape,
 )
 from dlfs.history import History
+from tests.support import subjects_recurrent
 from tests.support.junk import (
     Wanted,
     array,
@@ -496,4 +497,5 @@ CLASSES = [
     *_backend(),
     *_initializers(),
     *_plots(),
+    *subjects_recurrent.CLASSES,
 ]

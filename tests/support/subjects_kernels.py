@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dlfs import reference
+from tests.support import subjects_recurrent
 from tests.support.junk import Wanted, array, choice, flag, integer, padding, pair, real, shape
 from tests.support.subjects import Subject, ones
 
@@ -353,6 +354,7 @@ KERNELS = [
     *_losses(),
     *_updates(),
     *_others(),
+    *subjects_recurrent.KERNELS,
 ]
 
 

@@ -1,0 +1,42 @@
+"""What training on images and training on text have in common on the command line."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlfs import optimizers
+from dlfs.history import History
+from dlfs.optimizers import Optimizer
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": optimizers.SGD,
+    "momentum": optimizers.SGDMomentum,
+    "adagrad": optimizers.AdaGrad,
+    "rmsprop": optimizers.RMSProp,
+    "adam": optimizers.Adam,
+    "adamw": optimizers.AdamW,
+}
+
+
+def make_optimizer(
+    arguments: argparse.Namespace, rates: Mapping[str, float], fall: float, **options: Any
+) -> Optimizer:
+    """Return the optimizer that was asked for, with a rate that falls to lr / fall.
+
+    The first of ``rates`` is the one to take where none was asked for.
+    """
+    name = next(iter(rates)) if arguments.optimizer is None else arguments.optimizer
+    lr = rates[name] if arguments.lr is None else arguments.lr
+    final_lr = lr / fall if arguments.final_lr is None else arguments.final_lr
+    return OPTIMIZERS[name](
+        lr=lr, final_lr=final_lr, decay_type="linear", decay_each="batch", **options
+    )
+
+
+def draw_curve(history: History, losses: list[float], folder: Path) -> None:
+    """Draw the losses into the folder."""
+    from dlfs.plots import plot_history  # noqa: PLC0415 - matplotlib is an extra
+
+    plot_history(history, str(folder / "curve.png"), losses)
+    print(f"Drew {folder / 'curve.png'}")

@@ -1,0 +1,172 @@
+"""Answers to a learner's attempts: what the checks of the notebooks' exercises are made of."""
+
+import dis
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dlfs.checks import check_real
+from dlfs.gradcheck import GradientReport
+
+_EMPTY = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "RETURN_VALUE", "RETURN_CONST"}
+
+
+class _NotYet(Exception):
+    """Something is still to be filled in."""
+
+
+def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6) -> None:
+    """Print whether an attempt at an exercise is right, with a hint if it is not.
+
+    Prints ``NAME: right``, ``NAME: not yet done``, or ``NAME: not right yet`` and the reason; an
+    attempt never raises.
+
+    Parameters
+    ----------
+    name : str
+        The exercise's.
+    attempt : object
+        A value, a function or a class. It is not yet done if it is ``...`` or holds ``...``, if the
+        function or one of the class's methods is empty (``...``, ``pass``), returns ``...`` or
+        raises NotImplementedError.
+    test : callable or array_like
+        A function of the attempt. It may return True, False, a text that says what is wrong, or a
+        GradientReport, which explains itself; an assertion that fails is a "no", its message the
+        reason. Anything else is the expected value, with which the attempt is compared.
+    hint : str
+        Shown after the reason.
+    rtol : float
+        How far from an expected value may be, relative to its largest entry.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If name or hint is no text, name is empty or holds a colon, rtol is no positive number, or
+        test returns something else.
+
+    Examples
+    --------
+    >>> def double(x): ...
+    >>> check("double", double, lambda f: f(3) == 6)
+    double: not yet done
+    >>> check("double", lambda x: 2 + x, lambda f: f(3) == 6, hint="Try 2 * x.")
+    double: not right yet
+      Hint: Try 2 * x.
+    >>> check("double", lambda x: 2 * x, lambda f: f(3) == 6)
+    double: right
+
+    A class that is an Operation is best checked by its gradient:
+
+    >>> from dlfs.base import Operation
+    >>> from dlfs.gradcheck import check_gradients
+    >>> class Square(Operation):
+    ...     def _output(self):
+    ...         return self.input_**2
+    ...
+    ...     def _input_grad(self, output_grad):
+    ...         return output_grad * 2 * self.input_
+    >>> check("square", Square, lambda cls: check_gradients(cls(), np.array([[1.0, 2.0]])))
+    square: right
+    """
+    for text, argument in ((name, "name"), (hint, "hint")):
+        if not isinstance(text, str):
+            raise TypeError(f"check: {argument} must be a text, got {type(text).__name__}")
+    if not name or ":" in name:
+        raise ValueError(f"check: name must not be empty or hold a colon, got {name!r}")
+    rtol = check_real(rtol, "check", "rtol", 0.0)
+    reason = _reason(attempt, test, rtol)
+    if reason is None:
+        print(f"{name}: right")
+    elif reason is _NotYet:
+        print(f"{name}: not yet done")
+    else:
+        print(f"{name}: not right yet")
+        for line in reason.splitlines():
+            print(f"  {line}".rstrip())
+        if hint:
+            print(f"  Hint: {hint}")
+
+
+def _reason(attempt: Any, test: Any, rtol: float) -> Any:
+    """Return None for a right attempt, _NotYet for an empty one, else what is wrong."""
+    if _unfinished(attempt):
+        return _NotYet
+    if not callable(test):
+        return _difference(attempt, test, rtol)
+    wrapped = _watched(attempt) if callable(attempt) and not isinstance(attempt, type) else attempt
+    try:
+        verdict = test(wrapped)
+    except (_NotYet, NotImplementedError):
+        return _NotYet
+    except AssertionError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a learner's code raises is an answer
+        # `...` was used in a computation
+        return _NotYet if "ellipsis" in str(error) else f"It raises {type(error).__name__}: {error}"
+    if isinstance(verdict, GradientReport):
+        return None if verdict else str(verdict)
+    if isinstance(verdict, str):
+        return verdict
+    if isinstance(verdict, bool | np.bool):
+        return None if verdict else ""
+    if verdict is None:  # nothing was asserted in vain
+        return None
+    raise TypeError(
+        f"check: test must return a truth value, a text, a GradientReport or nothing, "
+        f"got {type(verdict).__name__}"
+    )
+
+
+def _unfinished(attempt: Any) -> bool:
+    if attempt is ...:
+        return True
+    if isinstance(attempt, list | tuple):
+        return any(map(_unfinished, attempt))
+    if isinstance(attempt, dict):
+        return any(map(_unfinished, attempt.values()))
+    if isinstance(attempt, type):
+        return any(map(_empty, vars(attempt).values()))
+    return _empty(attempt)
+
+
+def _empty(function: Any) -> bool:
+    """Say whether a function's body is nothing but ``...``, ``pass`` or ``return ...``."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    steps = list(dis.get_instructions(code))
+    returned = [step.argval for step in steps if step.opname.endswith("_CONST")]
+    return {step.opname for step in steps} <= _EMPTY and returned[-1:] in ([None], [...])
+
+
+def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, which ends the check where it returns nothing useful."""
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if result is None:
+            raise AssertionError("It returns None: is there a return?")
+        if _unfinished(result):
+            raise _NotYet
+        return result
+
+    return watched
+
+
+def _difference(attempt: Any, expected: Any, rtol: float) -> str | None:
+    """Return how the attempt differs from the expected value, without giving it away."""
+    wanted = np.asarray(expected)
+    try:
+        got = np.asarray(attempt)
+    except ValueError as error:
+        return f"It is no array: {error}"
+    if got.shape != wanted.shape:
+        return f"It has the shape {got.shape}, and should have {wanted.shape}."
+    if wanted.dtype.kind not in "fiuc" or got.dtype.kind not in "fiubc":
+        return None if np.array_equal(got, wanted) else ""
+    scale = float(np.max(np.abs(wanted), initial=0.0)) or 1.0
+    wrong = ~(np.abs(got - wanted) <= rtol * scale)
+    if not wrong.any():
+        return None
+    return "" if wrong.ndim == 0 else f"{wrong.sum()} of {wrong.size} entries are wrong."

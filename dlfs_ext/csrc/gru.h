@@ -1,0 +1,14 @@
+/* Gated recurrent units, compiled for every target and dtype. */
+#ifndef DLFS_GRU_H
+#define DLFS_GRU_H
+
+#include "simd.h"
+#include "steps.h"
+#define DLFS_TILE "gru_tile.h"
+#include "targets.h"
+
+DLFS_STEPS_TABLES
+DLFS_TABLE_OF(sequences_fn, gru)
+DLFS_TABLE_OF(sequences_fn, gru_grad)
+
+#endif

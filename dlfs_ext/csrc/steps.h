@@ -1,0 +1,43 @@
+/* What the recurrent kernels are handed; see steps_tile.h. */
+#ifndef DLFS_STEPS_H
+#define DLFS_STEPS_H
+
+#include <stddef.h>
+
+/* The widest tile and the tallest, in numbers: bounds for packed matrices. */
+enum { DLFS_WIDEST = 48, DLFS_TALLEST = 8 };
+/* So many sequences at a time: their state and gates stay in the second-level cache. */
+enum { DLFS_SEQUENCES = 32 };
+
+/* The arrays of one call, all C-contiguous. A kind of layer uses those that it has; h, c and z are
+ * (batch, time, ...), gates are (time, batch, ...). */
+typedef struct {
+    ptrdiff_t batch, time, hidden;
+    int after;                /* GRU: where the reset gate applies */
+    const void *z, *h0, *c0;
+    const void *weights;      /* packed; backward: the transposed ones */
+    const void *candidate;    /* GRU, "before": the candidate's, packed by themselves */
+    const void *bias;         /* GRU, "after": the last row of the weights */
+    void *h, *c, *gates;      /* forward writes them, backward reads them */
+    const void *h_grad, *h_last_grad, *c_last_grad;
+    void *z_grad, *h0_grad, *c0_grad;
+    void *before;             /* the state that each step found, packed for the weight gradient */
+    void *reset_before;       /* GRU, "before": the same times the reset gate, packed */
+    void *inner_grad;         /* GRU, "after": the gradient of what the reset gate multiplies */
+} sequences;
+
+/* Numbers from one row of a thread's own memory to the next. Not a power of two, or a tile's rows
+ * would fall onto the same places of the cache. */
+static inline ptrdiff_t dlfs_row(ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
+
+typedef void sequences_fn(const sequences *s, ptrdiff_t first, ptrdiff_t last, void *own);
+typedef void pack_panels_fn(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
+                            ptrdiff_t b_column, void *packed);
+typedef void weight_grad_fn(ptrdiff_t rows, ptrdiff_t m, const void *a, const void *b,
+                            ptrdiff_t b_row, void *c, ptrdiff_t c_row, void *sums,
+                            ptrdiff_t first, ptrdiff_t last, void *panel);
+#define DLFS_STEPS_TABLES     \
+    DLFS_TABLE(pack_panels)   \
+    DLFS_TABLE(weight_grad)
+
+#endif

@@ -1,0 +1,161 @@
+/* What all recurrent layers do, step by step (included by the tile headers of the kinds).
+ *
+ * Sequences do not know of each other: a thread takes some of them through all steps and waits for
+ * nobody. The weights, read anew at every step, are packed once a call: cut into panels of NR
+ * columns, which the gemm reads from first to last. What a step computes stays in a small memory
+ * of the thread's own, where the next step finds it. */
+
+#include "vmath.h"
+#include "gemm_tile.h"
+
+#define load_part NAME(load_part)
+#define store_part NAME(store_part)
+#define panel_rows NAME(panel_rows)
+#define multiply_packed NAME(multiply_packed)
+#define pack_before NAME(pack_before)
+#define copy_rows NAME(copy_rows)
+
+/* lanes is VLEN but at the end of a row. */
+DLFS_INLINE vec load_part(const real *p, int lanes)
+{
+    return lanes == VLEN ? vload(p) : vload_n(p, lanes);
+}
+DLFS_INLINE void store_part(real *p, vec v, int lanes)
+{
+    if (lanes == VLEN)
+        vstore(p, v);
+    else
+        vstore_n(p, v, lanes);
+}
+
+/* unit(i, lanes, ...) for all units of a row: a vector of them, and what is left. */
+#undef FOR_UNITS
+#define FOR_UNITS(n, unit, ...)                   \
+    do {                                          \
+        ptrdiff_t i_ = 0;                         \
+        for (; i_ + VLEN <= (n); i_ += VLEN)      \
+            unit(i_, VLEN, __VA_ARGS__);          \
+        if (i_ < (n))                             \
+            unit(i_, (int)((n) - i_), __VA_ARGS__); \
+    } while (0)
+
+/* k rows of a panel, from a matrix whose rows are contiguous. */
+static void panel_rows(ptrdiff_t k, int columns, const real *b, ptrdiff_t b_row, int nv,
+                       real *panel)
+{
+    int width = nv * VLEN, lanes = columns - (nv - 1) * VLEN;
+    for (ptrdiff_t p = 0; p < k; p++, b += b_row, panel += width) {
+        for (int j = 0; j < nv - 1; j++)
+            vstore(panel + j * VLEN, vload(b + j * VLEN));
+        vstore(panel + (nv - 1) * VLEN, load_part(b + (nv - 1) * VLEN, lanes));
+    }
+}
+
+/* A k x n matrix, cut into panels. The one that begins with column j begins at packed + j * k. */
+static void NAME(pack_panels)(ptrdiff_t k, ptrdiff_t n, const void *b_, ptrdiff_t b_row,
+                              ptrdiff_t b_column, void *packed_)
+{
+    const real *b = b_;
+    real *packed = packed_;
+    for (ptrdiff_t j = 0; j < n; j += NR) {
+        int columns = (int)(n - j < NR ? n - j : NR), nv = (columns + VLEN - 1) / VLEN;
+        if (b_column == 1)
+            panel_rows(k, columns, b + j, b_row, nv, packed + j * k);
+        else
+            gemm_pack(k, columns, b + j * b_column, b_row, b_column, nv, packed + j * k);
+    }
+}
+
+#undef BY_WIDTH
+#if NV > 2
+#define BY_WIDTH(nv, ...)                           \
+    ((nv) == 1   ? NAME(gemm_rows_1)(__VA_ARGS__)   \
+     : (nv) == 2 ? NAME(gemm_rows_2)(__VA_ARGS__)   \
+                 : NAME(gemm_rows_3)(__VA_ARGS__))
+#else
+#define BY_WIDTH(nv, ...) \
+    ((nv) == 1 ? NAME(gemm_rows_1)(__VA_ARGS__) : NAME(gemm_rows_2)(__VA_ARGS__))
+#endif
+
+/* C = A B + bias, or C += A B + bias: B is rows `first` to `first + k` of a packed matrix that has
+ * packed_rows. */
+static void multiply_packed(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
+                            const real *packed, ptrdiff_t packed_rows, ptrdiff_t first, real *c,
+                            ptrdiff_t c_row, int add, const real *bias)
+{
+    for (ptrdiff_t j = 0; j < n; j += NR) {
+        int columns = (int)(n - j < NR ? n - j : NR), nv = (columns + VLEN - 1) / VLEN;
+        int lanes = columns - (nv - 1) * VLEN;
+        const real *b = packed + j * packed_rows + first * nv * VLEN;
+        BY_WIDTH(nv, m, k, a, a_row, 1, b, nv * VLEN, c + j, c_row, lanes, add,
+                 bias ? bias + j : NULL);
+    }
+}
+
+/* Row r of a matrix of `rows` rows and n columns that is packed for the weight gradient: cut into
+ * strips of MR columns, whose rows lie one after the other. */
+DLFS_INLINE void pack_before(const real *row, ptrdiff_t r, ptrdiff_t n, ptrdiff_t rows,
+                             real *packed)
+{
+    ptrdiff_t i = 0;
+    for (; i + MR <= n; i += MR)
+        memcpy(packed + i * rows + r * MR, row + i, MR * sizeof(real));
+    if (i < n)
+        memcpy(packed + i * rows + r * MR, row + i, (size_t)(n - i) * sizeof(real));
+}
+
+/* Rows between a thread's own memory and an array. */
+static void copy_rows(ptrdiff_t m, ptrdiff_t n, const real *from, ptrdiff_t from_row, real *to,
+                      ptrdiff_t to_row)
+{
+    for (ptrdiff_t i = 0; i < m; i++)
+        memcpy(to + i * to_row, from + i * from_row, (size_t)n * sizeof(real));
+}
+
+/* Rows of a panel that stay in the first-level cache. */
+#undef SUM_ROWS
+#define SUM_ROWS 128
+
+/* C = A.T B: what all steps of all sequences contribute to the weights. A is packed by pack_before,
+ * rows x m; B is rows x n, of which this call takes columns `first` to `last`. sums, unless it is
+ * NULL, gets the sums of B's columns. */
+static void NAME(weight_grad)(ptrdiff_t rows, ptrdiff_t m, const void *a_, const void *b_,
+                              ptrdiff_t b_row, void *c_, ptrdiff_t c_row, void *sums_,
+                              ptrdiff_t first, ptrdiff_t last, void *panel_)
+{
+    const real *a = a_, *b = b_;
+    real *c = c_, *sums = sums_, *panel = panel_;
+    for (ptrdiff_t j = first; j < last; j += NR) {
+        int columns = (int)(last - j < NR ? last - j : NR), nv = (columns + VLEN - 1) / VLEN;
+        int lanes = columns - (nv - 1) * VLEN;
+        vec totals[NV];
+        for (int v = 0; v < NV; v++)
+            totals[v] = vset1(0);
+        ptrdiff_t p = 0;
+        do { /* at least once: a sum over nothing is 0 */
+            ptrdiff_t part = rows - p < SUM_ROWS ? rows - p : SUM_ROWS;
+            panel_rows(part, columns, b + p * b_row + j, b_row, nv, panel);
+            for (ptrdiff_t i = 0; i < m; i += MR)
+                BY_WIDTH(nv, m - i < MR ? m - i : MR, part, a + i * rows + p * MR, 1, MR, panel,
+                         nv * VLEN, c + i * c_row + j, c_row, lanes, p > 0, NULL);
+            if (sums)
+                for (ptrdiff_t r = 0; r < part; r++)
+                    for (int v = 0; v < nv; v++)
+                        totals[v] += vload(panel + (r * nv + v) * VLEN);
+            p += SUM_ROWS;
+        } while (p < rows);
+        if (sums)
+            for (int v = 0; v < nv; v++)
+                store_part(sums + j + v * VLEN, totals[v], v == nv - 1 ? lanes : VLEN);
+    }
+}
+
+/* Sequences `first` to `last`, so many at a time that what they need stays near; `own` is the
+ * thread's memory. */
+#undef BY_BLOCKS
+#define BY_BLOCKS(kind)                                                                        \
+    static void NAME(kind)(const sequences *s, ptrdiff_t first, ptrdiff_t last, void *own)     \
+    {                                                                                          \
+        for (ptrdiff_t b = first; b < last; b += DLFS_SEQUENCES)                               \
+            kind##_block(s, b, b + DLFS_SEQUENCES < last ? b + DLFS_SEQUENCES : last, own);    \
+    }

@@ -1,0 +1,132 @@
+"""RNN and LSTM, a whole sequence a call; the formulas are in dlfs.reference.recurrent.
+
+What forward returns has the batch axis first in memory, so that the layer behind it multiplies all
+steps at once without a copy.
+"""
+
+cimport numpy as cnp
+
+from dlfs.checks import check_float_array, check_same_dtype, check_shape
+from dlfs.reference.steps import check_backward, check_forward
+from dlfs_ext.docstrings import share_docstrings
+
+from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.pool cimport Block, empty_2d
+from dlfs_ext.runtime cimport isa_level
+from dlfs_ext.steps cimport (
+    DLFS_TALLEST,
+    address,
+    empty_3d,
+    numbers,
+    pack_panels_t,
+    packed,
+    run,
+    sequences,
+    sequences_t,
+    sum_weight_grad,
+    weight_grad_t,
+)
+
+cnp.import_array()
+
+cdef extern from "recurrent.h" nogil:
+    pack_panels_t pack_panels_table[3][2]
+    weight_grad_t weight_grad_table[3][2]
+    sequences_t rnn_table[3][2]
+    sequences_t rnn_grad_table[3][2]
+    sequences_t lstm_table[3][2]
+    sequences_t lstm_grad_table[3][2]
+
+
+def rnn(z, h0, W_h):
+    check_forward("rnn", 1, z, W_h, h0=h0)
+    cdef cnp.ndarray z_ = c_array(z), h0_ = c_array(h0), W = c_array(W_h)
+    cdef int typenum = cnp.PyArray_TYPE(z_), double_ = is_double(z_)
+    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(z_)
+    cdef sequences s
+    s.batch, s.time, s.hidden = cnp.PyArray_DIM(z_, 0), cnp.PyArray_DIM(z_, 1), n
+    cdef cnp.ndarray h = empty_3d(s.batch, s.time, n, typenum)
+    cdef Block weights = packed(pack_panels_table[isa_level][double_], n, n, address(W), n, 1,
+                                size)
+    s.z, s.h0, s.h, s.weights = address(z_), address(h0_), address(h), weights.data
+    run(rnn_table[isa_level][double_], &s, 1, 1, size)
+    return h
+
+
+def rnn_grad(h_grad, last_grad, h, h0, W_h):
+    check_backward("rnn_grad", h_grad, h, W_h, 1, {"last_grad": last_grad, "h0": h0})
+    cdef cnp.ndarray dh = c_array(h_grad), last = c_array(last_grad), h_ = c_array(h)
+    cdef cnp.ndarray h0_ = c_array(h0), W = c_array(W_h)
+    cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)
+    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(h_), rows
+    cdef sequences s
+    s.batch, s.time, s.hidden = cnp.PyArray_DIM(h_, 0), cnp.PyArray_DIM(h_, 1), n
+    rows = s.batch * s.time
+    cdef cnp.ndarray z_grad = empty_3d(s.batch, s.time, n, typenum)
+    cdef cnp.ndarray h0_grad = empty_2d(s.batch, n, typenum)
+    cdef cnp.ndarray W_grad = empty_2d(n, n, typenum)
+    cdef Block weights = packed(pack_panels_table[isa_level][double_], n, n, address(W), 1, n,
+                                size)
+    cdef Block before = numbers(rows, n + DLFS_TALLEST, size)
+    s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
+    s.z_grad, s.h0_grad, s.weights, s.before = (
+        address(z_grad), address(h0_grad), weights.data, before.data)
+    run(rnn_grad_table[isa_level][double_], &s, 1, 1, size)
+    sum_weight_grad(weight_grad_table[isa_level][double_], rows, n, before.data, address(z_grad),
+                    n, n, address(W_grad), n, NULL, size)
+    return z_grad, h0_grad, W_grad
+
+
+def lstm(z, h0, c0, W_h):
+    check_forward("lstm", 4, z, W_h, h0=h0, c0=c0)
+    cdef cnp.ndarray z_ = c_array(z), h0_ = c_array(h0), c0_ = c_array(c0), W = c_array(W_h)
+    cdef int typenum = cnp.PyArray_TYPE(z_), double_ = is_double(z_)
+    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(z_)
+    cdef sequences s
+    s.batch, s.time, s.hidden = cnp.PyArray_DIM(z_, 0), cnp.PyArray_DIM(z_, 1), n
+    cdef cnp.ndarray h = empty_3d(s.batch, s.time, n, typenum)
+    cdef cnp.ndarray c = empty_3d(s.batch, s.time, n, typenum)
+    cdef cnp.ndarray gates = empty_3d(s.time, s.batch, 4 * n, typenum)
+    cdef Block weights = packed(pack_panels_table[isa_level][double_], n, 4 * n, address(W),
+                                4 * n, 1, size)
+    s.z, s.h0, s.c0, s.weights = address(z_), address(h0_), address(c0_), weights.data
+    s.h, s.c, s.gates = address(h), address(c), address(gates)
+    run(lstm_table[isa_level][double_], &s, 4, 1, size)
+    return h, c, gates
+
+
+def lstm_grad(h_grad, h_last_grad, c_last_grad, h, c, gates, h0, c0, W_h):
+    owner = "lstm_grad"
+    states = {"h_last_grad": h_last_grad, "c_last_grad": c_last_grad, "h0": h0, "c0": c0}
+    check_backward(owner, h_grad, h, W_h, 4, states, gates)
+    check_float_array(c, owner, "c", 3)
+    check_same_dtype(owner, h=h, c=c)
+    check_shape(c, h.shape, owner, "c")
+    cdef cnp.ndarray dh = c_array(h_grad), h_last = c_array(h_last_grad)
+    cdef cnp.ndarray c_last = c_array(c_last_grad), h_ = c_array(h), c_ = c_array(c)
+    cdef cnp.ndarray gates_ = c_array(gates), h0_ = c_array(h0), c0_ = c_array(c0)
+    cdef cnp.ndarray W = c_array(W_h)
+    cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)
+    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(h_), rows
+    cdef sequences s
+    s.batch, s.time, s.hidden = cnp.PyArray_DIM(h_, 0), cnp.PyArray_DIM(h_, 1), n
+    rows = s.batch * s.time
+    cdef cnp.ndarray z_grad = empty_3d(s.batch, s.time, 4 * n, typenum)
+    cdef cnp.ndarray h0_grad = empty_2d(s.batch, n, typenum)
+    cdef cnp.ndarray c0_grad = empty_2d(s.batch, n, typenum)
+    cdef cnp.ndarray W_grad = empty_2d(n, 4 * n, typenum)
+    cdef Block weights = packed(pack_panels_table[isa_level][double_], 4 * n, n, address(W), 1,
+                                4 * n, size)
+    cdef Block before = numbers(rows, n + DLFS_TALLEST, size)
+    s.h_grad, s.h_last_grad, s.c_last_grad = address(dh), address(h_last), address(c_last)
+    s.h, s.c, s.gates, s.h0, s.c0 = (
+        address(h_), address(c_), address(gates_), address(h0_), address(c0_))
+    s.z_grad, s.h0_grad, s.c0_grad = address(z_grad), address(h0_grad), address(c0_grad)
+    s.weights, s.before = weights.data, before.data
+    run(lstm_grad_table[isa_level][double_], &s, 4, 2, size)
+    sum_weight_grad(weight_grad_table[isa_level][double_], rows, n, before.data, address(z_grad),
+                    4 * n, 4 * n, address(W_grad), 4 * n, NULL, size)
+    return z_grad, h0_grad, c0_grad, W_grad
+
+
+share_docstrings(globals(), "recurrent")

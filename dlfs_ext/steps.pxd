@@ -1,0 +1,122 @@
+# What recurrent.pyx and gru.pyx share: memory for a call, and its threads. See csrc/steps_tile.h.
+cimport numpy as cnp
+from cython.parallel cimport prange
+
+from dlfs_ext.arrays cimport c_array
+from dlfs_ext.pool cimport Block, empty_nd, new_block
+from dlfs_ext.runtime cimport threads_for
+
+cdef extern from "steps.h" nogil:
+    enum:
+        DLFS_WIDEST
+        DLFS_TALLEST
+        DLFS_SEQUENCES
+    ctypedef struct sequences:
+        ptrdiff_t batch, time, hidden
+        int after
+        const void *z
+        const void *h0
+        const void *c0
+        const void *weights
+        const void *candidate
+        const void *bias
+        void *h
+        void *c
+        void *gates
+        const void *h_grad
+        const void *h_last_grad
+        const void *c_last_grad
+        void *z_grad
+        void *h0_grad
+        void *c0_grad
+        void *before
+        void *reset_before
+        void *inner_grad
+    ptrdiff_t dlfs_row(ptrdiff_t n)
+
+ctypedef void (*sequences_t)(const sequences *s, ptrdiff_t first, ptrdiff_t last,
+                             void *own) noexcept nogil
+ctypedef void (*pack_panels_t)(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
+                               ptrdiff_t b_column, void *packed) noexcept nogil
+ctypedef void (*weight_grad_t)(ptrdiff_t rows, ptrdiff_t m, const void *a, const void *b,
+                               ptrdiff_t b_row, void *c, ptrdiff_t c_row, void *sums,
+                               ptrdiff_t first, ptrdiff_t last, void *panel) noexcept nogil
+
+cdef enum:
+    # Rows of a panel of the weight gradient: no fewer than SUM_ROWS of steps_tile.h.
+    PANEL_ROWS = 128
+
+
+cdef inline cnp.ndarray empty_3d(cnp.npy_intp a, cnp.npy_intp b, cnp.npy_intp c, int typenum):
+    cdef cnp.npy_intp[3] shape
+    shape[0] = a
+    shape[1] = b
+    shape[2] = c
+    return empty_nd(3, shape, typenum)
+
+
+cdef inline void *address(cnp.ndarray array) noexcept:
+    return cnp.PyArray_DATA(array)
+
+
+cdef inline Block numbers(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t size):
+    """Memory for a matrix."""
+    return new_block(<size_t>rows * <size_t>columns * <size_t>size)
+
+
+cdef inline Block packed(pack_panels_t pack, ptrdiff_t k, ptrdiff_t n, const void *b,
+                         ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t size):
+    """A k x n matrix, cut into panels."""
+    cdef Block block = numbers(k, n + DLFS_WIDEST, size)
+    with nogil:
+        pack(k, n, b, b_row, b_column, block.data)
+    return block
+
+
+cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff_t states,
+                    ptrdiff_t size) except -1:
+    """Go through all sequences, some on each thread.
+
+    A thread's own memory holds, for each of its sequences, `states` rows of one number a unit and
+    one row of all gates.
+    """
+    cdef int threads = threads_for(<double>s.batch * s.time * s.hidden * s.hidden * gates), i
+    cdef ptrdiff_t own, share
+    if s.batch == 0:
+        return 0
+    if threads > s.batch:
+        threads = <int>s.batch
+    share = (s.batch + threads - 1) // threads
+    own = min(share, DLFS_SEQUENCES) * (states * dlfs_row(s.hidden) + dlfs_row(gates * s.hidden))
+    cdef Block block = numbers(threads, own, size)
+    cdef char *memory = <char *>block.data
+    with nogil:
+        if threads == 1:
+            fn(s, 0, s.batch, memory)
+        else:
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                fn(s, min(i * share, s.batch), min((i + 1) * share, s.batch),
+                   memory + i * own * size)
+    return 0
+
+
+cdef inline int sum_weight_grad(weight_grad_t fn, ptrdiff_t rows, ptrdiff_t m, const void *a,
+                                const void *b, ptrdiff_t b_row, ptrdiff_t n, void *c,
+                                ptrdiff_t c_row, void *sums, ptrdiff_t size) except -1:
+    """The first n columns of C = A.T B, some on each thread: never what is summed."""
+    cdef int threads = threads_for(<double>rows * m * n), i
+    cdef ptrdiff_t groups = (n + DLFS_WIDEST - 1) // DLFS_WIDEST, share
+    if threads > groups:
+        threads = <int>groups
+    share = (groups + threads - 1) // threads * DLFS_WIDEST
+    cdef ptrdiff_t panel = PANEL_ROWS * DLFS_WIDEST * size
+    cdef Block block = new_block(threads * panel)
+    cdef char *memory = <char *>block.data
+    with nogil:
+        if threads == 1:
+            fn(rows, m, a, b, b_row, c, c_row, sums, 0, n, memory)
+        else:
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                fn(rows, m, a, b, b_row, c, c_row, sums, min(i * share, n),
+                   min((i + 1) * share, n), memory + i * panel)
+    return 0

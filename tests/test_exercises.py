@@ -1,0 +1,128 @@
+"""What a learner is told about an attempt."""
+
+import numpy as np
+import pytest
+
+from dlfs.activations import Sigmoid
+from dlfs.base import Operation
+from dlfs.exercises import check
+from dlfs.gradcheck import check_gradients
+
+X = np.array([[0.5, -1.0, 2.0]])
+
+
+def said(capsys, *arguments, **options):
+    assert check("name", *arguments, **options) is None
+    return capsys.readouterr().out
+
+
+def empty(x):
+    """Say what is to be done."""
+    ...  # noqa: PIE790 - as a notebook has it
+
+
+def passing(x):
+    pass
+
+
+def returns_dots(x):
+    return ...
+
+
+def raises_not_implemented(x):
+    raise NotImplementedError
+
+
+def half_done(x):
+    slope = ...
+    return slope * x
+
+
+class EmptyMethod(Operation):
+    def _output(self):
+        return self.input_
+
+    def _input_grad(self, output_grad): ...
+
+
+GAPS = [..., [1, ...], (1.0, ...), {"a": ...}]
+STUBS = [empty, passing, returns_dots, raises_not_implemented, half_done, EmptyMethod]
+
+
+@pytest.mark.parametrize("attempt", [*GAPS, *STUBS])
+def test_what_is_not_filled_in_is_not_yet_done(capsys, attempt) -> None:
+    def test(attempt):
+        return attempt(X) is not None
+
+    assert said(capsys, attempt, test, hint="never shown") == "name: not yet done\n"
+
+
+def test_a_value_may_be_not_yet_done_too(capsys) -> None:
+    assert said(capsys, ..., 3.0) == "name: not yet done\n"
+
+
+@pytest.mark.parametrize("verdict", [True, np.True_, None])
+def test_right(capsys, verdict) -> None:
+    assert said(capsys, lambda x: x, lambda f: verdict) == "name: right\n"
+
+
+def test_wrong_says_the_hint(capsys) -> None:
+    out = said(capsys, lambda x: x, lambda f: f(2) == 4, hint="Double it.")
+    assert out == "name: not right yet\n  Hint: Double it.\n"
+
+
+def test_wrong_says_the_reason(capsys) -> None:
+    def test(f):
+        assert f(2) == 4, "f(2) should be 4"
+
+    assert "\n  f(2) should be 4\n" in said(capsys, lambda x: x, test)
+    assert "\n  too large\n" in said(capsys, lambda x: x, lambda f: "too large")
+
+
+def test_an_error_in_the_attempt_is_told_and_not_raised(capsys) -> None:
+    out = said(capsys, lambda x: x / 0, lambda f: f(2) == 4, hint="Think.")
+    assert out.splitlines()[1:] == [
+        "  It raises ZeroDivisionError: division by zero",
+        "  Hint: Think.",
+    ]
+
+
+def test_a_forgotten_return_is_told(capsys) -> None:
+    def attempt(x):
+        y = 2 * x  # noqa: F841
+
+    assert "is there a return?" in said(capsys, attempt, lambda f: f(2) == 4)
+
+
+def test_a_use_of_ellipsis_as_an_index_is_no_gap(capsys) -> None:
+    assert said(capsys, lambda x: x[...], lambda f: f(X) is not None) == "name: right\n"
+
+
+def test_gradients_explain_themselves(capsys) -> None:
+    class Forgetful(Sigmoid):
+        def _input_grad(self, output_grad):
+            return output_grad
+
+    def test(cls):
+        return check_gradients(cls(), X, backend="reference")
+
+    assert said(capsys, Sigmoid, test) == "name: right\n"
+    out = said(capsys, Forgetful, test)
+    assert out.startswith("name: not right yet\n")
+    assert "FAILED" in out
+    assert "derivative" in out
+
+
+def test_values_are_compared(capsys) -> None:
+    expected = np.array([1.0, 2.0, 1e-9])
+    assert said(capsys, [1.0, 2.0, 0.0], expected) == "name: right\n"
+    assert "(2,), and should have (3,)" in said(capsys, [1.0, 2.0], expected)
+    assert "2 of 3 entries" in said(capsys, [0.0, 2.1, 0.0], expected)
+    assert "1 of 3 entries" in said(capsys, [1.0, np.nan, 0.0], expected)
+    assert said(capsys, 2.0, 1.0) == "name: not right yet\n"
+    assert said(capsys, "dlfs", "dlfs") == "name: right\n"
+
+
+def test_a_test_that_answers_nonsense_is_the_authors_fault() -> None:
+    with pytest.raises(TypeError, match=r"check: test must return .*got float"):
+        check("name", lambda x: x, lambda f: 1.0)

@@ -1,0 +1,1 @@
+"""What the project works with and nobody installs."""

@@ -1,0 +1,53 @@
+"""A strict kernel: a warning is an error, and nothing is fetched from anywhere.
+
+Started as a script by ``execute``; takes the arguments of ``ipykernel_launcher``.
+"""
+
+import sys
+import warnings
+from typing import Any
+
+from ipykernel.kernelapp import IPKernelApp
+
+LOCAL = ("127.0.0.1", "::1", "localhost", "")
+
+
+def forbid_warnings() -> None:
+    """Make every warning an error, but for what is meant for the developers of other packages."""
+    warnings.simplefilter("error")
+    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", category)
+    warnings.filterwarnings("error", module=r"__main__$|dlfs")
+
+
+def forbid_connections() -> None:
+    """Refuse to look up or connect to another machine."""
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.getaddrinfo":
+            host = arguments[0]
+        elif event == "socket.connect" and isinstance(arguments[1], tuple):
+            host = arguments[1][0]
+        else:
+            return
+        if isinstance(host, bytes):
+            host = host.decode()
+        if host not in (None, *LOCAL):
+            raise ConnectionRefusedError(f"a notebook must run offline: connection to {host}")
+
+    sys.addaudithook(hook)
+
+
+class StrictKernelApp(IPKernelApp):
+    """IPython sets warning filters of its own while it starts: these come after."""
+
+    def start(self) -> None:
+        """Start, strict."""
+        forbid_warnings()
+        forbid_connections()
+        super().start()
+
+
+if __name__ == "__main__":
+    del sys.path[0]  # this folder
+    StrictKernelApp.launch_instance()
