@@ -60,9 +60,8 @@ dense = (F / Q).subs({H: 1, k: 1})
 for batch in (1, 32, 1000):
     value = dense.subs({N: batch, C: 784, out: 89})
     print(f"dense 784 -> 89, batch {batch:>4}: {float(value):5.1f} operations a byte")
-print(
-    f"convolution 16 -> 32, 5 x 5:    {float((F / Q).subs({N: 8, H: 784, C: 16, O: 32, k: 5})):.0f}"
-)
+here = (F / Q).subs({N: 8, H: 784, C: 16, out: 32, k: 5})
+print(f"convolution 16 -> 32, 5 x 5:  {float(here):5.1f}")
 
 # %% [markdown]
 # ## 2. The roofline
