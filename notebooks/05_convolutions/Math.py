@@ -1,0 +1,453 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # Chapter 5: the mathematics of convolutions
+#
+# You derive the convolution's three gradients, the size of its output, the transposed convolution
+# and the matrix product behind it. Every formula stands next to the line of dlfs that computes it,
+# and a cell proves it, with symbols or with numbers. You need the chain rule, and sums with
+# indices.
+
+# %%
+import numpy as np
+import sympy as sp
+
+from dlfs import reference
+from dlfs.exercises import check
+from dlfs.geometry import same_ends, transposed_window_2d, window_2d
+
+rng = np.random.default_rng(5)
+
+
+def close(a, b, terms=200):
+    """Equal but for the rounding of sums of so many terms of size 1."""
+    return np.abs(a - b).max() <= 8 * terms * np.finfo(float).eps
+
+
+# %% [markdown]
+# ## 1. A convolution is a sum
+#
+# $X$ is the padded input, $W$ the kernel, $s$ the stride, $d$ the dilation. For image $n$, output
+# channel $o$ and output pixel $(p, q)$:
+#
+# $$ Y_{nopq} = \sum_{c,i,j} X_{n,\; c,\; sp+di,\; sq+dj} \; W_{coij} $$
+#
+# Mathematicians call this a cross-correlation: their convolution has $p - i$ instead of $p + i$, a
+# kernel that is flipped. As weights are learned, it makes no difference which one a network uses.
+#
+# dlfs turns the loops inside out (`dlfs/reference/conv.py`, `conv2d`). For one kernel position $(i,
+# j)$, `_seen_from` is a view of all $X_{n,c,sp+di,sq+dj}$, and the sum over $c$ is one product:
+#
+#     pixels = _seen_from(padded, i, j, window).reshape(batch, x.shape[1], height * width)
+#     out_group += W_group[:, :, i, j].T @ x_group
+
+
+# %%
+def conv2d(X, W, s=1, d=1):
+    """The definition; X is padded already."""
+    height = (X.shape[2] - d * (W.shape[2] - 1) - 1) // s + 1
+    width = (X.shape[3] - d * (W.shape[3] - 1) - 1) // s + 1
+    Y = np.zeros((len(X), W.shape[1], height, width), dtype=X.dtype)
+    for n, o, p, q in np.ndindex(*Y.shape):
+        for c, i, j in np.ndindex(W.shape[0], *W.shape[2:]):
+            Y[n, o, p, q] = Y[n, o, p, q] + X[n, c, s * p + d * i, s * q + d * j] * W[c, o, i, j]
+    return Y
+
+
+X, W = rng.standard_normal((2, 3, 8, 9)), rng.standard_normal((3, 4, 3, 2))
+for s in (1, 2, 3):
+    for d in (1, 2):
+        assert close(conv2d(X, W, s, d), reference.conv2d(X, W, stride=s, dilation=d))
+print("the definition and dlfs agree for six pairs of stride and dilation")
+
+# %% [markdown]
+# ## 2. The size of the output
+#
+# The kernel's first and last weight lie $d(k-1)$ apart, so a window covers $d(k-1)+1$ numbers. On
+# an axis of $n$ numbers with $a$ zeros before and $b$ behind, the last window begins at $n + a + b
+# - d(k-1) - 1$ at the latest, and every $s$-th place counts:
+#
+# $$ m = \left\lfloor \frac{n + a + b - d(k-1) - 1}{s} \right\rfloor + 1 $$
+#
+# In `dlfs/geometry.py`, `_window`, with `covered` for $d(k-1)+1$:
+#
+#     output.append((padded - covered) // strides[axis] + 1)
+#
+# Check it by counting:
+
+
+# %%
+def count_places(n, k, s, a, b, d):
+    return sum(start + d * (k - 1) <= n + a + b - 1 for start in range(0, n + a + b, s))
+
+
+cases = 0
+for n, k, s, a, b, d in np.ndindex(12, 4, 4, 3, 3, 3):
+    n, k, s, d = n + 1, k + 1, s + 1, d + 1
+    if d * (k - 1) + 1 <= n + a + b:
+        options = {"stride": s, "padding": ((a, b), (a, b)), "dilation": d}
+        assert window_2d((n, n), k, **options).output[0] == count_places(n, k, s, a, b, d)
+        cases += 1
+print(f"{cases} cases: the formula counts right")
+
+# %% [markdown]
+# **"same"** asks for $m = \lceil n / s \rceil$. Solve for the padding: the last window must end at
+# the last number, so together
+#
+# $$ a + b = \max\big(0,\; (\lceil n/s \rceil - 1)\, s + d(k-1) + 1 - n \big) $$
+#
+# (`same_ends` in `dlfs/geometry.py`). With $s = 1$ and $d = 1$ this is $k - 1$: for an odd kernel
+# the book's $\lfloor k/2 \rfloor$ on either side.
+
+# %%
+for n, k, s, d in np.ndindex(20, 6, 4, 3):
+    n, k, s, d = n + 1, k + 1, s + 1, d + 1
+    padding = same_ends(n, k, s, d)
+    assert window_2d((n, n), k, s, (padding, padding), d).output[0] == -(-n // s)
+print("padding for n = 28, k = 5:", same_ends(28, 5, 1, 1))
+
+# %% [markdown]
+# ## 3. The gradient of the weights
+#
+# Let $L$ be the loss and $G = \partial L / \partial Y$. A weight $W_{coij}$ appears in every output
+# pixel of channel $o$, each time multiplied by one pixel:
+#
+# $$ \frac{\partial Y_{n o p q}}{\partial W_{coij}} = X_{n,\;c,\;sp+di,\;sq+dj} $$
+#
+# The chain rule adds all of them up:
+#
+# $$ \frac{\partial L}{\partial W_{coij}} = \sum_{n,p,q} G_{nopq} \; X_{n,\;c,\;sp+di,\;sq+dj} $$
+#
+# The sum runs over the batch. In `conv2d_param_grad` it is one product over $n$ and all pixels:
+#
+#     param_group[:, :, i, j] = np.tensordot(x_group, grad_group, axes=([0, 2], [0, 2]))
+#
+# sympy derives it from the definition, on a small case with stride 2:
+
+
+# %%
+def symbols(name, shape):
+    array = np.empty(shape, dtype=object)
+    for index in np.ndindex(*shape):
+        array[index] = sp.Symbol(name + "".join(map(str, index)))
+    return array
+
+
+Xs, Ws = symbols("x", (2, 2, 3, 4)), symbols("w", (2, 1, 2, 2))
+Ys = conv2d(Xs, Ws, s=2)
+Gs = symbols("g", Ys.shape)
+L = sp.expand((Gs * Ys).sum())
+print("one output:", Ys[0, 0, 0, 0])
+print("dL/dw0000: ", sp.diff(L, Ws[0, 0, 0, 0]))
+
+# %% [markdown]
+# Put numbers in, and compare all the derivatives with dlfs:
+
+# %%
+values = {
+    name: rng.integers(-9, 10, a.shape).astype(float)
+    for name, a in zip("xwg", (Xs, Ws, Gs), strict=True)
+}
+numbers = {s: values[s.name[0]][tuple(map(int, s.name[1:]))] for a in (Xs, Ws, Gs) for s in a.flat}
+
+
+def derivative(variables):
+    return np.array([float(sp.diff(L, v).subs(numbers)) for v in variables.flat]).reshape(
+        variables.shape
+    )
+
+
+ours = reference.conv2d_param_grad(values["g"], values["x"], Ws.shape, stride=2)
+np.testing.assert_array_equal(derivative(Ws), ours)
+print("equal, to the last bit: these are whole numbers")
+
+# %% [markdown]
+# ## 4. The gradient of the input
+#
+# Pixel $(u, v)$ of the padded image lies under weight $(i, j)$ of window $(p, q)$ exactly if
+# $sp + di = u$ and $sq + dj = v$. Collect those:
+#
+# $$
+# \frac{\partial L}{\partial X_{ncuv}}
+# = \sum_{o}\; \sum_{\substack{p,\,i:\; sp+di=u \\ q,\,j:\; sq+dj=v}} G_{nopq} \; W_{coij}
+# $$
+#
+# A sum with a condition is awkward to compute. Turn it round: let every $(p, q, i, j)$ *send* its
+# share to where it came from, and the condition is gone. In `conv2d_input_grad`:
+#
+#     np.matmul(W_group[:, :, i, j], grad_group, out=share_group)
+#     seen = _seen_from(padded, i, j, window)
+#     seen += share.reshape(seen.shape)
+#
+# The padding is cut off at the end (`_crop`): nobody asked for the gradient of the zeros.
+
+# %%
+ours = reference.conv2d_input_grad(values["g"], values["w"], Xs.shape, stride=2)
+np.testing.assert_array_equal(derivative(Xs), ours)
+print("dL/dx0011:", sp.diff(L, Xs[0, 0, 1, 1]))
+print("dL/dx0003:", sp.diff(L, Xs[0, 0, 0, 3]), "and dL/dx0020:", sp.diff(L, Xs[0, 0, 2, 0]))
+
+# %% [markdown]
+# The last one is 0: with stride 2 the last row is never read.
+#
+# **Without stride and dilation** the condition is easy to solve: $p = u - i$. So
+#
+# $$
+# \frac{\partial L}{\partial X_{ncuv}}
+# = \sum_{o,i,j} G_{n,\;o,\;u-i,\;v-j} \; W_{coij}
+# = \sum_{o,i',j'} \bar G_{n,\;o,\;u+i',\;v+j'} \; W_{c,\;o,\;k-1-i',\;k-1-j'}
+# $$
+#
+# with $i' = k - 1 - i$ and $\bar G$ for $G$ with $k-1$ zeros on every side. That is a convolution
+# with the kernel **flipped** and the two channel axes exchanged. The compiled backend computes it
+# so (`conv2d_input_grad` in `dlfs_ext/conv.pyx`: a negative `step` through the weights is the
+# flip).
+
+# %%
+G = rng.standard_normal((2, 4, 6, 8))
+turned = W[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+around = (W.shape[2] - 1, W.shape[3] - 1)
+by_convolution = reference.conv2d(G, turned, padding=around)
+assert close(by_convolution, reference.conv2d_input_grad(G, W, X.shape))
+print("convolving with the flipped kernel gives the input gradient")
+
+# %% [markdown]
+# ## 5. The gradient of the bias
+#
+# The layer adds $b_o$ to every pixel of channel $o$, so its gradient is the third sum:
+#
+# $$ \frac{\partial L}{\partial b_o} = \sum_{n,p,q} G_{nopq} $$
+#
+# In `bias_add_param_grad` (`dlfs/reference/dense.py`):
+#
+#     output_grad.sum(axis=_all_but_features(output_grad), keepdims=True)
+
+# %%
+bias_grad = reference.bias_add_param_grad(G)
+assert close(bias_grad[0, :, 0, 0], G.sum(axis=(0, 2, 3)))
+print(bias_grad.shape)
+
+# %% [markdown]
+# ## 6. A convolution is a matrix
+#
+# The output is linear in $X$: write both as columns, $y = A x$. Each row of $A$ holds the kernel,
+# at another place. In one dimension, with 6 inputs, 3 weights and stride 1 or 2:
+
+
+# %%
+def matrix(w, n, s=1):
+    rows = (n - len(w)) // s + 1
+    A = sp.zeros(rows, n)
+    for p in range(rows):
+        for i, weight in enumerate(w):
+            A[p, s * p + i] = weight
+    return A
+
+
+w = sp.symbols("w0:3")
+A1, A2 = matrix(w, 6), matrix(w, 6, s=2)
+A1
+
+# %%
+A2
+
+# %% [markdown]
+# For a linear map the gradient is the transposed matrix: $\partial L / \partial x = A^T g$. Look at
+# the columns of the first matrix from top to bottom: $w_2, w_1, w_0$. There is the flip again.
+#
+# ## 7. The transposed convolution
+#
+# Take $A^T$ as a layer's **forward** pass: it makes large images from small ones. In dlfs it is
+# nothing but the input gradient under another name (`conv_transpose2d` in
+# `dlfs/reference/conv_transpose.py`):
+#
+#     turned = _swap_channels(W, groups)
+#     return conv2d_input_grad(x, turned, output_shape, window.stride, window.padding, ...)
+#
+# It is called the **adjoint** of the convolution, because for all $x$ and $z$
+#
+# $$ \langle A x,\; z \rangle = \langle x,\; A^T z \rangle $$
+#
+# This is a test that needs no derivative: draw $x$ and $z$, and compare two numbers. Sizes: what a
+# convolution with the same options would have read,
+#
+# $$ n = (m - 1)\,s - a - b + d(k-1) + 1 + \text{output padding} $$
+#
+# A stride of $s$ maps $s$ input sizes to one output size; the output padding says which one is
+# meant.
+
+# %%
+for s, a, d, extra in ((1, 0, 1, 0), (2, 1, 1, 1), (3, 2, 2, 2)):
+    z = rng.standard_normal((2, 4, 5, 6))
+    options = {"stride": s, "padding": a, "dilation": d}
+    spread = reference.conv_transpose2d(z, W.transpose(1, 0, 2, 3), output_padding=extra, **options)
+    x = rng.standard_normal(spread.shape)
+    left, right = (reference.conv2d(x, W, **options) * z).sum(), (x * spread).sum()
+    window = transposed_window_2d((5, 6), (3, 2), output_padding=extra, **options)
+    assert window.output == spread.shape[2:]
+    assert abs(left - right) < 1e-11
+    print(f"stride {s}: {z.shape[2:]} -> {spread.shape[2:]},  <Ax, z> = {left:.6f} = <x, A'z>")
+
+# %% [markdown]
+# ## 8. im2col: one matrix product
+#
+# There is a second way to a matrix: keep the weights in it, and unroll the *image*. Row $(n, p, q)$
+# of $P$ is the patch that output pixel $(p, q)$ sees:
+#
+# $$
+# P_{(npq),\,(cij)} = X_{n,\;c,\;sp+di,\;sq+dj}
+# \qquad \tilde W_{(cij),\,o} = W_{coij} \qquad \tilde Y = P \tilde W
+# $$
+#
+# Then both gradients are the dense layer's (chapter 3):
+#
+# $$
+# \frac{\partial L}{\partial \tilde W} = P^T \tilde G
+# \qquad \frac{\partial L}{\partial P} = \tilde G \tilde W^T
+# $$
+#
+# and the gradient of $X$ adds up the entries of $\partial L/\partial P$ that are copies of one
+# pixel ("col2im"). $P$ holds every pixel up to $k^2$ times: that is its price. dlfs avoids it, in
+# NumPy with one product for each kernel position, compiled with shifted copies
+# (`dlfs_ext/csrc/conv_geometry.h`).
+
+
+# %%
+def im2col(X, kernel):
+    windows = np.lib.stride_tricks.sliding_window_view(X, kernel, axis=(2, 3))
+    return windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, X.shape[1] * np.prod(kernel))
+
+
+P, W_columns = im2col(X, W.shape[2:]), W.transpose(0, 2, 3, 1).reshape(-1, W.shape[1])
+Y = reference.conv2d(X, W)
+rows = Y.transpose(0, 2, 3, 1).reshape(-1, W.shape[1])
+assert close(P @ W_columns, rows)
+G_rows = G.transpose(0, 2, 3, 1).reshape(-1, W.shape[1])
+W_grad = (P.T @ G_rows).reshape(3, 3, 2, 4).transpose(0, 3, 1, 2)
+assert close(W_grad, reference.conv2d_param_grad(G, X, W.shape))
+print(f"the image: {X.size} numbers, its patches: {P.size}")
+
+# %% [markdown]
+# Both $P$ and $\tilde G$ must list the pixels in the **same order**. The book's library lists them
+# as (pixel, image) in one and (image, pixel) in the other; the product then adds up pairs that
+# never met. `Code.ipynb` shows the check that finds it.
+#
+# ## 9. Why it is worth it
+#
+# How many numbers are learned, and how often is each used?
+#
+# | | weights | multiply-adds |
+# |---|---|---|
+# | dense, $cn^2 \to on^2$ | $c\,o\,n^4$ | $c\,o\,n^4$ |
+# | convolution, $k \times k$, "same" | $c\,o\,k^2$ | $c\,o\,k^2 n^2$ |
+#
+# For an MNIST image and 16 channels the dense layer would need 9.8 million weights. The convolution
+# has 400, and uses each 784 times. It also **commutes with shifts**: move the input, and the output
+# moves along.
+
+# %%
+c, o, n, k = 1, 16, 28, 5
+print(f"dense: {c * o * n**4:,} weights, convolution: {c * o * k**2:,}")
+image = np.zeros((1, 3, 12, 12))
+image[:, :, 3:7, 3:7] = rng.standard_normal((3, 4, 4))
+moved = np.roll(image, (2, 3), axis=(2, 3))
+outputs = [reference.conv2d(each, W, padding="same") for each in (image, moved)]
+assert close(np.roll(outputs[0], (2, 3), axis=(2, 3)), outputs[1])
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. Size.** A sequence of 100 numbers, a kernel of 7, stride 3, dilation 2, 4 zeros on either
+# side. How long is the output?
+
+# %% tags=["exercise:size"]
+length = ...
+
+# %%
+check("size", length, 32, hint="The window covers 2 * 6 + 1 numbers.")
+
+# %% [markdown] tags=["solution:size"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# length = (100 + 4 + 4 - 2 * (7 - 1) - 1) // 3 + 1
+# ```
+#
+# </details>
+#
+# **2. The matrix.** Write the matrix of `conv1d` with stride `s` and dilation `d` as an array,
+# without padding.
+
+
+# %% tags=["exercise:matrix"]
+def convolution_matrix(w, n, s, d): ...
+
+
+# %%
+def try_matrix(function):
+    weights, x = rng.standard_normal(3), rng.standard_normal(11)
+    for s, d in ((1, 1), (2, 1), (1, 3), (3, 2)):
+        Y = reference.conv1d(x[None, None], weights[None, None], s, 0, d)[0, 0]
+        A = function(weights, 11, s, d)
+        if A.shape != (len(Y), 11):
+            return f"With s = {s} and d = {d} its shape should be {(len(Y), 11)}."
+        if not close(A @ x, Y):
+            return f"With s = {s} and d = {d} the product is not the convolution."
+    return True
+
+
+check("matrix", convolution_matrix, try_matrix)
+
+# %% [markdown] tags=["solution:matrix"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def convolution_matrix(w, n, s, d):
+#     rows = (n - d * (len(w) - 1) - 1) // s + 1
+#     A = np.zeros((rows, n))
+#     for p in range(rows):
+#         A[p, s * p : s * p + d * (len(w) - 1) + 1 : d] = w
+#     return A
+# ```
+#
+# </details>
+#
+# **3. col2im.** Given $\partial L/\partial P$ for stride 1 without padding, add up what belongs to
+# one pixel.
+
+
+# %% tags=["exercise:col2im"]
+def col2im(P_grad, shape, kernel): ...
+
+
+# %%
+def try_col2im(function):
+    X_grad = function(G_rows @ W_columns.T, X.shape, W.shape[2:])
+    if X_grad.shape != X.shape:
+        return f"The shape should be {X.shape}."
+    return bool(close(X_grad, reference.conv2d_input_grad(G, W, X.shape)))
+
+
+check("col2im", col2im, try_col2im, hint="Reshape to the six axes of im2col; += for every (i, j).")
+
+# %% [markdown] tags=["solution:col2im"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def col2im(P_grad, shape, kernel):
+#     batch, channels, height, width = shape
+#     rows, columns = height - kernel[0] + 1, width - kernel[1] + 1
+#     windows = P_grad.reshape(batch, rows, columns, channels, *kernel)
+#     X_grad = np.zeros(shape)
+#     for i, j in np.ndindex(*kernel):
+#         share = windows[..., i, j].transpose(0, 3, 1, 2)
+#         X_grad[:, :, i : i + rows, j : j + columns] += share
+#     return X_grad
+# ```
+#
+# </details>
