@@ -58,8 +58,8 @@ print("target", y[25], repr(vocabulary.decode(y[25])))
 
 # %% [markdown]
 # How well can one guess? Whoever knows nothing gives each character the probability 1/62 and loses
-# $\ln 62 = 4.13$ nats at each. Whoever knows how frequent each character is does better, and whoever
-# also looks at the one before, better still.
+# $\ln 62 = 4.13$ nats at each. Whoever knows how frequent each character is does better, and
+# whoever also looks at the one before, better still.
 
 # %%
 counts = np.bincount(indices)
@@ -101,8 +101,8 @@ print("input", x.shape, "-> output", output.shape)
 
 # %% [markdown]
 # Backward it goes the other way round: the gradient of step $t$ comes from the loss at that step
-# *and* from step $t+1$. This is *backpropagation through time*. Let us draw how much of the gradient
-# at the last step is left, 40 steps earlier.
+# *and* from step $t+1$. This is *backpropagation through time*. Let us draw how much of the
+# gradient at the last step is left, 40 steps earlier.
 
 
 # %%
@@ -135,8 +135,8 @@ assert left["RNN"][0] < left["LSTM"][0]
 #
 # ## 3. LSTM and GRU
 #
-# An LSTM carries two states, $h$ and the cell $c$. All gates come from $x_t$ and $h_{t-1}$ through a
-# sigmoid and lie between 0 and 1:
+# An LSTM carries two states, $h$ and the cell $c$. All gates come from $x_t$ and $h_{t-1}$ through
+# a sigmoid and lie between 0 and 1:
 #
 # | LSTM | GRU |
 # |---|---|
@@ -241,8 +241,13 @@ for name, kind in kinds.items():
     diaries[name] = Diary()
     histories[name] = Trainer(nets[name], optim).fit(
         *(X, y, X_test, y_test),
-        **{"epochs": EPOCHS, "eval_every": 1, "batch_size": 16, "shuffle": False},
-        **{"early_stopping": False, "verbose": 0, "callbacks": [diaries[name]]},
+        epochs=EPOCHS,
+        eval_every=1,
+        batch_size=16,
+        shuffle=False,
+        early_stopping=False,
+        verbose=0,
+        callbacks=[diaries[name]],
     )
 
 # %%
@@ -276,8 +281,9 @@ for epoch, written in diaries["LSTM"].texts.items():
     print(f"--- after {epoch} epochs\n{written.strip()}\n")
 
 # %% [markdown]
-# First letters, then spaces and line ends, then words, then something like grammar. A **temperature**
-# divides the logits before the softmax. Below 1 the network plays safe, above 1 it gets wild:
+# First letters, then spaces and line ends, then words, then something like grammar. A
+# **temperature** divides the logits before the softmax. Below 1 the network plays safe, above 1 it
+# gets wild:
 
 # %%
 for temperature in (0.2, 0.7, 1.3):
@@ -326,8 +332,8 @@ moving = np.argsort(gates["forget"].std(axis=1))[-16:]
 show_gates(gates["forget"][moving], "Forget gates that move most", moving)
 
 # %% [markdown]
-# Read along the columns: some units let go at the end of a word (the dots are spaces), others at the
-# end of a line (↵), others only at certain letters. Nobody told them what a word is. Which gates
+# Read along the columns: some units let go at the end of a word (the dots are spaces), others at
+#  the end of a line (↵), others only at certain letters. Nobody told them what a word is. Which gates
 # tell a space best from a letter?
 
 # %%
@@ -508,8 +514,8 @@ check(
 # </details>
 
 # %% [markdown]
-# **4. Carried state.** Whoever reads a text in two halves, and carries the state over, must get what
-# one reading gives. Return the output for both halves together.
+# **4. Carried state.** Whoever reads a text in two halves, and carries the state over, must get
+# what one reading gives. Return the output for both halves together.
 
 
 # %% tags=["exercise:two-halves"]
