@@ -331,8 +331,8 @@ plt.show()
 # ## 8. How large a step?
 #
 # Too small a learning rate, and training has not arrived after 2000 batches; too large, and it
-# jumps about, or away for good (then there is no point in the picture). Between them lies a wide valley. You find it by trying powers of ten, and
-# the roots between them.
+# jumps about, or away for good (then there is no point in the picture). Between them lies a wide
+# valley. You find it by trying powers of ten, and the roots between them.
 
 # %%
 rates = np.geomspace(1e-6, 1e-1, 11)
