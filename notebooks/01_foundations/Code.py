@@ -199,9 +199,9 @@ bend.forward(product.forward(X))
 plot_chain([product, bend])
 
 # %% [markdown]
-# Forward, arrays flow to the right. Backward, a gradient flows to the left for each of them, and has
-# its shape. (The picture is drawn from two classes of `dlfs` that do these steps; chapter 3 builds
-# such classes.)
+# Forward, arrays flow to the right. Backward, a gradient flows to the left for each of them, and
+# has its shape. (The picture is drawn from two classes of `dlfs` that do these steps; chapter 3
+# builds such classes.)
 #
 # ## 7. The derivative of a matrix product
 #
