@@ -115,12 +115,11 @@ class FusedConv:
 
     def backward(self, output_grad: Array) -> Array:
         """Return the gradient of the input; weights and bias keep their own."""
-        grad, self.bias.param_grad = kernels.bias_activation_grad(
-            output_grad, self.activation.output, self._name
-        )
-        op, options = self.convolution, self._options()
-        op.param_grad = kernels.conv2d_param_grad(grad, op.input_, op.param.shape, *options)
-        return kernels.conv2d_input_grad(grad, op.param, op.input_.shape, *options)
+        # Their sums run in one order whether or not the input's gradient is wanted.
+        self.backward_params(output_grad)
+        grad, _ = kernels.bias_activation_grad(output_grad, self.activation.output, self._name)
+        op = self.convolution
+        return kernels.conv2d_input_grad(grad, op.param, op.input_.shape, *self._options())
 
     def backward_params(self, output_grad: Array) -> None:
         """Let weights and bias keep their gradients."""

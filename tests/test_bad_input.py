@@ -193,10 +193,12 @@ INTERNAL = {
 }
 ELSEWHERE = {
     # the tests of bad input stand with the other tests of the module
+    "autograd": "autograd",
     "cli": "test_cli.py",
     "commands": "test_cli.py",
     "datasets": "test_datasets.py",
     "gradcheck": "gradcheck",
+    "pytorch": "pytorch",
     "saving": "test_saving.py",
     "testing": "gradcheck",
     "train": "test_train.py",

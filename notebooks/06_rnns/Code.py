@@ -333,8 +333,8 @@ show_gates(gates["forget"][moving], "Forget gates that move most", moving)
 
 # %% [markdown]
 # Read along the columns: some units let go at the end of a word (the dots are spaces), others at
-#  the end of a line (↵), others only at certain letters. Nobody told them what a word is. Which gates
-# tell a space best from a letter?
+# the end of a line (↵), others only at certain letters. Nobody told them what a word is. Which
+# gates tell a space best from a letter?
 
 # %%
 is_space = np.array([letter in " \n" for letter in verse])
