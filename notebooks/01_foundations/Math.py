@@ -40,7 +40,6 @@ x, h = sp.symbols("x h", real=True)
 # With both sides, the error falls to a quarter.
 
 # %%
-f = sp.Function("f")
 central = (sp.sin(x + h) - sp.sin(x - h)) / (2 * h)
 one_sided = (sp.sin(x + h) - sp.sin(x)) / h
 print("central:   ", sp.series(central, h, 0, 4).removeO().simplify())
