@@ -25,7 +25,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-thorough lint format bench bench-gradients notebooks \
-    test-notebooks render-notebooks annotate debug sanitize valgrind clean
+    test-notebooks render-notebooks annotate debug sanitize valgrind mutate clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -93,6 +93,11 @@ valgrind: $(VENV)/.dev-installed ## run a few examples of the kernels' tests und
 	    $(RUN) -m pytest -q tests/ext -k 'not memory and not thread and not waiting' $(PYTEST_ARGS)
 	@! grep 'dlfs_ext' build/valgrind.log && echo 'valgrind: no report from the kernels (build/valgrind.log)'
 
+# Each change is tried with the tests that reach it; MUTATE_ARGS='dlfs.dropout*' for one module.
+mutate: $(VENV)/.mutate-installed ## change the gradients' code in many places, list what no test noticed; takes hours
+	DLFS_BACKEND=reference HYPOTHESIS_PROFILE=mutate $(RUN) -m mutmut run $(MUTATE_ARGS)
+	$(RUN) -m mutmut results
+
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(BENCH_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f dlfs_ext/*.so dlfs_ext/*.pyd dlfs_ext/*.c dlfs_ext/*.cpp dlfs_ext/*.html
@@ -134,6 +139,10 @@ $(BENCH_VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 	$(RUN) -m venv '$(BENCH_VENV)'
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    '$(TORCH)' 'threadpoolctl>=3.5' --editable .
+	@touch $@
+
+$(VENV)/.mutate-installed: $(VENV)/.dev-installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	@touch $@
 
 $(BENCH_VENV)/.jax-installed: $(BENCH_VENV)/.installed
