@@ -9,7 +9,7 @@ from dlfs.models import writer
 from dlfs.text import Vocabulary, sample, save_writer, streams
 from dlfs.train import Trainer
 
-STREAMS, LENGTH, EPOCHS = 16, 64, 12
+STREAMS, LENGTH, EPOCHS = 16, 64, 16
 RATES = {
     "adam": 0.004,
     "adamw": 0.004,
