@@ -68,9 +68,7 @@ def allowance(spread: Array, grad: Array) -> Array:
     moving = spread[spread > 0]
     typical = float(np.median(moving)) if moving.size else 0.0
     eps = float(np.finfo(grad.dtype).eps)
-    # Not eps times the entry: where a tanh is saturated, 1 - t² is off by eps, however small it is.
-    largest = float(np.max(np.abs(grad), initial=0.0))
-    allowed: Array = 4 * spread + (4 * typical + 8 * eps * largest)
+    allowed: Array = 4 * spread + 4 * typical + 8 * eps * np.abs(grad.astype(np.float64))
     return allowed
 
 
