@@ -17,6 +17,7 @@ from dlfs.types import Array
 # float32 is shaken harder: where a sigmoid saturates, a small move changes no bit at all.
 _FAR = 2.0**-6
 _LARGEST = 1e-3
+_PROPORTION = 64.0
 
 
 def rounding(
@@ -60,6 +61,36 @@ def rounding(
                 distance = np.minimum(np.abs(means[name] - grad), most)
                 np.maximum(spread[name], distance, out=spread[name])
     return spread
+
+
+def kept_rounding(
+    subject: Subject,
+    output_grad: Array,
+    grads: dict[str, Array],
+    rng: np.random.Generator,
+    repeats: int,
+) -> dict[str, Array]:
+    """Return how far each gradient moves when what forward kept for backward is rounded otherwise.
+
+    The slope 1 - t² of a saturated tanh is off by eps however small it is, for t is; and a small
+    move of the input may leave t as it is. Only what moves in proportion is rounding: a backward
+    pass that compares outputs for equality jumps, and a jump must not excuse a wrong gradient.
+    Parameters as in `rounding`.
+    """
+    eps = float(np.finfo(subject.dtype()).eps)
+    moved = []
+    for size in (eps, _PROPORTION * eps):
+        far = {name: np.zeros(grad.shape) for name, grad in grads.items()}
+        for _ in range(repeats):
+            for name, grad in subject.pull_rounded(output_grad, size, rng).items():
+                distance = np.abs(grad.astype(np.float64) - grads[name])
+                np.maximum(far[name], distance, out=far[name])
+        moved.append(far)
+    near, away = moved
+    return {
+        name: near[name] * bool(np.sum(away[name]) > _PROPORTION / 8 * np.sum(near[name]))
+        for name in grads
+    }
 
 
 def allowance(spread: Array, grad: Array) -> Array:

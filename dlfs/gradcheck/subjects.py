@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.gradcheck.copies import Frozen, float64_copy, own_copy
+from dlfs.gradcheck.copies import Frozen, float64_copy, own_copy, walk
 from dlfs.types import Array
 
 INPUT = "input_"
@@ -63,6 +63,21 @@ class Subject(ABC):
         """Run forward and backward, and return the gradient of each variable by name."""
         self._restore()
         self._forward()
+        grads = self.pull_again(output_grad)
+        self._restore()
+        return grads
+
+    def pull_rounded(
+        self, output_grad: Array, size: float, rng: np.random.Generator
+    ) -> dict[str, Any]:
+        """As `pull`; the outputs kept for backward are moved by up to ``size`` of themselves."""
+        self._restore()
+        self._forward()
+        for thing in walk(self.target):
+            output = getattr(thing, "output", None)
+            if isinstance(output, np.ndarray) and output.dtype.kind == "f":
+                noise = rng.uniform(-size, size, output.shape)
+                thing.output = (output * (1 + noise)).astype(output.dtype)
         grads = self.pull_again(output_grad)
         self._restore()
         return grads

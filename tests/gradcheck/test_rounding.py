@@ -1,0 +1,44 @@
+"""Rounding: what is no more than that raises no alarm, and it excuses nothing else."""
+
+import numpy as np
+import pytest
+
+from dlfs.activations import Sigmoid, Tanh
+from dlfs.backend import available_backends
+from dlfs.base import Operation
+from dlfs.gradcheck import check_gradients
+from dlfs.layers import Conv1D
+
+
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("activation", [Tanh, Sigmoid])
+@pytest.mark.parametrize("scale", [1, 3, 8])
+def test_saturated_slopes_raise_no_false_alarm(scale, activation, backend) -> None:
+    """Their slope, 1 - t² say, is as wrong as t is, however small it is itself."""
+    for seed in range(8):
+        x = scale * np.random.default_rng(seed).standard_normal((2, 4, 7))
+        layer = Conv1D(2, 3, activation=activation(), stride=2, padding="valid", groups=2)
+        check_gradients(layer, x.astype("float32"), backend=backend, seed=seed).raise_if_failed()
+
+
+class LargestOfRow(Operation):
+    """A maximum that finds its place again by comparing what came out with what went in."""
+
+    slope = 1.0
+
+    def _output(self):
+        return self.input_.max(axis=1, keepdims=True)
+
+    def _input_grad(self, output_grad):
+        return self.slope * output_grad * (self.input_ == self.output)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_backward_pass_that_compares_outputs_is_not_excused(dtype: str) -> None:
+    """Its gradient jumps when its output is moved, which says nothing about its rounding."""
+    x = np.random.default_rng(0).standard_normal((3, 5)).astype(dtype)
+    assert check_gradients(LargestOfRow(), x)
+    for slope in (0.5, 0.99, 1.01, 2.0):
+        wrong = LargestOfRow()
+        wrong.slope = slope
+        assert not check_gradients(wrong, x)
