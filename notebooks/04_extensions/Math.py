@@ -231,7 +231,7 @@ for momentum, color in ((0.0, ORANGE), (0.8, BLUE)):
     path = walk(momentum)
     ax.plot(*path.T, "o-", markersize=3, color=color, label=f"momentum {momentum}")
 ax.set(xlabel="x", ylabel="y", title="60 steps")
-ax.legend(frameon=False)
+ax.legend(loc="lower right")
 plt.show()
 assert np.linalg.norm(walk(0.8)[-1]) < 0.2 * np.linalg.norm(walk(0.0)[-1])
 

@@ -13,8 +13,8 @@
 # and read through their mistakes. You need chapters 3 and 4 (layers, Trainer), and the loops of
 # `Code.ipynb` for what a convolution is.
 #
-# This notebook runs on the fast backend. The reference computes the same, but takes about a hundred
-# times as long for the deepest network.
+# This notebook runs on the fast backend. The reference computes the same, but too slowly for a
+# lesson.
 
 # %%
 import matplotlib.pyplot as plt

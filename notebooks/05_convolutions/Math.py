@@ -69,8 +69,8 @@ print("the definition and dlfs agree for six pairs of stride and dilation")
 # ## 2. The size of the output
 #
 # The kernel's first and last weight lie $d(k-1)$ apart, so a window covers $d(k-1)+1$ numbers. On
-# an axis of $n$ numbers with $a$ zeros before and $b$ behind, the last window begins at $n + a + b
-# - d(k-1) - 1$ at the latest, and every $s$-th place counts:
+# an axis of $n$ numbers with $a$ zeros before and $b$ behind, the last window begins at
+# $n + a + b - d(k-1) - 1$ at the latest, and every $s$-th place counts:
 #
 # $$ m = \left\lfloor \frac{n + a + b - d(k-1) - 1}{s} \right\rfloor + 1 $$
 #

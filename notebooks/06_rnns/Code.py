@@ -231,7 +231,7 @@ class Diary(dlfs.Callback):
 
 
 # %%
-EPOCHS = 12
+EPOCHS = 16
 nets, histories, diaries = {}, {}, {}
 for name, kind in kinds.items():
     recurrent = kind(256, carry=True)
@@ -255,22 +255,23 @@ _, axes = figure(1, 2)
 for name, history in histories.items():
     epochs = [row["epoch"] for row in history]
     axes[0].plot(epochs, history["train_loss"], color=COLOURS[name], label=name)
-    axes[1].plot(epochs, history["test_loss"], color=COLOURS[name], label=name)
-    axes[1].annotate(f"{history['test_loss'][-1]:.2f}", (EPOCHS, history["test_loss"][-1]))
+    end = f"{name}, {history['test_loss'][-1]:.2f} at the end"
+    axes[1].plot(epochs, history["test_loss"], color=COLOURS[name], label=end)
 axes[0].set(title="training (with dropout)", ylabel="loss, nats a character")
 axes[1].set(title="test")
 for ax in axes:
-    ax.set(xlabel="epoch", ylim=(1.3, 2.6), xlim=(0.5, EPOCHS + 2))
+    ax.set(xlabel="epoch", ylim=(1.3, 2.6), xlim=(0.5, EPOCHS + 0.5))
     ax.legend()
 plt.show()
 final = {name: history["test_loss"][-1] for name, history in histories.items()}
 print({name: round(float(loss), 3) for name, loss in final.items()})
-assert final["LSTM"] < 1.66, final
+assert final["LSTM"] < 1.64, final
 assert max(final["LSTM"], final["GRU"]) < final["RNN"], final
 
 # %% [markdown]
-# The gates pay: LSTM and GRU end clearly below the plain network. All three learn the training text
-# better than what they are tested on, the GRU the fastest: a sonnet collection is a small text.
+# The gates pay: both curves fall below the plain network's. The GRU is the fastest, and the first
+# to learn the training text by heart: after some eight epochs it gets worse on text that it has
+# not read. A sonnet collection is a small text. Where would you have stopped?
 #
 # ## 6. Samples as they get better
 #
@@ -350,7 +351,7 @@ for name, values in gates.items():
 # %% [markdown]
 # ## 8. Layers on layers
 #
-# Recurrent layers stack, and mix with all others. These are two of the book's stacks, a few
+# Recurrent layers stack, and mix with all others. These are three stacks of two, a few
 # batches each; any layer's output may have another size than its state (`output_size`).
 
 # %%
