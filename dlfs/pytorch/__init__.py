@@ -13,6 +13,7 @@ try:
 except ImportError as error:
     raise ImportError("dlfs.pytorch needs PyTorch: pip install 'dlfs[torch]'") from error
 
+from dlfs.pytorch.convert import from_torch, to_torch
 from dlfs.pytorch.helpers import assert_dim, evaluating, inference_mode, permute_data
 from dlfs.pytorch.layers import ConvLayer, DeconvLayer, DenseLayer, LSTMLayer, PyTorchLayer
 from dlfs.pytorch.model import ConvNetPreprocessor, PyTorchModel, PyTorchPreprocessor
@@ -30,6 +31,8 @@ __all__ = [
     "PyTorchTrainer",
     "assert_dim",
     "evaluating",
+    "from_torch",
     "inference_mode",
     "permute_data",
+    "to_torch",
 ]
