@@ -94,6 +94,8 @@ def _embedding(modules: Modules, axes: int) -> Found:
 
 
 def _one_hot(modules: Modules, axes: int) -> Found:
+    if len(modules) > 1 and type(modules[1]) is book.LSTMLayer:
+        return _carrying(modules[1], modules[0].size), 2
     if len(modules) < 2 or not isinstance(modules[1], Recurrence | nn.RNNBase):
         raise NoCounterpart("dlfs has one-hot rows only before a recurrent layer")
     return _memory(getattr(modules[1], "memory", modules[1]), modules[0].size), 2
@@ -153,15 +155,24 @@ def _from_gate_order(theirs: Array, gates: int) -> Array:
 
 
 def _book_lstm(modules: Modules, axes: int) -> Found:
-    module = modules[0]
+    return _carrying(modules[0]), 1
+
+
+def _carrying(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
+    """Return the layers of the book's LSTMLayer, which carries its mean state."""
     linear, *rest = module.fc.chain()
-    layer = LSTMLayer(module.hidden_size, linear.out_features, carry="mean")
+    layer = LSTMLayer(
+        module.hidden_size,
+        linear.out_features,
+        carry="mean",
+        vocabulary_size=vocabulary_size,
+    )
     params = [*_weights(module.lstm, 0), array(linear.weight).T, array(linear.bias)]
-    built(layer, none(1, module.lstm.input_size), params)
+    built(layer, _steps(module.lstm, 0, vocabulary_size), params)
     state = (array(module.h_init), array(module.c_init))
     if any(part.any() for part in state):
         layer.operations[3].carried = state  # type: ignore[attr-defined]
-    return [layer, *(alone(Dropout(1 - part.p)) for part in rest)], 1
+    return [layer, *(alone(Dropout(1 - part.p)) for part in rest)]
 
 
 # --- normalization ---

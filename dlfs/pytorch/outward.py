@@ -40,7 +40,7 @@ def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
     if type(layer).forward is not Layer.forward:
         raise NoCounterpart("it has a forward of its own")
     if isinstance(layer, LSTMLayer) and layer.carry == "mean" and layer.output_size is not None:
-        modules = [_book_lstm(layer, batch)]
+        modules = _book_lstm(layer, batch)
         return modules, np.zeros(
             (0, batch.shape[1], layer.output_size), dtype=layer.params[0].dtype
         )
@@ -151,18 +151,19 @@ def fill_memory(module: nn.RNNBase, W_x: Array, B: Array, W_h: Array) -> None:
     fill(module.bias_hh_l0, to_gate_order(second, gates)[:, 0])
 
 
-def _book_lstm(layer: LSTMLayer, batch: Array) -> nn.Module:
+def _book_lstm(layer: LSTMLayer, batch: Array) -> list[nn.Module]:
     """Return the book's layer, which carries the mean state."""
-    if layer.vocabulary_size is not None:
-        raise NoCounterpart("it takes whole numbers and carries its state (carry='mean')")
     W_x, B, W_h, W_v, B_v = layer.params
-    made = book.LSTMLayer(max(batch.shape[1], 1), len(W_x), layer.hidden_size, layer.neurons or 1)
-    made = made.to(_dtype(W_x))
+    dtype = _dtype(W_x)
+    made = book.LSTMLayer(max(batch.shape[1], 1), len(W_x), layer.hidden_size, W_v.shape[1]).to(
+        dtype
+    )
     fill_memory(made.lstm, W_x, B, W_h)
     _with_bias(made.fc.chain()[0], W_v.T, B_v)
     for buffer, state in zip((made.h_init, made.c_init), layer.carried or (), strict=False):
         fill(buffer, state)
-    return made
+    numbers = layer.vocabulary_size is not None
+    return [*([OneHot(len(W_x), torch.empty(0, dtype=dtype))] if numbers else []), made]
 
 
 # --- convolutions and pooling ---
