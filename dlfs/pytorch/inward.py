@@ -26,6 +26,7 @@ from dlfs.layers import (
 )
 from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
 from dlfs.pytorch import layers as book
+from dlfs.pytorch.helpers import complement
 from dlfs.pytorch.inward_images import (
     adaptive_avg_pool,
     avg_pool,
@@ -118,7 +119,7 @@ def _memory(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
         words = vocabulary_size if first else None
         layer = kinds[type(module)](module.hidden_size, vocabulary_size=words, **reset)
         if not first and module.dropout > 0:
-            found.append(alone(Dropout(1 - module.dropout)))
+            found.append(alone(Dropout(complement(module.dropout))))
         found.append(built(layer, _steps(module, number, words), _weights(module, number)))
     return found
 
@@ -172,7 +173,7 @@ def _carrying(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
     state = (array(module.h_init), array(module.c_init))
     if any(part.any() for part in state):
         layer.operations[3].carried = state  # type: ignore[attr-defined]
-    return [layer, *(alone(Dropout(1 - part.p)) for part in rest)]
+    return [layer, *(alone(Dropout(complement(part.p))) for part in rest)]
 
 
 # --- normalization ---
@@ -228,7 +229,7 @@ def _unflatten(modules: Modules, axes: int) -> Found:
 _ALONE: dict[type, Callable[[Any], Operation]] = {
     **ACTIVATIONS,
     nn.Identity: lambda module: Linear(),
-    nn.Dropout: lambda module: Dropout(1 - module.p),
+    nn.Dropout: lambda module: Dropout(complement(module.p)),
 }
 
 

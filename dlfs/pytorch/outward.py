@@ -18,6 +18,7 @@ from dlfs.base import Operation
 from dlfs.geometry import Ends, transposed_window_2d, window_1d, window_2d
 from dlfs.layers import Layer, LSTMLayer, OperationLayer
 from dlfs.pytorch import layers as book
+from dlfs.pytorch.helpers import complement
 from dlfs.pytorch.modules import OneHot, Recurrence
 from dlfs.types import Array
 
@@ -337,7 +338,7 @@ RULES: dict[type[Operation], Rule] = {
     activations.Softplus: _plain(lambda op: [nn.Softplus(threshold=50)]),
     activations.Softmax: _plain(lambda op: [nn.Softmax(dim=-1)]),
     # Ours is the probability of keeping, PyTorch's that of dropping.
-    dropout.Dropout: _plain(lambda op: [nn.Dropout(1 - op.keep_prob)]),
+    dropout.Dropout: _plain(lambda op: [nn.Dropout(complement(op.keep_prob))]),
     reshaping.Flatten: _plain(lambda op: [nn.Flatten()]),
     reshaping.Reshape: _reshape,
     dense.WeightMultiply: _weights,
