@@ -165,6 +165,7 @@ with torch.no_grad():
 right.plot([5, 50], [5, 50], color=GREY, linewidth=0.8)
 right.plot(y_test, prediction, ".", color=BLUE, markersize=4)
 right.set(xlabel="price, 1000 dollars", ylabel="predicted")
+plt.show()
 # %% [markdown]
 # ## 4. Convolutions: MNIST
 #
@@ -356,6 +357,7 @@ for digit in range(10):
     x, y = np.median(points[digits == digit], axis=0)
     ax.text(x, y, digit, fontsize=15, weight="bold", ha="center", va="center")
 ax.set(xticks=[], yticks=[], title="2,000 test digits, 28 numbers each, drawn by t-SNE")
+plt.show()
 # %% [markdown]
 # A picture can flatter. So a count, in the space of 28: how often does a digit's nearest neighbour
 # among the others show the same digit? By chance it would be one in ten.
@@ -424,14 +426,12 @@ assert difference < 1e-12, difference
 
 # %%
 back = from_torch(cnn, loss=dlfs.SoftmaxCrossEntropy())
-back
-
-# %%
 ours = torch.tensor(back.predict(X_test.numpy()))
 print(f"accuracy in dlfs: {accuracy(ours):.2%}, in PyTorch: {cnn_accuracy:.2%}")
 print(f"largest difference: {(ours - scores).abs().max():.0e} of {scores.abs().max():.0f}")
 assert (ours - scores).abs().max() < 1e-3
 assert abs(accuracy(ours) - cnn_accuracy) <= 0.0002
+back
 
 # %% [markdown]
 # Now all that dlfs has works on it: pictures, gradient checks, more training. These are the filters
