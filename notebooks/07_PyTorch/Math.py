@@ -48,7 +48,7 @@ def close(ours, theirs, terms=200):
 # $$ g_{k-1} = J_k^T \, g_k $$
 #
 # No matrix $J_k$ is ever made: each step only needs the product. In dlfs the chain is a list, and
-# this is all of `Layer.backward` (`dlfs/layers/base.py`):
+# this is the heart of `Layer.backward` (`dlfs/layers/base.py`):
 #
 #     for operation in reversed(self._ran):
 #         output_grad = operation.backward(output_grad)
@@ -195,8 +195,8 @@ assert close(after - before, -2 * 0.1 * B_grad)
 # %% [markdown]
 # ### The GRU's reset gate
 #
-# The book resets the state and then multiplies; PyTorch multiplies and resets the product, bias
-# included, which saves a product on a graphics card:
+# The book resets the state and then multiplies. PyTorch multiplies and resets the product, bias
+# included: so one product serves all three gates.
 #
 # $$ \bar h = \tanh(z_h + (r \, h_{t-1}) W_c) \qquad\text{or}\qquad
 # \bar h = \tanh(z_h + r \, (h_{t-1} W_c + b_c)) $$
@@ -206,8 +206,8 @@ assert close(after - before, -2 * 0.1 * B_grad)
 #     np.tanh(z_t[:, 2 * n :] + (r * last) @ W[:, 2 * n :], out=h_bar)      # reset="before"
 #     np.tanh(z_t[:, 2 * n :] + r * inner, out=h_bar)                       # reset="after"
 #
-# These are two functions. With the same weights they give different states, and no other weights
-# make up for it. So `to_torch` takes only the second:
+# These are two functions: with the same weights they give different states, and no rearranging of
+# the weights turns one into the other. So `to_torch` takes only the second:
 
 # %%
 nets = {
