@@ -114,12 +114,13 @@ def from_torch(module: nn.Module, loss: Loss | None = None) -> NeuralNetwork:
         If module is no module, or loss no Loss.
     ValueError
         If a module, or one of its options, has no counterpart in dlfs, if ``forward`` does
-        something else than to call modules, or if the parameters are not all float32 or float64.
+        something else than to call modules, or if not all tensors are float32, or all float64.
 
     Notes
     -----
     The two agree as far as rounding lets them, with one exception: PyTorch's Softplus takes x
-    itself above its threshold, by default 20, where the logarithm is 2e-9 larger.
+    itself above its threshold, by default 20, where the logarithm is 2e-9 larger. A BatchNorm1d is
+    taken to be for rows, unless a Conv1d or a recurrent layer comes before it.
 
     Examples
     --------
@@ -160,14 +161,15 @@ def from_torch(module: nn.Module, loss: Loss | None = None) -> NeuralNetwork:
 
 
 def _dtype(module: nn.Module) -> str:
-    found = {parameter.dtype for parameter in module.parameters()}
+    tensors = [*module.parameters(), *module.buffers()]
+    found = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
     names = {torch.float32: "float32", torch.float64: "float64"}
     if not found:
         return "float64"
     if len(found) > 1 or not found <= set(names):
         listed = ", ".join(sorted(str(dtype) for dtype in found))
         raise ValueError(
-            f"from_torch: the module's parameters must all be float32 or all float64, got {listed}"
+            f"from_torch: the module's tensors must all be float32 or all float64, got {listed}"
         )
     return names[found.pop()]
 

@@ -183,8 +183,7 @@ def _batch_norm(modules: Modules, axes: int) -> Found:
     module = modules[0]
     if module.momentum is None or module.running_mean is None:
         raise NoCounterpart("it must have a momentum, and running statistics to predict with")
-    if isinstance(module, nn.BatchNorm2d):
-        axes = 4
+    axes = {nn.BatchNorm2d: 4, nn.BatchNorm3d: 5}.get(type(module), axes)
     example = none(module.num_features, *(1,) * (axes - 2))
     options = {"momentum": module.momentum, "eps": module.eps}
     mean, var = array(module.running_mean), array(module.running_var)
@@ -259,6 +258,7 @@ RULES: dict[type, Rule] = {
     nn.AdaptiveAvgPool2d: adaptive_avg_pool,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
+    nn.BatchNorm3d: _batch_norm,
     nn.LayerNorm: _layer_norm,
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,

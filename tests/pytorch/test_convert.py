@@ -37,6 +37,7 @@ from dlfs.pytorch import (  # noqa: E402
     DeconvLayer,
     DenseLayer,
     PyTorchModel,
+    assert_dim,
     from_torch,
     to_torch,
 )
@@ -99,6 +100,7 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
     "batch norm": (lambda: [BatchNorm(momentum=0.3, eps=1e-3)], ROW),
     "batch norm of images": (lambda: [Conv2D(3, 2), BatchNorm()], IMAGE),
     "batch norm of sequences": (lambda: [Conv1D(3, 2), BatchNorm()], SEQUENCE),
+    "batch norm of volumes": (lambda: [BatchNorm()], (3, 2, 2, 2)),
     "batch norm without scale": (lambda: [BatchNorm_Op(eps=1e-3)], ROW),
     "layer norm": (lambda: [LayerNorm(eps=1e-3)], STEPS),
     "layer norm without scale": (lambda: [LayerNorm_Op(eps=1e-3)], ROW),
@@ -202,7 +204,9 @@ def test_there_and_back_the_predictions_stay(name: str, backend: str) -> None:
             assert np.array_equal(param, old)
 
 
-@pytest.mark.parametrize("name", ["dense", "conv 2d, uneven same", "lstm", "whole numbers"])
+@pytest.mark.parametrize(
+    "name", ["dense", "conv 2d, uneven same", "lstm", "whole numbers", "batch norm without scale"]
+)
 def test_float32_stays_float32(name: str) -> None:
     make, shape = CASES[name]
     net = prepared(make, shape, "float32")
@@ -230,6 +234,25 @@ def test_every_layer_and_operation_has_a_case() -> None:
     base = {"Layer", "OperationLayer", "Operation"}
     missing = {name for name in known - used - base if not name.startswith("_")}
     assert not missing
+
+
+def test_running_statistics_go_on_alike() -> None:
+    net = prepared(lambda: [BatchNorm(momentum=0.3, eps=1e-3)], ROW)
+    module = to_torch(net).train()
+    again = from_torch(module)
+    X = observations(net, ROW, np.random.default_rng(11))
+    for trained in (net, again):
+        trained.forward(X)
+    module(tensor(X))
+    ours, limit = net.predict(X), tolerance(net, X)
+    agree(ours, module.eval()(tensor(X)), limit)
+    agree(ours, torch.from_numpy(again.predict(X)), limit)
+
+
+def test_rows_are_not_taken_for_sequences() -> None:
+    net = from_torch(nn.BatchNorm1d(4))
+    with pytest.raises(ValueError, match=r"BatchNorm.* 2 dimensions"):
+        net.predict(np.zeros((2, 4, 9)))
 
 
 @given(data=st.data())
@@ -302,6 +325,7 @@ class Book(PyTorchModel):
         self.dense = DenseLayer(3 * 6 * 6, 2)
 
     def forward(self, x: Any, inference: bool = False) -> Any:
+        assert_dim(x, 4)
         x = self.conv(x, inference)
         return self.dense(x, inference), x
 
