@@ -13,9 +13,11 @@ try:
 except ImportError as error:
     raise ImportError("dlfs.pytorch needs PyTorch: pip install 'dlfs[torch]'") from error
 
+from dlfs.pytorch.convert import from_torch, to_torch
 from dlfs.pytorch.helpers import assert_dim, evaluating, inference_mode, permute_data
 from dlfs.pytorch.layers import ConvLayer, DeconvLayer, DenseLayer, LSTMLayer, PyTorchLayer
 from dlfs.pytorch.model import ConvNetPreprocessor, PyTorchModel, PyTorchPreprocessor
+from dlfs.pytorch.modules import OneHot, Recurrence
 from dlfs.pytorch.trainer import PyTorchTrainer
 
 __all__ = [
@@ -24,12 +26,16 @@ __all__ = [
     "DeconvLayer",
     "DenseLayer",
     "LSTMLayer",
+    "OneHot",
     "PyTorchLayer",
     "PyTorchModel",
     "PyTorchPreprocessor",
     "PyTorchTrainer",
+    "Recurrence",
     "assert_dim",
     "evaluating",
+    "from_torch",
     "inference_mode",
     "permute_data",
+    "to_torch",
 ]

@@ -30,6 +30,9 @@ def assert_dim(t: Tensor, dim: int) -> None:
     --------
     >>> assert_dim(torch.zeros(2, 3), 2)
     """
+    if isinstance(t, torch.fx.Proxy):
+        # ``from_torch`` follows what a model does with a stand-in, which has no shape.
+        return
     if not isinstance(t, Tensor):
         raise TypeError(f"assert_dim: needs a tensor, got {type(t).__name__}")
     if t.ndim != dim:
@@ -130,3 +133,11 @@ def check_lengths(owner: str, X: Tensor, y: Tensor) -> None:
             raise ValueError(f"{owner}: {name} needs a batch axis, got a single number")
     if len(X) != len(y):
         raise ValueError(f"{owner}: X and y must be equally long, got {len(X)} and {len(y)}")
+
+
+def complement(share: float) -> float:
+    """Turn the probability of keeping into that of dropping, or back.
+
+    ``1 - 0.8`` is not 0.2 to the last bit, but who looks at a module wants to read 0.2.
+    """
+    return round(1 - share, 15)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from dlfs.checks import check_flag, check_int, check_real
-from dlfs.pytorch.helpers import assert_dim, evaluating
+from dlfs.pytorch.helpers import assert_dim, complement, evaluating
 
 
 class PyTorchLayer(nn.Module):
@@ -72,7 +72,7 @@ def _others(
     modules = [] if activation is None else [activation]
     if check_flag(flatten, owner, "flatten"):
         modules.append(nn.Flatten())
-    return [*modules, nn.Dropout(1 - dropout)] if dropout < 1 else modules
+    return [*modules, nn.Dropout(complement(dropout))] if dropout < 1 else modules
 
 
 def _filter(owner: str, size: int) -> int:

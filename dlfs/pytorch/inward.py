@@ -1,0 +1,265 @@
+"""From PyTorch's modules to layers: what ``from_torch`` looks up.
+
+One function for each kind of module. It is given the modules from its own on, and how many axes a
+batch has there as far as that is known; it returns the layers, and how many modules they stand for.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from dlfs.activations import Linear
+from dlfs.base import Operation
+from dlfs.dropout import Dropout
+from dlfs.layers import (
+    BatchNorm,
+    Dense,
+    Embedding,
+    GRULayer,
+    Layer,
+    LayerNorm,
+    LSTMLayer,
+    OperationLayer,
+    RNNLayer,
+)
+from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
+from dlfs.pytorch import layers as book
+from dlfs.pytorch.helpers import complement
+from dlfs.pytorch.inward_images import (
+    adaptive_avg_pool,
+    avg_pool,
+    conv1d,
+    conv2d,
+    conv_transpose2d,
+    max_pool,
+    pad,
+)
+from dlfs.pytorch.inward_parts import (
+    ACTIVATIONS,
+    Found,
+    Modules,
+    Rule,
+    activation_after,
+    alone,
+    array,
+    bias_of,
+    built,
+    demand,
+    none,
+)
+from dlfs.pytorch.modules import OneHot, Recurrence
+from dlfs.pytorch.outward import GATE_ORDER, NoCounterpart
+from dlfs.reshape import Flatten, Reshape
+from dlfs.types import Array
+
+
+def layers_of(modules: Modules, axes: int) -> Found:
+    """Return the layers that stand for the first of these modules, or the first few."""
+    rule = RULES.get(type(modules[0]))
+    if rule is None:
+        raise NoCounterpart("dlfs has nothing like it")
+    return rule(modules, axes)
+
+
+def axes_after(module: nn.Module, axes: int) -> int:
+    """Return how many axes a batch has behind a module."""
+    if isinstance(module, nn.Flatten):
+        return 2
+    if isinstance(module, nn.Unflatten):
+        return 1 + len(module.unflattened_size)
+    known = {nn.Conv1d: 3, nn.Conv2d: 4, nn.ConvTranspose2d: 4, nn.BatchNorm2d: 4, Recurrence: 3}
+    return known.get(type(module), axes)
+
+
+# --- dense and embedding ---
+
+
+def _dense(modules: Modules, axes: int) -> Found:
+    module = modules[0]
+    activation, count = activation_after(modules)
+    layer = Dense(module.out_features, activation=activation)
+    params = [array(module.weight).T, bias_of(module, module.out_features)]
+    return [built(layer, none(module.in_features), params)], count
+
+
+def _embedding(modules: Modules, axes: int) -> Found:
+    module = modules[0]
+    demand(module, max_norm=None)
+    layer = Embedding(module.num_embeddings, module.embedding_dim)
+    return [built(layer, np.zeros((0, 1), dtype=np.int64), [array(module.weight)])], 1
+
+
+# --- recurrent ---
+
+
+def _one_hot(modules: Modules, axes: int) -> Found:
+    if len(modules) > 1 and type(modules[1]) is book.LSTMLayer:
+        return _carrying(modules[1], modules[0].size), 2
+    if len(modules) < 2 or not isinstance(modules[1], Recurrence | nn.RNNBase):
+        raise NoCounterpart("dlfs has one-hot rows only before a recurrent layer")
+    return _memory(getattr(modules[1], "memory", modules[1]), modules[0].size), 2
+
+
+def _recurrence(modules: Modules, axes: int) -> Found:
+    return _memory(getattr(modules[0], "memory", modules[0])), 1
+
+
+def _memory(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
+    """Return the layers of one of PyTorch's recurrent modules, which may hold several."""
+    demand(module, batch_first=True, bidirectional=False, proj_size=0)
+    if isinstance(module, nn.RNN):
+        demand(module, nonlinearity="tanh")
+    kinds: dict[type, Any] = {nn.RNN: RNNLayer, nn.LSTM: LSTMLayer, nn.GRU: GRULayer}
+    reset = {"reset": "after"} if isinstance(module, nn.GRU) else {}
+    found: list[Layer] = []
+    for number in range(module.num_layers):
+        first = number == 0
+        words = vocabulary_size if first else None
+        layer = kinds[type(module)](module.hidden_size, vocabulary_size=words, **reset)
+        if not first and module.dropout > 0:
+            found.append(alone(Dropout(complement(module.dropout))))
+        found.append(built(layer, _steps(module, number, words), _weights(module, number)))
+    return found
+
+
+def _steps(module: Any, number: int, vocabulary_size: int | None) -> Array:
+    if vocabulary_size is not None:
+        return np.zeros((0, 1), dtype=np.int64)
+    return none(1, module.hidden_size if number else module.input_size)
+
+
+def _weights(module: Any, number: int) -> list[Array]:
+    """Return W_x, B and W_h of one layer, gates in our order."""
+    gates = {nn.RNN: 1, nn.GRU: 3, nn.LSTM: 4}[type(module)]
+    W_x, W_h = (
+        _from_gate_order(array(getattr(module, f"{name}_l{number}")), gates)
+        for name in ("weight_ih", "weight_hh")
+    )
+    if not module.bias:
+        first = second = np.zeros((1, W_x.shape[1]), dtype=W_x.dtype)
+    else:
+        first, second = (
+            _from_gate_order(array(getattr(module, f"{name}_l{number}"))[:, np.newaxis], gates)
+            for name in ("bias_ih", "bias_hh")
+        )
+    if isinstance(module, nn.GRU):
+        return [W_x, first, np.concatenate([W_h, second])]
+    return [W_x, first + second, W_h]
+
+
+def _from_gate_order(theirs: Array, gates: int) -> Array:
+    """Undo what ``to_gate_order`` does: every order of gates there is its own inverse."""
+    parts = np.split(theirs, gates, axis=0)
+    return np.concatenate([parts[k] for k in GATE_ORDER[gates]], axis=0).T
+
+
+def _book_lstm(modules: Modules, axes: int) -> Found:
+    return _carrying(modules[0]), 1
+
+
+def _carrying(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
+    """Return the layers of the book's LSTMLayer, which carries its mean state."""
+    linear, *rest = module.fc.chain()
+    layer = LSTMLayer(
+        module.hidden_size,
+        linear.out_features,
+        carry="mean",
+        vocabulary_size=vocabulary_size,
+    )
+    params = [*_weights(module.lstm, 0), array(linear.weight).T, array(linear.bias)]
+    built(layer, _steps(module.lstm, 0, vocabulary_size), params)
+    state = (array(module.h_init), array(module.c_init))
+    if any(part.any() for part in state):
+        layer.operations[3].carried = state  # type: ignore[attr-defined]
+    return [layer, *(alone(Dropout(complement(part.p))) for part in rest)]
+
+
+# --- normalization ---
+
+
+def _batch_norm(modules: Modules, axes: int) -> Found:
+    module = modules[0]
+    if module.momentum is None or module.running_mean is None:
+        raise NoCounterpart("it must have a momentum, and running statistics to predict with")
+    axes = {nn.BatchNorm2d: 4, nn.BatchNorm3d: 5}.get(type(module), axes)
+    example = none(module.num_features, *(1,) * (axes - 2))
+    options = {"momentum": module.momentum, "eps": module.eps}
+    mean, var = array(module.running_mean), array(module.running_var)
+    layer: Layer
+    if module.affine:
+        layer = built(BatchNorm(**options), example, [array(module.weight), array(module.bias)])
+    else:
+        layer = OperationLayer(BatchNorm_Op(**options))
+        layer.build(example)
+    statistics: Any = layer.operations[0]
+    shape = (1, module.num_features) + (1,) * (axes - 2)
+    statistics.running_mean, statistics.running_var = mean.reshape(shape), var.reshape(shape)
+    return [layer], 1
+
+
+def _layer_norm(modules: Modules, axes: int) -> Found:
+    module = modules[0]
+    if len(module.normalized_shape) != 1:
+        raise NoCounterpart(f"dlfs normalizes the last axis, got {module.normalized_shape}")
+    if not module.elementwise_affine:
+        return [alone(LayerNorm_Op(module.eps))], 1
+    features = module.normalized_shape[0]
+    params = [array(module.weight), bias_of(module, features)]
+    return [built(LayerNorm(module.eps), none(features), params)], 1
+
+
+# --- what has no parameter ---
+
+
+def _flatten(modules: Modules, axes: int) -> Found:
+    demand(modules[0], start_dim=1, end_dim=-1)
+    return [alone(Flatten())], 1
+
+
+def _unflatten(modules: Modules, axes: int) -> Found:
+    sizes = tuple(modules[0].unflattened_size)
+    if modules[0].dim != 1 or axes != 2 or -1 in sizes:
+        raise NoCounterpart("dlfs lays out anew whole observations that are flat, to known sizes")
+    return [alone(Reshape(sizes))], 1
+
+
+_ALONE: dict[type, Callable[[Any], Operation]] = {
+    **ACTIVATIONS,
+    nn.Identity: lambda module: Linear(),
+    nn.Dropout: lambda module: Dropout(complement(module.p)),
+}
+
+
+def _single(modules: Modules, axes: int) -> Found:
+    return [alone(_ALONE[type(modules[0])](modules[0]))], 1
+
+
+RULES: dict[type, Rule] = {
+    **dict.fromkeys(_ALONE, _single),
+    nn.Linear: _dense,
+    nn.Embedding: _embedding,
+    OneHot: _one_hot,
+    Recurrence: _recurrence,
+    nn.RNN: _recurrence,
+    nn.LSTM: _recurrence,
+    nn.GRU: _recurrence,
+    book.LSTMLayer: _book_lstm,
+    nn.Conv1d: conv1d,
+    nn.Conv2d: conv2d,
+    nn.ConvTranspose2d: conv_transpose2d,
+    nn.ConstantPad1d: pad,
+    nn.ConstantPad2d: pad,
+    nn.ZeroPad1d: pad,
+    nn.ZeroPad2d: pad,
+    nn.MaxPool2d: max_pool,
+    nn.AvgPool2d: avg_pool,
+    nn.AdaptiveAvgPool2d: adaptive_avg_pool,
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.BatchNorm3d: _batch_norm,
+    nn.LayerNorm: _layer_norm,
+    nn.Flatten: _flatten,
+    nn.Unflatten: _unflatten,
+}

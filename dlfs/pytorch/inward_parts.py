@@ -1,0 +1,99 @@
+"""What the functions that make layers of modules share, and the activations."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor, nn
+
+from dlfs.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from dlfs.base import Operation, ParamOperation
+from dlfs.layers import Layer, OperationLayer
+from dlfs.pytorch.outward import NoCounterpart
+from dlfs.types import Array
+
+Modules: TypeAlias = Sequence[Any]
+"""Modules of a chain, each of a kind that the function knows from where it is looked up."""
+
+Found: TypeAlias = tuple[list[Layer], int]
+Rule: TypeAlias = Callable[[Modules, int], Found]
+
+
+def array(tensor: Tensor) -> Array:
+    """Return a copy of a parameter or buffer."""
+    return np.array(tensor.detach().cpu().numpy())
+
+
+def demand(module: Any, **wanted: Any) -> None:
+    """Refuse a module with an option that dlfs does not have."""
+    for name, value in wanted.items():
+        if getattr(module, name) != value:
+            raise NoCounterpart(f"dlfs has only {name}={value!r}, got {getattr(module, name)!r}")
+
+
+def built(layer: Layer, example: Array, params: Sequence[Array]) -> Layer:
+    """Set a layer up for batches like the example, with these parameters."""
+    if params:
+        layer.dtype = params[0].dtype
+    layer.build(example)
+    holders = [op for op in layer.operations if isinstance(op, ParamOperation)]
+    for holder, values in zip(holders, params, strict=True):
+        holder.param[...] = values.reshape(holder.param.shape)
+    return layer
+
+
+def none(*sizes: int) -> Array:
+    """Return a batch of nothing: it has a shape, and that is all a layer looks at."""
+    return np.zeros((0, *sizes))
+
+
+def activation_after(modules: Modules) -> tuple[Operation | None, int]:
+    """Return the activation that comes second, which a layer takes into itself."""
+    make = ACTIVATIONS.get(type(modules[1])) if len(modules) > 1 else None
+    return (None, 1) if make is None else (make(modules[1]), 2)
+
+
+def bias_of(module: Any, width: int) -> Array:
+    """Return the bias of a module, zeros where it has none."""
+    return np.zeros(width) if module.bias is None else array(module.bias)
+
+
+def alone(operation: Operation) -> OperationLayer:
+    """Return an Operation as a layer, set up."""
+    layer = OperationLayer(operation)
+    layer.build(none(1))
+    return layer
+
+
+def _elu(module: Any) -> Operation:
+    return ELU(module.alpha)
+
+
+def _gelu(module: Any) -> Operation:
+    demand(module, approximate="none")
+    return GELU()
+
+
+def _softplus(module: Any) -> Operation:
+    demand(module, beta=1)
+    if module.threshold < 20:
+        raise NoCounterpart(f"dlfs has no threshold, and {module.threshold} would be noticed")
+    return Softplus()
+
+
+def _softmax(module: Any) -> Operation:
+    demand(module, dim=-1)
+    return Softmax()
+
+
+ACTIVATIONS: dict[type, Callable[[Any], Operation]] = {
+    nn.Sigmoid: lambda module: Sigmoid(),
+    nn.Tanh: lambda module: Tanh(),
+    nn.ReLU: lambda module: ReLU(),
+    nn.LeakyReLU: lambda module: LeakyReLU(module.negative_slope),
+    nn.ELU: _elu,
+    nn.GELU: _gelu,
+    nn.SiLU: lambda module: SiLU(),
+    nn.Softplus: _softplus,
+    nn.Softmax: _softmax,
+}

@@ -1,0 +1,354 @@
+"""From Operations to PyTorch's modules: what ``to_torch`` looks up.
+
+One function for each kind of Operation. It is given the Operations from its own on, and the empty
+batch that comes in; it returns the modules, and how many Operations they stand for.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlfs import activations, conv, dense, dropout, embedding, normalization, pooling, recurrent
+from dlfs import reshape as reshaping
+from dlfs.base import Operation
+from dlfs.geometry import Ends, transposed_window_2d, window_1d, window_2d
+from dlfs.layers import Layer, LSTMLayer, OperationLayer
+from dlfs.pytorch import layers as book
+from dlfs.pytorch.helpers import complement
+from dlfs.pytorch.modules import OneHot, Recurrence
+from dlfs.types import Array
+
+Found: TypeAlias = tuple[list[nn.Module], int]
+Operations: TypeAlias = Sequence[Any]
+"""Operations of a layer, each of a kind that the function knows from where it is looked up."""
+
+Rule: TypeAlias = Callable[[Operations, Array], Found]
+
+GATE_ORDER = {1: [0], 3: [0, 1, 2], 4: [1, 0, 2, 3]}
+"""Where PyTorch's gates stand among ours: its LSTM has the input gate before the forget gate."""
+
+
+class NoCounterpart(ValueError):
+    """What one of the two libraries cannot say; the caller adds whose layer it is."""
+
+
+def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
+    """Return the modules of one layer, and the empty batch that comes out of it."""
+    if type(layer).forward is not Layer.forward:
+        raise NoCounterpart("it has a forward of its own")
+    if isinstance(layer, LSTMLayer) and layer.carry == "mean" and layer.output_size is not None:
+        modules = _book_lstm(layer, batch)
+        return modules, np.zeros(
+            (0, batch.shape[1], layer.output_size), dtype=layer.params[0].dtype
+        )
+    modules, todo = [], list(layer.operations)
+    while todo:
+        rule = RULES.get(type(todo[0]))
+        if rule is None:
+            raise NoCounterpart(f"{type(todo[0]).__name__} is not known to PyTorch")
+        found, count = rule(todo, batch)
+        for operation in todo[:count]:
+            # A copy computes: the network's own Operations keep what they remember.
+            batch = copy.copy(operation).forward(batch, True)
+        modules += found
+        del todo[:count]
+    if not modules and isinstance(layer, OperationLayer):
+        modules = [nn.Identity()]
+    return modules, batch
+
+
+def fill(target: Tensor, values: Array) -> None:
+    """Copy an array into a parameter or buffer."""
+    with torch.no_grad():
+        target.copy_(torch.from_numpy(np.array(values)))
+
+
+def to_gate_order(ours: Array, gates: int) -> Array:
+    """Return (rows, gates * hidden) as PyTorch has it: transposed, in its order of gates."""
+    parts = np.split(ours, gates, axis=1)
+    return np.concatenate([parts[k] for k in GATE_ORDER[gates]], axis=1).T
+
+
+def _dtype(array: Array) -> torch.dtype:
+    return torch.float32 if array.dtype == np.float32 else torch.float64
+
+
+def _is(operations: Operations, place: int, kind: type[Operation]) -> bool:
+    return len(operations) > place and type(operations[place]) is kind
+
+
+def _bias_after(operations: Operations, place: int = 1) -> Array | None:
+    """Return the bias that is added there, if one is."""
+    return operations[place].param if _is(operations, place, dense.BiasAdd) else None
+
+
+def _with_bias(module: nn.Module, weight: Array, bias: Array | None) -> int:
+    """Fill a module; return how many Operations that was."""
+    fill(module.weight, weight)
+    if bias is None:
+        return 1
+    fill(module.bias, bias.ravel())
+    return 2
+
+
+# --- dense, embedding, recurrent ---
+
+
+def _weights(operations: Operations, batch: Array) -> Found:
+    if _is(operations, 2, activations.Linear) and _memory(operations, 3):
+        return _recurrent(operations, [])
+    W, bias = operations[0].param, _bias_after(operations)
+    module = nn.Linear(*W.shape, bias=bias is not None, dtype=_dtype(W))
+    return [module], _with_bias(module, W.T, bias)
+
+
+def _look_up(operations: Operations, batch: Array) -> Found:
+    table = operations[0].param
+    if _is(operations, 2, activations.Linear) and _memory(operations, 3):
+        return _recurrent(operations, [OneHot(len(table), torch.empty(0, dtype=_dtype(table)))])
+    module = nn.Embedding(*table.shape, dtype=_dtype(table))
+    return [module], _with_bias(module, table, None)
+
+
+def _memory(operations: Operations, place: int) -> bool:
+    kinds = (recurrent.RNN_Op, recurrent.LSTM_Op, recurrent.GRU_Op)
+    return any(_is(operations, place, kind) for kind in kinds)
+
+
+def _recurrent(operations: Operations, before: list[nn.Module]) -> Found:
+    memory = operations[3]
+    if memory.carry is not False:
+        raise NoCounterpart(
+            f"it carries its state from batch to batch (carry={memory.carry!r}), and PyTorch's "
+            "layer does not; with carry=False it has a counterpart"
+        )
+    if any(state is not None for state in memory.given):
+        raise NoCounterpart("it starts from a given state, and PyTorch's layer from zeros")
+    if isinstance(memory, recurrent.GRU_Op) and memory.reset == "before":
+        raise NoCounterpart(
+            "its reset gate multiplies the state (reset='before'), and PyTorch's the product of "
+            "state and weights; a layer trained with reset='after' has a counterpart"
+        )
+    W_x, B, W_h = (operations[place].param for place in (0, 1, 3))
+    kinds = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}
+    sizes = W_x.shape[0], memory.hidden_size
+    module = kinds[memory.columns](*sizes, batch_first=True, dtype=_dtype(W_x))
+    fill_memory(module, W_x, B, W_h)
+    return [*before, Recurrence(module)], 4
+
+
+def fill_memory(module: nn.RNNBase, W_x: Array, B: Array, W_h: Array) -> None:
+    """Copy the weights of a recurrent layer. PyTorch adds two biases where we have one."""
+    hidden = module.hidden_size
+    gates = W_x.shape[1] // hidden
+    second = W_h[hidden:] if len(W_h) > hidden else np.zeros_like(B)
+    fill(module.weight_ih_l0, to_gate_order(W_x, gates))
+    fill(module.weight_hh_l0, to_gate_order(W_h[:hidden], gates))
+    fill(module.bias_ih_l0, to_gate_order(B, gates)[:, 0])
+    fill(module.bias_hh_l0, to_gate_order(second, gates)[:, 0])
+
+
+def _book_lstm(layer: LSTMLayer, batch: Array) -> list[nn.Module]:
+    """Return the book's layer, which carries the mean state."""
+    W_x, B, W_h, W_v, B_v = layer.params
+    dtype = _dtype(W_x)
+    made = book.LSTMLayer(max(batch.shape[1], 1), len(W_x), layer.hidden_size, W_v.shape[1]).to(
+        dtype
+    )
+    fill_memory(made.lstm, W_x, B, W_h)
+    _with_bias(made.fc.chain()[0], W_v.T, B_v)
+    for buffer, state in zip((made.h_init, made.c_init), layer.carried or (), strict=False):
+        fill(buffer, state)
+    numbers = layer.vocabulary_size is not None
+    return [*([OneHot(len(W_x), torch.empty(0, dtype=dtype))] if numbers else []), made]
+
+
+# --- convolutions and pooling ---
+
+
+def _conv1d(operations: Operations, batch: Array) -> Found:
+    op = operations[0]
+    W, bias = op.param, _bias_after(operations)
+    window = window_1d(batch.shape[2], W.shape[2], op.stride, op.padding, op.dilation)
+    before, after = window.padding[1]
+    even = before == after
+    module = nn.Conv1d(
+        W.shape[0] * op.groups,
+        W.shape[1],
+        W.shape[2],
+        op.stride,
+        before if even else 0,
+        op.dilation,
+        op.groups,
+        bias is not None,
+        dtype=_dtype(W),
+    )
+    count = _with_bias(module, W.swapaxes(0, 1), bias)
+    return ([module] if even else [nn.ConstantPad1d((before, after), 0.0), module]), count
+
+
+def _conv2d(operations: Operations, batch: Array) -> Found:
+    op = operations[0]
+    W, bias = op.param, _bias_after(operations)
+    window = window_2d(batch.shape[2:], W.shape[2:], op.stride, op.padding, op.dilation)
+    pads, padding = _padding(window.padding, 0.0)
+    module = nn.Conv2d(
+        W.shape[0] * op.groups,
+        W.shape[1],
+        W.shape[2:],
+        op.stride,
+        padding,
+        op.dilation,
+        op.groups,
+        bias is not None,
+        dtype=_dtype(W),
+    )
+    return [*pads, module], _with_bias(module, W.swapaxes(0, 1), bias)
+
+
+def _padding(ends: tuple[Ends, Ends], value: float) -> tuple[list[nn.Module], tuple[int, int]]:
+    """Return the padding as PyTorch's layers take it, or, if it is uneven, as a module before."""
+    (top, bottom), (left, right) = ends
+    if top == bottom and left == right:
+        return [], (top, left)
+    return [nn.ConstantPad2d((left, right, top, bottom), value)], (0, 0)
+
+
+def _conv_transpose2d(operations: Operations, batch: Array) -> Found:
+    op = operations[0]
+    W, bias = op.param, _bias_after(operations)
+    (top, bottom), (left, right) = transposed_window_2d(
+        batch.shape[2:],
+        W.shape[2:],
+        op.stride,
+        op.padding,
+        op.output_padding,
+        op.dilation,
+    ).padding
+    even = top == bottom and left == right
+    module = nn.ConvTranspose2d(
+        W.shape[0] * op.groups,
+        W.shape[1],
+        W.shape[2:],
+        op.stride,
+        (top, left) if even else 0,
+        op.output_padding,
+        op.groups,
+        bias is not None,
+        op.dilation,
+        dtype=_dtype(W),
+    )
+    count = _with_bias(module, regrouped(W, op.groups), bias)
+    # What is cut off unevenly is cut off by a padding below zero.
+    cut = [] if even else [nn.ConstantPad2d((-left, -right, -top, -bottom), 0.0)]
+    return [module, *cut], count
+
+
+def regrouped(W: Array, groups: int) -> Array:
+    """Turn (in / groups, out, height, width) into PyTorch's (in, out / groups, height, width)."""
+    a, b, *kernel = W.shape
+    split = W.reshape(a, groups, b // groups, *kernel)
+    return split.swapaxes(0, 1).reshape(a * groups, b // groups, *kernel)
+
+
+def _max_pool(operations: Operations, batch: Array) -> Found:
+    op = operations[0]
+    window = window_2d(batch.shape[2:], op.kernel_size, op.stride, op.padding)
+    pads, padding = _padding(window.padding, -np.inf)
+    return [*pads, nn.MaxPool2d(op.kernel_size, op.stride, padding)], 1
+
+
+def _avg_pool(operations: Operations, batch: Array) -> Found:
+    op = operations[0]
+    window = window_2d(batch.shape[2:], op.kernel_size, op.stride, op.padding)
+    pads, padding = _padding(window.padding, 0.0)
+    if pads and not op.count_include_pad:
+        raise NoCounterpart(
+            f"its padding is uneven ({window.padding}) and not counted in the mean, and PyTorch "
+            "leaves out only an even one"
+        )
+    include = op.count_include_pad
+    return [*pads, nn.AvgPool2d(op.kernel_size, op.stride, padding, False, include)], 1
+
+
+# --- normalization ---
+
+
+def _scale_and_shift(operations: Operations) -> list[Array]:
+    if _is(operations, 1, normalization.ScaleMultiply) and _is(operations, 2, dense.BiasAdd):
+        return [operations[1].param.ravel(), operations[2].param.ravel()]
+    return []
+
+
+def _batch_norm(operations: Operations, batch: Array) -> Found:
+    op, affine = operations[0], _scale_and_shift(operations)
+    kinds = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+    if batch.ndim not in kinds:
+        raise NoCounterpart(f"PyTorch has no batch normalization of {batch.ndim} dimensions")
+    module = kinds[batch.ndim](
+        batch.shape[1], op.eps, op.momentum, bool(affine), dtype=_dtype(batch)
+    )
+    fill(module.running_mean, op.running_mean.ravel())
+    fill(module.running_var, op.running_var.ravel())
+    return _normalization(module, affine)
+
+
+def _layer_norm(operations: Operations, batch: Array) -> Found:
+    op, affine = operations[0], _scale_and_shift(operations)
+    module = nn.LayerNorm(batch.shape[-1], op.eps, bool(affine), dtype=_dtype(batch))
+    return _normalization(module, affine)
+
+
+def _normalization(module: nn.Module, affine: list[Array]) -> Found:
+    if affine:
+        fill(module.weight, affine[0])
+        fill(module.bias, affine[1])
+    return [module], 1 + len(affine)
+
+
+# --- what has no parameter ---
+
+
+def _reshape(operations: Operations, batch: Array) -> Found:
+    sizes = copy.copy(operations[0]).forward(batch).shape[1:]
+    if not sizes:
+        raise NoCounterpart("it leaves no axis but that of the batch")
+    flat: list[nn.Module] = [] if batch.ndim == 2 else [nn.Flatten()]
+    return [*flat, *([nn.Unflatten(1, sizes)] if len(sizes) > 1 else [])], 1
+
+
+def _plain(make: Callable[[Any], list[nn.Module]]) -> Rule:
+    return lambda operations, batch: (make(operations[0]), 1)
+
+
+RULES: dict[type[Operation], Rule] = {
+    activations.Linear: _plain(lambda op: []),
+    activations.Sigmoid: _plain(lambda op: [nn.Sigmoid()]),
+    activations.Tanh: _plain(lambda op: [nn.Tanh()]),
+    activations.ReLU: _plain(lambda op: [nn.ReLU()]),
+    activations.LeakyReLU: _plain(lambda op: [nn.LeakyReLU(op.slope)]),
+    activations.ELU: _plain(lambda op: [nn.ELU(op.alpha)]),
+    activations.GELU: _plain(lambda op: [nn.GELU()]),
+    activations.SiLU: _plain(lambda op: [nn.SiLU()]),
+    # Above its threshold PyTorch takes x itself; from 37 on that is what float64 gives too.
+    activations.Softplus: _plain(lambda op: [nn.Softplus(threshold=50)]),
+    activations.Softmax: _plain(lambda op: [nn.Softmax(dim=-1)]),
+    # Ours is the probability of keeping, PyTorch's that of dropping.
+    dropout.Dropout: _plain(lambda op: [nn.Dropout(complement(op.keep_prob))]),
+    reshaping.Flatten: _plain(lambda op: [nn.Flatten()]),
+    reshaping.Reshape: _reshape,
+    dense.WeightMultiply: _weights,
+    embedding.Embedding_Op: _look_up,
+    conv.Conv1D_Op: _conv1d,
+    conv.Conv2D_Op: _conv2d,
+    conv.ConvTranspose2D_Op: _conv_transpose2d,
+    pooling.MaxPool2D: _max_pool,
+    pooling.AvgPool2D: _avg_pool,
+    pooling.GlobalAvgPool2D: _plain(lambda op: [nn.AdaptiveAvgPool2d(1), nn.Flatten()]),
+    normalization.BatchNorm_Op: _batch_norm,
+    normalization.LayerNorm_Op: _layer_norm,
+}
