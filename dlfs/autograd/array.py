@@ -199,7 +199,10 @@ class ArrayWithGrad(Operators, Drawable):
     def _compare(self, comparison: Callable[..., Any], other: object) -> Array:
         plain = other.array if isinstance(other, ArrayWithGrad) else other
         plain = as_float_array(plain, "ArrayWithGrad", "an operand")
-        return np.asarray(comparison(self.array, plain))
+        try:
+            return np.asarray(comparison(self.array, plain))
+        except ValueError as error:
+            raise ValueError(f"ArrayWithGrad: {comparison.__name__}: {error}") from error
 
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
@@ -241,7 +244,9 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
     Raises
     ------
     TypeError, ValueError
-        If an operand is no array of real numbers, or their dtypes or shapes do not go together.
+        If rule is no named function, or does not return a value and one function per operand, or
+        there is no operand, or one is no array of real numbers, or their dtypes or shapes do not
+        go together.
 
     Examples
     --------
@@ -255,17 +260,38 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
     >>> x.grad
     array(1.)
     """
+    if not callable(rule) or not hasattr(rule, "__name__"):
+        raise TypeError(f"apply: rule must be a function with a name, got {type(rule).__name__}")
     name = rule.__name__.rstrip("_")
+    if not operands:
+        raise ValueError(f"{name}: needs at least one operand")
     nodes = _as_nodes(name, operands)
     try:
-        value, pulls = rule(*(node.array for node in nodes), **options)
+        ruled = rule(*(node.array for node in nodes), **options)
     except ValueError as error:
         if str(error).startswith(name):
             raise
         raise ValueError(f"{name}: {error}") from error
+    value, pulls = _checked(ruled, name, len(nodes))
     result = ArrayWithGrad(np.asarray(value))
-    result.depends_on, result.creation_op, result._pulls = nodes, name, tuple(pulls)
+    result.depends_on, result.creation_op, result._pulls = nodes, name, pulls
     return result
+
+
+def _checked(ruled: object, name: str, operands: int) -> Ruled:
+    if not isinstance(ruled, tuple) or len(ruled) != 2:
+        raise TypeError(
+            f"{name}: must return a value and a tuple of functions, one for each operand; "
+            f"got {type(ruled).__name__}"
+        )
+    value, pulls = ruled
+    pulls = tuple(pulls) if isinstance(pulls, Sequence) else (pulls,)
+    if len(pulls) != operands or not all(map(callable, pulls)):
+        raise TypeError(
+            f"{name}: the second of what it returns must be a tuple of {operands} functions, "
+            f"one for each operand; got {len(pulls)} of {[type(pull).__name__ for pull in pulls]}"
+        )
+    return value, pulls
 
 
 def _as_nodes(name: str, operands: Sequence[object]) -> list[ArrayWithGrad]:

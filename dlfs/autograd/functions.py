@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
 from dlfs.autograd import axes, elementwise, images
 from dlfs.autograd.array import ArrayWithGrad, apply
+from dlfs.checks import check_int
 from dlfs.types import Array, Padding, Pair
 
 
@@ -151,8 +153,7 @@ def log_softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
     >>> log_softmax(ArrayWithGrad([1000.0, 1000.0])).array.round(6)
     array([-0.693147, -0.693147])
     """
-    _check_array(x, "log_softmax")
-    largest, _ = axes.max_(x.array, axis, keepdims=True)
+    largest = _largest(x, axis, "log_softmax")
     shifted = x - largest
     return shifted - shifted.exp().sum(axis, keepdims=True).log()
 
@@ -175,8 +176,7 @@ def softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
     >>> softmax(ArrayWithGrad([1000.0, 1000.0])).array
     array([0.5, 0.5])
     """
-    _check_array(x, "softmax")
-    largest, _ = axes.max_(x.array, axis, keepdims=True)
+    largest = _largest(x, axis, "softmax")
     exps = (x - largest).exp()
     return exps / exps.sum(axis, keepdims=True)
 
@@ -244,3 +244,15 @@ def softmax_cross_entropy(prediction: ArrayWithGrad, target: object) -> ArrayWit
 def _check_array(x: object, owner: str) -> None:
     if not isinstance(x, ArrayWithGrad):
         raise TypeError(f"{owner}: needs an ArrayWithGrad, got {type(x).__name__}")
+
+
+def _largest(x: object, axis: object, owner: str) -> Array:
+    """Return the largest entries along one axis, which stays."""
+    _check_array(x, owner)
+    array = cast(ArrayWithGrad, x).array
+    axis = check_int(axis, owner, "axis")
+    if not -array.ndim <= axis < array.ndim:
+        raise ValueError(f"{owner}: axis {axis} is out of bounds, got shape {array.shape}")
+    if array.shape[axis] == 0:
+        raise ValueError(f"{owner}: there is nothing along axis {axis}, got shape {array.shape}")
+    return np.asarray(array.max(axis, keepdims=True))

@@ -91,6 +91,11 @@ class NumberWithGrad(Drawable):
     ) -> None:
         self.num = _checked(num, "num")
         self.grad: Number | None = None
+        if depends_on is not None and not isinstance(depends_on, Sequence):
+            raise TypeError(
+                f"NumberWithGrad: depends_on must be a list of NumberWithGrad, "
+                f"got {type(depends_on).__name__}"
+            )
         self.depends_on = [] if depends_on is None else list(depends_on)
         self.creation_op = creation_op
         self._check_creation()
