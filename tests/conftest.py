@@ -27,8 +27,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-# Beside an installed wheel there is only this folder: `make test-wheel` runs it there. Tests that ask
-# about the project's own files are left out, and the report names them.
+# Beside an installed wheel there is only this folder: `make test-wheel` runs it there. Tests that
+# ask about the project's own files are left out, and the report names them.
 IN_SOURCE_TREE = (Path(__file__).parents[1] / "setup.py").exists()
 IMPORT_TOOLS = ["test_notebooks.py"]  # these cannot even be collected
 collect_ignore = [] if IN_SOURCE_TREE else IMPORT_TOOLS

@@ -23,15 +23,16 @@ def run(*command: str | Path, cwd: Path) -> None:
     hidden = {"PYTHONPATH", "VIRTUAL_ENV"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     print("+", *command, flush=True)
-    if status := subprocess.run(list(map(str, command)), cwd=cwd, env=environment).returncode:
-        sys.exit(f"wheel: exit status {status} of {' '.join(map(str, command))}")
+    line = list(map(str, command))
+    if status := subprocess.run(line, cwd=cwd, env=environment, check=False).returncode:
+        sys.exit(f"wheel: exit status {status} of {' '.join(line)}")
 
 
 def missing(wheel: Path) -> list[str]:
     """Return which modules and data of the source tree the wheel does not hold."""
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    paths = [path for path in (ROOT / "dlfs").rglob("*.py")]
+    paths = list((ROOT / "dlfs").rglob("*.py"))
     paths += [path for path in (ROOT / "dlfs" / "datasets" / "data").rglob("*") if path.is_file()]
     return sorted({path.relative_to(ROOT).as_posix() for path in paths} - held)
 
