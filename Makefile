@@ -24,8 +24,8 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough test-pytorch lint format bench bench-gradients \
-    notebooks test-notebooks render-notebooks annotate debug sanitize valgrind mutate clean
+.PHONY: help setup demo test test-thorough test-wheel test-pytorch lint format bench \
+    bench-gradients notebooks test-notebooks render-notebooks annotate debug sanitize valgrind mutate clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -43,6 +43,9 @@ test: $(VENV)/.dev-installed ## run the tests, with few examples per property
 
 test-thorough: $(VENV)/.dev-installed ## run the tests, with many examples per property
 	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q $(PYTEST_ARGS)
+
+test-wheel: $(VENV)/.dev-installed ## build sdist and wheel, test the wheel in an empty environment, away from here
+	HYPOTHESIS_PROFILE=default $(RUN) -m tools.wheel $(PYTEST_ARGS)
 
 # By name: docstrings are tested in the same file as those of the other modules.
 test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, left out by the others where it is missing

@@ -409,7 +409,7 @@ def test_python_m_returns_the_status_of_a_mistake():
 
 
 def test_the_command_that_is_installed_is_this_one():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"dlfs": "dlfs.cli:main"}
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+import dlfs
+
+ROOT = Path(dlfs.__file__).parents[1]
 
 
 def modules(folder: Path, package: str) -> dict[str, Path]:

@@ -139,6 +139,7 @@ import dlfs
     return python(header + code, cwd=cwd, environment={"PYTHONPATH": ""})
 
 
+@pytest.mark.source_tree
 def test_wheel_holds_data_notices_and_types_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -162,6 +163,7 @@ def test_wheel_holds_data_notices_and_types_and_nothing_else(wheel: Path) -> Non
     assert not [name for name in names if name.endswith((".so", ".pyd"))]
 
 
+@pytest.mark.source_tree
 def test_wheel_without_compiled_kernels_works(installed: Path, tmp_path: Path) -> None:
     code = """
 import numpy as np
@@ -175,11 +177,13 @@ print(dlfs.backend_name(), dlfs.available_backends())
     assert python_on(installed, code, tmp_path).split()[0] == "reference"
 
 
+@pytest.mark.source_tree
 def test_package_reads_its_data_from_a_zip_archive_too(wheel: Path, tmp_path: Path) -> None:
     code = "from dlfs import datasets; print(datasets.boston().y.shape, len(datasets.sonnets()))"
     assert python_on(wheel, code, tmp_path).strip() == "(506,) 95728"
 
 
+@pytest.mark.source_tree
 def test_every_module_imports_from_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
     code = """
 import importlib, pkgutil
@@ -191,6 +195,19 @@ for module in pkgutil.walk_packages(dlfs.__path__, "dlfs."):
     assert "dlfs.utils.np_utils" in python_on(installed, code, tmp_path)
 
 
+@pytest.mark.source_tree
+def test_gradients_are_checked_from_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
+    code = """
+import sys
+from dlfs.cli import main
+sys.modules["hypothesis"] = None
+sys.exit(main(["gradcheck", "GRULayer", "Huber", "--fast", "--html", "report.html"]))
+"""
+    assert "2 classes, 12 cases" in python_on(installed, code, tmp_path)
+    assert "GRULayer" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.source_tree
 def test_notebooks_come_out_of_the_wheel(wheel: Path, installed: Path, tmp_path: Path) -> None:
     folder = ROOT / "notebooks"
     wanted = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.ipynb")}
