@@ -34,10 +34,10 @@ IMPORT_TOOLS = ["test_notebooks.py"]  # these cannot even be collected
 collect_ignore = [] if IN_SOURCE_TREE else IMPORT_TOOLS
 
 
-def pytest_report_header() -> list[str]:
-    if IN_SOURCE_TREE:
-        return []
-    return [f"no source tree here: without {', '.join(IMPORT_TOOLS)} and tests marked source_tree"]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not IN_SOURCE_TREE:
+        left_out = f"{', '.join(IMPORT_TOOLS)}, tests marked source_tree"
+        terminalreporter.write_line(f"No source tree here. Left out: {left_out}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
