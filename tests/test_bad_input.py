@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import traceback
 import warnings
 from pathlib import Path
@@ -62,6 +63,11 @@ def test_right_arguments_are_right(subject: Subject) -> None:
     subject.call(**subject.valid())
 
 
+def has_word(word: str, message: str) -> bool:
+    """Return whether a message has a word, or words, and not just as a part of another one."""
+    return re.search(rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])", message) is not None
+
+
 CASES = [(subject, name) for subject in SUBJECTS for name in subject.wanted]
 
 
@@ -76,8 +82,9 @@ def test_a_wrong_argument_is_named(subject: Subject, name: str) -> None:
         assert error is not None, f"{what} was taken"
         assert type(error) in (ValueError, TypeError), f"{what} raised {error!r}"
         message = str(error)
-        assert subject.who in message, f"{what}: nobody is named by {message!r}"
-        assert any(word in message for word in (name, *wanted.names)), f"{what}: {message!r}"
+        assert has_word(subject.who, message), f"{what}: nobody is named by {message!r}"
+        named = any(has_word(word, message) for word in (name, *wanted.names))
+        assert named, f"{what}: {message!r}"
         assert is_ours(error), f"{what} came from the depths: {message!r}"
 
 

@@ -119,6 +119,11 @@ KERNELS: list[Row] = [
                 r"conv2d_input_grad: output_grad must have shape \(2, 3, 3, 4\)",
             ),
             (
+                "conv2d_input_grad",
+                lambda: kernels.conv2d_input_grad(ones(2, 3, 3, 4), f32(3, 3, 2, 2), IMAGES.shape),
+                "conv2d_input_grad: .*same dtype",
+            ),
+            (
                 "conv2d_param_grad",
                 lambda: kernels.conv2d_param_grad(IMAGES, IMAGES, (3, 3, 2, 2)),
                 r"conv2d_param_grad: output_grad must have shape \(2, 3, 3, 4\)",
@@ -156,6 +161,11 @@ KERNELS: list[Row] = [
                 "conv_transpose2d",
                 lambda: kernels.conv_transpose2d(IMAGES, ones(2, 4, 3, 3)),
                 "conv_transpose2d: the input has 3 channels",
+            ),
+            (
+                "conv_transpose2d",
+                lambda: kernels.conv_transpose2d(IMAGES, f32(3, 4, 3, 3)),
+                "conv_transpose2d: .*same dtype",
             ),
             (
                 "conv_transpose2d",

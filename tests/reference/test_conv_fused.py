@@ -1,0 +1,21 @@
+"""The reference's fused convolution is the chain of its parts, whatever the options."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from dlfs import reference as kernels
+from dlfs.reference.dense import FUSED_ACTIVATIONS
+from tests.support.arrays import drawn, dtypes, layouts, seeds
+from tests.support.windows import Case, convolutions
+
+
+@pytest.mark.parametrize("activation", FUSED_ACTIVATIONS)
+@given(convolutions(ndim=2), seeds, dtypes, layouts)
+def test_no_option_gets_lost(activation: str, case: Case, seed: int, dtype, layout: str) -> None:
+    rng = np.random.default_rng(seed)
+    x, W = drawn(rng, case.x_shape, dtype, layout), drawn(rng, case.W_shape, dtype, layout)
+    b = drawn(rng, (1, case.out_channels, 1, 1), dtype, layout)
+    parts = kernels.bias_activation(kernels.conv2d(x, W, **case.options), b, activation)
+    fused = kernels.conv2d_bias_activation(x, W, b, activation, **case.options)
+    np.testing.assert_array_equal(fused, parts)
