@@ -378,7 +378,7 @@ def collatz(x):
 start = NumberWithGrad(12)
 collatz(start).backward()
 print("d collatz / d start:", start.grad)
-assert start.grad == 9 / 2**9  # two triplings, nine halvings: 12, 6, 3, 10, 5, 16, 8, 4, 2, 1 ...
+assert start.grad == 3**2 / 2**7  # 12, 6, 3, 10, 5, 16, 8, 4, 2, 1: two triplings, seven halvings
 
 total = x = NumberWithGrad(1.0)
 for _ in range(10_000):
@@ -399,7 +399,10 @@ assert x.grad == 10_001
 #
 # Two rules are new. The first is the **matrix product**, as in chapter 1:
 #
-# $$ Y = X W \quad\Rightarrow\quad \text{share of } X = G\, W^T, \qquad \text{share of } W = X^T G $$
+# $$
+# Y = X W \quad\Rightarrow\quad
+# \text{share of } X = G\, W^T, \qquad \text{share of } W = X^T G
+# $$
 
 # %%
 rng = np.random.default_rng(6)
@@ -557,7 +560,7 @@ check(
     "how-wrong",
     how_wrong,
     13,
-    hint="c is visited twice, with c.grad 1, then 2; b four times; add up what b.grad is each time.",
+    hint="c is visited twice, with c.grad 1, then 2; b four times. Add up b.grad.",
 )
 
 # %% [markdown] tags=["solution:how-wrong"]
