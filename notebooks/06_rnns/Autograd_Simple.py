@@ -505,13 +505,13 @@ plt.show()
 def compare(net, x, y, formula):
     """Gradients by hand in net, and by ArrayWithGrad from formula(x, *params)."""
     net.forward(x)
-    params = [ArrayWithGrad(param) for param in net.params]
+    params = [ArrayWithGrad(param) for param in net.params()]
     loss = softmax_cross_entropy(formula(x, *params), y)
     loss.backward()
     by_hand = net.loss.forward(net.forward(x), y)
     net.backward(net.loss.backward())
     print(f"loss     by hand {by_hand:.15f}, by autograd {loss.item():.15f}")
-    for param, grad in zip(params, net.param_grads, strict=True):
+    for param, grad in zip(params, net.param_grads(), strict=True):
         distance = np.abs(param.grad - grad).max() / np.abs(grad).max()
         print(f"gradient {grad.shape!s:<14} differs by {distance:.0e} of the largest")
         assert distance < 1e-13
