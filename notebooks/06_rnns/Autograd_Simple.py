@@ -14,11 +14,14 @@
 # chapter 3 for the comparison at the end.
 
 # %%
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import SVG, display
 
-from dlfs import Conv2D, Dense, Flatten, NeuralNetwork, SoftmaxCrossEntropy, Tanh, datasets
+from dlfs import Conv2D, Dense, Flatten, NeuralNetwork, SoftmaxCrossEntropy, Tanh
+from dlfs import datasets, reference
 from dlfs.autograd import ArrayWithGrad, NumberWithGrad, apply, conv2d, softmax_cross_entropy
 from dlfs.autograd.drawing import Drawable
 from dlfs.autograd.elementwise import unbroadcast
@@ -34,7 +37,10 @@ BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 def show(result, **names):
     """Draw how a result was computed, no wider than the page."""
     picture = result.draw(names=names)
-    display(SVG(picture.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)))
+    width, height = (float(size) for size in re.findall(r'(?:width|height)="(\d+)"', picture)[:2])
+    scale = min(1, 780 / width)
+    size = f'width="{width * scale:.0f}" height="{height * scale:.0f}"'
+    display(SVG(re.sub(r'width="\d+" height="\d+"', size, picture, count=1)))
 
 
 # %% [markdown]
@@ -688,8 +694,6 @@ def last_state(x, W_x, W_h):  # x: (batch, time, features)
 
 # %%
 def right_recurrence(attempt):
-    from dlfs import reference
-
     draw = np.random.default_rng(3).standard_normal
     x, W_x, W_h = draw((2, 6, 3)), ArrayWithGrad(draw((3, 4))), ArrayWithGrad(draw((4, 4)))
     zero, grad = np.zeros((2, 4)), draw((2, 4))
