@@ -425,7 +425,7 @@ for name, term in terms.items():
 # with rows as states,
 #
 # $$
-# \frac{\partial h_t}{\partial h_{t-1}} = W_h \,\mathrm{diag}(1 - h_t^2), \qquad
+# \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}(1 - h_t^2)\, W_h^T, \qquad
 # \left\lVert \frac{\partial h_t}{\partial h_{t-k}} \right\rVert \le \lVert W_h \rVert_2^k
 # $$
 #
@@ -682,6 +682,7 @@ check("long-memory", long_memory, 6.853, hint="f = 0.9 ** (1 / 100); invert sigm
 # **2. A leaky unit.** One step is $h' = (1-\alpha)\, h + \alpha \tanh(z + h W)$. Given the gradient
 # $g$ of $h'$, return those of $z$, $h$ and $W$.
 
+
 # %% tags=["exercise:leaky"]
 def leaky_back(g, z, h, W, alpha=0.2):
     return ...
@@ -711,7 +712,9 @@ check(
 
 # %% [markdown]
 # **3. Coupled gates.** An LSTM with $i = 1 - f$ has $c' = f \odot c + (1-f) \odot \bar c$ with
-# $f = \sigma(a)$, $\bar c = \tanh(b)$. Given the gradient of $c'$, return those of $a$, $b$ and $c$.
+# $f = \sigma(a)$, $\bar c = \tanh(b)$. Given the gradient $g$ of $c'$, return those of $a$, $b$ and
+# $c$.
+
 
 # %% tags=["exercise:coupled"]
 def coupled_back(g, a, b, c):
