@@ -139,11 +139,17 @@ print("L =", L)
 print("one step of the RNN: the gradients of z, h and W_h are right")
 
 # %% [markdown]
-# For **many steps** the checker moves every number a little, and looks at all outputs:
+# For **many steps** the checker moves the numbers a little, and looks at all outputs:
 
 
 # %%
 T, N, H = 6, 3, 4  # steps, sequences, units
+
+
+def prove(name, forward, backward, inputs):
+    report = check_gradients((forward, backward), inputs)
+    print(f"{T} steps of the {name}:", "the gradients are right" if report else report)
+    assert report
 
 
 def draw(*shape):
@@ -154,9 +160,7 @@ def rnn_back(h_grad, z, h0, W_h):
     return reference.rnn_grad(h_grad, np.zeros_like(h0), reference.rnn(z, h0, W_h), h0, W_h)
 
 
-report = check_gradients((reference.rnn, rnn_back), (draw(N, T, H), draw(N, H), draw(H, H)))
-print(report)
-assert report
+prove("RNN", reference.rnn, rnn_back, (draw(N, T, H), draw(N, H), draw(H, H)))
 
 # %% [markdown]
 # ## 3. The LSTM
@@ -232,10 +236,7 @@ def lstm_back(h_grad, z, h0, c0, W_h):
     return reference.lstm_grad(h_grad, zero, zero, *kept, h0, c0, W_h)
 
 
-inputs = draw(N, T, 4 * H), draw(N, H), draw(N, H), draw(H, 4 * H)
-report = check_gradients((lstm, lstm_back), inputs)
-print(report)
-assert report
+prove("LSTM", lstm, lstm_back, (draw(N, T, 4 * H), draw(N, H), draw(N, H), draw(H, 4 * H)))
 
 # %% [markdown]
 # ## 4. The GRU
@@ -339,10 +340,8 @@ def gru(z, h0, W_h):
 
 z0, h0, W0 = draw(N, T, 3 * H), draw(N, H), draw(H, 3 * H)
 bias = draw(1, 3 * H)
-print("before:", check_gradients((gru, gru_back), (z0, h0, W0)))
-print("after: ", check_gradients((gru_after, gru_after_back), (z0, h0, np.vstack([W0, bias]))))
-assert check_gradients((gru, gru_back), (z0, h0, W0))
-assert check_gradients((gru_after, gru_after_back), (z0, h0, np.vstack([W0, bias])))
+prove("GRU, reset before", gru, gru_back, (z0, h0, W0))
+prove("GRU, reset after", gru_after, gru_after_back, (z0, h0, np.vstack([W0, bias])))
 
 # %% [markdown]
 # When are the two one network? Entry by entry, $(r \odot h) W_c$ and $r \odot (h W_c)$ are
@@ -455,6 +454,7 @@ def norms(gradients):
     return found / np.linalg.norm(seed_grad)
 
 
+# %%
 fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True)
 distance = np.arange(1, STEPS)
 for ax, noise, title in zip(axes, (0.02, 0.5), ("tanh hardly bends", "tanh bends"), strict=True):
@@ -480,8 +480,8 @@ plt.show()
 # \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}(u_t) + \dots
 # $$
 #
-# Over $k$ steps that is $\prod f$: no matrix, no tanh, and the network chooses $f$ itself. A bias
-# that starts the forget gate at 1 (`LSTMLayer`) makes it remember from the beginning.
+# Over $k$ steps that is $\prod f$: no matrix, no tanh, and the network chooses $f$ itself. With a
+# bias of 1 on the forget gate, as `LSTMLayer` starts with, it remembers from the beginning.
 
 
 # %%
@@ -506,7 +506,7 @@ def gated(kind, bias):
             cells, first_c = np.array(c[:, -k:]), np.array(c[:, -k - 1])
             states = piece, cells, part, first, first_c, W_h
             _, dh, dc, _ = reference.lstm_grad(quiet, seed_grad, seed_grad, *states)
-            yield np.hypot(dh, dc)
+            yield np.hypot(dh, dc) / np.sqrt(2)  # two gradients went in
 
 
 def gru_without_term():
@@ -522,6 +522,7 @@ def gru_without_term():
         yield grad
 
 
+# %%
 plain = rng.standard_normal((UNITS, UNITS)) / np.sqrt(3 * UNITS)
 curves = {
     "RNN": (norms(rnn_gradients(plain, 0.5)), COLOURS["RNN"], "-"),
@@ -540,7 +541,8 @@ ax.set_title("New networks of 32 units: what arrives k steps before")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 at_30 = {name: values[29] for name, (values, *_) in curves.items()}
-print({name: f"{value:.0e}" for name, value in at_30.items()})
+for name, value in at_30.items():
+    print(f"{name:<27} 30 steps back: {value:.0e}")
 assert at_30["RNN"] < 1e-4 * at_30["GRU, bias 1"]
 assert at_30["RNN"] < 1e-4 * at_30["LSTM, bias 1"]
 assert at_30["GRU, bias 1, term left out"] < 1e-6 * at_30["GRU, bias 1"]
@@ -592,7 +594,7 @@ assert errors[0] > errors[5] > errors[-1]
 
 # %% [markdown]
 # With the gradient handed on, pieces of every length give the whole gradient. Without, the
-# gradient is wrong by what would have crossed the cuts, less for longer pieces. `carry=True` in
+# gradient is wrong by what would have crossed the cuts: on the whole less for longer pieces. `carry=True` in
 # dlfs's layers does this: it carries the state to the next batch, never a gradient.
 #
 # ## 8. Characters: a row instead of a product
