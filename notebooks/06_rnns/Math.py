@@ -510,7 +510,7 @@ def gated(kind, bias):
 
 
 def gru_without_term():
-    """The same GRU with bias 1, and the book's backward pass: no term past the gates."""
+    """The GRU with bias 1, and backward without the term past the gates, as in the book."""
     draw = np.random.default_rng(1).standard_normal
     z = 0.5 * draw((BATCH, STEPS, 3 * UNITS))
     W_h = draw((UNITS, 3 * UNITS)) / np.sqrt(3 * UNITS)
@@ -594,8 +594,8 @@ assert errors[0] > errors[5] > errors[-1]
 
 # %% [markdown]
 # With the gradient handed on, pieces of every length give the whole gradient. Without, the
-# gradient is wrong by what would have crossed the cuts: on the whole less for longer pieces. `carry=True` in
-# dlfs's layers does this: it carries the state to the next batch, never a gradient.
+# gradient is wrong by what would have crossed the cuts: on the whole less for longer pieces.
+# `carry=True` in dlfs's layers does this: it carries the state to the next batch, never a gradient.
 #
 # ## 8. Characters: a row instead of a product
 #
