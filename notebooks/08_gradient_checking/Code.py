@@ -74,7 +74,6 @@ ax.legend(loc="lower left", fontsize=8)
 plt.show()
 
 # %%
-best = {name: steps[np.argmin(error)] for name, error in errors.items()}
 middle = (steps > 1e-3) & (steps < 1e-2)
 typical = {name: float(np.median(error[middle])) for name, error in errors.items()}
 for name, error in typical.items():
