@@ -108,7 +108,7 @@ cdef int update(update_fn *fn, object param, object grad_, object first, object 
     cdef const char *g = <const char *>cnp.PyArray_DATA(grad)
     cdef char *s = NULL if first is None else <char *>cnp.PyArray_DATA(first)
     cdef char *t = NULL if second is None else <char *>cnp.PyArray_DATA(second)
-    cdef int threads = threads_for(<double>n * 3), i
+    cdef int threads = threads_for(<double>n * 16), i
     with nogil:
         if threads == 1:
             fn(p, g, s, t, n, c)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SPINS = "1000"
+SPINS = "6000"
 """What libgomp itself takes where there are more threads than processors."""
 
 
