@@ -126,7 +126,7 @@ cdef void learn(Habit *habit, bint several, double seconds) noexcept nogil:
 
 
 def _practise(times):
-    """Say for each (seconds alone, seconds together), call by call, which way was taken (a test)."""
+    """For tests: say for each (seconds alone, seconds together) which way the call took."""
     cdef Habit habit
     cdef bint several
     begin(&habit, 0, NULL, 2)

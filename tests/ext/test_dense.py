@@ -101,9 +101,7 @@ def test_per_feature_kernels_equal_reference(data, dtype, shape, activation):
     )
 
 
-@given(
-    dtype=DTYPES, m=st.integers(1, 300), k=st.sampled_from([120, 300]), n=st.integers(1, 300)
-)
+@given(dtype=DTYPES, m=st.integers(1, 300), k=st.sampled_from([120, 300]), n=st.integers(1, 300))
 def test_any_number_of_threads_gives_the_same_bits(dtype, m, k, n):
     generator = np.random.default_rng(m * n)
     x, W = generator.standard_normal((m, k)), generator.standard_normal((k, n))

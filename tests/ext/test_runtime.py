@@ -13,7 +13,7 @@ import pytest
 
 import dlfs.reference
 import dlfs_ext
-from dlfs_ext.runtime import _practise
+from dlfs_ext import runtime
 
 
 def run(code, **environment):
@@ -89,7 +89,7 @@ QUICK, SLOW = (2.0, 1.1), (2.0, 40.0)
 
 @pytest.mark.parametrize(("times", "way"), [(QUICK, "together"), (SLOW, "alone")])
 def test_threads_are_used_where_they_are_faster(times, way):
-    taken = _practise([times] * 1000)
+    taken = runtime._practise([times] * 1000)
     assert taken[:6] == ["together", "alone"] * 3
     # Now and then the other way is tried, ever more rarely.
     others = [call for call, taken_way in enumerate(taken[6:]) if taken_way != way]
@@ -99,15 +99,15 @@ def test_threads_are_used_where_they_are_faster(times, way):
 
 
 def test_a_machine_that_becomes_busy_is_noticed_and_one_that_becomes_quiet_again():
-    busy = _practise([QUICK] * 500 + [SLOW] * 100)[500:]
+    busy = runtime._practise([QUICK] * 500 + [SLOW] * 100)[500:]
     # What the last good times promise is given up after few bad ones.
     assert busy[10:].count("together") <= 3
-    quiet = _practise([SLOW] * 100 + [QUICK] * 2000)[100:]
+    quiet = runtime._practise([SLOW] * 100 + [QUICK] * 2000)[100:]
     assert quiet[-1000:].count("alone") <= 10
 
 
 def test_one_interruption_does_not_count():
-    interrupted = _practise([QUICK] * 100 + [(2.0, 1000.0)] + [QUICK] * 20)[101:]
+    interrupted = runtime._practise([QUICK] * 100 + [(2.0, 1000.0)] + [QUICK] * 20)[101:]
     assert interrupted.count("alone") <= 1
 
 
@@ -145,6 +145,7 @@ FORK = """
 import os, sys
 import numpy as np
 import dlfs_ext
+from dlfs_ext import runtime
 dlfs_ext.set_num_threads(2)
 x = np.random.default_rng(0).standard_normal((1000, 2000))
 before = dlfs_ext.tanh(x)
