@@ -48,6 +48,8 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
         DLFS_UNROLL
         for (int j = 0; j < nv; j++) {
             sum[i][j] = vset1(0);
+            /* Where the next panel's sums will go: with a short k they would wait for memory. */
+            DLFS_PREFETCH_TO_WRITE(c + i * c_row + (nv + j) * VLEN);
         }
     }
     for (ptrdiff_t p = 0, offset = 0; p < k; p++, offset += a_column, b += b_row) {
