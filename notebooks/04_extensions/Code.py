@@ -117,13 +117,19 @@ def train(name, layers, loss, optim, epochs=EPOCHS):
     print(f"{name:<24} {history['accuracy'][-1]:.2%} after {epochs} epochs")
 
 
+def expect(low, high, *names):
+    """Hold the text to what it says, which is about four epochs."""
+    for name in names:
+        assert EPOCHS != 4 or low < histories[name][3] < high, (name, histories[name])
+
+
 def hidden_and_output(activation, weight_init="standard", dropout=1.0):
     hidden = Dense(89, Tanh(), weight_init=weight_init, dropout=dropout)
     return [hidden, Dense(10, activation, weight_init=weight_init)]
 
 
 train("squared error", hidden_and_output(Sigmoid()), MeanSquaredError(), SGD(0.1))
-assert 0.45 < histories["squared error"][-1] < 0.65, histories
+expect(0.45, 0.65, "squared error")
 
 # %% [markdown]
 # Nearly every second digit is wrong (guessing would give 10 %). Where is the fault? The question is
@@ -165,9 +171,9 @@ for name, loss in (
     ("shares, book's gradient", BookNormalized()),
     ("shares", MeanSquaredError(normalize=True)),
 ):
-    train(name, hidden_and_output(Sigmoid()), loss, SGD(0.1), epochs=10)
-    print("  epoch by epoch", *(f"{right:.0%}" for right in histories[name]))
-assert histories["shares"][-1] > histories["shares, book's gradient"][-1] + 0.1
+    train(name, hidden_and_output(Sigmoid()), loss, SGD(0.1), max(EPOCHS, 10))
+    print("  epoch by epoch", *(f"{right:.0%}" for right in histories[name][:10]))
+assert histories["shares"][9] > histories["shares, book's gradient"][9] + 0.1
 
 # %% [markdown]
 # The book concludes that dividing does not help (41.73 % in its repository). With its gradient that
@@ -235,7 +241,7 @@ for loss in (BookSoftmax(), SoftmaxCrossEntropy()):
 
 # %%
 train("softmax cross-entropy", hidden_and_output(None), SoftmaxCrossEntropy(), SGD(0.1))
-assert 0.85 < histories["softmax cross-entropy"][-1] < 0.91
+expect(0.85, 0.91, "softmax cross-entropy")
 
 # %% [markdown]
 # The greatest step of the chapter, and nothing but the loss has changed.
@@ -249,7 +255,7 @@ assert 0.85 < histories["softmax cross-entropy"][-1] < 0.91
 
 # %%
 train("momentum", hidden_and_output(None), SoftmaxCrossEntropy(), SGDMomentum(0.1, momentum=0.9))
-assert 0.90 < histories["momentum"][-1] < 0.95
+expect(0.90, 0.95, "momentum")
 
 # %% [markdown]
 # ## 6. A falling learning rate
@@ -288,7 +294,7 @@ plt.show()
 # %%
 train("linear decay", hidden_and_output(None), SoftmaxCrossEntropy(), linear())
 train("exponential decay", hidden_and_output(None), SoftmaxCrossEntropy(), exponential())
-assert min(histories[name][-1] for name in ("linear decay", "exponential decay")) > 0.90
+expect(0.90, 0.96, "linear decay", "exponential decay")
 
 # %% [markdown]
 # ## 7. Weights that start at the right size
@@ -326,7 +332,7 @@ assert at_the_ends["glorot"] < 0.05
 
 # %%
 train("glorot", hidden_and_output(None, weight_init="glorot"), SoftmaxCrossEntropy(), linear())
-assert 0.93 < histories["glorot"][-1] < 0.98
+expect(0.93, 0.98, "glorot")
 
 # %% [markdown]
 # ### What a hidden neuron looks at
@@ -380,7 +386,7 @@ one_hidden = hidden_and_output(None, weight_init="glorot", dropout=0.8)
 train("dropout", one_hidden, SoftmaxCrossEntropy(), exponential())
 train("deep, dropout", deep(0.8), SoftmaxCrossEntropy(), exponential())
 train("deep", deep(1.0), SoftmaxCrossEntropy(), exponential())
-assert min(histories[name][-1] for name in ("dropout", "deep, dropout", "deep")) > 0.91
+expect(0.91, 0.98, "dropout", "deep, dropout", "deep")
 
 # %% [markdown]
 # After so few epochs dropout does not pay yet: it slows the learning down at first, and protects
@@ -421,7 +427,8 @@ figure, ax = plt.subplots(figsize=(7, 3.4), dpi=90, layout="constrained")
 names = ["squared error", "shares", "softmax cross-entropy", "momentum", "glorot", "deep"]
 for name, color in zip(names, plt.cm.viridis(np.linspace(0, 0.9, len(names))), strict=True):
     ax.plot(range(1, EPOCHS + 1), histories[name][:EPOCHS], "o-", color=color, label=name)
-ax.set(xlabel="epoch", ylabel="test accuracy", xticks=range(1, EPOCHS + 1))
+ax.set(xlabel="epoch", ylabel="test accuracy", xlim=(0.8, EPOCHS + 0.2))
+ax.xaxis.get_major_locator().set_params(integer=True)
 ax.grid(alpha=0.25)
 ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
