@@ -4,6 +4,7 @@ A Subject is a function of named arrays with an analytic gradient. It goes by wh
 and not by its class, so that the book's own classes, or a student's, can be checked as well.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -375,7 +376,7 @@ def _checked(x: Any, name: str) -> Array:
 
 
 def _argument_names(function: Callable[..., Any], arrays: Any) -> list[str]:
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
     if len(names) < len(arrays):
         names = [f"argument {number}" for number in range(len(arrays))]
