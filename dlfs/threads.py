@@ -11,7 +11,8 @@ def set_num_threads(n: int) -> None:
     """Let every compiled kernel use up to ``n`` threads.
 
     The results are the same bits for every ``n``. At the start it is ``DLFS_NUM_THREADS``, else
-    ``OMP_NUM_THREADS``, else the number of processors. Small work stays on one thread.
+    ``OMP_NUM_THREADS``, else the number of processors. Small work stays on one thread; the rest is
+    timed, as it runs, on one and on ``n``, and goes on in the way that was faster of late.
 
     Parameters
     ----------

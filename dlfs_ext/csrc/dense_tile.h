@@ -42,9 +42,9 @@ static void activate(real *z, ptrdiff_t n, int activation)
         ACTIVATE(vmax(vset1(0), x));
 }
 
-/* A B + bias, for a part of C, in the way that wastes the fewest lanes. Which sums run in which
- * order does not depend on how C is split among threads: only a part as wide as C (c_row) itself
- * is computed by dot products, and that is never wider than what one thread gets at the least. */
+/* A B + bias, for a part of C, in the way that wastes the fewest lanes. The order in which a sum
+ * runs must not depend on how C is split among threads. Dot products have one of their own, so they
+ * are for whole rows of C only (n is c_row), and for narrow ones, whose columns nobody splits. */
 #define product_of NAME(product_of)
 static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
                        ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
