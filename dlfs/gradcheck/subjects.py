@@ -4,6 +4,7 @@ A Subject is a function of named arrays with an analytic gradient. It goes by wh
 and not by its class, so that the book's own classes, or a student's, can be checked as well.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -50,7 +51,12 @@ class Subject(ABC):
         """Run once, so that what is set up at the first input is there; return the output."""
         output = self._forward()
         self._frozen = Frozen(self.target)
-        return np.array(output)
+        array = np.array(output)
+        if array.dtype.kind not in "fiub" or (self.kind == "loss" and array.ndim):
+            needed = "one number" if self.kind == "loss" else "an array of numbers"
+            got = f"shape {array.shape}" if array.dtype.kind in "fiub" else type(output).__name__
+            raise TypeError(f"check_gradients: {self.name} must return {needed}, got {got}")
+        return array
 
     def output(self) -> Array:
         """Run forward and return a copy of the output; the same every time."""
@@ -270,6 +276,7 @@ class FunctionsSubject(Subject):
         super().__init__(target, x, inference)
         self.name = getattr(target[0], "__name__", type(target[0]).__name__)
         arrays = x if isinstance(x, tuple | list) else (x,)
+        _check_arguments(target[0], len(arrays))
         self.arrays: dict[str, Any] = dict(zip(_argument_names(target[0], arrays), arrays))  # noqa: B905
 
     def _forward(self) -> Any:
@@ -331,6 +338,11 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
             f"write {target.__name__}(...) with its arguments"
         )
     _checked(x, "x")
+    if hasattr(target, "_param_grad") and not hasattr(target, "param"):
+        raise TypeError(
+            f"check_gradients: {type(target).__name__} has no param: its __init__ must call "
+            "super().__init__(param)"
+        )
     if hasattr(target, "layers"):
         if x.dtype.kind == "f" and hasattr(target, "dtype"):
             x = x.astype(target.dtype, copy=False)  # as it would be at the network's door
@@ -372,6 +384,20 @@ def _checked(x: Any, name: str) -> Array:
     if x.dtype.kind == "f" and not np.all(np.isfinite(x)):
         raise ValueError(f"check_gradients: {name} must be finite, got NaN or infinity in it")
     return x
+
+
+def _check_arguments(function: Callable[..., Any], count: int) -> None:
+    """Compare the number of arrays with what a function takes, where that can be known."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        arrays = "array" if count == 1 else "arrays"
+        raise TypeError(
+            f"check_gradients: x holds {count} {arrays}, but forward takes another number of "
+            f"arguments: {inspect.signature(function)}; a tuple or list gives each of them one"
+        ) from None
+    except ValueError:  # what is written in C may not say
+        return
 
 
 def _argument_names(function: Callable[..., Any], arrays: Any) -> list[str]:
