@@ -102,7 +102,7 @@ class GradientReport:
             self.passed,
             [finding.message for finding in self.findings],
             list(map(str, self.hints)),
-            self.results.values(),
+            [(result, _describe(result)) for result in self.results.values()],
         )
 
     def __str__(self) -> str:

@@ -344,6 +344,23 @@ def test_report_in_a_notebook_and_as_a_figure() -> None:
         figure.savefig(io.BytesIO(), format="png")
 
 
+def test_the_page_says_in_words_what_is_wrong_and_shows_the_difference() -> None:
+    class Mostly(Sigmoid):
+        def _input_grad(self, output_grad):
+            grad = super()._input_grad(output_grad)
+            grad[1, 2] += 1.0
+            return grad
+
+    page = check_gradients(Mostly(), normal(3, 4))._repr_html_()
+    for part in ("1 of 12 entries is wrong", "worst at [1, 2]: backward says", "rounding explains"):
+        assert part in page
+    difference = page[page.index(">difference<") :]
+    assert difference.index("title='1'") < difference.index("red where that is no rounding")
+    large = check_gradients(Sigmoid(), normal(30, 40), max_entries=10)._repr_html_()
+    assert "<table" not in large
+    assert "report.plot() draws it" in large
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
