@@ -128,7 +128,7 @@ def _table(values: Array, colors: Array) -> str:
         + "</tr>"
         for line, shades in zip(values, colors, strict=True)
     )
-    return f"<table style='border-collapse:collapse'>{rows}</table>"
+    return f"<table style='border-collapse:collapse;border:1px solid #ddd'>{rows}</table>"
 
 
 def _picture(array: Array) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlfs.checks import check_instance, check_int
 from dlfs.gradcheck import GradientError, check_gradients
 from dlfs.types import Array
 
@@ -33,6 +34,8 @@ def assert_gradients(
 
     Raises
     ------
+    TypeError, ValueError
+        If an argument is unfit.
     GradientError
         If a check failed. The message is the report of the smallest case that fails, and that case
         as code.
@@ -45,8 +48,16 @@ def assert_gradients(
     >>> assert_gradients(Tanh, arrays_NF(), examples=5)
     >>> assert_gradients(WeightMultiply, dense_cases(), examples=5)
     """
+    owner = "assert_gradients"
+    if not callable(make_target):
+        raise TypeError(
+            f"{owner}: make_target must make a target when called: the class, not an instance "
+            f"({type(make_target).__name__}), or a function"
+        )
+    check_instance(cases, st.SearchStrategy, owner, "cases")
     chosen = settings(deadline=None, print_blob=False)
     if examples is not None:
+        check_int(examples, owner, "examples", 1)
         chosen = settings(chosen, max_examples=examples)
 
     @chosen

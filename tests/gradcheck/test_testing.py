@@ -83,3 +83,16 @@ def test_shapes(data: st.DataObject) -> None:
 )
 def test_every_layout_is_drawn(wanted: Callable[[np.ndarray], bool]) -> None:
     assert wanted(find(layouts(arrays_NF(most=4)), wanted))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((Tanh(), arrays_NF()), {}, TypeError, "the class, not an instance"),
+        ((Tanh, np.ones((2, 3))), {}, TypeError, "cases must be a SearchStrategy, got ndarray"),
+        ((Tanh, arrays_NF()), {"examples": 0}, ValueError, "examples must be at least 1"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, options, error, message) -> None:
+    with pytest.raises(error, match=message):
+        assert_gradients(*arguments, **options)
