@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.gradcheck.copies import Frozen, float64_copy, own_copy, walk
+from dlfs.gradcheck.copies import Frozen, float64_copy, own_copy, states, walk
 from dlfs.types import Array
 
 INPUT = "input_"
@@ -49,14 +49,21 @@ class Subject(ABC):
 
     def prepare(self) -> Array:
         """Run once, so that what is set up at the first input is there; return the output."""
+        before = {id(thing): carried for thing, carried in states(self.target)}
         output = self._forward()
-        self._frozen = Frozen(self.target)
+        for thing, _ in states(self.target):
+            thing.carried = before.get(id(thing))
+        self.freeze()
         array = np.array(output)
         if array.dtype.kind not in "fiub" or (self.kind == "loss" and array.ndim):
             needed = "one number" if self.kind == "loss" else "an array of numbers"
             got = f"shape {array.shape}" if array.dtype.kind in "fiub" else type(output).__name__
             raise TypeError(f"check_gradients: {self.name} must return {needed}, got {got}")
         return array
+
+    def freeze(self) -> None:
+        """Let every pass from now on start from where random numbers and states are now."""
+        self._frozen = Frozen(self.target)
 
     def output(self) -> Array:
         """Run forward and return a copy of the output; the same every time."""
@@ -117,7 +124,7 @@ class Subject(ABC):
         if other.differentiable_input():
             other.x = np.array(other.x, order="C")
         other.scalar = self.scalar
-        other._frozen = Frozen(other.target)
+        other.freeze()
         return other
 
     def fresh(self, other_x: Array) -> "Subject | None":
