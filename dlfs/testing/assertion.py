@@ -1,5 +1,6 @@
 """assert_gradients: a property test of a gradient in one line."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlfs.checks import check_instance, check_int
-from dlfs.gradcheck import GradientError, check_gradients
+from dlfs.gradcheck import GradientError, Hint, check_gradients
 from dlfs.types import Array
 
 
@@ -60,6 +61,8 @@ def assert_gradients(
         check_int(examples, owner, "examples", 1)
         chosen = settings(chosen, max_examples=examples)
 
+    told: list[Hint] = []
+
     @chosen
     @given(cases)
     def check(case: Any) -> None:
@@ -68,11 +71,23 @@ def assert_gradients(
         report = check_gradients(make_target(**arguments), x, y=y, backend=backend)
         if not report.passed:
             code = as_code(make_target, x, y, arguments, backend)
+            # A single number says too little for a hint; larger cases that failed said more.
+            told.extend([] if told else report.hints)
+            larger = "" if report.hints or not told else _larger(told)
             raise GradientError(
-                f"\n{report}\n\nThe smallest case that fails, to paste into Python:\n\n{code}"
+                f"\n{report}{larger}\n\n"
+                f"The smallest case that fails, to paste into Python:\n\n{code}"
             )
 
     check()
+
+
+def _larger(hints: list[Hint]) -> str:
+    lines = [
+        textwrap.fill(f"{number}. {hint}", 96, initial_indent="  ", subsequent_indent="     ")
+        for number, hint in enumerate(hints, 1)
+    ]
+    return "\n".join(["\n\nWhat a larger case that fails looks like", *lines])
 
 
 def as_code(

@@ -62,6 +62,22 @@ def test_what_fails_is_the_smallest_case_as_code(capsys: pytest.CaptureFixture[s
     assert names["W"].shape == (1, 1)
 
 
+def test_what_only_a_larger_case_can_say_is_said() -> None:
+    class Doubles(Tanh):
+        def _input_grad(self, output_grad):
+            return super()._input_grad(output_grad) * 2
+
+    with pytest.raises(GradientError) as caught:
+        assert_gradients(Doubles, arrays_NF())
+    report = str(caught.value).split("The smallest case that fails")[0]
+    # Between two single numbers there always is a factor.
+    assert "1 of 1 entries" in report
+    assert "What it looks like" not in report
+    assert "What a larger case that fails looks like" in report
+    assert "right but for the constant factor 2" in report
+    assert max(map(len, report.splitlines())) <= 100
+
+
 @given(st.data())
 def test_shapes(data: st.DataObject) -> None:
     for strategy, rank in ((arrays_NF, 2), (arrays_NTF, 3), (arrays_NCT, 3), (arrays_NCHW, 4)):
