@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from dlfs.checks import check_instance, check_int
@@ -56,7 +56,9 @@ def assert_gradients(
             f"({type(make_target).__name__}), or a function"
         )
     check_instance(cases, st.SearchStrategy, owner, "cases")
-    chosen = settings(deadline=None, print_blob=False)
+    # Explaining would run a hundred more cases, and say which lines of the checker they run.
+    phases = [phase for phase in settings().phases if phase is not Phase.explain]
+    chosen = settings(deadline=None, print_blob=False, phases=phases)
     if examples is not None:
         check_int(examples, owner, "examples", 1)
         chosen = settings(chosen, max_examples=examples)

@@ -62,6 +62,23 @@ def test_what_fails_is_the_smallest_case_as_code(capsys: pytest.CaptureFixture[s
     assert names["W"].shape == (1, 1)
 
 
+def test_a_failure_is_reported_without_running_many_more_cases() -> None:
+    made = []
+
+    class Wrong(Tanh):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+        def _input_grad(self, output_grad):
+            return output_grad
+
+    with pytest.raises(GradientError) as caught:
+        assert_gradients(Wrong, arrays_NF(), examples=10)
+    assert len(made) < 60
+    assert not any("check.py" in note for note in getattr(caught.value, "__notes__", []))
+
+
 def test_what_only_a_larger_case_can_say_is_said() -> None:
     class Doubles(Tanh):
         def _input_grad(self, output_grad):
