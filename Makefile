@@ -69,7 +69,8 @@ bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker wi
 	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
 
 notebooks: $(FOR_NOTEBOOKS) ## open the chapters in JupyterLab; with TORCH= without PyTorch, for chapter 7
-	$(RUN) -m jupyterlab --ServerApp.root_dir=notebooks $(NOTEBOOK_ARGS)
+	JUPYTER_CONFIG_PATH='$(CURDIR)/tools/notebooks/lab' $(RUN) -m jupyterlab \
+	    --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/README.md $(NOTEBOOK_ARGS)
 
 test-notebooks: $(FOR_NOTEBOOKS) ## run all notebooks, chapters 3 to 6 on both backends
 	$(RUN) -m tools.notebooks test --backend all $(NOTEBOOK_ARGS)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import epoch, report, runner
+from benchmarks import accuracy, epoch, report, runner
 from benchmarks.work import DTYPES
 from dlfs.backend import use_backend
 
@@ -57,7 +57,9 @@ def main() -> int:
     partial = arguments.only or arguments.quick or arguments.no_epoch or arguments.no_reference
     path = arguments.output or (None if partial else RESULTS)
     if path is not None:
-        path.write_text(report.markdown(results, epochs, arguments.note))
+        accuracies = accuracy.measure()
+        print("\n".join(map(report.accuracy_line, accuracies)))
+        path.write_text(report.markdown(results, epochs, accuracies, arguments.note))
         print(f"Wrote {path}")
     missed = sum(result.missed for result in results) + sum(e.ratio < 1 for e in epochs)
     print(f"{missed} of {len(results) + len(epochs)} lines miss their target.")

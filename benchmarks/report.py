@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from benchmarks.accuracy import Accuracy
 from benchmarks.epoch import Epoch
 from benchmarks.machine import description
 from benchmarks.work import DTYPES, FAST, REFERENCE, TORCH, Result
@@ -46,7 +47,20 @@ def epoch_line(epoch: Epoch) -> str:
     )
 
 
-def markdown(results: Sequence[Result], epochs: Sequence[Epoch], note: str = "") -> str:
+def accuracy_line(accuracy: Accuracy) -> str:
+    parts = [
+        f"{name} {median:.1e} (largest {most:.1e})"
+        for name, (median, most) in accuracy.errors.items()
+    ]
+    return f"{accuracy.name}, float32 error: {', '.join(parts)}"
+
+
+def markdown(
+    results: Sequence[Result],
+    epochs: Sequence[Epoch],
+    accuracies: Sequence[Accuracy],
+    note: str = "",
+) -> str:
     """Return the file of results."""
     blocks = [INTRODUCTION, _machine(), _summary(results)]
     if note:
@@ -55,6 +69,7 @@ def markdown(results: Sequence[Result], epochs: Sequence[Epoch], note: str = "")
     blocks += [_table([r for r in results if r.threads == n], n) for n in counts]
     if epochs:
         blocks.append(_epochs(epochs))
+    blocks.append(_accuracies(accuracies))
     return "\n".join(blocks)
 
 
@@ -122,4 +137,19 @@ def _epochs(epochs: Sequence[Epoch]) -> str:
             f"| {epoch.threads} | {seconds[FAST]:.2f} s | {seconds[TORCH]:.2f} s | {ratio} "
             f"| {accuracy[FAST]:.2%} | {accuracy[TORCH]:.2%} |"
         )
+    return "\n".join(rows) + "\n"
+
+
+def _accuracies(accuracies: Sequence[Accuracy]) -> str:
+    names = [f"{name}, median / largest" for name in accuracies[0].errors]
+    rows = [
+        "## What Winograd's way costs\n",
+        "The error of the float32 forward pass against the same numbers in float64, as a share of",
+        "the largest output. dlfs takes Winograd's way here; the reference is a sum of products.\n",
+        f"| work | {' | '.join(names)} |",
+        "|---|" + "--:|" * len(names),
+    ]
+    for accuracy in accuracies:
+        cells = [f"{median:.1e} / {most:.1e}" for median, most in accuracy.errors.values()]
+        rows.append(f"| {accuracy.name} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"

@@ -1,6 +1,7 @@
 """Answers to a learner's attempts: what the checks of the notebooks' exercises are made of."""
 
 import dis
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -143,6 +144,7 @@ def _empty(function: Any) -> bool:
 def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function, which ends the check where it returns nothing useful."""
 
+    @functools.wraps(function)  # a gradient report takes its names from the attempt's arguments
     def watched(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
         if result is None:

@@ -15,6 +15,7 @@ def interleaved(
     seconds: float = 1.0,
     lead: float = SAMPLE_SECONDS,
     rare: float = 0.5,
+    rest: float = 0.0,
 ) -> dict[str, float]:
     """Return the median time of a call of each alternative, all timed in turns: A B A B.
 
@@ -25,10 +26,13 @@ def interleaved(
         How long to go on, roughly; there are at least 5 rounds.
     lead : float
         Before each sample the alternative runs untimed for so many seconds: caches fill, and
-        threads that another alternative left waiting fall asleep.
+        threads wake up.
     rare : float
         An alternative of which 5 calls take more than this share of the time is called 5 times
         and no more.
+    rest : float
+        Before that, so many seconds pass in sleep: threads that another alternative left waiting,
+        which may keep a processor busy, give up meanwhile.
 
     Returns
     -------
@@ -51,6 +55,8 @@ def interleaved(
         for name, call in alternatives.items():
             if name in slow and rounds >= MIN_ROUNDS:
                 continue
+            if rest:
+                time.sleep(rest)
             for _ in range(leads[name]):
                 call()
             started = time.perf_counter()

@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 
 from dlfs_ext.arrays cimport c_array
 from dlfs_ext.pool cimport empty_like
-from dlfs_ext.runtime cimport threads_for
+from dlfs_ext.runtime cimport Team, dismiss, gather
 
 cdef extern from "activations.h" nogil:
     ctypedef void unary_fn(const void *x, void *out, ptrdiff_t n, double parameter) noexcept
@@ -23,7 +23,8 @@ cdef inline cnp.ndarray unary(unary_fn *fn, object x_, double parameter, int cos
     cdef ptrdiff_t n = cnp.PyArray_SIZE(x), size = cnp.PyArray_ITEMSIZE(x), start, chunk
     cdef const char *source = <const char *>cnp.PyArray_DATA(x)
     cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef int threads = threads_for(<double>n * cost), i
+    cdef Team team = gather(<double>n * cost, fn)
+    cdef int threads = team.threads, i
     with nogil:
         if threads == 1:
             fn(source, target, n, parameter)
@@ -35,6 +36,7 @@ cdef inline cnp.ndarray unary(unary_fn *fn, object x_, double parameter, int cos
                 if start < n:
                     fn(source + start * size, target + start * size,
                        min(chunk, n - start), parameter)
+    dismiss(&team)
     return out
 
 
@@ -45,7 +47,8 @@ cdef inline cnp.ndarray binary(binary_fn *fn, object g_, object y_, double param
     cdef const char *first = <const char *>cnp.PyArray_DATA(g)
     cdef const char *second = <const char *>cnp.PyArray_DATA(y)
     cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef int threads = threads_for(<double>n * cost), i
+    cdef Team team = gather(<double>n * cost, fn)
+    cdef int threads = team.threads, i
     with nogil:
         if threads == 1:
             fn(first, second, target, n, parameter)
@@ -57,4 +60,5 @@ cdef inline cnp.ndarray binary(binary_fn *fn, object g_, object y_, double param
                 if start < n:
                     fn(first + start * size, second + start * size, target + start * size,
                        min(chunk, n - start), parameter)
+    dismiss(&team)
     return out

@@ -18,7 +18,7 @@ from dlfs_ext.features cimport (
     sum_features,
 )
 from dlfs_ext.pool cimport empty_like, empty_nd
-from dlfs_ext.runtime cimport isa_level, threads_for
+from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
 
 cnp.import_array()
 
@@ -120,7 +120,8 @@ def layer_norm(x, eps=1e-5):
     cdef char *od = <char *>cnp.PyArray_DATA(out)
     cdef char *sd = <char *>cnp.PyArray_DATA(inv_std)
     cdef double epsilon = eps
-    cdef int threads = threads_for(<double>rows * n * 5)
+    cdef Team team = gather(<double>rows * n * 5, fn)
+    cdef int threads = team.threads
     with nogil:
         if threads == 1:
             fn(xd, od, sd, rows, n, epsilon)
@@ -130,6 +131,7 @@ def layer_norm(x, eps=1e-5):
                 if i * chunk < rows:
                     fn(xd + i * chunk * n * size, od + i * chunk * n * size, sd + i * chunk * size,
                        min(chunk, rows - i * chunk), n, epsilon)
+    dismiss(&team)
     return out, inv_std
 
 
@@ -151,7 +153,8 @@ def layer_norm_grad(output_grad, output, inv_std):
     cdef const char *yd = <const char *>cnp.PyArray_DATA(y)
     cdef const char *sd = <const char *>cnp.PyArray_DATA(s)
     cdef char *od = <char *>cnp.PyArray_DATA(out)
-    cdef int threads = threads_for(<double>rows * n * 5), i
+    cdef Team team = gather(<double>rows * n * 5, fn)
+    cdef int threads = team.threads, i
     with nogil:
         if threads == 1:
             fn(gd, yd, sd, od, rows, n)
@@ -161,6 +164,7 @@ def layer_norm_grad(output_grad, output, inv_std):
                 if i * chunk < rows:
                     fn(gd + i * chunk * n * size, yd + i * chunk * n * size, sd + i * chunk * size,
                        od + i * chunk * n * size, min(chunk, rows - i * chunk), n)
+    dismiss(&team)
     return out
 
 

@@ -17,7 +17,7 @@ from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd
 from dlfs_ext.options cimport is_shape, remember, remembered
 from dlfs_ext.pool cimport empty_1d, empty_nd
-from dlfs_ext.runtime cimport isa_level, threads_for
+from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
 
 cnp.import_array()
 
@@ -57,7 +57,8 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
     cdef max_pool_fn *fn = max_pool_table[isa_level][is_double(images)]
     cdef ptrdiff_t planes = dims[0] * dims[1], area = window.height * window.width
     cdef ptrdiff_t out_area = dims[2] * dims[3], first, i
-    cdef ptrdiff_t threads = threads_of(&window, planes)
+    cdef Team team = gather(work_of(&window, planes), fn)
+    cdef ptrdiff_t threads = max(1, min(team.threads, planes))
     cdef size_t each = scratch_bytes(&window, is_double(images))
     cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
     cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
@@ -74,6 +75,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
                 fn(&window, source + first * area * size, target + first * out_area * size,
                    places + first * out_area * place, planes * (i + 1) // threads - first,
                    scratch + i * each)
+    dismiss(&team)
     return out, positions
 
 
@@ -99,7 +101,8 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
     cdef max_pool_grad_fn *fn = max_pool_grad_table[isa_level][is_double(grad)]
     cdef ptrdiff_t planes = dims[0] * dims[1], area = window.height * window.width
     cdef ptrdiff_t out_area = window.out_height * window.out_width, first, i
-    cdef ptrdiff_t threads = threads_of(&window, planes)
+    cdef Team team = gather(work_of(&window, planes), fn)
+    cdef ptrdiff_t threads = max(1, min(team.threads, planes))
     cdef size_t each = scratch_bytes(&window, is_double(grad))
     cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
     cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
@@ -116,6 +119,7 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
                 fn(&window, source + first * out_area * size, places + first * out_area * place,
                    target + first * area * size, planes * (i + 1) // threads - first,
                    scratch + i * each)
+    dismiss(&team)
     return out
 
 
@@ -225,9 +229,9 @@ cdef void output_shape(ptrdiff_t batch, ptrdiff_t channels, const pool_window *w
     dims[0], dims[1], dims[2], dims[3] = batch, channels, w.out_height, w.out_width
 
 
-cdef ptrdiff_t threads_of(const pool_window *w, ptrdiff_t planes) noexcept:
+cdef double work_of(const pool_window *w, ptrdiff_t planes) noexcept:
     cdef double each = w.height * w.width + w.kernel_h * w.kernel_w * w.out_height * w.out_width
-    return max(1, min(threads_for(planes * each), planes))
+    return planes * each
 
 
 cdef size_t scratch_bytes(const pool_window *w, int wide) noexcept:
@@ -236,7 +240,8 @@ cdef size_t scratch_bytes(const pool_window *w, int wide) noexcept:
 
 cdef int run_mean(avg_pool_fn *fn, const pool_window *window, cnp.ndarray x, cnp.ndarray out,
                   ptrdiff_t area, ptrdiff_t out_area, ptrdiff_t planes) except -1:
-    cdef ptrdiff_t threads = threads_of(window, planes), i, first
+    cdef Team team = gather(work_of(window, planes), fn)
+    cdef ptrdiff_t threads = max(1, min(team.threads, planes)), i, first
     cdef size_t each = scratch_bytes(window, is_double(x)), size = cnp.PyArray_ITEMSIZE(x)
     cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
     cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
@@ -250,12 +255,14 @@ cdef int run_mean(avg_pool_fn *fn, const pool_window *window, cnp.ndarray x, cnp
                 first = planes * i // threads
                 fn(window, source + first * area * size, target + first * out_area * size,
                    planes * (i + 1) // threads - first, scratch + i * each)
+    dismiss(&team)
     return 0
 
 
 cdef int run_planes(plane_fn *fn, cnp.ndarray x, cnp.ndarray out, ptrdiff_t area,
                     ptrdiff_t step, ptrdiff_t out_step, ptrdiff_t planes) except -1:
-    cdef ptrdiff_t threads = max(1, min(threads_for(<double>planes * area), planes)), i, first
+    cdef Team team = gather(<double>planes * area, fn)
+    cdef ptrdiff_t threads = max(1, min(team.threads, planes)), i, first
     cdef size_t size = cnp.PyArray_ITEMSIZE(x)
     cdef const char *source = <const char *>cnp.PyArray_DATA(x)
     cdef char *target = <char *>cnp.PyArray_DATA(out)
@@ -267,6 +274,7 @@ cdef int run_planes(plane_fn *fn, cnp.ndarray x, cnp.ndarray out, ptrdiff_t area
                 first = planes * i // threads
                 fn(source + first * step * size, target + first * out_step * size, area,
                    planes * (i + 1) // threads - first)
+    dismiss(&team)
     return 0
 
 

@@ -9,5 +9,14 @@ cdef extern from "simd.h" nogil:
 # Index into the tables of csrc/simd.h: which copy of a tile runs.
 cdef int isa_level
 
-# How many threads a kernel with this much work should use, 1 if it is not worth starting any.
+# How many threads a kernel with this much work may use, 1 if it is never worth starting any.
 cdef int threads_for(double multiply_adds) noexcept nogil
+
+# The threads for one piece of work: between gather and dismiss lies what they do.
+cdef struct Team:
+    int threads
+    int habit
+    double started
+
+cdef Team gather(double multiply_adds, const void *who) noexcept nogil
+cdef void dismiss(const Team *team) noexcept nogil

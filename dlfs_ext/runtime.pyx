@@ -1,4 +1,12 @@
-"""Which instruction set runs, and on how many threads."""
+"""Which instruction set runs, and on how many threads.
+
+Whether a second thread helps depends on what else the machine does and on the caches that its
+processors share, which no count of multiply-adds tells. So both ways are timed, for each kernel and
+amount of work: `gather` chooses the one that was faster of late, and now and then tries the other.
+The results are the same bits either way.
+"""
+
+from libc.stdint cimport uint64_t, uintptr_t
 
 import os
 
@@ -10,12 +18,33 @@ cdef extern from "threads.h" nogil:
     int dlfs_max_threads()
     int dlfs_in_parallel()
     int dlfs_processors()
+    double dlfs_seconds()
 
 _LEVELS = ("generic", "avx2", "avx512")
 
-# Below this many multiply-adds (about 20 microseconds of one thread) waking a second thread costs
-# more than it saves.
-cdef double WORTH_A_THREAD = 5e5
+# Below this many multiply-adds (about 10 microseconds of one thread) waking a second thread costs
+# more than it saves, however idle it is.
+cdef double WORTH_A_THREAD = 3e5
+
+cdef enum:
+    HABITS = 1024
+    TRIALS = 6  # of both ways in turn, before the first choice
+    SHORT_PAUSE = 16  # so many calls until the other way is tried again, when there was some doubt
+    LONG_PAUSE = 1024  # and after the choice has been confirmed again and again
+
+
+cdef struct Habit:
+    # The kernel, its work, and the threads that it may have.
+    const void *who
+    double work
+    int threads
+    # How many seconds it takes on one thread, and on all of these.
+    double alone
+    double together
+    # Calls so far, as long as they are few; until the other way is tried again; between trials.
+    int calls
+    int wait
+    int pause
 
 cdef int isa_level = DLFS_GENERIC
 cdef int wanted_threads = 1
@@ -26,6 +55,87 @@ cdef int threads_for(double multiply_adds) noexcept nogil:
     if wanted_threads == 1 or worth < 2.0 or dlfs_in_parallel():
         return 1
     return wanted_threads if worth > wanted_threads else <int>worth
+
+
+cdef Habit[HABITS] habits
+
+
+cdef Team gather(double multiply_adds, const void *who) noexcept nogil:
+    cdef Team team
+    cdef Habit *habit
+    team.threads = threads_for(multiply_adds)
+    team.habit = -1
+    team.started = 0
+    if team.threads > 1:
+        team.habit = place_of(multiply_adds, who)
+        habit = &habits[team.habit]
+        if habit.who != who or habit.work != multiply_adds or habit.threads != team.threads:
+            begin(habit, multiply_adds, who, team.threads)
+        if not together(habit):
+            team.threads = 1
+        team.started = dlfs_seconds()
+    return team
+
+
+cdef void dismiss(const Team *team) noexcept nogil:
+    if team.habit >= 0:
+        learn(&habits[team.habit], team.threads > 1, dlfs_seconds() - team.started)
+
+
+cdef int place_of(double multiply_adds, const void *who) noexcept nogil:
+    cdef uint64_t mixed = <uint64_t>multiply_adds ^ (<uint64_t><uintptr_t>who >> 4)
+    return <int>((mixed * <uint64_t>0x9E3779B97F4A7C15) >> 54)  # 10 bits: HABITS
+
+
+cdef void begin(Habit *habit, double multiply_adds, const void *who, int threads) noexcept nogil:
+    habit.who = who
+    habit.work = multiply_adds
+    habit.threads = threads
+    habit.alone = habit.together = 0
+    habit.calls = habit.wait = 0
+    habit.pause = SHORT_PAUSE
+
+
+cdef bint together(const Habit *habit) noexcept nogil:
+    """Whether this call runs on several threads."""
+    if habit.calls < TRIALS:
+        return habit.calls % 2 == 0
+    return (habit.together < habit.alone) != (habit.wait <= 0)
+
+
+cdef void learn(Habit *habit, bint several, double seconds) noexcept nogil:
+    """Remember how long a call took."""
+    cdef double *known = &habit.together if several else &habit.alone
+    cdef bint liked = habit.together < habit.alone
+    cdef bint trial = habit.calls >= TRIALS and several != liked
+    if habit.calls < TRIALS:
+        # The first call of all finds cold caches.
+        known[0] = seconds if habit.calls < 2 else min(known[0], seconds)
+        habit.calls += 1
+        habit.wait = habit.pause
+        return
+    # One interruption must not count for many calls; few trials must.
+    known[0] += (min(seconds, 4 * known[0]) - known[0]) * (0.5 if trial else 0.125)
+    habit.wait -= 1
+    if (habit.together < habit.alone) != liked or (
+            trial and seconds < min(habit.together, habit.alone)):
+        habit.wait = habit.pause = SHORT_PAUSE
+    elif trial:
+        habit.pause = min(2 * habit.pause, LONG_PAUSE)
+        habit.wait = habit.pause
+
+
+def _practise(times):
+    """For tests: say for each (seconds alone, seconds together) which way the call took."""
+    cdef Habit habit
+    cdef bint several
+    begin(&habit, 0, NULL, 2)
+    taken = []
+    for alone, both in times:
+        several = together(&habit)
+        learn(&habit, several, both if several else alone)
+        taken.append("together" if several else "alone")
+    return taken
 
 
 def isa():

@@ -2,16 +2,17 @@
 
 libgomp's threads spin for milliseconds before they sleep. On a machine that others use, too, the
 thread that is waited for does not get the processor that the waiting one holds: training on two
-threads was seen to take fifty times as long as on one. With a few microseconds it takes about as
-long as it should, and on a quiet machine nothing is lost.
+threads was seen to take fifty times as long as on one. A tenth of a millisecond is enough: from one
+kernel of a training step to the next the threads stay awake, for waking them takes almost as long.
+Where even this is too long, runtime.pyx finds out and uses one thread.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SPINS = "1000"
-"""What libgomp itself takes where there are more threads than processors."""
+SPINS = "6000"
+"""Turns of libgomp's waiting loop: some 15 nanoseconds each."""
 
 
 @contextmanager

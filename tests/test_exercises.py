@@ -113,6 +113,20 @@ def test_gradients_explain_themselves(capsys) -> None:
     assert "derivative" in out
 
 
+def test_a_report_calls_an_attempts_arguments_by_their_names(capsys) -> None:
+    def product(a, b):
+        return a * b
+
+    def test(f):
+        pair = f, lambda grad, a, b: (grad * b, grad * b)
+        return check_gradients(pair, (X, X + 1.0), backend="reference")
+
+    out = said(capsys, product, test)
+    assert "Gradient check of product" in out
+    assert "a  passed" in out
+    assert "b  FAILED" in out
+
+
 def test_values_are_compared(capsys) -> None:
     expected = np.array([1.0, 2.0, 1e-9])
     assert said(capsys, [1.0, 2.0, 0.0], expected) == "name: right\n"

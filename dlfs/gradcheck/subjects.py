@@ -408,7 +408,7 @@ def _check_arguments(function: Callable[..., Any], count: int) -> None:
 
 
 def _argument_names(function: Callable[..., Any], arrays: Any) -> list[str]:
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
     if len(names) < len(arrays):
         names = [f"argument {number}" for number in range(len(arrays))]

@@ -4,16 +4,6 @@
 #define copy_channel NAME(conv_copy_channel)
 #define clear NAME(conv_clear)
 
-#undef DLFS_PREFETCH
-#undef DLFS_PREFETCH_L2
-#if DLFS_VECTORS
-#define DLFS_PREFETCH(address) __builtin_prefetch(address)
-#define DLFS_PREFETCH_L2(address) __builtin_prefetch(address, 0, 2)
-#else
-#define DLFS_PREFETCH(address) ((void)(address))
-#define DLFS_PREFETCH_L2(address) ((void)(address))
-#endif
-
 DLFS_INLINE void clear(real *at, ptrdiff_t n) { memset(at, 0, (size_t)n * sizeof(real)); }
 
 /* to[p] = from[p * step] for p < n. Writes whole vectors, and so up to VLEN - 1 reals more, unless

@@ -2,6 +2,7 @@
 
 #include "features_tile.h"
 #include "gemm_tile.h"
+#include "gemm_narrow.h"
 
 FEATURE_MAP(bias_linear, x + p)
 FEATURE_MAP(bias_sigmoid, vsigmoid(x + p))
@@ -41,12 +42,36 @@ static void activate(real *z, ptrdiff_t n, int activation)
         ACTIVATE(vmax(vset1(0), x));
 }
 
+/* A B + bias, for a part of C, in the way that wastes the fewest lanes. Which sums run in which
+ * order does not depend on how C is split among threads: only a part as wide as C (c_row) itself
+ * is computed by dot products, and that is never wider than what one thread gets at the least. */
+#define product_of NAME(product_of)
+static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
+                       ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
+                       real *c, ptrdiff_t c_row, const real *bias, real *panel)
+{
+    ptrdiff_t whole = n / VLEN * VLEN, vectors = (n + VLEN - 1) / VLEN;
+    int rest = (int)(n - whole);
+    /* Adding up the partial sums, or transposing, takes as long as some ten multiply-adds. */
+    if (a_column == 1 && 0 < n && n == c_row && n < 2 * VLEN && 4 * n <= 3 * vectors * VLEN
+        && k >= 16 * VLEN) {
+        gemm_dots(m, n, k, a, a_row, b, b_row, b_column, c, c_row, bias, panel);
+        return;
+    }
+    if (a_row != 1 || rest == 0 || m < VLEN || k * (VLEN - rest) < 8 * VLEN)
+        whole = n;
+    gemm(m, whole, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
+    if (whole < n)
+        gemm_turned(m, rest, k, a, a_column, b + whole * b_column, b_row, b_column, c + whole, c_row,
+                    bias ? bias + whole : NULL, panel);
+}
+
 /* activation(A B + bias), for a part of C; see gemm_tile.h for the arguments. */
 static void NAME(product)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_row,
                           ptrdiff_t a_column, const void *b, ptrdiff_t b_row, ptrdiff_t b_column,
                           void *c, ptrdiff_t c_row, const void *bias, int activation, void *panel)
 {
-    gemm(m, n, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
+    product_of(m, n, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
     /* Now, while C is in the first-level cache. */
     if (activation == DLFS_LINEAR)
         return;

@@ -32,7 +32,8 @@
 #define gemm_tile NAME(gemm_tile)
 #define gemm_rows NAME(gemm_rows)
 #define gemm_pack NAME(gemm_pack)
-#define transpose_block NAME(transpose_block)
+#define gemm_panel NAME(gemm_panel)
+#define transpose NAME(transpose)
 
 /* mr rows by nv vectors (constants after inlining), the last vector only `lanes` wide. */
 DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row,
@@ -45,8 +46,11 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
     for (int i = 0; i < mr; i++) {
         row[i] = a + i * a_row;
         DLFS_UNROLL
-        for (int j = 0; j < nv; j++)
+        for (int j = 0; j < nv; j++) {
             sum[i][j] = vset1(0);
+            /* Where the next panel's sums will go: with a short k they would wait for memory. */
+            DLFS_PREFETCH_TO_WRITE(c + i * c_row + (nv + j) * VLEN);
+        }
     }
     for (ptrdiff_t p = 0, offset = 0; p < k; p++, offset += a_column, b += b_row) {
         vec columns[NV];
@@ -127,50 +131,89 @@ GEMM_ROWS(2)
 GEMM_ROWS(3)
 #endif
 
-/* VLEN x VLEN numbers, transposed: log2(VLEN) perfect shuffles of the rows. */
-DLFS_INLINE void transpose_block(const real *source, ptrdiff_t source_row, real *target,
-                                 ptrdiff_t target_row)
+/* target[c, r] = source[r, c] for rows x columns numbers, VLEN x VLEN of them at a time by
+ * log2(VLEN) perfect shuffles. With `padded` a row of the target goes on with zeros to a whole
+ * number of vectors. */
+static void transpose(ptrdiff_t rows, ptrdiff_t columns, const real *source, ptrdiff_t source_row,
+                      real *target, ptrdiff_t target_row, int padded)
 {
-    vec rows[VLEN], next[VLEN];
-    DLFS_UNROLL
-    for (int i = 0; i < VLEN; i++)
-        rows[i] = vload(source + i * source_row);
-    DLFS_UNROLL
-    for (int stage = 1; stage < VLEN; stage *= 2) {
-        DLFS_UNROLL
-        for (int i = 0; i < VLEN / 2; i++) {
-            next[2 * i] = vzip_low(rows[i], rows[i + VLEN / 2]);
-            next[2 * i + 1] = vzip_high(rows[i], rows[i + VLEN / 2]);
+    for (ptrdiff_t r = 0; r < rows; r += VLEN)
+        for (ptrdiff_t c = 0; c < columns; c += VLEN) {
+            int high = (int)(rows - r < VLEN ? rows - r : VLEN);
+            int wide = (int)(columns - c < VLEN ? columns - c : VLEN);
+            const real *from = source + r * source_row + c;
+            real *to = target + c * target_row + r;
+            vec block[VLEN], next[VLEN];
+            DLFS_UNROLL
+            for (int i = 0; i < VLEN; i++)
+                block[i] = i < high ? vload_n(from + i * source_row, wide) : vset1(0);
+            DLFS_UNROLL
+            for (int stage = 1; stage < VLEN; stage *= 2) {
+                DLFS_UNROLL
+                for (int i = 0; i < VLEN / 2; i++) {
+                    next[2 * i] = vzip_low(block[i], block[i + VLEN / 2]);
+                    next[2 * i + 1] = vzip_high(block[i], block[i + VLEN / 2]);
+                }
+                DLFS_UNROLL
+                for (int i = 0; i < VLEN; i++)
+                    block[i] = next[i];
+            }
+            DLFS_UNROLL
+            for (int i = 0; i < VLEN; i++)
+                if (i < wide)
+                    vstore_n(to + i * target_row, block[i], padded ? VLEN : high);
         }
-        DLFS_UNROLL
-        for (int i = 0; i < VLEN; i++)
-            rows[i] = next[i];
-    }
-    DLFS_UNROLL
-    for (int i = 0; i < VLEN; i++)
-        vstore(target + i * target_row, rows[i]);
 }
 
 /* k rows of `columns` columns of B (any strides) to rows of nv vectors, padded with zeros. */
 static void gemm_pack(ptrdiff_t k, int columns, const real *b, ptrdiff_t b_row,
                       ptrdiff_t b_column, int nv, real *panel)
 {
-    int width = nv * VLEN, j = 0;
-    if (b_row == 1)
-        for (; j + VLEN <= columns; j += VLEN) {
-            ptrdiff_t p = 0;
-            for (; p + VLEN <= k; p += VLEN)
-                transpose_block(b + j * b_column + p, b_column, panel + p * width + j, width);
-            for (; p < k; p++)
-                for (int i = j; i < j + VLEN; i++)
-                    panel[p * width + i] = b[p + i * b_column];
-        }
+    int width = nv * VLEN;
+    if (b_row == 1) {
+        transpose(columns, k, b, b_column, panel, width, 1);
+        return;
+    }
     for (ptrdiff_t p = 0; p < k; p++) {
-        for (int i = j; i < columns; i++)
+        for (int i = 0; i < columns; i++)
             panel[p * width + i] = b[p * b_row + i * b_column];
-        for (int i = columns > j ? columns : j; i < width; i++)
+        for (int i = columns; i < width; i++)
             panel[p * width + i] = 0;
     }
+}
+
+/* gemm, below, for as many columns as one panel has: 1 <= columns <= NR. */
+static void gemm_panel(ptrdiff_t m, int columns, ptrdiff_t k, const real *a, ptrdiff_t a_row,
+                       ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
+                       real *c, ptrdiff_t c_row, const real *bias, real *panel)
+{
+    int nv = (columns + VLEN - 1) / VLEN;
+    int lanes = columns - (nv - 1) * VLEN;
+    int direct = b_column == 1 && (lanes == VLEN || DLFS_LEVEL == DLFS_AVX512);
+    ptrdiff_t p = 0;
+    do { /* at least once: a product over nothing is 0 */
+        ptrdiff_t rows = k - p < KC ? k - p : KC;
+        const real *part = b + p * b_row;
+        ptrdiff_t part_row = b_row;
+        if (!direct) {
+            gemm_pack(rows, columns, part, b_row, b_column, nv, panel);
+            part = panel;
+            part_row = nv * VLEN;
+        }
+        const real *shift = p + rows == k ? bias : NULL;
+        if (nv == 1)
+            NAME(gemm_rows_1)(m, rows, a + p * a_column, a_row, a_column, part, part_row, c, c_row,
+                              lanes, p > 0, shift);
+        else if (nv == 2)
+            NAME(gemm_rows_2)(m, rows, a + p * a_column, a_row, a_column, part, part_row, c, c_row,
+                              lanes, p > 0, shift);
+#if NV > 2
+        else
+            NAME(gemm_rows_3)(m, rows, a + p * a_column, a_row, a_column, part, part_row, c, c_row,
+                              lanes, p > 0, shift);
+#endif
+        p += KC;
+    } while (p < k);
 }
 
 /* The m x n part of C = A B + bias whose corners the pointers show; bias may be NULL.
@@ -181,34 +224,7 @@ DLFS_UNUSED static void gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *
                              ptrdiff_t b_column, real *c, ptrdiff_t c_row, const real *bias,
                              real *panel)
 {
-    for (ptrdiff_t j = 0; j < n; j += NR) {
-        int columns = (int)(n - j < NR ? n - j : NR);
-        int nv = (columns + VLEN - 1) / VLEN;
-        int lanes = columns - (nv - 1) * VLEN;
-        int direct = b_column == 1 && (lanes == VLEN || DLFS_LEVEL == DLFS_AVX512);
-        ptrdiff_t p = 0;
-        do { /* at least once: a product over nothing is 0 */
-            ptrdiff_t rows = k - p < KC ? k - p : KC;
-            const real *part = b + p * b_row + j * b_column;
-            ptrdiff_t part_row = b_row;
-            if (!direct) {
-                gemm_pack(rows, columns, part, b_row, b_column, nv, panel);
-                part = panel;
-                part_row = nv * VLEN;
-            }
-            const real *shift = bias && p + rows == k ? bias + j : NULL;
-            if (nv == 1)
-                NAME(gemm_rows_1)(m, rows, a + p * a_column, a_row, a_column, part, part_row,
-                                  c + j, c_row, lanes, p > 0, shift);
-            else if (nv == 2)
-                NAME(gemm_rows_2)(m, rows, a + p * a_column, a_row, a_column, part, part_row,
-                                  c + j, c_row, lanes, p > 0, shift);
-#if NV > 2
-            else
-                NAME(gemm_rows_3)(m, rows, a + p * a_column, a_row, a_column, part, part_row,
-                                  c + j, c_row, lanes, p > 0, shift);
-#endif
-            p += KC;
-        } while (p < k);
-    }
+    for (ptrdiff_t j = 0; j < n; j += NR)
+        gemm_panel(m, (int)(n - j < NR ? n - j : NR), k, a, a_row, a_column, b + j * b_column,
+                   b_row, b_column, c + j, c_row, bias ? bias + j : NULL, panel);
 }

@@ -7,7 +7,7 @@
 #include "pooling_vectors.h"
 
 #define pool_max_row NAME(pool_max_row)
-#define pool_max_grad_row NAME(pool_max_grad_row)
+#define pool_max_grad_rows NAME(pool_max_grad_rows)
 #define pool_counts NAME(pool_counts)
 #define pool_crop NAME(pool_crop)
 
@@ -30,18 +30,28 @@ DLFS_INLINE void pool_max_row(const real *x, ptrdiff_t width, real *out, uint8_t
     }
 }
 
-/* Its gradient, for row k / 2 of the windows. */
-DLFS_INLINE void pool_max_grad_row(const real *grad, const uint8_t *positions, real *out,
-                                   ptrdiff_t n, inte k, const int safe)
+/* Its gradient: both rows of pixels under a row of windows. A row's last vector may reach into the
+ * next row, so the second is written after the first; a wide row is done in two passes for that. */
+DLFS_INLINE void pool_max_grad_rows(const real *grad, const uint8_t *positions, real *out,
+                                    ptrdiff_t width, ptrdiff_t n, const int safe)
 {
-    for (ptrdiff_t q = 0; q < n; q += VLEN) {
-        int few = pool_few(n - q);
-        ptrdiff_t left = safe ? 2 * VLEN : 0;
-        vec g = pool_get(grad + q, few, left);
-        ivec position = pool_get_positions(positions + q, few, left);
-        pool_put_pair(out + 2 * q, few, left, pool_chosen(position, k, g),
-                      pool_chosen(position, k + 1, g));
+    ptrdiff_t left = safe ? 2 * VLEN : 0;
+    if (n <= VLEN) {
+        vec g = pool_get(grad, (int)n, left);
+        ivec position = pool_get_positions(positions, (int)n, left);
+        pool_put_pair(out, (int)n, left, pool_chosen(position, 0, g), pool_chosen(position, 1, g));
+        pool_put_pair(out + width, (int)n, left, pool_chosen(position, 2, g),
+                      pool_chosen(position, 3, g));
+        return;
     }
+    for (inte k = 0; k < 4; k += 2, out += width)
+        for (ptrdiff_t q = 0; q < n; q += VLEN) {
+            int few = pool_few(n - q);
+            vec g = pool_get(grad + q, few, left);
+            ivec position = pool_get_positions(positions + q, few, left);
+            pool_put_pair(out + 2 * q, few, left, pool_chosen(position, k, g),
+                          pool_chosen(position, k + 1, g));
+        }
 }
 
 static void NAME(max_pool)(const pool_window *w, const void *x_, void *out_, void *positions,
@@ -131,14 +141,13 @@ static void NAME(max_pool_grad)(const pool_window *w, const void *grad_, const v
                 int safe = total - at >= w->out_width + VLEN
                            && end - row >= 2 * w->width + 2 * VLEN;
                 const uint8_t *k = (const uint8_t *)positions + at;
-                for (inte i = 0; i < 4; i += 2, row += w->width) {
-                    if (safe)
-                        pool_max_grad_row(grad + at, k, row, w->out_width, i, 1);
-                    else
-                        pool_max_grad_row(grad + at, k, row, w->out_width, i, 0);
+                if (safe)
+                    pool_max_grad_rows(grad + at, k, row, w->width, w->out_width, 1);
+                else
+                    pool_max_grad_rows(grad + at, k, row, w->width, w->out_width, 0);
+                for (int i = 0; i < 2; i++, row += w->width)
                     if (w->width > 2 * w->out_width)
                         row[w->width - 1] = 0;
-                }
             }
             if (w->height > 2 * w->out_height)
                 memset(row, 0, (size_t)w->width * sizeof(real));

@@ -64,11 +64,17 @@
 #define DLFS_RESTRICT __restrict__
 #define DLFS_PRAGMA(x) _Pragma(#x)
 #define DLFS_UNROLL DLFS_PRAGMA(GCC unroll 64)
+#define DLFS_PREFETCH(address) __builtin_prefetch(address)
+#define DLFS_PREFETCH_L2(address) __builtin_prefetch(address, 0, 2)
+#define DLFS_PREFETCH_TO_WRITE(address) __builtin_prefetch(address, 1)
 #else
 #define DLFS_UNUSED
 #define DLFS_INLINE static __inline
 #define DLFS_RESTRICT __restrict
 #define DLFS_UNROLL
+#define DLFS_PREFETCH(address) ((void)(address))
+#define DLFS_PREFETCH_L2(address) ((void)(address))
+#define DLFS_PREFETCH_TO_WRITE(address) ((void)(address))
 #endif
 
 #if DLFS_VECTORS && defined(__x86_64__)

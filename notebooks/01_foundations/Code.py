@@ -16,8 +16,11 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import SVG
 
+from dlfs.autograd import NumberWithGrad
 from dlfs.exercises import check
+from dlfs.gradcheck import check_gradients
 from dlfs.plots import BLUE, GREY, ORANGE, plot_chain
 
 # %% [markdown]
@@ -65,6 +68,9 @@ def sigmoid(x):
 # How much does the output change when the input changes a little? Move a step to either side:
 #
 # $$\frac{df}{du}(a) \approx \frac{f(a + h) - f(a - h)}{2h}$$
+#
+# A derivative of 3 says: here the output grows three times as fast as the input. A negative one
+# says that the output falls. It is a number for each place $a$, so it is a function, too.
 
 
 # %%
@@ -84,6 +90,9 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %% [markdown]
+# Read each orange curve as the slope of the blue one: below 0 where the square falls, two constants
+# for the two straight halves of the leaky ReLU, and nearly 0 where the sigmoid is flat.
+#
 # How large should the step be? Too large, and the curve is not straight over it: an error of about
 # $h^2$. Too small, and you subtract two numbers that agree in nearly all their digits: an error of
 # about $10^{-16}/h$. Look at both at work:
@@ -137,8 +146,8 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The order matters for the function and for its slope. Three functions make no difference: one more
-# factor.
+# The order matters for the function and for its slope. A third function changes nothing but the
+# number of factors:
 
 # %%
 functions = (leaky_relu, square, sigmoid)
@@ -150,8 +159,12 @@ print("largest difference:", f"{np.abs(chain_deriv(functions, x) - direct)[away]
 # %% [markdown]
 # ## 5. Several inputs
 #
-# With $a = x + y$ and $s = \sigma(a)$, the output depends on both inputs. Backward, the sum hands
-# what it receives to both of them unchanged; a product would hand to each the *other* input.
+# A function of two inputs has two derivatives: move one input, hold the other. Take $a = x + y$ or
+# $a = xy$, and $s = \sigma(a)$. The way back begins with the slope of $\sigma$ at $a$, and then
+# passes the first step:
+#
+# - A sum moves as much as either input moves. It hands what it receives to both, unchanged.
+# - A product moves $y$ times as much as $x$ moves. It hands to each, times the *other* input.
 
 
 # %%
@@ -167,46 +180,111 @@ def product_backward(x, y):
     return dsda * y, dsda * x
 
 
-x0, y0, h = 0.4, -1.3, 1e-5
-slope_x = (sigmoid((x0 + h) * y0) - sigmoid((x0 - h) * y0)) / (2 * h)
-slope_y = (sigmoid(x0 * (y0 + h)) - sigmoid(x0 * (y0 - h))) / (2 * h)
-print("by the chain rule:", np.round(product_backward(x0, y0), 6))
-print("by a step:        ", np.round((slope_x, slope_y), 6))
-assert np.allclose(product_backward(x0, y0), (slope_x, slope_y), atol=1e-6)
+def by_a_step(f, x, y, h=1e-5):
+    return (f(x + h, y) - f(x - h, y)) / (2 * h), (f(x, y + h) - f(x, y - h)) / (2 * h)
+
+
+def sigmoid_of_sum(x, y):
+    return sigmoid(x + y)
+
+
+def sigmoid_of_product(x, y):
+    return sigmoid(x * y)
+
+
+x0, y0 = 0.4, -1.3
+for f, backward in ((sigmoid_of_sum, sum_backward), (sigmoid_of_product, product_backward)):
+    print(f"{f.__name__}: by the chain rule", np.round(backward(x0, y0), 6))
+    print(f"{'by a step':>{len(f.__name__) + 19}}", np.round(by_a_step(f, x0, y0), 6))
+    assert np.allclose(backward(x0, y0), by_a_step(f, x0, y0), atol=1e-6)
+
+# %% [markdown]
+# A drawing with a box for each step is called a **computational graph**. Each box shows its value
+# (`num`), and below it the gradient that came back (`grad`): how much $s$ changes with it. Check
+# the product's rule: 0.23383 came back to $a$, and $x$ gets that times $y$. (Chapter 6 builds the
+# numbers that can draw this.)
+
+# %%
+x_node, y_node = NumberWithGrad(x0), NumberWithGrad(y0)
+a_node = x_node * y_node
+s_node = a_node.sigmoid()
+s_node.backward()
+SVG(s_node.draw(names={"x": x_node, "y": y_node, "a": a_node, "s": s_node}))
+
+# %%
+assert np.allclose((x_node.grad, y_node.grad), product_backward(x0, y0), atol=1e-6)
+
+# %% [markdown]
+# The two derivatives together are the **gradient**. On a map of the function it is an arrow that
+# points uphill, across the lines of equal height, and is long where the ground is steep. Training
+# walks against it, downhill:
+
+# %%
+x_map, y_map = np.meshgrid(np.linspace(-3, 3, 121), np.linspace(-3, 3, 121))
+figure, ax = plt.subplots(figsize=(6, 4.6), dpi=80, layout="constrained")
+height = ax.contourf(x_map, y_map, sigmoid_of_product(x_map, y_map), levels=12, cmap="Blues")
+x_at, y_at = x_map[10::20, 10::20], y_map[10::20, 10::20]
+ax.quiver(x_at, y_at, *product_backward(x_at, y_at), color=ORANGE, scale=5, width=0.009)
+ax.set(xlabel="x", ylabel="y", title="sigmoid(x y), and its gradient", aspect="equal")
+figure.colorbar(height, ax=ax)
+plt.show()
 
 # %% [markdown]
 # ## 6. Features and weights
 #
 # A row of features times a column of weights is a weighted sum. A matrix product does it for many
-# rows at once. That is all a layer of a network computes before it bends the result.
+# rows and many columns at once. That is all a layer of a network computes before it bends the
+# result. To have one number at the end, add everything up:
 #
 # $$N = XW \qquad S = \sigma(N) \qquad L = \textstyle\sum_{ij} S_{ij}$$
+#
+# The example has three rows of three features, and two columns of weights: those that the book
+# drew, from NumPy's old random stream.
+
 
 # %%
-X = np.array([[0.47, 1.58, -0.34], [0.96, -0.68, 0.71], [-1.12, 0.31, 0.55]])
-W = np.array([[0.17, -0.24], [1.31, 0.62], [-0.45, 0.88]])
-
-
 def forward(X, W):
     return sigmoid(X @ W).sum()
 
 
+def show(tables):
+    _, axes = plt.subplots(1, len(tables), figsize=(9, 2.4), dpi=80, layout="constrained")
+    for ax, (name, table) in zip(axes, tables.items(), strict=True):
+        ax.imshow(table, cmap="RdBu_r", vmin=-4, vmax=4)
+        for (i, j), value in np.ndenumerate(table):
+            ax.text(j, i, f"{value:.2f}", ha="center", va="center", size=9)
+        ax.set(title=name, xticks=[], yticks=[])
+    plt.show()
+
+
+random = np.random.RandomState(190204)
+X, W = random.randn(3, 3), random.randn(3, 2)
+show({"X": X, "W": W, "N = XW": X @ W, "S": sigmoid(X @ W)})
+print(f"N[0, 0] = {' + '.join(f'({x:.2f})({w:.2f})' for x, w in zip(X[0], W[:, 0], strict=True))}")
+print(f"L = {forward(X, W):.4f}, the sum of the six numbers in S")
+assert round(forward(X, W), 4) == 2.3755  # as in the book
+
+# %% [markdown]
+# The same as a graph. Forward (blue), arrays flow to the right. Backward (orange), a gradient flows
+# to the left for each of them, and has its shape. (The boxes are two classes of `dlfs`; chapter 3
+# builds such classes.)
+
+# %%
 from dlfs.activations import Sigmoid
 from dlfs.dense import WeightMultiply
 
 product, bend = WeightMultiply(W), Sigmoid()
 bend.forward(product.forward(X))
-plot_chain([product, bend])
+figure = plot_chain([product, bend])
+figure.set_dpi(75)
+figure
 
 # %% [markdown]
-# Forward, arrays flow to the right. Backward, a gradient flows to the left for each of them, and
-# has its shape. (The picture is drawn from two classes of `dlfs` that do these steps; chapter 3
-# builds such classes.)
-#
 # ## 7. The derivative of a matrix product
 #
 # Backward through $L = \sum S$: each entry counts once, so the gradient is a table of ones. Through
-# the sigmoid: times its slope. Through the product: multiply by the other factor, *transposed*.
+# the sigmoid: times its slope, entry by entry. Through the product: multiply by the other factor,
+# *transposed*.
 #
 # $$\frac{\partial L}{\partial X} = \frac{\partial L}{\partial N}\, W^T \qquad
 # \frac{\partial L}{\partial W} = X^T\, \frac{\partial L}{\partial N}$$
@@ -221,39 +299,36 @@ def backward(X, W):
 
 
 dLdX, dLdW = backward(X, W)
-print("L =", round(float(forward(X, W)), 4))
-print("dL/dX =\n", dLdX.round(4))
+dLdN = sigmoid(X @ W) * (1 - sigmoid(X @ W))
+show({"dL/dS": np.ones((3, 2)), "dL/dN": dLdN, "dL/dX": dLdX, "dL/dW": dLdW})
+book = [[0.2489, -0.3748, 0.0112], [0.126, -0.2781, -0.1395], [0.2299, -0.3662, -0.0225]]
+assert np.array_equal(dLdX.round(4), book)
 
 # %% [markdown]
-# Is it right? Raise one entry of $X$ by a thousandth, and see whether $L$ rises by that much of the
-# gradient's entry:
+# Why transposed? Follow one entry by hand. $X_{00}$ enters $N_{00}$ with the factor $W_{00}$, and
+# $N_{01}$ with the factor $W_{01}$: two ways to the loss, and what comes back on them adds up. That
+# is row 0 of $\partial L/\partial N$ times row 0 of $W$, and row 0 of $W$ is column 0 of $W^T$.
+
+# %%
+first, second = dLdN[0, 0] * W[0, 0], dLdN[0, 1] * W[0, 1]
+print(f"by way of N[0, 0]: {first:.4f}, by way of N[0, 1]: {second:.4f}")
+print(f"together {first + second:.4f}; dL/dX[0, 0] is {dLdX[0, 0]:.4f}")
+
+# %% [markdown]
+# Is it right? Raise $X_{00}$ by a thousandth, and see by how many thousandths $L$ rises:
 
 # %%
 X_up = X.copy()
 X_up[0, 0] += 0.001
-print("L rises by", round(float(forward(X_up, W) - forward(X, W)) / 0.001, 4), "times the step")
-print("dL/dX[0, 0] is", round(dLdX[0, 0], 4))
-assert abs((forward(X_up, W) - forward(X, W)) / 0.001 - dLdX[0, 0]) < 1e-4
+rise = (forward(X_up, W) - forward(X, W)) / 0.001
+print(f"L rises by {rise:.4f} times the step; dL/dX[0, 0] is {dLdX[0, 0]:.4f}")
+assert abs(rise - dLdX[0, 0]) < 1e-4
 
 # %% [markdown]
-# You need not do this for each entry by hand. `check_gradients` does it for all, with errors that
-# it knows. It is the tool that you will use in every chapter.
+# As a picture: while one entry of $X$ moves, the loss is a curve; the gradient is its slope.
 
 # %%
-from dlfs.gradcheck import check_gradients
-
-report = check_gradients(
-    (lambda X, W: np.array(forward(X, W)), lambda grad, X, W: [grad * g for g in backward(X, W)]),
-    (X, W),
-)
-assert report
-print(report)
-
-# %% [markdown]
-# And as a picture: the loss, while one entry of $X$ moves, is a curve; the gradient is its slope.
-
-# %%
-moved = np.linspace(-4, 5, 100)
+moved = np.linspace(-4, 4, 100)
 losses = []
 for value in moved:
     X_moved = X.copy()
@@ -262,17 +337,36 @@ for value in moved:
 
 figure, ax = plt.subplots(figsize=(7, 3.5), dpi=80, layout="constrained")
 ax.plot(moved, losses, color=BLUE, label="L")
-near = X[0, 0] + np.array([-2, 2])
-ax.plot(
-    near, forward(X, W) + dLdX[0, 0] * (near - X[0, 0]), color=ORANGE, label="slope dL/dX[0, 0]"
-)
+near = X[0, 0] + np.array([-1.5, 1.5])
+straight = forward(X, W) + dLdX[0, 0] * (near - X[0, 0])
+ax.plot(near, straight, color=ORANGE, label="slope dL/dX[0, 0]")
 ax.plot(X[0, 0], forward(X, W), "o", color=GREY)
 ax.set(xlabel="X[0, 0]", ylabel="L")
+ax.grid(alpha=0.25)
 ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
+# You need not do this for each entry by hand. `check_gradients` moves all of them, with a better
+# formula than one small step ([Math](Math.ipynb), section 1), and knows how far off its own answer
+# may be. You give it the way forward and the way back as two functions; the second is also given
+# the gradient that arrives from behind. You will use it in every chapter.
+
+
+# %%
+def backward_from(output_grad, X, W):
+    return [output_grad * grad for grad in backward(X, W)]
+
+
+report = check_gradients((forward, backward_from), (X, W))
+assert report
+print(report)
+
+# %% [markdown]
 # ## Exercises
+#
+# Replace the `...`, run the cell, then the check below it. It says whether you are right, and gives
+# a hint if not; the solutions are folded away.
 #
 # ### 1. The slope of a sigmoid of a square
 #
@@ -363,3 +457,9 @@ check(
 #     return dLdN @ W.T, X.T @ dLdN
 # ```
 # </details>
+
+# %% [markdown]
+# ## What comes next
+#
+# [Math](Math.ipynb) derives the formulas of this chapter. Chapter 2 uses them to predict the prices
+# of houses.

@@ -15,15 +15,28 @@
 
 # %%
 import inspect
+import textwrap
 
+import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 
-from dlfs import reference
+from dlfs import Layer, reference
+from dlfs.dense import WeightMultiply
 from dlfs.exercises import check
-from dlfs.gradcheck import check_gradients
+from dlfs.gradcheck import check_gradients, derivative
+from dlfs.plots import BLUE, GREY, ORANGE
 
 x, h = sp.symbols("x h", real=True)
+
+
+def quote(function, *starts):
+    """Print the lines of a function that begin like this."""
+    lines = inspect.getsource(function).splitlines()
+    found = [line for line in lines if line.strip().startswith(starts)]
+    assert found, f"no such line in {function.__name__}"
+    print(textwrap.dedent("\n".join(found)))
+
 
 # %% [markdown]
 # ## 1. Why a step to *both* sides
@@ -53,7 +66,14 @@ assert sp.limit((one_sided - sp.cos(x)) / h, h, 0).equals(-sp.sin(x) / 2)
 # The error is known to be $c h^2$. Take the result $D(h)$ with step $h$ and $D(h/2)$ with half of
 # it: the combination $\tfrac{1}{3}\left(4 D(h/2) - D(h)\right)$ has no $h^2$ term any more
 # (Richardson). `dlfs.gradcheck` combines three steps in this way, and reads from the difference of
-# the last two how large its own error may be.
+# the last two how large its own error may be:
+
+# %%
+quote(derivative._richardson, "columns", "once", "column =")
+
+# %% [markdown]
+# The slopes of the errors in this picture are the powers of $h$: 1, 2 and 4. (At the left, rounding
+# takes over; chapter 8 derives where.)
 
 
 # %%
@@ -61,12 +81,24 @@ def D(h):
     return (np.sin(1 + h) - np.sin(1 - h)) / (2 * h)
 
 
-for step in (0.1, 0.05):
-    plain, combined = D(step), (4 * D(step / 2) - D(step)) / 3
-    print(
-        f"h = {step}: error {abs(plain - np.cos(1)):.1e}, combined {abs(combined - np.cos(1)):.1e}"
-    )
-assert abs((4 * D(0.05) - D(0.1)) / 3 - np.cos(1)) < 1e-6
+steps = np.geomspace(1e-4, 1, 33)
+results = {
+    "one side": (np.sin(1 + steps) - np.sin(1)) / steps,
+    "both sides": D(steps),
+    "both sides, combined": (4 * D(steps / 2) - D(steps)) / 3,
+}
+powers = []
+figure, ax = plt.subplots(figsize=(7, 3.3), dpi=80, layout="constrained")
+for (name, result), color in zip(results.items(), (GREY, BLUE, ORANGE), strict=True):
+    error = np.abs(result - np.cos(1))
+    power = np.log(error[-1] / error[-9]) / np.log(steps[-1] / steps[-9])
+    ax.loglog(steps, error, ".-", color=color, label=f"{name}: slope {power:.1f}")
+    powers.append(power)
+ax.set(xlabel="step h", ylabel="error of the derivative of sin at 1")
+ax.grid(alpha=0.25)
+ax.legend(frameon=False)
+plt.show()
+assert np.allclose(powers, (1, 2, 4), atol=0.2), powers
 
 # %% [markdown]
 # ## 2. The sigmoid
@@ -80,17 +112,24 @@ assert abs((4 * D(0.05) - D(0.1)) / 3 - np.cos(1)) < 1e-6
 # %%
 sigma = 1 / (1 + sp.exp(-x))
 assert sp.simplify(sp.diff(sigma, x) - sigma * (1 - sigma)) == 0
-print(inspect.getsource(reference.sigmoid_grad).split('"""')[-1].strip("\n"))
+quote(reference.sigmoid_grad, "input_grad")
 
 # %% [markdown]
 # ## 3. The chain rule
 #
 # $$\frac{d}{dx} f_3(f_2(f_1(x))) = f_3'(f_2(f_1(x))) \cdot f_2'(f_1(x)) \cdot f_1'(x)$$
 #
-# One factor a function, each taken where *its own* input was. Computer algebra agrees:
+# One factor a function, each taken where *its own* input was. In `dlfs` a function is an Operation,
+# which remembers its input, and a layer is a chain of them. `Layer.backward` multiplies the factors
+# from the last to the first; each `backward` puts in its own:
 
 # %%
-inner, middle = x**2, sp.sin
+quote(Layer.backward, "for operation", "output_grad = operation")
+
+# %% [markdown]
+# Computer algebra agrees:
+
+# %%
 chained = sp.exp(sp.sin(x**2))
 factors = sp.exp(sp.sin(x**2)) * sp.cos(x**2) * 2 * x
 assert sp.simplify(sp.diff(chained, x) - factors) == 0
@@ -106,14 +145,18 @@ factors
 #
 # This one sentence explains every sum in every backward pass: a bias is used by all rows, so its
 # gradient is a sum over the rows; a weight of a convolution is used at all positions, so its
-# gradient is a sum over the positions.
+# gradient is a sum over the positions. Here are the sum over the rows, and the rule at work on
+# $\sin(x) \cdot x^2$:
 
 # %%
+quote(reference.bias_add_param_grad, "param_grad")
+
 u, v = sp.sin(x), x**2
 U, V = sp.symbols("U V")
 L = U * V
 ways = sp.diff(L, U) * sp.diff(u, x) + sp.diff(L, V) * sp.diff(v, x)
 assert sp.simplify(ways.subs({U: u, V: v}) - sp.diff(u * v, x)) == 0
+ways
 
 # %% [markdown]
 # ## 5. The product of matrices
@@ -145,12 +188,16 @@ assert sp.Matrix(3, 2, [sp.diff(L, entry) for entry in W]).equals(X.T * G)
 G * W.T
 
 # %% [markdown]
-# In `dlfs` these are the two backward lines of `WeightMultiply` (`dlfs/dense.py`); the arithmetic
-# is in `dlfs.reference`. The checker confirms both, with a random $G$:
+# In `dlfs` these are the two backward lines behind `WeightMultiply` (`dlfs/reference/dense.py`):
 
 # %%
-from dlfs.dense import WeightMultiply
+quote(reference.weight_multiply_input_grad, "return")
+quote(reference.weight_multiply_param_grad, "return")
 
+# %% [markdown]
+# The checker confirms both, with a random $G$:
+
+# %%
 rng = np.random.default_rng(0)
 report = check_gradients(WeightMultiply(rng.standard_normal((3, 2))), rng.standard_normal((4, 3)))
 assert report

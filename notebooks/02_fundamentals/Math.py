@@ -15,16 +15,30 @@
 # You need: the mathematics of chapter 1, above all the gradient of a matrix product.
 
 # %%
+import inspect
+import textwrap
+
+import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 
-from dlfs import Dense, Linear, MeanSquaredError, NeuralNetwork, Sigmoid
+from dlfs import Dense, Linear, MeanSquaredError, NeuralNetwork, Sigmoid, reference
 from dlfs.datasets import boston
 from dlfs.dense import BiasAdd
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
+from dlfs.plots import BLUE, GREY, ORANGE
 
 rng = np.random.default_rng(0)
+
+
+def quote(function, *starts):
+    """Print the lines of a function that begin like this."""
+    lines = inspect.getsource(function).splitlines()
+    found = [line for line in lines if line.strip().startswith(starts)]
+    assert found, f"no such line in {function.__name__}"
+    print(textwrap.dedent("\n".join(found)))
+
 
 # %% [markdown]
 # ## 1. The loss
@@ -37,7 +51,11 @@ rng = np.random.default_rng(0)
 # The $1/n$ belongs here, in the loss, and nowhere else: no other backward step may average over the
 # batch.
 #
-# `dlfs`: `MeanSquaredError` in `dlfs/losses.py`; the book's class divides by $n$ too.
+# In `dlfs`, the value and the gradient behind `MeanSquaredError`; the book's class divides by $n$
+# too:
+
+# %%
+quote(reference.mean_squared_error, "error =", "loss =", "return")
 
 # %%
 n = 3
@@ -62,7 +80,10 @@ assert check_gradients(MeanSquaredError(), prediction, y=truth)
 # listing for the network a second `.sum(axis=0)` sums over $j$ as well; the notebook Code shows
 # what that does.)
 #
-# `dlfs`: `BiasAdd` in `dlfs/dense.py`.
+# In `dlfs`, behind `BiasAdd`:
+
+# %%
+quote(reference.bias_add_param_grad, "param_grad")
 
 # %%
 output_grad = rng.standard_normal((4, 3))
@@ -79,7 +100,11 @@ bias.param_grad.shape
 #
 # $$\frac{\partial L}{\partial W} = X^T G \qquad
 # \frac{\partial L}{\partial B} = \sum_i G_i$$
-#
+
+# %%
+quote(reference.weight_multiply_param_grad, "return")
+
+# %% [markdown]
 # Set both to zero, and you have the normal equations. With a column of ones appended to $X$ (then
 # the bias is one more weight), they read
 #
@@ -123,6 +148,31 @@ for rate in (0.99 * limit, 1.01 * limit):
     assert (distances[-1] < distances[0]) == (rate < limit)
 
 # %% [markdown]
+# Seen from above, with a bowl of two weights and the curvatures 1 and 6, so $2/\lambda_{\max}$ is a
+# third. Across the valley (up and down here) each step multiplies the distance by $1 - 6\eta$: it
+# shrinks at once, changes its sign and shrinks, or changes its sign and grows.
+
+
+# %%
+def walk(rate, steps=12):
+    places = [np.array([-4.0, 1.5])]
+    for _ in range(steps):
+        places.append(places[-1] - rate * places[-1] * [1, 6])
+    return np.array(places)
+
+
+across, up = np.meshgrid(np.linspace(-4.5, 2, 80), np.linspace(-2.5, 2.5, 80))
+figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), dpi=80, layout="constrained", sharey=True)
+for ax, rate, color in zip(axes, (0.1, 0.3, 0.34), (GREY, BLUE, ORANGE), strict=True):
+    ax.contour(across, up, (across**2 + 6 * up**2) / 2, levels=8, colors="lightgrey")
+    ax.plot(*walk(rate).T, "o-", markersize=3, color=color)
+    ax.set_title(f"rate {rate}: factors {1 - rate:.2f}, {1 - 6 * rate:.2f}", size=10)
+    ax.set_xlabel("weight 1")
+    assert (abs(walk(rate)[-1, 1]) < 1.5) == (rate < 1 / 3)
+axes[0].set_ylabel("weight 2")
+plt.show()
+
+# %% [markdown]
 # ## 5. The network
 #
 # Three more factors. From the back to the front, with $\odot$ for the product entry by entry:
@@ -139,7 +189,15 @@ for rate in (0.99 * limit, 1.01 * limit):
 # \frac{\partial L}{\partial B_1} = \sum_i \left(\frac{\partial L}{\partial N_1}\right)_i$$
 #
 # The two layers look alike: each gets a gradient, makes two for its parameters, and hands one on.
-# That is the observation that chapter 3 is built on. Here are the formulas beside `dlfs`:
+# That is the observation that chapter 3 is built on. The lines of `dlfs` for the two formulas that
+# are new, $\partial L/\partial O_1$ and $\partial L/\partial N_1$:
+
+# %%
+quote(reference.weight_multiply_input_grad, "return")
+quote(reference.sigmoid_grad, "input_grad")
+
+# %% [markdown]
+# And all formulas beside a network of `dlfs`:
 
 # %%
 X5, y5 = rng.standard_normal((5, 3)), rng.standard_normal((5, 1))
@@ -180,6 +238,12 @@ slope = sp.diff(1 / (1 + sp.exp(-u)), u)
 assert sp.simplify(slope.subs(u, 0)) == sp.Rational(1, 4)
 assert sp.simplify(sp.diff(slope, u).subs(u, 0)) == 0
 print("largest slope of the sigmoid:", sp.simplify(slope.subs(u, 0)))
+
+# Two layers without a bend are one.
+first, second = rng.standard_normal((3, 4)), rng.standard_normal((4, 1))
+b1, b2 = rng.standard_normal((1, 4)), rng.standard_normal((1, 1))
+one_layer = X5 @ (first @ second) + (b1 @ second + b2)
+assert np.allclose((X5 @ first + b1) @ second + b2, one_layer)
 
 # %% [markdown]
 # ## Exercises

@@ -15,6 +15,7 @@
 
 # %%
 import inspect
+import textwrap
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -28,10 +29,12 @@ from dlfs.exercises import check
 from dlfs.plots import BLUE, GREY, ORANGE
 
 
-def body(function):
-    """Return a function's code without its documentation."""
-    source = inspect.getsource(function)
-    return source.split('"""')[2].strip("\n") if '"""' in source else source
+def quote(function, *starts):
+    """Print the lines of a function that begin like this."""
+    lines = inspect.getsource(function).splitlines()
+    found = [line for line in lines if line.strip().startswith(starts)]
+    assert found, f"no such line in {function.__name__}"
+    print(textwrap.dedent("\n".join(found)))
 
 
 # %% [markdown]
@@ -122,9 +125,8 @@ by_W
 # The lines of `dlfs` (module `dlfs.reference.dense`):
 
 # %%
-print(body(reference.weight_multiply_input_grad))
-print("...")
-print(body(reference.weight_multiply_param_grad))
+quote(reference.weight_multiply_input_grad, "return")
+quote(reference.weight_multiply_param_grad, "return")
 
 # %%
 assert np.allclose(multiply.input_grad, output_grad @ W.T)
@@ -143,7 +145,7 @@ assert np.allclose(multiply.param_grad, x.T @ output_grad)
 # \frac{\partial L}{\partial c_k} = \sum_b g_{bk}.$$
 
 # %%
-print(body(reference.bias_add_param_grad))
+quote(reference.bias_add_param_grad, "param_grad")
 
 add = BiasAdd(rng.standard_normal((1, 4)))
 add.forward(multiply.output)
@@ -169,7 +171,8 @@ s = 1 / (1 + sp.exp(-z))
 assert sp.simplify(sp.diff(s, z) - s * (1 - s)) == 0
 assert sp.simplify(sp.diff(sp.tanh(z), z) - (1 - sp.tanh(z) ** 2)) == 0
 assert sp.simplify((sp.tanh(z) - (2 * s.subs(z, 2 * z) - 1)).rewrite(sp.exp)) == 0
-print(body(reference.sigmoid_grad))
+quote(reference.sigmoid_grad, "input_grad")
+quote(reference.tanh_grad, "input_grad")
 
 # %% [markdown]
 # (The last assertion: $\tanh(x) = 2\sigma(2x) - 1$. They are one curve, stretched.)
@@ -185,7 +188,7 @@ print(body(reference.sigmoid_grad))
 # over the batch, and the learning rate need not change with the batch size.
 
 # %%
-print(body(reference.mean_squared_error))
+quote(reference.mean_squared_error, "error =", "loss =", "return")
 
 p_, t_ = sp.symbols("p t")
 assert sp.diff((p_ - t_) ** 2 / 5, p_) - sp.Rational(2, 5) * (p_ - t_) == 0
@@ -200,13 +203,19 @@ assert sp.diff((p_ - t_) ** 2 / 5, p_) - sp.Rational(2, 5) * (p_ - t_) == 0
 #
 # Backward, from the end:
 #
-# $$G_P = \tfrac2n (P - T), \quad \frac{\partial L}{\partial W_2} = A_1^\top G_P, \quad
-# G_{A} = G_P W_2^\top, \quad G_{Z} = G_A \cdot A_1 (1 - A_1), \quad
-# \frac{\partial L}{\partial W_1} = X^\top G_Z.$$
+# $$G_P = \tfrac2n (P - T), \qquad \frac{\partial L}{\partial W_2} = A_1^\top G_P, \qquad
+# \frac{\partial L}{\partial c_2} = \sum_b (G_P)_b,$$
 #
-# `NeuralNetwork.train_batch` does just that:
+# $$G_{A} = G_P W_2^\top, \qquad G_{Z} = G_A \odot A_1 \odot (1 - A_1), \qquad
+# \frac{\partial L}{\partial W_1} = X^\top G_Z, \qquad
+# \frac{\partial L}{\partial c_1} = \sum_b (G_Z)_b,$$
+#
+# where $\odot$ multiplies entry by entry. `NeuralNetwork.train_batch` does just that, layer by
+# layer; `Layer.backward` goes through the Operations of one:
 
 # %%
+quote(dlfs.Layer.backward, "for operation", "output_grad = operation")
+
 X, T = rng.standard_normal((23, 13)), rng.standard_normal((23, 1))
 net = dlfs.NeuralNetwork([dlfs.Dense(7, dlfs.Sigmoid()), dlfs.Dense(1)], seed=1)
 net.build((13,))

@@ -117,16 +117,24 @@ def train(name, layers, loss, optim, epochs=EPOCHS):
     print(f"{name:<24} {history['accuracy'][-1]:.2%} after {epochs} epochs")
 
 
-def hidden_and_output(activation, **options):
-    return [Dense(89, Tanh(), **options), Dense(10, activation, weight_init=START[bool(options)])]
+def expect(low, high, *names):
+    """Hold the text to what it says, which is about four epochs."""
+    for name in names:
+        assert EPOCHS != 4 or low < histories[name][3] < high, (name, histories[name])
 
 
-START = {False: "standard", True: "glorot"}
+def hidden_and_output(activation, weight_init="standard", dropout=1.0):
+    hidden = Dense(89, Tanh(), weight_init=weight_init, dropout=dropout)
+    return [hidden, Dense(10, activation, weight_init=weight_init)]
+
+
 train("squared error", hidden_and_output(Sigmoid()), MeanSquaredError(), SGD(0.1))
-assert 0.45 < histories["squared error"][-1] < 0.65, histories
+expect(0.45, 0.65, "squared error")
 
 # %% [markdown]
-# Nearly every second digit is wrong. Where is the fault?
+# Nearly every second digit is wrong (guessing would give 10 %). Where is the fault? The question is
+# *which one* of ten. But each output was asked for itself whether it is near 0 or 1, by a loss that
+# hardly minds a sure mistake.
 #
 # ## 4. A loss that fits the question
 #
@@ -163,9 +171,9 @@ for name, loss in (
     ("shares, book's gradient", BookNormalized()),
     ("shares", MeanSquaredError(normalize=True)),
 ):
-    train(name, hidden_and_output(Sigmoid()), loss, SGD(0.1), epochs=10)
-    print("  epoch by epoch", *(f"{right:.0%}" for right in histories[name]))
-assert histories["shares"][-1] > histories["shares, book's gradient"][-1] + 0.1
+    train(name, hidden_and_output(Sigmoid()), loss, SGD(0.1), max(EPOCHS, 10))
+    print("  epoch by epoch", *(f"{right:.0%}" for right in histories[name][:10]))
+assert histories["shares"][9] > histories["shares, book's gradient"][9] + 0.1
 
 # %% [markdown]
 # The book concludes that dividing does not help (41.73 % in its repository). With its gradient that
@@ -174,9 +182,29 @@ assert histories["shares"][-1] > histories["shares, book's gradient"][-1] + 0.1
 #
 # ### Softmax and cross-entropy
 #
-# Better shares come from the softmax, $p_k = e^{z_k} / \sum_j e^{z_j}$, and a better loss from
-# asking how *surprising* the truth is: $-\log p_{\text{true}}$. The closer a probability of the
-# truth is to 0, the steeper this is, where squared error goes flat.
+# Better shares come from the softmax, $p_k = e^{z_k} / \sum_j e^{z_j}$. It takes any numbers,
+# negative ones too (so the output layer needs no activation), and it favours the largest one more
+# than dividing by the sum does, as with the book's example of the three scores 5, 3 and 2:
+
+# %%
+scores = np.array([5.0, 3.0, 2.0])
+divided, softmax = scores / scores.sum(), np.exp(scores) / np.exp(scores).sum()
+figure, ax = plt.subplots(figsize=(5, 2.4), dpi=90, layout="constrained")
+for shift, shares, color, label in (
+    (-0.2, divided, ORANGE, "divided by the sum"),
+    (0.2, softmax, BLUE, "softmax"),
+):
+    bars = ax.bar(np.arange(3) + shift, shares, 0.4, color=color, label=label)
+    ax.bar_label(bars, fmt="%.2f", fontsize=8)
+ax.set_xticks(range(3), ["score 5", "score 3", "score 2"])
+ax.set(ylabel="share", ylim=(0, 1))
+ax.legend(frameon=False)
+plt.show()
+assert softmax.round(2).tolist() == [0.84, 0.11, 0.04]
+
+# %% [markdown]
+# And a better loss comes from asking how *surprising* the truth is: $-\log p_{\text{true}}$. The
+# closer the probability of the truth is to 0, the steeper this is, where squared error goes flat.
 
 # %%
 p = np.linspace(0.003, 1, 300)
@@ -213,7 +241,7 @@ for loss in (BookSoftmax(), SoftmaxCrossEntropy()):
 
 # %%
 train("softmax cross-entropy", hidden_and_output(None), SoftmaxCrossEntropy(), SGD(0.1))
-assert 0.85 < histories["softmax cross-entropy"][-1] < 0.91
+expect(0.85, 0.91, "softmax cross-entropy")
 
 # %% [markdown]
 # The greatest step of the chapter, and nothing but the loss has changed.
@@ -221,12 +249,13 @@ assert 0.85 < histories["softmax cross-entropy"][-1] < 0.91
 # ## 5. Momentum
 #
 # A step of plain SGD knows only its own batch. Momentum remembers the steps before:
-# $v \leftarrow 0.9\,v + \text{lr}\cdot g$, and the weights move by $v$. What the batches agree on
-# adds up; what they disagree on cancels.
+# $v \leftarrow 0.9\,v + \text{lr}\cdot g$, and the weights move by $-v$. What the batches agree on
+# adds up, to ten times the step; what they disagree on cancels. ([Math](Math.ipynb), section 3,
+# draws it in a narrow valley.)
 
 # %%
 train("momentum", hidden_and_output(None), SoftmaxCrossEntropy(), SGDMomentum(0.1, momentum=0.9))
-assert 0.90 < histories["momentum"][-1] < 0.95
+expect(0.90, 0.95, "momentum")
 
 # %% [markdown]
 # ## 6. A falling learning rate
@@ -265,7 +294,7 @@ plt.show()
 # %%
 train("linear decay", hidden_and_output(None), SoftmaxCrossEntropy(), linear())
 train("exponential decay", hidden_and_output(None), SoftmaxCrossEntropy(), exponential())
-assert min(histories[name][-1] for name in ("linear decay", "exponential decay")) > 0.90
+expect(0.90, 0.96, "linear decay", "exponential decay")
 
 # %% [markdown]
 # ## 7. Weights that start at the right size
@@ -297,16 +326,53 @@ plt.show()
 assert at_the_ends["standard"] > 0.7
 assert at_the_ends["glorot"] < 0.05
 
+# %% [markdown]
+# Left: nearly all outputs are -1 or 1, nine of ten are stuck. Right: all values occur, and
+# few are stuck. The middle is timid; in a deeper network it would fade away.
+
 # %%
 train("glorot", hidden_and_output(None, weight_init="glorot"), SoftmaxCrossEntropy(), linear())
-assert 0.93 < histories["glorot"][-1] < 0.98
+expect(0.93, 0.98, "glorot")
+
+# %% [markdown]
+# ### What a hidden neuron looks at
+#
+# Each hidden neuron has a weight for each pixel, so its weights are an image, too: red where ink
+# makes the neuron larger, blue where smaller. With small weights at the start you can see what was
+# learned; with weights of deviation 1 it drowns in the numbers that were drawn.
+
+# %%
+figure, axes = plt.subplots(2, 8, figsize=(7.5, 2.1), dpi=90, layout="constrained")
+for row, name in zip(axes, ("linear decay", "glorot"), strict=True):
+    W = next(iter(trained[name].params()))
+    limit = np.quantile(np.abs(W), 0.999)
+    for ax, column in zip(row, W.T, strict=False):
+        ax.imshow(column.reshape(28, 28), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        ax.set(xticks=[], yticks=[])
+    row[0].set_ylabel({"linear decay": "standard"}.get(name, name), size=8)
+plt.show()
 
 # %% [markdown]
 # ## 8. Dropout, and a deeper network
 #
 # In training, dropout leaves out each neuron with probability 0.2, another choice for each batch:
-# no neuron can rely on another one being there. In prediction all take part. The deep network has
-# 178 and 46 hidden neurons.
+# no neuron can rely on another one being there. In prediction all take part. To keep the sums as
+# large as they are with all neurons, what is kept is divided by 0.8.
+
+# %%
+dropout = dlfs.Dropout(0.8, seed=1)
+ones = np.ones((8, 40))
+figure, axes = plt.subplots(1, 2, figsize=(7.5, 1.5), dpi=90, layout="constrained", sharey=True)
+for ax, inference in zip(axes, (False, True), strict=True):
+    image = ax.imshow(dropout.forward(ones, inference), cmap="Blues", vmin=0, vmax=1.6)
+    ax.set(title="prediction" if inference else "training", xticks=[], yticks=[], xlabel="neuron")
+axes[0].set_ylabel("observation")
+figure.colorbar(image, ax=axes)
+plt.show()
+assert abs(dropout.forward(np.ones((100, 1000))).mean() - 1) < 0.01
+
+# %% [markdown]
+# The deep network has 178 and 46 hidden neurons.
 
 
 # %%
@@ -320,7 +386,7 @@ one_hidden = hidden_and_output(None, weight_init="glorot", dropout=0.8)
 train("dropout", one_hidden, SoftmaxCrossEntropy(), exponential())
 train("deep, dropout", deep(0.8), SoftmaxCrossEntropy(), exponential())
 train("deep", deep(1.0), SoftmaxCrossEntropy(), exponential())
-assert min(histories[name][-1] for name in ("dropout", "deep, dropout", "deep")) > 0.91
+expect(0.91, 0.98, "dropout", "deep, dropout", "deep")
 
 # %% [markdown]
 # After so few epochs dropout does not pay yet: it slows the learning down at first, and protects
@@ -361,7 +427,8 @@ figure, ax = plt.subplots(figsize=(7, 3.4), dpi=90, layout="constrained")
 names = ["squared error", "shares", "softmax cross-entropy", "momentum", "glorot", "deep"]
 for name, color in zip(names, plt.cm.viridis(np.linspace(0, 0.9, len(names))), strict=True):
     ax.plot(range(1, EPOCHS + 1), histories[name][:EPOCHS], "o-", color=color, label=name)
-ax.set(xlabel="epoch", ylabel="test accuracy", xticks=range(1, EPOCHS + 1))
+ax.set(xlabel="epoch", ylabel="test accuracy", xlim=(0.8, EPOCHS + 0.2))
+ax.xaxis.get_major_locator().set_params(integer=True)
 ax.grid(alpha=0.25)
 ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
@@ -373,7 +440,9 @@ plt.show()
 
 # %%
 answers = trained["glorot"].predict(X_test)
-plot_confusion(confusion_matrix(y_test, answers))
+figure = plot_confusion(confusion_matrix(y_test, answers))
+figure.set_dpi(75)
+figure
 
 # %% [markdown]
 # And these are its most confident mistakes: what it says, and in brackets the truth.
@@ -391,6 +460,8 @@ plt.show()
 
 # %% [markdown]
 # ## Exercises
+#
+# Replace the `...`, run the cell, then the check below it.
 #
 # ### 1. Momentum by hand
 #

@@ -16,6 +16,7 @@
 
 # %%
 import inspect
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +28,15 @@ from dlfs.exercises import check
 from dlfs.plots import BLUE, GREY, ORANGE
 
 rng = np.random.default_rng(0)
+
+
+def quote(function, *starts):
+    """Print the lines of a function that begin like this."""
+    lines = inspect.getsource(function).splitlines()
+    found = [line for line in lines if line.strip().startswith(starts)]
+    assert found, f"no such line in {function.__name__}"
+    print(textwrap.dedent("\n".join(found)))
+
 
 # %% [markdown]
 # ## 1. Softmax and cross-entropy
@@ -62,9 +72,7 @@ print("dL/dz = p - t for each of three classes")
 # The line of `dlfs`, in `dlfs.reference.losses.softmax_cross_entropy`:
 
 # %%
-lines = inspect.getsource(reference.softmax_cross_entropy).splitlines()
-start = next(i for i, line in enumerate(lines) if "shifted =" in line)
-print("\n".join(lines[start:]))
+quote(reference.softmax_cross_entropy, "shifted =", "exps =", "sums =", "loss =", "grad =")
 
 # %% [markdown]
 # ### Log-sum-exp
@@ -144,7 +152,7 @@ for k in range(3):
     assert sp.simplify(sp.diff(squared, a[k]) - (g[k] - along) / s) == 0
 assert sp.simplify(sum(ak * sp.diff(squared, ak) for ak in a)) == 0
 
-print(inspect.getsource(dlfs.MeanSquaredError._input_grad))
+quote(dlfs.MeanSquaredError._input_grad, "along =", "grad:")
 
 # %% [markdown]
 # ## 3. Momentum is a filter
@@ -159,6 +167,12 @@ print(inspect.getsource(dlfs.MeanSquaredError._input_grad))
 # that oscillates at the frequency $\omega$, the gain is
 # $$|H(\omega)| = \eta\,/\,|1 - \mu e^{-i\omega}|.$$
 #
+# The lines of `dlfs`:
+
+# %%
+quote(reference.sgd_momentum_update, "step =", "velocity *=", "velocity +=", "param -=")
+
+# %% [markdown]
 # `dlfs.SGDMomentum`, fed one gradient of 1 and then zeros, shows the weights:
 
 
@@ -226,7 +240,7 @@ def walk(momentum, lr=0.02, count=60):
 
 u, w = np.meshgrid(np.linspace(-4.5, 2, 100), np.linspace(-1.5, 1.5, 60))
 figure, ax = plt.subplots(figsize=(7, 3.2), dpi=90, layout="constrained")
-ax.contour(u, w, (u**2 + 25 * w**2) / 2, levels=np.geomspace(0.1, 40, 10), cmap="Greys")
+ax.contour(u, w, (u**2 + 25 * w**2) / 2, levels=np.geomspace(0.1, 40, 10), colors="lightgrey")
 for momentum, color in ((0.0, ORANGE), (0.8, BLUE)):
     path = walk(momentum)
     ax.plot(*path.T, "o-", markersize=3, color=color, label=f"momentum {momentum}")
@@ -244,7 +258,13 @@ assert np.linalg.norm(walk(0.8)[-1]) < 0.2 * np.linalg.norm(walk(0.0)[-1])
 # \text{exponential: } \eta_0 \Big(\frac{\eta_1}{\eta_0}\Big)^{t/(N-1)}.$$
 #
 # (The book's formula for the linear one divides by $N$, its code by $N-1$; with $N$ the last epoch
-# would not arrive at $\eta_1$.) In `dlfs` it is `Optimizer._rate`.
+# would not arrive at $\eta_1$.) In `dlfs`, with `f` for $t/(N-1)$:
+
+# %%
+quote(dlfs.Optimizer._rate, "return float(base", "return base +")
+
+# %% [markdown]
+# And the rates that an optimizer takes:
 
 
 # %%
@@ -283,7 +303,13 @@ print(
 # \text{so the standard deviation is } \sqrt{\frac{2}{n_\text{in} + n_\text{out}}}.$$
 #
 # NumPy's `normal` takes the *deviation*. The book passes it the variance: its weights of the first
-# MNIST layer have the deviation 0.0023 instead of 0.048.
+# MNIST layer have the deviation 0.0023 instead of 0.048. In `dlfs`:
+
+# %%
+quote(dlfs.initializers.draw_weights, '"glorot":', "weights =")
+
+# %% [markdown]
+# The variances, counted:
 
 # %%
 n_in, n_out = 784, 89
@@ -344,8 +370,14 @@ assert sizes(book_glorot)[-1] < 1e-8
 #
 # The expectation is the input, so prediction needs no correction. (The book leaves out the division
 # and multiplies by $q$ in prediction: the same expectation, up to the factor.) Backward, the mask
-# is a constant: $\partial L/\partial x = g\,m/q$.
+# is a constant: $\partial L/\partial x = g\,m/q$. In `dlfs` one line does both:
 
+# %%
+quote(dlfs.Dropout._output, "self.mask =", "return kernels")
+quote(dlfs.Dropout._input_grad, "return kernels")
+quote(reference.dropout, "return")
+
+# %%
 # %%
 m, q, x_ = sp.symbols("m q x", positive=True)
 values = {1: q, 0: 1 - q}  # of m, with their probabilities

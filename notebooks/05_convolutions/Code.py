@@ -23,11 +23,11 @@ from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv1D_Op, Conv2D_Op
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
+from dlfs.plots import BLUE, GREY, ORANGE
 from dlfs.timing import interleaved, readable
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
 plt.rcParams["figure.constrained_layout.use"] = True
-BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 rng = np.random.default_rng(5)
 print("backend:", backend_name())
 
@@ -55,7 +55,9 @@ def slide(x, w):
 slide(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([1.0, 1.0, 1.0]))
 
 # %% [markdown]
-# The same loop smooths or finds jumps: only the weights differ. A network learns them.
+# The same loop smooths or finds jumps: only the weights differ. Five equal ones make a mean of
+# neighbours. Three negative and three positive ones are 0 where nothing changes, large where the
+# signal rises, negative where it falls. A network learns such weights by itself.
 
 # %%
 signal = np.repeat([0.0, 1.0, 0.3, 0.3, 1.2, 0.1], 12) + 0.06 * rng.standard_normal(72)
@@ -216,16 +218,51 @@ assert conv1d_batch_backward(G, books, ones, padding=1)[1].tolist() == [36, 49, 
 # An image has two axes to slide along. Nothing else is new:
 #
 # $$ y_{pq} = \sum_{i,j} X_{sp+i,\;sq+j} \; w_{ij} $$
+#
+# These are four loops, two over the places and two over the weights; `np.ndindex` runs through
+# several at once.
+
+
+# %%
+def image_conv(x, w, stride=1, padding=0):
+    X = np.pad(x, padding)
+    height = (X.shape[0] - w.shape[0]) // stride + 1
+    width = (X.shape[1] - w.shape[1]) // stride + 1
+    y = np.zeros((height, width))
+    for p, q in np.ndindex(height, width):
+        for i, j in np.ndindex(*w.shape):
+            y[p, q] += X[stride * p + i, stride * q + j] * w[i, j]
+    return y
+
+
+# %% [markdown]
+# One output pixel, looked at closely: the orange patch of the image, times the kernel, entry by
+# entry, added up.
+
+# %%
+small = rng.integers(0, 4, (6, 6)).astype(float)
+cross = np.array([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+result = image_conv(small, cross)
+fig, axes = plt.subplots(1, 3, figsize=(8, 2.7), width_ratios=(6, 3, 4))
+for ax, numbers, title in zip(
+    axes, (small, cross, result), ("image, 6 × 6", "kernel, 3 × 3", "output, 4 × 4"), strict=True
+):
+    ax.imshow(numbers, cmap="RdBu_r", vmin=-16, vmax=16)
+    for (i, j), number in np.ndenumerate(numbers):
+        ax.text(j, i, f"{number:.0f}", ha="center", va="center")
+    ax.set(title=title, xticks=[], yticks=[])
+box = {"fill": False, "edgecolor": ORANGE, "linewidth": 3}
+axes[0].add_patch(plt.Rectangle((1.5, 0.5), 3, 3, **box))
+axes[2].add_patch(plt.Rectangle((1.5, 0.5), 1, 1, **box))
+assert result[1, 2] == (small[1:4, 2:5] * cross).sum()
+
+# %% [markdown]
+# And on a digit, with a ring of zeros around it, so that the image keeps its size:
 
 
 # %%
 def slide_2d(image, w):
-    X = np.pad(image, [(size // 2, size // 2) for size in w.shape])
-    y = np.zeros(image.shape)
-    for p, q in np.ndindex(*y.shape):
-        for i, j in np.ndindex(*w.shape):
-            y[p, q] += X[p + i, q + j] * w[i, j]
-    return y
+    return image_conv(image, w, padding=len(w) // 2)
 
 
 digit = datasets.mnist().X_test[0, 0].astype(float)
@@ -243,6 +280,28 @@ for ax in axes:
 # %% [markdown]
 # Red is positive, blue negative: a left edge of the stroke has the other sign than a right one.
 #
+# Backward, the line in the middle becomes two, as in one dimension:
+
+
+# %%
+def image_conv_backward(G, x, w, stride=1, padding=0):
+    X = np.pad(x, padding)
+    X_grad, w_grad = np.zeros_like(X), np.zeros_like(w)
+    for p, q in np.ndindex(*G.shape):
+        for i, j in np.ndindex(*w.shape):
+            X_grad[stride * p + i, stride * q + j] += G[p, q] * w[i, j]
+            w_grad[i, j] += G[p, q] * X[stride * p + i, stride * q + j]
+    height, width = x.shape
+    return X_grad[padding : padding + height, padding : padding + width], w_grad
+
+
+x, w = rng.standard_normal((5, 7)), rng.standard_normal((3, 2))
+for options in ({}, {"padding": 1}, {"stride": 2}, {"stride": 2, "padding": 1}):
+    pair = partial(image_conv, **options), partial(image_conv_backward, **options)
+    assert check_gradients(pair, (x, w)), options
+print("both gradients are right, with and without padding and stride")
+
+# %% [markdown]
 # ## 6. Channels
 #
 # A colour image has three channels, and the outputs of many kernels are many channels for the next
@@ -251,7 +310,7 @@ for ax in axes:
 # $$ y_{nopq} = \sum_{c,i,j} X_{n,\,c,\,sp+i,\,sq+j} \; W_{coij} $$
 #
 # Images are `(batch, channels, height, width)`, weights `(in, out, height, width)`, as in the book.
-# These are seven loops. `np.ndindex` runs through several at once.
+# With the loops over batch and channels these are seven:
 
 
 # %%
@@ -293,9 +352,35 @@ print("output", conv2d(images, W, **options).shape, "- both gradients are right"
 # Batch, channels, an image that is no square, a kernel that is no square, a stride and a padding:
 # the check used them all. A mistake can hide behind any number that is 1, or equal to another.
 #
+# What is the sum over channels good for? Let a first convolution make two channels from the digit,
+# one with its upper edges, one with its left edges. A second one blurs both and adds them up, minus
+# a constant: only where *both* are near is something left. The level bar has an upper edge and no
+# left one; what remains is the slanted stroke.
+
+# %%
+blur = np.ones((3, 3)) / 9
+first = np.stack([edge.T, edge])[None]  # one channel in, two out
+second = np.stack([blur, blur])[:, None]  # two in, one out
+edges = np.maximum(conv2d(digit[None, None], first, padding=1), 0)
+slanted = np.maximum(conv2d(edges, second, padding=1) - 2.2, 0)
+fig, axes = plt.subplots(1, 4, figsize=(8, 2.3))
+named = {"the digit": digit, "channel 0: upper edges": edges[0, 0],
+         "channel 1: left edges": edges[0, 1], "added: slanted": slanted[0, 0]}  # fmt: skip
+for ax, (name, image) in zip(axes, named.items(), strict=True):
+    ax.imshow(image, cmap="Greys" if image is digit else "magma")
+    ax.set_title(name)
+    ax.axis("off")
+bar, stroke = slanted[0, 0, :11].sum(), slanted[0, 0, 11:].sum()
+assert bar < 0.2 * stroke, (bar, stroke)
+
+# %% [markdown]
+# Nobody writes such kernels by hand. [Convolution_Demos](Convolution_Demos.ipynb) lets a network
+# find its own, and draws them.
+#
 # ## 7. As an Operation
 #
-# An Operation keeps its input and answers for both gradients (chapter 3).
+# An Operation keeps its input and answers for both gradients (chapter 3). Wrapped in one, our loops
+# could be a layer of any network; they would only be slow.
 
 
 # %%
@@ -324,7 +409,8 @@ assert check_gradients(LoopConv2D(W, 2, 1), images)
 #
 # Loops in Python are slow. The book cuts out every patch that the kernel sees, writes each as a
 # row, and multiplies the rows with the weights: one matrix product, which NumPy does fast. Here is
-# that idea, with padding "same": the image keeps its size.
+# that idea, with padding "same": the image keeps its size. (`sliding_window_view` is the cutting
+# out. The rest brings the axes into the right order.)
 
 
 # %%
@@ -489,7 +575,9 @@ for name, seconds in interleaved(alternatives, seconds=0.5).items():
 # Replace each `...` and run the cell, then the check below it: it says whether you are right, and
 # if not, what it looks like. The solutions are folded away.
 #
-# **1. Dilation.** With dilation $d$ the kernel's weights sit $d$ apart: $y_p = \sum_i x_{p+di}
+# ### 1. Dilation
+#
+# With dilation $d$ the kernel's weights sit $d$ apart: $y_p = \sum_i x_{p+di}
 # w_i$. Write the forward pass and both gradients, without padding and stride.
 
 
@@ -509,7 +597,12 @@ def try_dilation(forward):
     )
 
 
-check("dilation", dilated, try_dilation)
+check(
+    "dilation",
+    dilated,
+    try_dilation,
+    hint="Start from conv1d and conv1d_backward: only the index p + i becomes p + d * i.",
+)
 
 # %% [markdown] tags=["solution:dilation"]
 # <details><summary>Solution</summary>
@@ -533,8 +626,11 @@ check("dilation", dilated, try_dilation)
 # ```
 #
 # </details>
+
+# %% [markdown]
+# ### 2. A kernel by hand
 #
-# **2. A kernel by hand.** Find the 3 × 3 kernel that moves an image one pixel to the **right**
+# Find the 3 × 3 kernel that moves an image one pixel to the **right**
 # (with `slide_2d`; what comes in at the left is 0).
 
 # %% tags=["exercise:shift"]
@@ -562,8 +658,11 @@ check("shift", shift, try_shift, hint="One weight is 1, all others 0.")
 # To move to the right, each pixel must take what lies on its left.
 #
 # </details>
+
+# %% [markdown]
+# ### 3. Average pooling
 #
-# **3. Average pooling.** Each output pixel is the mean of a 2 × 2 block of one channel. What is the
+# Each output pixel is the mean of a 2 × 2 block of one channel. What is the
 # gradient of the input?
 
 
@@ -578,7 +677,12 @@ class AveragePool(Operation):
 
 
 # %%
-check("pooling", AveragePool, lambda kind: check_gradients(kind(), images[:, :, :4]))
+check(
+    "pooling",
+    AveragePool,
+    lambda kind: check_gradients(kind(), images[:, :, :4]),
+    hint="Every input counts a quarter in one output. np.repeat makes two rows of one.",
+)
 
 # %% [markdown] tags=["solution:pooling"]
 # <details><summary>Solution</summary>
@@ -592,8 +696,11 @@ check("pooling", AveragePool, lambda kind: check_gradients(kind(), images[:, :, 
 # Each of the four pixels is a quarter of the mean.
 #
 # </details>
+
+# %% [markdown]
+# ### 4. One number for each channel
 #
-# **4. One number for each channel.** A convolutional layer adds a bias: the same number to every
+# A convolutional layer adds a bias: the same number to every
 # pixel of an output channel. Its parameter has the shape `(1, channels, 1, 1)`.
 
 
@@ -609,7 +716,12 @@ class ChannelBias(ParamOperation):
 
 
 # %%
-check("bias", ChannelBias, lambda kind: check_gradients(kind(np.ones((1, 2, 1, 1))), images))
+check(
+    "bias",
+    ChannelBias,
+    lambda kind: check_gradients(kind(np.ones((1, 2, 1, 1))), images),
+    hint="What is copied forward is summed backward. Along which three axes was it copied?",
+)
 
 # %% [markdown] tags=["solution:bias"]
 # <details><summary>Solution</summary>
@@ -623,3 +735,9 @@ check("bias", ChannelBias, lambda kind: check_gradients(kind(np.ones((1, 2, 1, 1
 # It is used for every image and every pixel, so all those gradients add up.
 #
 # </details>
+
+# %% [markdown]
+# ## What comes next
+#
+# [Math](Math.ipynb) derives the formulas, sizes and the transposed convolution.
+# [Convolution_Demos](Convolution_Demos.ipynb) trains convolutions on all digits.

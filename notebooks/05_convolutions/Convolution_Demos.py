@@ -11,7 +11,7 @@
 #
 # You train convolutional networks on all 60,000 digits, look at what their filters have learned,
 # and read through their mistakes. You need chapters 3 and 4 (layers, Trainer), and the loops of
-# `Code.ipynb` for what a convolution is.
+# [Code](Code.ipynb) for what a convolution is.
 #
 # This notebook runs on the fast backend. The reference computes the same, but too slowly for a
 # lesson.
@@ -65,7 +65,8 @@ for ax, image, label in zip(axes.ravel(), X_train, y_train, strict=False):
 # %% [markdown]
 # ## 2. One convolution
 #
-# Sixteen kernels of 5 × 5 slide over the image. Each makes an image of its own, a **feature map**.
+# Sixteen kernels of 5 × 5 slide over the image, which gets a border of zeros and so keeps its size.
+# Each kernel makes an image of its own, a **feature map**.
 # ReLU keeps what is positive, pooling keeps the largest of every 2 × 2 pixels, and a dense layer
 # weighs what is left: 31,786 numbers to learn, fewer than half of chapter 4's network.
 
@@ -198,7 +199,7 @@ print(show_mistakes(net), "of 10,000 are wrong")
 # The book's network has the same sixteen 5 × 5 kernels, Tanh, no pooling, dropout (0.8 are kept),
 # and a dense layer. It prints **90.31 %** after one epoch. Three things hold it back. Put them into
 # the network one by one: the weight gradient of the book's library, which pairs the pixels of one
-# image with the gradients of another (`Code.ipynb`, section 8) ...
+# image with the gradients of another ([Code](Code.ipynb), section 8) ...
 
 
 # %%
@@ -391,7 +392,9 @@ exciting(deep, 2, X_test[:500], shrunk=2)
 # %% [markdown]
 # ## Exercises
 #
-# **1. Count.** How many numbers does `Conv2D(32, 3)` learn when it reads 16 channels? Its biases
+# ### 1. Count
+#
+# How many numbers does `Conv2D(32, 3)` learn when it reads 16 channels? Its biases
 # count, too.
 
 # %% tags=["exercise:count"]
@@ -408,9 +411,12 @@ check("count", numbers_to_learn, 4640, hint="A kernel for each pair of channels;
 # ```
 #
 # </details>
+
+# %% [markdown]
+# ### 2. How far does it see?
 #
-# **2. How far does it see?** One pixel after the second pooling of the deeper network depends on a
-# square of the image. How many pixels is it wide? Go backwards, layer by layer.
+# One pixel after the second pooling of the deeper network depends on a square of the image. How
+# many pixels is it wide? Go backwards, layer by layer.
 
 # %% tags=["exercise:sees"]
 width_seen = ...
@@ -433,9 +439,13 @@ check("sees", width_seen, 12, hint="Two pixels before the second pooling; each o
 # The orange squares above are a little smaller: they show the part before the second pooling.
 #
 # </details>
+
+# %% [markdown]
+# ### 3. Moved digits
 #
-# **3. Moved digits.** Write a function that moves all images to the right by `step` pixels (to the
-# left if it is negative), with paper coming in. Then measure: how much does each network mind?
+# Write a function that moves all images to the right by `step` pixels (to the left if it is
+# negative), with paper coming in. Then measure: how much does each network mind? (This gives the
+# name `moved` to another function than the one above, which is not needed any more.)
 
 
 # %% tags=["exercise:moved"]
@@ -478,3 +488,8 @@ check("moved", moved, try_moved)
 # strokes belong. More pooling makes a network mind less; training with moved images, too.
 #
 # </details>
+
+# %% [markdown]
+# ## What comes next
+#
+# [Math](Math.ipynb) derives what these layers compute. Chapter 6 turns from images to texts.

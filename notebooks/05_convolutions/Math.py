@@ -14,14 +14,26 @@
 # indices.
 
 # %%
+import inspect
+import textwrap
+
+import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 
-from dlfs import reference
+from dlfs import geometry, reference
 from dlfs.exercises import check
 from dlfs.geometry import same_ends, transposed_window_2d, window_2d
 
 rng = np.random.default_rng(5)
+
+
+def quote(function, *starts):
+    """Print the lines of a function that begin like this."""
+    lines = inspect.getsource(function).splitlines()
+    found = [line for line in lines if line.strip().startswith(starts)]
+    assert found, f"no such line in {function.__name__}"
+    print(textwrap.dedent("\n".join(found)))
 
 
 def close(a, b, terms=200):
@@ -42,9 +54,12 @@ def close(a, b, terms=200):
 #
 # dlfs turns the loops inside out (`dlfs/reference/conv.py`, `conv2d`). For one kernel position $(i,
 # j)$, `_seen_from` is a view of all $X_{n,c,sp+di,sq+dj}$, and the sum over $c$ is one product:
-#
-#     pixels = _seen_from(padded, i, j, window).reshape(batch, x.shape[1], height * width)
-#     out_group += W_group[:, :, i, j].T @ x_group
+
+# %%
+quote(reference.conv2d, "for ", "pixels =", "out_group +=")
+
+# %% [markdown]
+# Here is the definition itself, and both compared:
 
 
 # %%
@@ -74,10 +89,12 @@ print("the definition and dlfs agree for six pairs of stride and dilation")
 #
 # $$ m = \left\lfloor \frac{n + a + b - d(k-1) - 1}{s} \right\rfloor + 1 $$
 #
-# In `dlfs/geometry.py`, `_window`, with `covered` for $d(k-1)+1$:
-#
-#     output.append((padded - covered) // strides[axis] + 1)
-#
+# In `dlfs/geometry.py`:
+
+# %%
+quote(geometry._window, "covered =", "output.append")
+
+# %% [markdown]
 # Check it by counting:
 
 
@@ -101,10 +118,11 @@ print(f"{cases} cases: the formula counts right")
 #
 # $$ a + b = \max\big(0,\; (\lceil n/s \rceil - 1)\, s + d(k-1) + 1 - n \big) $$
 #
-# (`same_ends` in `dlfs/geometry.py`). With $s = 1$ and $d = 1$ this is $k - 1$: for an odd kernel
-# the book's $\lfloor k/2 \rfloor$ on either side.
+# With $s = 1$ and $d = 1$ this is $k - 1$: for an odd kernel the book's $\lfloor k/2 \rfloor$ on
+# either side.
 
 # %%
+quote(same_ends, "output =", "total =")
 for n, k, s, d in np.ndindex(20, 6, 4, 3):
     n, k, s, d = n + 1, k + 1, s + 1, d + 1
     padding = same_ends(n, k, s, d)
@@ -123,10 +141,12 @@ print("padding for n = 28, k = 5:", same_ends(28, 5, 1, 1))
 #
 # $$ \frac{\partial L}{\partial W_{coij}} = \sum_{n,p,q} G_{nopq} \; X_{n,\;c,\;sp+di,\;sq+dj} $$
 #
-# The sum runs over the batch. In `conv2d_param_grad` it is one product over $n$ and all pixels:
-#
-#     param_group[:, :, i, j] = np.tensordot(x_group, grad_group, axes=([0, 2], [0, 2]))
-#
+# The sum runs over the batch. For one kernel position it is one product, over $n$ and all pixels:
+
+# %%
+quote(reference.conv2d_param_grad, "for ", "pixels =", "param_group")
+
+# %% [markdown]
 # sympy derives it from the definition, on a small case with stride 2:
 
 
@@ -142,8 +162,8 @@ Xs, Ws = symbols("x", (2, 2, 3, 4)), symbols("w", (2, 1, 2, 2))
 Ys = conv2d(Xs, Ws, s=2)
 Gs = symbols("g", Ys.shape)
 L = sp.expand((Gs * Ys).sum())
-print("one output:", Ys[0, 0, 0, 0])
-print("dL/dw0000: ", sp.diff(L, Ws[0, 0, 0, 0]))
+print("one output:\n  ", str(Ys[0, 0, 0, 0]).replace(" + w1000", "\n    + w1000"))
+print("dL/dw0000:\n  ", sp.diff(L, Ws[0, 0, 0, 0]))
 
 # %% [markdown]
 # Put numbers in, and compare all the derivatives with dlfs:
@@ -178,12 +198,12 @@ print("equal, to the last bit: these are whole numbers")
 # $$
 #
 # A sum with a condition is awkward to compute. Turn it round: let every $(p, q, i, j)$ *send* its
-# share to where it came from, and the condition is gone. In `conv2d_input_grad`:
-#
-#     np.matmul(W_group[:, :, i, j], grad_group, out=share_group)
-#     seen = _seen_from(padded, i, j, window)
-#     seen += share.reshape(seen.shape)
-#
+# share to where it came from, and the condition is gone:
+
+# %%
+quote(reference.conv2d_input_grad, "for ", "np.matmul", "seen =", "seen +=")
+
+# %% [markdown]
 # The padding is cut off at the end (`_crop`): nobody asked for the gradient of the zeros.
 
 # %%
@@ -223,11 +243,11 @@ print("convolving with the flipped kernel gives the input gradient")
 #
 # $$ \frac{\partial L}{\partial b_o} = \sum_{n,p,q} G_{nopq} $$
 #
-# In `bias_add_param_grad` (`dlfs/reference/dense.py`):
-#
-#     output_grad.sum(axis=_all_but_features(output_grad), keepdims=True)
+# In `dlfs/reference/dense.py`:
 
 # %%
+quote(reference.bias_add_param_grad, "param_grad")
+
 bias_grad = reference.bias_add_param_grad(G)
 assert close(bias_grad[0, :, 0, 0], G.sum(axis=(0, 2, 3)))
 print(bias_grad.shape)
@@ -260,15 +280,34 @@ A2
 # For a linear map the gradient is the transposed matrix: $\partial L / \partial x = A^T g$. Look at
 # the columns of the first matrix from top to bottom: $w_2, w_1, w_0$. There is the flip again.
 #
+# In two dimensions the matrix has blocks of such matrices, one for each row of the kernel. Here it
+# is for an image of 6 × 6 and a kernel of 3 × 2, found by convolving images with a single 1. Most
+# of it is 0, and the same six numbers stand in every row:
+
+# %%
+kernel = W[:1, :1]
+units = np.eye(36).reshape(36, 1, 6, 6)
+A = reference.conv2d(units, kernel).reshape(36, 20).T
+fig, ax = plt.subplots(figsize=(7, 4), dpi=80, layout="constrained")
+image = ax.imshow(A, cmap="RdBu_r", vmin=-2, vmax=2)
+ax.set(xlabel="pixel of the image, row by row", ylabel="pixel of the output")
+fig.colorbar(image, ax=ax)
+plt.show()
+g = rng.standard_normal((1, 1, 4, 5))
+transposed = (A.T @ g.ravel()).reshape(1, 1, 6, 6)
+assert close(transposed, reference.conv2d_input_grad(g, kernel, (1, 1, 6, 6)))
+print(f"{np.mean(A != 0):.0%} of the matrix are not zero")
+
+# %% [markdown]
 # ## 7. The transposed convolution
 #
 # Take $A^T$ as a layer's **forward** pass: it makes large images from small ones. In dlfs it is
-# nothing but the input gradient under another name (`conv_transpose2d` in
-# `dlfs/reference/conv_transpose.py`):
-#
-#     turned = _swap_channels(W, groups)
-#     return conv2d_input_grad(x, turned, output_shape, window.stride, window.padding, ...)
-#
+# nothing but the input gradient under another name (the last argument is for groups of channels):
+
+# %%
+quote(reference.conv_transpose2d, "turned =", "return conv2d_input_grad", "x, turned")
+
+# %% [markdown]
 # It is called the **adjoint** of the convolution, because for all $x$ and $z$
 #
 # $$ \langle A x,\; z \rangle = \langle x,\; A^T z \rangle $$
@@ -330,12 +369,12 @@ assert close(P @ W_columns, rows)
 G_rows = G.transpose(0, 2, 3, 1).reshape(-1, W.shape[1])
 W_grad = (P.T @ G_rows).reshape(3, 3, 2, 4).transpose(0, 3, 1, 2)
 assert close(W_grad, reference.conv2d_param_grad(G, X, W.shape))
-print(f"the image: {X.size} numbers, its patches: {P.size}")
+print(f"the images: {X.size} numbers, its patches: {P.size}")
 
 # %% [markdown]
 # Both $P$ and $\tilde G$ must list the pixels in the **same order**. The book's library lists them
 # as (pixel, image) in one and (image, pixel) in the other; the product then adds up pairs that
-# never met. `Code.ipynb` shows the check that finds it.
+# never met. [Code](Code.ipynb) shows the check that finds it.
 #
 # ## 9. Why it is worth it
 #
@@ -362,7 +401,9 @@ assert close(np.roll(outputs[0], (2, 3), axis=(2, 3)), outputs[1])
 # %% [markdown]
 # ## Exercises
 #
-# **1. Size.** A sequence of 100 numbers, a kernel of 7, stride 3, dilation 2, 4 zeros on either
+# ### 1. Size
+#
+# A sequence of 100 numbers, a kernel of 7, stride 3, dilation 2, 4 zeros on either
 # side. How long is the output?
 
 # %% tags=["exercise:size"]
@@ -379,8 +420,11 @@ check("size", length, 32, hint="The window covers 2 * 6 + 1 numbers.")
 # ```
 #
 # </details>
+
+# %% [markdown]
+# ### 2. The matrix
 #
-# **2. The matrix.** Write the matrix of `conv1d` with stride `s` and dilation `d` as an array,
+# Write the matrix of `conv1d` with stride `s` and dilation `d` as an array,
 # without padding.
 
 
@@ -401,7 +445,12 @@ def try_matrix(function):
     return True
 
 
-check("matrix", convolution_matrix, try_matrix)
+check(
+    "matrix",
+    convolution_matrix,
+    try_matrix,
+    hint="Row p holds weight i in column s * p + d * i. How many rows fit? Section 2 counts them.",
+)
 
 # %% [markdown] tags=["solution:matrix"]
 # <details><summary>Solution</summary>
@@ -416,8 +465,11 @@ check("matrix", convolution_matrix, try_matrix)
 # ```
 #
 # </details>
+
+# %% [markdown]
+# ### 3. col2im
 #
-# **3. col2im.** Given $\partial L/\partial P$ for stride 1 without padding, add up what belongs to
+# Given $\partial L/\partial P$ for stride 1 without padding, add up what belongs to
 # one pixel.
 
 

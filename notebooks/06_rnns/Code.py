@@ -50,11 +50,12 @@ def figure(rows=1, columns=1, height=3.5):
 text = sonnets()
 vocabulary = Vocabulary.of(text)
 indices = vocabulary.encode(text)
-print(text[25:160])
-print(f"{len(text):,} characters, {len(vocabulary)} different ones: {vocabulary.characters!r}")
+start = text.index("From fairest")
+print(text[start : start + 160])
+print(f"\n{len(text):,} characters, {len(vocabulary)} different ones: {vocabulary.characters!r}")
 X, y = windows(indices, length=10)
-print("input ", X[25], repr(vocabulary.decode(X[25])))
-print("target", y[25], repr(vocabulary.decode(y[25])))
+print("input ", X[start], repr(vocabulary.decode(X[start])))
+print("target", y[start], repr(vocabulary.decode(y[start])))
 
 # %% [markdown]
 # How well can one guess? Whoever knows nothing gives each character the probability 1/62 and loses
@@ -135,8 +136,18 @@ assert left["RNN"][0] < left["LSTM"][0]
 #
 # ## 3. LSTM and GRU
 #
-# An LSTM carries two states, $h$ and the cell $c$. All gates come from $x_t$ and $h_{t-1}$ through
-# a sigmoid and lie between 0 and 1:
+# Both compute a *candidate* first, what a plain network would take as its new state. It has weights
+# of its own and a bar over its name:
+#
+# $$
+# \bar c = \tanh(x_t W_x + B + h_{t-1} W_h), \qquad
+# \bar h = \tanh\big(x_t W_x + B + (r\, h_{t-1}) W_h\big)
+# $$
+#
+# Then gates decide, number by number, how much of the candidate comes in and how much of the old
+# state stays. A gate is a small layer, too: sums of $x_t$ and $h_{t-1}$ with weights of its own,
+# but through a sigmoid, so that it lies between 0 (shut) and 1 (open). An LSTM carries two states,
+# $h$ and the cell $c$; a GRU has $h$ alone.
 #
 # | LSTM | GRU |
 # |---|---|
@@ -195,7 +206,7 @@ for name, trainer in trainers.items():
     print(f"--- {name}\n{trainer.samples[-1][1]}\n")
 
 # %% [markdown]
-# Words are hinted at, lines have about the right length. Not much more: 800 overlapping batches
+# Words are hinted at, and lines end after a few of them. Not much more: 800 overlapping batches
 # cover only a quarter of the text.
 #
 # ## 5. A better recipe
@@ -225,9 +236,12 @@ class Diary(dlfs.Callback):
     def __init__(self):
         self.texts = {}
 
+    def write(self, net, epoch):
+        self.texts[epoch] = sample(net, vocabulary, 150, "\n", 0.8, seed=7)
+
     def on_epoch_end(self, trainer, row):
         if row["epoch"] in (1, 2, 4, 8, EPOCHS):
-            self.texts[row["epoch"]] = sample(trainer.net, vocabulary, 150, "\n", 0.8, seed=7)
+            self.write(trainer.net, row["epoch"])
 
 
 # %%
@@ -239,6 +253,7 @@ for name, kind in kinds.items():
     nets[name] = NeuralNetwork(layers, SoftmaxCrossEntropy(), seed=1, dtype="float32")
     optim = Adam(0.004, final_lr=4e-7, decay_type="linear", decay_each="batch", clip_norm=1.0)
     diaries[name] = Diary()
+    diaries[name].write(nets[name], 0)
     histories[name] = Trainer(nets[name], optim).fit(
         *(X, y, X_test, y_test),
         epochs=EPOCHS,
@@ -260,7 +275,7 @@ for name, history in histories.items():
 axes[0].set(title="training (with dropout)", ylabel="loss, nats a character")
 axes[1].set(title="test")
 for ax in axes:
-    ax.set(xlabel="epoch", ylim=(1.3, 2.6), xlim=(0.5, EPOCHS + 0.5))
+    ax.set(xlabel="epoch", ylim=(1.1, 2.6), xlim=(0.5, EPOCHS + 0.5))
     ax.legend()
 plt.show()
 final = {name: history["test_loss"][-1] for name, history in histories.items()}
@@ -275,16 +290,16 @@ assert max(final["LSTM"], final["GRU"]) < final["RNN"], final
 #
 # ## 6. Samples as they get better
 #
-# The same network, the same seed, after more and more epochs:
+# The same network (the LSTM), the same seed, after more and more epochs. At 0 it is untrained:
 
 # %%
 for epoch, written in diaries["LSTM"].texts.items():
-    print(f"--- after {epoch} epochs\n{written.strip()}\n")
+    print(f"--- epochs: {epoch}\n{written.strip()}\n")
 
 # %% [markdown]
-# First letters, then spaces and line ends, then words, then something like grammar. A
-# **temperature** divides the logits before the softmax. Below 1 the network plays safe, above 1 it
-# gets wild:
+# First any character may follow any other. Then come spaces and line ends where they belong, then
+# words, then something like grammar. A **temperature** divides the logits before the softmax. Below
+# 1 the network plays safe, above 1 it gets wild:
 
 # %%
 for temperature in (0.2, 0.7, 1.3):
@@ -297,9 +312,9 @@ assert sample(nets["LSTM"], vocabulary, 50, "Shall I ", 0, seed=1) == sample(
 # %% [markdown]
 # ## 7. Looking at the gates
 #
-# A layer's kernel keeps its gates to itself; the nodes show them. We read some verses step by step
-# and note what each unit's forget gate does. Where it is near 1 the unit remembers, near 0 it wipes
-# its memory clean.
+# A layer's kernel keeps its gates to itself; the nodes show them. We read two verses that the
+# network has not seen in training, step by step, and note what each unit's forget gate does. Where
+# it is near 1 the unit remembers, near 0 it wipes its memory clean.
 
 # %%
 start = text.index("\n", cut + 40) + 1
@@ -318,34 +333,37 @@ gates = {name: np.array(values).T for name, values in gates.items()}  # (unit, s
 
 
 # %%
-def show_gates(rows, title, labels=None):
-    _, ax = figure(height=0.9 + 0.16 * len(rows))
-    image = ax.imshow(rows, aspect="auto", cmap="magma", vmin=0, vmax=1)
-    marks = [{"\n": "\u21b5", " ": "\u00b7"}.get(letter, letter) for letter in verse]
-    ax.set_xticks(range(len(verse)), marks, fontsize=6, family="monospace")
-    ax.set_yticks(range(len(rows)), labels if labels is not None else [], fontsize=6)
-    ax.set(title=title, ylabel="unit")
-    plt.colorbar(image, ax=ax, pad=0.01)
+def show_gates(rows, title, units):
+    """Draw gates over the text, in two halves; unit by unit below each other."""
+    half = len(verse) // 2
+    fig, axes = figure(2, 1, height=5)
+    for ax, part in zip(axes, (slice(0, half), slice(half, None)), strict=True):
+        image = ax.imshow(rows[:, part], aspect="auto", cmap="magma", vmin=0, vmax=1)
+        marks = [{"\n": "\u21b5", " ": "\u00b7"}.get(letter, letter) for letter in verse[part]]
+        ax.set_xticks(range(len(marks)), marks, fontsize=10, family="monospace", va="baseline")
+        ax.tick_params(axis="x", length=0, pad=11)
+        ax.set_yticks(range(len(rows)), units, fontsize=7)
+        ax.set_ylabel("unit")
+    axes[0].set_title(title)
+    fig.colorbar(image, ax=axes, pad=0.01)
     plt.show()
 
 
-moving = np.argsort(gates["forget"].std(axis=1))[-16:]
-show_gates(gates["forget"][moving], "Forget gates that move most", moving)
+moving = np.argsort(gates["forget"].std(axis=1))[-12:]
+show_gates(gates["forget"][moving], "The twelve forget gates that move most", moving)
 
 # %% [markdown]
-# Read along the columns: some units let go at the end of a word (the dots are spaces), others at
-# the end of a line (↵), others only at certain letters. Nobody told them what a word is. Which
-# gates tell a space best from a letter?
+# Below each column stands the character that was just read; a dot is a space, ↵ the end of a line.
+# Go along the rows: some units let go (black) at the end of every word, others only at certain
+# letters. Nobody told them what a word is. Which gates tell a space best from a letter?
 
 # %%
 is_space = np.array([letter in " \n" for letter in verse])
 for name, values in gates.items():
     difference = values[:, is_space].mean(axis=1) - values[:, ~is_space].mean(axis=1)
     strongest = int(np.abs(difference).argmax())
-    change = (
-        f"{values[strongest, ~is_space].mean():.2f} -> {values[strongest, is_space].mean():.2f}"
-    )
-    print(f"{name:<7} gate of unit {strongest:>3}: letters -> spaces {change}")
+    at_letters, at_spaces = values[strongest, ~is_space].mean(), values[strongest, is_space].mean()
+    print(f"{name:<7} unit {strongest:>3}: {at_letters:.2f} at letters, {at_spaces:.2f} at spaces")
     assert np.abs(difference).max() > 0.2
 
 # %% [markdown]
@@ -365,7 +383,8 @@ for name, make in STACKS.items():
     model = RNNModel(make(), vocab_size=62, sequence_length=25, dtype="float32")
     trainer = RNNTrainer(None, model, AdaGrad(lr=0.01, gradient_clipping=True), batch_size=32)
     trainer.train(300, sample_every=300, verbose=0)
-    ax.plot(np.convolve(trainer.losses, np.ones(30) / 30, mode="valid"), label=name)
+    mean = np.convolve(trainer.losses, np.ones(30) / 30, mode="valid")
+    ax.plot(np.arange(len(mean)) + 30, mean, label=name)
     assert np.mean(trainer.losses[-30:]) < 3.1, (name, trainer.losses[-30:])
 ax.set(xlabel="batches", ylabel="loss, nats a character", title="Stacks, 300 batches each")
 ax.legend()

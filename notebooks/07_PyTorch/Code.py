@@ -17,6 +17,8 @@
 # about two minutes.
 
 # %%
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -281,7 +283,9 @@ assert 2.08 < large_loss < 2.24, large_loss
 # %%
 writer = from_torch(nn.Sequential(large.one_hot, large.lstm))
 print(writer.layers)
-print(sample(writer, vocabulary, length=240, prompt="Shall I ", temperature=0.6, seed=3))
+written = sample(writer, vocabulary, length=240, prompt="Shall I ", temperature=0.6, seed=3)
+for line in f"Shall I {written}".splitlines():
+    print(textwrap.fill(line, 88))
 
 # %% [markdown]
 # ## 6. An autoencoder
@@ -452,10 +456,10 @@ gru.build((25, 62))
 try:
     to_torch(gru)
 except ValueError as error:
-    print(error)
+    print(textwrap.fill(str(error), 88))
 
 # %% [markdown]
-# ## Exercises
+# ## 8. Exercises
 #
 # **1. A derivative for free.** Write a function that returns the derivative of any function of one
 # number, at every entry of a tensor.

@@ -15,6 +15,7 @@
 # computes it, and a cell compares it with PyTorch. You need `Code.ipynb`, and the chain rule.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import nn
@@ -30,6 +31,8 @@ from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
 from dlfs.pytorch import to_torch
 
+plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
+plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(7)
 
 
@@ -78,6 +81,7 @@ t = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
 (torch.tanh(t) + t * t).sum().backward()
 x = t.detach().numpy()
 assert close((1 - np.tanh(x) ** 2) + 2 * x, t.grad)
+print("gradient of both uses:", t.grad.numpy().round(4))
 
 # %% [markdown]
 # The two fit together. An Operation of dlfs can be one step of PyTorch's graph: our forward, our
@@ -148,6 +152,12 @@ print("ours", W.shape, "PyTorch's", tuple(W_theirs.shape))
 #
 # $$ z_t = x_t W_x + b_{ih} + h_{t-1} W_h + b_{hh} = x_t W_x + B + h_{t-1} W_h \qquad
 # B = b_{ih} + b_{hh} $$
+#
+# In `dlfs/reference/recurrent.py`, `lstm`, and the new order in `dlfs/pytorch/outward.py`:
+#
+#     c_last = np.add(f * c_last, i * c_bar, out=c[t])
+#     h_last = np.multiply(o, np.tanh(c_last), out=h[t])
+#     return np.concatenate([parts[k] for k in GATE_ORDER[gates]], axis=1).T
 
 # %%
 hidden = 4
@@ -173,6 +183,7 @@ lstm.load_state_dict(
     }
 )
 assert close(output, lstm(torch.tensor(x))[0])
+print("our LSTM and PyTorch's, with the same weights: the same", output.size, "numbers")
 
 # %% [markdown]
 # The two biases are not quite harmless. Each gets the full gradient, so their sum moves *twice* as
@@ -191,6 +202,8 @@ before = (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach().numpy()
 torch.optim.SGD(lstm.parameters(), lr=0.1).step()
 after = (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach().numpy()
 assert close(after - before, -2 * 0.1 * B_grad)
+ratio = (after - before) / (-0.1 * B_grad)
+print("the sum of both biases moved", ratio.round(9)[0], "times as far as one would have")
 
 # %% [markdown]
 # ### The GRU's reset gate
@@ -230,8 +243,12 @@ assert close(states[1], to_torch(nets["after"])(torch.tensor(x)))
 #
 # $$ y = \frac{m}{k} \, x \qquad E[y] = x \qquad \mathrm{Var}[y] = \frac{1-k}{k} \, x^2 $$
 #
-# (`dlfs/dropout.py`; the division is in the kernel `dropout`.) The book scales the other way round:
-# $y = m x$ in training, $y = k x$ in inference. The ratio of the two is the same.
+# In `dlfs/reference/dropout.py`:
+#
+#     return x * mask * (1 / keep_prob)
+#
+# The book scales the other way round: $y = m x$ in training, $y = k x$ in inference. The ratio of
+# the two is the same.
 
 # %%
 keep, count = 0.8, 200_000
@@ -305,12 +322,39 @@ theirs = nn.functional.conv_transpose2d(
     torch.tensor(y), torch.tensor(W.swapaxes(0, 1).copy()), None, 2, 1
 )
 assert close(Ay, theirs)
+print("both products are", np.sum(Ax * y).round(6))
+
+# %% [markdown]
+# Here are the two matrices, for one image of 5 × 5 pixels and a kernel of 3 × 3 with stride 2. A
+# column of $A$ is what becomes of one pixel: the convolution of an image that is 1 there and 0
+# elsewhere. Most entries are 0; each row holds the kernel's nine weights, or as many of them as lie
+# on the image.
+
+# %%
+K = rng.standard_normal((1, 1, 3, 3))
+pixels = np.eye(25).reshape(25, 1, 1, 5, 5)
+A = np.stack([reference.conv2d(one, K, stride=2, padding=1).ravel() for one in pixels], axis=1)
+small = rng.standard_normal((1, 1, 3, 3))
+large = reference.conv_transpose2d(small, K, stride=2, padding=1, output_padding=(0, 0))
+assert close(large.ravel(), A.T @ small.ravel())
+
+fig, axes = plt.subplots(1, 2, figsize=(7, 3), width_ratios=[3, 2])
+titles = "A: 25 pixels to 9", "its transpose: 9 to 25"
+for ax, matrix, title in zip(axes, (A, A.T), titles, strict=True):
+    ax.imshow(matrix, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")
+    ax.set(title=title, xlabel="from pixel", ylabel="to pixel")
+plt.show()
 
 # %% [markdown]
 # With groups the two orders are no longer one and the same array. Group $k$ of $G$ reads channels
 # $kA, \dots, kA + A - 1$ and writes $kZ, \dots, kZ + Z - 1$:
 #
 # $$ W'_{kA + c,\; o} = W_{c,\; kZ + o} \qquad 0 \le c < A, \; 0 \le o < Z $$
+#
+# In `dlfs/pytorch/outward.py`, `regrouped`, where `a` and `b` are our channels in and out:
+#
+#     split = W.reshape(a, groups, b // groups, *kernel)
+#     return split.swapaxes(0, 1).reshape(a * groups, b // groups, *kernel)
 
 # %%
 G, A, Z = 2, 3, 2
@@ -324,6 +368,7 @@ theirs = nn.functional.conv_transpose2d(
     torch.tensor(z), torch.tensor(W_theirs), None, 2, 1, groups=G
 )
 assert close(ours, theirs)
+print("two groups: ours", W.shape, "PyTorch's", W_theirs.shape)
 
 # %% [markdown]
 # ## 6. Batch normalization: two variances
@@ -348,6 +393,7 @@ for batch in rng.standard_normal((5, 8, 3)):
 assert close(layer.operations[0].running_var[0], theirs.running_var)
 new = rng.standard_normal((4, 3))
 assert close(layer.forward(new, inference=True), theirs.eval()(torch.tensor(new)))
+print("the running variances, ours and PyTorch's:", theirs.running_var.numpy().round(4))
 
 # %% [markdown]
 # ## Exercises

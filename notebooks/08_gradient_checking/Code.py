@@ -13,9 +13,11 @@
 # Operations, each found with one call, and mended by you. You need chapters 1 and 3.
 
 # %%
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
-from hypothesis import settings
+from hypothesis import given, settings
 
 from dlfs.activations import Softmax
 from dlfs.base import Operation, ParamOperation
@@ -178,7 +180,8 @@ class Sigmoid1(Operation):
 def verdict(report):
     """Print whether a check passed, and what the mistake looks like."""
     print("passed" if report else "FAILED")
-    print(*report.hints[:1] or ["No hint: none of the classic mistakes gives these numbers."])
+    hints = report.hints[:1] or ["No hint: none of the classic mistakes gives these numbers."]
+    print(textwrap.fill(str(*hints), 88))
 
 
 rows = rng.standard_normal((5, 3))
@@ -529,8 +532,11 @@ assert not any(found)
 #
 # ## 5. Your own Operation, proven
 #
-# One case proves little: a mistake in the last row does not show with one row. `dlfs.testing` draws
-# cases with hypothesis, of many shapes. Here is an activation that the library does not have.
+# One case proves little: a mistake in the last row does not show with one row. **hypothesis** is a
+# library that tests a statement on a hundred cases. You say what a case is, with a *strategy*; it
+# draws them, the odd ones first, and when one fails it looks for a smaller one that fails too.
+# `dlfs.testing` has strategies for what Operations take: `arrays_NF` are arrays of rows and
+# features, of many shapes. Here is an activation that the library does not have.
 
 
 # %%
@@ -544,15 +550,27 @@ class Swing(Operation):
         return output_grad * (np.sin(self.input_) + self.input_ * np.cos(self.input_))
 
 
-# The same cases at every run, so that the text below stays true.
-settings.register_profile("chapter 8", derandomize=True, database=None)
+# The same cases at every run, so that the text below stays true; and no limit on the time.
+settings.register_profile("chapter 8", derandomize=True, database=None, deadline=None)
 settings.load_profile("chapter 8")
-assert_gradients(Swing, arrays_NF())
-print("Swing: no counterexample")
+drawn = []
+
+
+@given(arrays_NF())
+def swing_is_right(x):
+    drawn.append(x.shape)
+    assert check_gradients(Swing(), x)
+
+
+swing_is_right()
+shapes = list(dict.fromkeys(drawn))
+print(f"{len(drawn)} cases of {len(shapes)} shapes, among them", *shapes[:5])
+assert len(drawn) >= 100
 
 # %% [markdown]
-# And one with a mistake that shows only from the third row on. What hypothesis reports is the
-# smallest case that fails, as code to paste.
+# No counterexample. `assert_gradients` says the same in one line, and where a case fails it reports
+# the smallest one, as code to paste. This product has a mistake that shows only from the third row
+# on:
 
 
 # %%
@@ -587,10 +605,53 @@ assert "paste" in smallest
 #
 # Which gradients of the book are wrong, and what shows it, is in [ERRATA.md](../ERRATA.md).
 #
-# ## 6. One more exercise
+# ## 6. Two more exercises
 #
-# A loss whose value you know: the absolute error, `mean over rows of sum |prediction - target|`.
-# Write its gradient from nothing, and prove it.
+# **Your own Operation, from nothing.** *Squareplus* is a smooth relative of the ReLU:
+#
+# $$ s(x) = \frac{x + \sqrt{x^2 + 4}}{2} $$
+#
+# Write its class, forward and backward. The check tries some values, and then lets hypothesis look
+# for a case in which the two do not belong together.
+
+
+# %% tags=["exercise:squareplus"]
+class Squareplus(Operation):
+    def _output(self): ...
+
+    def _input_grad(self, output_grad): ...
+
+
+# %%
+def is_squareplus(cls):
+    output = cls().forward(np.array([[0.0, 1.5, -1.5]]))
+    assert np.allclose(output, [[1.0, 2.0, 0.5]]), "forward gives other numbers"
+    assert_gradients(cls, arrays_NF())
+
+
+check(
+    "squareplus",
+    Squareplus,
+    is_squareplus,
+    hint="The slope of sqrt(x**2 + 4) is x / sqrt(x**2 + 4).",
+)
+
+# %% [markdown] tags=["solution:squareplus"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# class Squareplus(Operation):
+#     def _output(self):
+#         return (self.input_ + np.sqrt(self.input_**2 + 4)) / 2
+#
+#     def _input_grad(self, output_grad):
+#         return output_grad * (1 + self.input_ / np.sqrt(self.input_**2 + 4)) / 2
+# ```
+# </details>
+
+# %% [markdown]
+# **A loss whose value you know:** the absolute error, the mean over the rows of
+# $\sum |\text{prediction} - \text{target}|$. Write its gradient, and prove it.
 
 
 # %%

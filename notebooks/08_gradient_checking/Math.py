@@ -148,8 +148,10 @@ assert np.median(true_errors) < 1e-12
 # $$ f(x + ih) = f(x) + i h f'(x) - \frac{h^2}{2} f''(x) - \dots
 #    \quad\Rightarrow\quad f'(x) = \frac{\operatorname{Im} f(x + ih)}{h} + O(h^2) $$
 #
-# Nothing is subtracted, so nothing cancels, and $h$ may be $10^{-30}$. `complex_step` is used where
-# the Operation takes complex numbers.
+# Nothing is subtracted, so nothing cancels, and $h$ may be $10^{-30}$. `complex_step`, next to
+# `_richardson`, is used where the Operation takes complex numbers:
+#
+#     column = np.imag(line(1j * h)) / h
 
 # %%
 at = 0.7
@@ -211,13 +213,21 @@ print(f"one direction: {share:.5f}, expected {expected:.5f}; four: {expected**4:
 assert abs(share - expected) < 5 * np.sqrt(expected / len(slopes))
 
 # %% [markdown]
-# `_along_directions` in `dlfs/gradcheck/compare.py` takes four, and then looks at single entries to
-# say where the mistake is.
+# `_along_directions` in `dlfs/gradcheck/compare.py` takes four,
+#
+#     direction = rng.standard_normal(grad.shape)
+#     terms = grad * direction
+#
+# and compares the sum of the terms with the slope. Where they differ it halves the entries until
+# one that is wrong is left, to say where the mistake is.
 #
 # ## 5. A kink, seen from the step
 #
 # At a kink the slopes on both sides differ by a **jump**. In a smooth place they differ too, by
-# $h f''(x)$, which shrinks with $h$; a jump stays. `study` follows it over many steps:
+# $h f''(x)$, which shrinks with $h$; a jump stays. `study` follows it over many steps, and asks
+# what four halvings have left of it:
+#
+#     jump = last[0] if abs(last[0]) > 0.5 * abs(before[0]) else 0.0
 
 # %%
 places = {"|x| at 0": (np.abs, 0.0), "x² at 0": (np.square, 0.0), "exp at 1": (np.exp, 1.0)}
@@ -251,7 +261,10 @@ assert 1 / 4 < np.median(left_over) / np.median(rounding) < 4
 
 # %% [markdown]
 # `rounding` in `dlfs/gradcheck/rounding.py` does this; `allowance` adds a margin, because few
-# samples may be small by luck.
+# samples may be small by luck:
+#
+#     np.maximum(spread[name], np.abs(means[name] - grad), out=spread[name])
+#     allowed: Array = 4 * spread + 4 * typical + 8 * eps * np.abs(grad.astype(np.float64))
 #
 # ## Exercises
 #

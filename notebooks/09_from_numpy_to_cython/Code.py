@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # From NumPy to Cython: one convolution, again and again
+# # Chapter 9: one convolution, from NumPy to Cython
 #
 # You compute the same convolution with loops in Python, with NumPy, with loops in Cython, with one
 # large matrix product, and with dlfs's fast kernel on one thread and on all. Each gives the same
@@ -226,9 +226,9 @@ lines = annotated(page) if sliding else []
 show_yellow(lines)
 
 # %% [markdown]
-# In `typed` only the lines around the loops are yellow: there arguments are checked, once for each
-# call. Now the C code behind the line that does the work, `total += x[p + i] * w[i]`. With types it
-# is one sum, and the sizes of two indices:
+# In `typed` only the first line is yellow: there the arguments are checked, once for each call. The
+# loops are white. Now the C code behind the line that does the work, `total += x[p + i] * w[i]`.
+# With types it is two indices, and one multiply-add of what lies there in memory:
 
 
 # %%

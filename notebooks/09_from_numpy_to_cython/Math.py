@@ -6,7 +6,7 @@
 # ---
 
 # %% [markdown]
-# # From NumPy to Cython: the mathematics of speed
+# # Chapter 9: the mathematics of speed
 #
 # You count operations and bytes, work out how large a block fits a cache and how many sums fit the
 # registers, derive Winograd's convolution, and see how rounding errors grow. Next to it stands
@@ -264,9 +264,12 @@ print("2 x 2 outputs, as the definition says; multiplications saved by a factor 
 #
 # $$ |\hat s - s| \;\le\; n\, u \sum_i |x_i w_i| $$
 #
-# whatever the order. But roundings go up and down at random, so a typical error grows like $\sqrt
-# n$. The order matters, too: adding in pairs, and pairs of pairs, sends each number through $\log_2
-# n$ additions only.
+# whatever the order. That is the worst case, where all roundings go the same way. They go up and
+# down at random, so most of it cancels. And a rounding is in proportion to the sum that is rounded:
+# where terms of both signs keep the sums small, the errors stay small, too. The order matters as
+# well: adding in pairs, and pairs of pairs, sends each number through $\log_2 n$ additions only.
+#
+# Below, the terms are normally distributed, 32 to 65,536 of them.
 
 
 # %%
@@ -308,8 +311,9 @@ ax.set_ylabel("error / (u · sum of |terms|)")
 _ = ax.legend(frameon=False, fontsize=8)
 
 # %% [markdown]
-# The picture divides by the sum of the absolute values, which itself grows like $n$. All stay far
-# below the bound; lanes and pairs gain a lot for long sums. dlfs's tolerances are of the form
+# The picture divides by the sum of the absolute values, which itself grows like $n$: a level line
+# is an error that grows like $n$, as in the sums one by one. All stay far below the bound; lanes
+# and pairs gain a lot for long sums. dlfs's tolerances are of the form
 # $n\,\varepsilon \sum |x w|$: a mistake cannot hide in them, and an honest other order passes. Its
 # forward pass adds each output's taps one by one (`tile`), its weight gradients in lanes (`dots`).
 #
@@ -344,7 +348,12 @@ assert max(np.abs(direct).max(), np.abs(winograd).max()) < bound
 intensity = ...  # an expression with k
 
 # %%
-check("depthwise", intensity, lambda found: sp.simplify(found - k**2 / 4) == 0)
+check(
+    "depthwise",
+    intensity,
+    lambda found: sp.simplify(found - k**2 / 4) == 0,
+    hint="Q changes, too: how many weights are there? Then N goes to infinity.",
+)
 
 # %% [markdown] tags=["solution:depthwise"]
 # <details><summary>Solution</summary>
@@ -415,7 +424,7 @@ def try_kahan(function):
     return True if error < 2.0**-23 else f"The error is {error / 2.0**-24:.1f} u."
 
 
-check("kahan", kahan, try_kahan)
+check("kahan", kahan, try_kahan, hint="A loop over the terms, with two numbers: total and lost.")
 
 # %% [markdown] tags=["solution:kahan"]
 # <details><summary>Solution</summary>

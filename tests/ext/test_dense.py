@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_close, shapes, twins
+from tests.ext.common import DTYPES, LAYOUTS, arrays, assert_close, in_layout, shapes, twins
 
 fast, reference = twins("dense")
 
@@ -59,6 +59,27 @@ def test_sums_longer_than_a_panel(dtype):
         np.testing.assert_array_equal(fast.dense(x, np.asfortranarray(W), b), x @ W + b)
 
 
+@given(
+    dtype=DTYPES,
+    m=st.integers(0, 9),
+    n=st.integers(0, 40),
+    k=st.sampled_from([127, 128, 255, 256, 300, 2048, 2050, 5000]),
+    layouts=st.tuples(LAYOUTS, LAYOUTS),
+    seed=st.integers(0, 2**16),
+)
+def test_long_sums_for_few_columns(dtype, m, n, k, layouts, seed):
+    generator = np.random.default_rng(seed)
+    x = in_layout(generator.integers(-8, 9, (m, k)).astype(dtype), layouts[0])
+    W = in_layout(generator.integers(-8, 9, (k, n)).astype(dtype), layouts[1])
+    b = generator.integers(-8, 9, (1, n)).astype(dtype)
+    g = generator.integers(-8, 9, (m, n)).astype(dtype)
+    # Whole numbers this small are summed without rounding.
+    np.testing.assert_array_equal(fast.dense(x, W, b), x @ W + b)
+    np.testing.assert_array_equal(fast.weight_multiply_param_grad(g, x), x.T @ g)
+    np.testing.assert_array_equal(fast.weight_multiply_input_grad(g, W), g @ W.T)
+    np.testing.assert_array_equal(fast.dense(x.T, g, b), x.T @ g + b)
+
+
 @given(data=st.data(), dtype=DTYPES, shape=shapes(min_dims=2), activation=ACTIVATIONS)
 def test_per_feature_kernels_equal_reference(data, dtype, shape, activation):
     x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
@@ -80,10 +101,10 @@ def test_per_feature_kernels_equal_reference(data, dtype, shape, activation):
     )
 
 
-@given(dtype=DTYPES, m=st.integers(1, 300), n=st.integers(1, 300))
-def test_any_number_of_threads_gives_the_same_bits(dtype, m, n):
+@given(dtype=DTYPES, m=st.integers(1, 300), k=st.sampled_from([120, 300]), n=st.integers(1, 300))
+def test_any_number_of_threads_gives_the_same_bits(dtype, m, k, n):
     generator = np.random.default_rng(m * n)
-    x, W = generator.standard_normal((m, 120)), generator.standard_normal((120, n))
+    x, W = generator.standard_normal((m, k)), generator.standard_normal((k, n))
     x, W, b = x.astype(dtype), W.astype(dtype), W[:1].astype(dtype)
     before = dlfs_ext.get_num_threads()
     try:

@@ -13,6 +13,7 @@ import pytest
 
 import dlfs.reference
 import dlfs_ext
+from dlfs_ext import runtime
 
 
 def run(code, **environment):
@@ -82,6 +83,34 @@ def test_bad_number_of_threads(bad):
         dlfs_ext.set_num_threads(bad)
 
 
+QUICK, SLOW = (2.0, 1.1), (2.0, 40.0)
+"""Seconds on one thread and on several: of a quiet machine, and of one with other work to do."""
+
+
+@pytest.mark.parametrize(("times", "way"), [(QUICK, "together"), (SLOW, "alone")])
+def test_threads_are_used_where_they_are_faster(times, way):
+    taken = runtime._practise([times] * 1000)
+    assert taken[:6] == ["together", "alone"] * 3
+    # Now and then the other way is tried, ever more rarely.
+    others = [call for call, taken_way in enumerate(taken[6:]) if taken_way != way]
+    assert 3 <= len(others) <= 10
+    pauses = np.diff(others)
+    assert (pauses[1:] > pauses[:-1]).all()
+
+
+def test_a_machine_that_becomes_busy_is_noticed_and_one_that_becomes_quiet_again():
+    busy = runtime._practise([QUICK] * 500 + [SLOW] * 100)[500:]
+    # What the last good times promise is given up after few bad ones.
+    assert busy[10:].count("together") <= 3
+    quiet = runtime._practise([SLOW] * 100 + [QUICK] * 2000)[100:]
+    assert quiet[-1000:].count("alone") <= 10
+
+
+def test_one_interruption_does_not_count():
+    interrupted = runtime._practise([QUICK] * 100 + [(2.0, 1000.0)] + [QUICK] * 20)[101:]
+    assert interrupted.count("alone") <= 1
+
+
 def chain(seed):
     """A piece of training, long enough to use threads; returns everything it computed."""
     generator = np.random.default_rng(seed)
@@ -116,6 +145,7 @@ FORK = """
 import os, sys
 import numpy as np
 import dlfs_ext
+from dlfs_ext import runtime
 dlfs_ext.set_num_threads(2)
 x = np.random.default_rng(0).standard_normal((1000, 2000))
 before = dlfs_ext.tanh(x)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from dlfs_ext.waiting import SPINS
+
 CODE = """
 import os
 before = dict(os.environ)
@@ -28,7 +30,7 @@ def displayed(**variables):
 
 
 def test_waiting_is_short():
-    assert "GOMP_SPINCOUNT = '1000'" in displayed()
+    assert f"GOMP_SPINCOUNT = '{SPINS}'" in displayed()
 
 
 def test_the_users_choice_stands():

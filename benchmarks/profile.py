@@ -1,0 +1,103 @@
+"""Where a training step's time goes, kernel by kernel: ``python -m benchmarks.profile``."""
+
+import argparse
+import collections
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import dlfs
+from benchmarks.sequences import our_step
+from dlfs import backend
+from dlfs.commands.bench import cnn_step, mlp_step
+from dlfs.timing import readable
+
+STEPS: dict[str, Callable[[str], Callable[[], None]]] = {
+    "MLP 784-89-10": mlp_step,
+    "the book's CNN": cnn_step,
+    "RNN 256": lambda dtype: our_step("RNN", dtype),
+    "GRU 256": lambda dtype: our_step("GRU", dtype),
+    "LSTM 256": lambda dtype: our_step("LSTM", dtype),
+}
+WARM, STEPS_TIMED = 30, 300
+
+
+class Watch:
+    """Stands for the kernels of the backend in use, and times every call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, float, float]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        kernel = getattr(backend.kernels, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            started = time.perf_counter()
+            result = kernel(*args, **kwargs)
+            self.calls.append((label(name, args), started, time.perf_counter()))
+            return result
+
+        return timed
+
+
+def label(name: str, args: tuple[Any, ...]) -> str:
+    """Return a kernel's name with the shapes of the first two arrays it was given."""
+    shapes = ["x".join(map(str, arg.shape)) for arg in args if isinstance(arg, np.ndarray)][:2]
+    return f"{name}({', '.join(shapes)})"
+
+
+def watched(watch: Watch) -> None:
+    """Let every module of dlfs that calls kernels call them through `watch`."""
+    for name, module in list(sys.modules.items()):
+        calls_them = getattr(module, "kernels", None) is backend.kernels and module is not backend
+        if name.startswith("dlfs.") and calls_them:
+            module.kernels = watch  # type: ignore[attr-defined]
+
+
+def profile(step: Callable[[], None], watch: Watch) -> dict[str, float]:
+    """Return the median seconds of each kernel of a step, and of what is between them."""
+    for _ in range(WARM):
+        step()
+    rows = collections.defaultdict(list)
+    for _ in range(STEPS_TIMED):
+        watch.calls.clear()
+        started = time.perf_counter()
+        step()
+        total = time.perf_counter() - started
+        spent: dict[str, float] = collections.defaultdict(float)
+        for name, begin, end in watch.calls:
+            spent[name] += end - begin
+        spent["Python, between the kernels"] = total - sum(spent.values())
+        for name, seconds in spent.items():
+            rows[name].append(seconds)
+    return {name: statistics.median(seconds) for name, seconds in rows.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    dlfs.set_num_threads(arguments.threads)
+    dlfs.use_backend("fast")
+    steps = {
+        f"{name}, {dtype}": make(dtype)
+        for name, make in STEPS.items()
+        for dtype in arguments.dtypes
+    }
+    watch = Watch()
+    watched(watch)
+    for name, step in steps.items():
+        rows = profile(step, watch)
+        total = sum(rows.values())
+        print(f"\n{name}: {readable(total)}\n")
+        for kernel, seconds in rows.items():
+            print(f"    {readable(seconds):>8} {seconds / total:4.0%}  {kernel}")
+
+
+if __name__ == "__main__":
+    main()
