@@ -88,6 +88,11 @@ class Operation(Configured):
             self.output = self._output(inference)  # type: ignore[call-arg]
         else:
             self.output = self._output()
+        if not isinstance(self.output, np.ndarray):
+            raise TypeError(
+                f"{type(self).__name__}: _output must return an array, "
+                f"got {type(self.output).__name__}{_forgotten(self.output)}"
+            )
         return self.output
 
     def backward(self, output_grad: Array) -> Array:
@@ -162,9 +167,10 @@ class Operation(Configured):
     def _check_gradient(self, grad: Array, array: Array, grad_name: str, name: str) -> None:
         """Find the mistake of a subclass here, where its name is known."""
         if not isinstance(grad, np.ndarray) or grad.shape != array.shape:
+            got = str(grad.shape) if isinstance(grad, np.ndarray) else type(grad).__name__
             raise ValueError(
                 f"{type(self).__name__}: {grad_name} must have the shape of {name}, "
-                f"{array.shape}, got {getattr(grad, 'shape', type(grad).__name__)}"
+                f"{array.shape}, got {got}{_forgotten(grad)}"
             )
 
 
@@ -271,6 +277,10 @@ class ParamOperation(Operation):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'x'.join(str(size) for size in self.param.shape)})"
+
+
+def _forgotten(result: object) -> str:
+    return ": is a return missing?" if result is None else ""
 
 
 def _whole_backward(operation: ParamOperation, output_grad: Array) -> None:

@@ -91,9 +91,10 @@ class Loss(Configured):
             raise RuntimeError(f"{name}: backward was called before forward")
         self.input_grad = self._input_grad()
         if np.shape(self.input_grad) != self.prediction.shape:
+            missing = ": is a return missing?" if self.input_grad is None else ""
             raise ValueError(
                 f"{name}: the gradient must have the shape of the prediction, "
-                f"{self.prediction.shape}, got {np.shape(self.input_grad)}"
+                f"{self.prediction.shape}, got {np.shape(self.input_grad)}{missing}"
             )
         return self.input_grad
 

@@ -111,20 +111,23 @@ def writer(
     Notes
     -----
     State is carried from batch to batch: train with ``dlfs.text.streams`` and ``shuffle=False``.
-    Book, chapter 6, with an embedding instead of one-hot rows, and with dropout.
+    Book, chapter 6, with an embedding instead of one-hot rows, and with dropout. The GRU resets
+    after the product, as PyTorch's does: after 16 epochs of the sonnets its test loss is 1.65 nats
+    a character, where the book's (``reset="before"``) has begun to know the text by heart: 1.73.
 
     Examples
     --------
     >>> net = writer("gru", characters=62, hidden=256)
     >>> net.build((64,))
     >>> net.parameter_count()
-    266430
+    267198
     """
     check_choice(kind, WRITERS, "writer", "kind")
     check_int(characters, "writer", "characters", 1)
+    options = {"reset": "after"} if kind == "gru" else {}
     layers: list[Layer | Operation] = [
         Embedding(characters, 64),
-        WRITERS[kind](hidden, carry=True),
+        WRITERS[kind](hidden, carry=True, **options),
         Dropout(0.6),
         Dense(characters, weight_init="glorot"),
     ]

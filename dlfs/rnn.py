@@ -141,8 +141,8 @@ class RNNTrainer:
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, the model is for another number of characters than the text has, or
-        the text too short.
+        If an argument is unfit, the model is for another number of characters than the text has,
+        its last layer gives another number of features, or the text is too short.
     OSError
         If the file cannot be read.
 
@@ -183,6 +183,12 @@ class RNNTrainer:
             raise ValueError(
                 f"{owner}: the text has {len(self.vocabulary)} different characters, but the model "
                 f"vocab_size={model.vocab_size}"
+            )
+        given = model.layers[-1].neurons
+        if given is not None and given != model.vocab_size:
+            raise ValueError(
+                f"{owner}: the model's last layer must give vocab_size={model.vocab_size} "
+                f"features, but {model.layers[-1]!r} gives {given}"
             )
         self.model = model
         self.optim = optim

@@ -15,6 +15,7 @@ import dlfs
 from dlfs import backend, cli, datasets
 from dlfs.commands import train, train_text
 from dlfs.datasets.digits import MNIST
+from dlfs.history import History
 
 ROOT = Path(dlfs.__file__).parents[1]
 
@@ -317,6 +318,17 @@ def test_a_network_that_writes_is_trained_saved_and_writes_again(short_text, tmp
     assert written("--temperature", 0, "--seed", 1) == written("--temperature", 0, "--seed", 2)
     assert written("--prompt", "not", "--temperature", 0).startswith("not to be")
     assert len(written("--prompt", "not")) == len("not") + 40 + 1
+
+
+def test_a_test_loss_that_was_lower_before_is_told() -> None:
+    history = History()
+    for epoch, loss in enumerate([2.0, 1.5], 1):
+        history.append({"epoch": epoch, "test_loss": loss})
+    assert train_text.said_of_loss(history) == "Test loss: 1.5000 nats a character"
+    history.append({"epoch": 3, "test_loss": 1.625})
+    assert train_text.said_of_loss(history) == (
+        "Test loss: 1.6250 nats a character (the lowest was 1.5000, after epoch 2)"
+    )
 
 
 def test_every_option_matters_for_text(short_text, capsys):

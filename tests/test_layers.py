@@ -1,5 +1,7 @@
 """Layers: their shapes and parameters, their set-up, random numbers, and what they pass back."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -327,3 +329,19 @@ def test_a_layer_with_nothing_in_it_passes_through() -> None:
     x = np.ones((2, 3))
     assert layer.forward(x) is x
     assert layer.backward(x) is x
+
+
+@pytest.mark.parametrize("junk", [[[1.0]], None, "text", 3], ids=str)
+@pytest.mark.parametrize("ready", [False, True], ids=["new", "set up"])
+@pytest.mark.parametrize(
+    "layer",
+    [layers.Dense(3), layers.Conv2D(2, 3), layers.BatchNorm(), layers.GRULayer(3)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_an_input_that_is_no_array_is_named(layer, ready: bool, junk) -> None:
+    layer = copy.deepcopy(layer)
+    if ready:
+        shape = {"Conv2D": (2, 1, 4, 4), "GRULayer": (2, 3, 4)}.get(type(layer).__name__, (2, 3))
+        layer.forward(np.ones(shape))
+    with pytest.raises(TypeError, match=f"{type(layer).__name__}: the input must be a ndarray"):
+        layer.forward(junk)

@@ -116,3 +116,10 @@ def test_it_is_saved_as_the_network_that_it_is(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.txt"):
         RNNTrainer(tmp_path / "nothing.txt", model(), SGD())
+
+
+def test_a_last_layer_of_another_size_than_the_vocabulary_is_refused(file: Path) -> None:
+    small = model(LSTMLayer(hidden_size=4, output_size=SIZE - 1))
+    with pytest.raises(ValueError, match=rf"vocab_size={SIZE} features, but .* gives {SIZE - 1}"):
+        RNNTrainer(file, small, SGD(lr=0.1))
+    RNNTrainer(file, model(LSTMLayer(hidden_size=SIZE)), SGD(lr=0.1))

@@ -74,6 +74,14 @@ class ArrayWithGrad(Operators, Drawable):
         self.creation_op = ""
         self._pulls: tuple[Pull, ...] = ()
 
+    def __array_function__(
+        self, function: Callable[..., Any], types: object, args: object, kwargs: object
+    ) -> NoReturn:
+        raise TypeError(
+            f"ArrayWithGrad: np.{function.__name__} would lose the gradient; use a method "
+            "(a.sum(), a.exp(), a.reshape(...)), a function of dlfs.autograd, or a.array"
+        )
+
     # --- backward ---
 
     def backward(self, backward_grad: object = None) -> None:

@@ -5,6 +5,7 @@ import argparse
 from dlfs import backend, datasets
 from dlfs.callbacks import BatchLosses
 from dlfs.commands.shared import draw_curve, make_optimizer
+from dlfs.history import History
 from dlfs.models import writer
 from dlfs.text import Vocabulary, sample, save_writer, streams
 from dlfs.train import Trainer
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(history)
         print(f"Training took {sum(history['seconds']):.1f} s.")
     if "test_loss" in history.columns:
-        print(f"Test loss: {history['test_loss'][-1]:.4f} nats a character")
+        print(said_of_loss(history))
     print(f"What it writes:\n{sample(net, vocabulary, 400, temperature=0.8, seed=arguments.seed)}")
     if arguments.save is not None:
         save_writer(net, vocabulary, arguments.save)
@@ -61,3 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plots is not None and len(history):
         draw_curve(history, losses.losses, arguments.plots)
     return 130 if history.stopped == "interrupted" else 0
+
+
+def said_of_loss(history: History) -> str:
+    """Say what the test loss is, and when it was lower: text is soon learned by heart."""
+    losses = history["test_loss"]
+    said = f"Test loss: {losses[-1]:.4f} nats a character"
+    if min(losses) < losses[-1]:
+        said += f" (the lowest was {min(losses):.4f}, after epoch {history.best_epoch})"
+    return said

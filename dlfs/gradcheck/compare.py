@@ -182,8 +182,9 @@ def _forgive_kinks(numeric: Numeric, grad: Array, allowed: Array) -> set[int]:
     Returns the kinks where it is neither.
     """
     wrong = set()
+    disagreeing = set(_wrong(numeric, grad, allowed))
     for index, found in numeric.studies.items():
-        if not found.jump:
+        if not found.jump or index not in disagreeing:
             continue
         slack = abs(found.jump) * 1e-3 + float(allowed.flat[index])
         low, high = sorted((found.left, found.right))

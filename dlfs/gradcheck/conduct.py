@@ -5,8 +5,10 @@ shape and dtype of what they belong to and are finite, and what an earlier call 
 influence.
 """
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ import numpy as np
 from dlfs.gradcheck.copies import walk
 from dlfs.gradcheck.subjects import Subject
 from dlfs.types import Array
+
+_LIBRARY = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Finding:
     ----------
     kind : str
         A short name: "raises", "shape", "dtype", "finite", "random", "writes", "accumulates",
-        "stale" or "backward_params".
+        "varies", "stale" or "backward_params".
     message : str
         One sentence for a student.
     variable : str
@@ -43,16 +47,17 @@ def examine(
     findings: list[Finding] = []
     before = _snapshot(subject)
     first, second = subject.output(), subject.output()
-    if not np.array_equal(first, second, equal_nan=True):
+    findings += _changes(before, subject, "forward")
+    if not findings and not np.array_equal(first, second, equal_nan=True):
         findings.append(
             Finding(
                 "random",
-                "forward gives another output each time, from the same input. Random numbers must "
-                "come from a numpy.random.Generator kept as an attribute, so that they can be "
-                "repeated.",
+                "forward gives another output each time, from the same input: it draws random "
+                "numbers, or keeps something from call to call. Random numbers must come from a "
+                "numpy.random.Generator kept as an attribute, so that they can be repeated.",
             )
         )
-    findings += _changes(before, subject, "forward")
+        return None, findings
     if not np.all(np.isfinite(first)):
         findings.append(Finding("finite", "the output holds NaN or infinity."))
         return None, findings
@@ -66,7 +71,8 @@ def examine(
     try:
         grads = subject.pull(output_grad)
     except Exception as error:  # noqa: BLE001 - whatever a student's backward raises is reported
-        findings.append(Finding("raises", f"backward raises {type(error).__name__}: {error}"))
+        what = f"backward raises {type(error).__name__}: {error}{_place(error)}"
+        findings.append(Finding("raises", what))
         return None, findings
     if not np.array_equal(given, output_grad):
         findings.append(
@@ -77,13 +83,25 @@ def examine(
             )
         )
         output_grad[...] = given
-    findings += _changes(before, subject, "backward")
+    known = {finding.variable for finding in findings if finding.kind == "writes"}
+    findings += [f for f in _changes(before, subject, "backward") if f.variable not in known]
     findings += _form(subject, grads)
     if any(finding.kind in ("shape", "finite") for finding in findings):
         return None, findings
+    if any(grad.dtype.kind != "f" for grad in grads.values()):
+        return None, findings
     if not findings:
         findings += _memory(subject, output_grad, grads, rng)
+        if findings and _different(grads, subject.pull(output_grad)):
+            return None, findings
     return grads, findings
+
+
+def _place(error: BaseException) -> str:
+    """Say where in the user's own code an error came up."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_LIBRARY)]
+    return f" (in {own[-1].name}, line {own[-1].lineno})" if own else ""
 
 
 def _snapshot(subject: Subject) -> dict[str, Array]:
@@ -137,18 +155,23 @@ def _memory(
     # Once more right after the first: nothing may have been added up or used up.
     subject._restore()
     subject._forward()
-    subject.pull_again(output_grad)
-    again = subject.pull_again(output_grad)
+    one, two, three = (subject.pull_again(output_grad) for _ in range(3))
     subject._restore()
-    names = _different(grads, again)
+    names = _different(one, two)
     if names:
-        doubled = all(np.allclose(again[name], 2 * grads[name]) for name in names)
+        doubled = all(np.allclose(two[name], 2 * grads[name]) for name in names)
         what = "the double" if doubled else "something else"
+        # What is added up grows by the same each time; random numbers do not.
+        grows = all(np.allclose(three[name] - two[name], two[name] - one[name]) for name in names)
         return [
             Finding(
-                "accumulates",
+                "accumulates" if grows else "varies",
                 f"backward called twice gives {what} the second time for {', '.join(names)}: it "
-                "adds to, or changes, what the first call left.",
+                + (
+                    "adds to what the first call left."
+                    if grows
+                    else "draws random numbers of its own, or changes what the first call left."
+                ),
             )
         ]
     stale: list[str] = []

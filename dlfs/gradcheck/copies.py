@@ -96,16 +96,23 @@ def _like(kind: object, dtype: "np.dtype[Any]") -> Any:
     return dtype.type if isinstance(kind, type) else dtype
 
 
-class Frozen:
-    """What a forward pass moves although it is no variable: random generators, running statistics.
+def states(target: object) -> list[tuple[Any, Any]]:
+    """Return what carries its state from batch to batch, each with what it carries now."""
+    holders = (thing for thing in walk(target) if "carried" in getattr(thing, "__dict__", {}))
+    return [(thing, thing.carried) for thing in holders]
 
-    ``restore`` puts everything back, so that each evaluation sees the same dropout mask and leaves
-    no trace in the statistics.
+
+class Frozen:
+    """What a forward pass moves although it is no variable: generators, statistics, carried states.
+
+    ``restore`` puts everything back, so that each evaluation sees the same dropout mask, starts
+    from the same state, and leaves no trace in the statistics.
     """
 
     def __init__(self, target: object) -> None:
         self._generators: list[tuple[np.random.Generator, Any]] = []
         self._arrays: list[tuple[Array, Array]] = []
+        self._states = states(target)
         for thing in walk(target):
             if isinstance(thing, np.random.Generator):
                 self._generators.append((thing, thing.bit_generator.state))
@@ -116,8 +123,10 @@ class Frozen:
                     self._arrays += [(array, array.copy()) for array in arrays]
 
     def restore(self) -> None:
-        """Put generators and statistics back to where they were."""
+        """Put generators, statistics and states back to where they were."""
         for generator, state in self._generators:
             generator.bit_generator.state = state
         for array, value in self._arrays:
             array[...] = value
+        for thing, carried in self._states:
+            thing.carried = carried

@@ -31,6 +31,8 @@ EPS = float(np.finfo(np.float64).eps)
 
 # How much wider than the plain estimate of round-off the error is taken.
 _CAUTION = 8.0
+# So many of the longest steps say nothing about a kink: a smooth function may bend as sharply.
+_COARSE = 10
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,13 @@ def _one_sided(
     clear = [row for row in rows if abs(row[0]) > 100 * row[1]]
     if len(clear) < 5 or len(clear) < len(rows) // 2:
         return rows[-1][2], rows[-1][3], 0.0
-    last, before = clear[-1], clear[-5]
-    # Four halvings: a smooth function's jump shrinks sixteenfold, a kink's stays.
-    jump = last[0] if abs(last[0]) > 0.5 * abs(before[0]) else 0.0
-    return last[2], last[3], jump
+    # Four halvings: a smooth function's jump shrinks sixteenfold, a kink's stays. Where the kink is
+    # beside the point, it stays until the steps are shorter than the distance.
+    ends = [len(clear) - 1, *range(len(clear) - 2, _COARSE + 3, -1)]
+    for last, before in ((clear[end], clear[end - 4]) for end in ends):
+        if abs(last[0]) > 0.5 * abs(before[0]):
+            return last[2], last[3], last[0]
+    return clear[-1][2], clear[-1][3], 0.0
 
 
 def _noise(weights: Array, output: Array) -> float:
@@ -204,7 +209,10 @@ def _noise(weights: Array, output: Array) -> float:
     if output.ndim == 0:
         # A loss is a logarithm, or a difference, of numbers of order 1.
         return max(1.0, abs(float(output))) * abs(float(weights))
-    return float(np.sqrt(np.sum((weights * output) ** 2, dtype=np.float64)))
+    terms = weights * output
+    largest = float(np.max(np.abs(terms), initial=0.0))
+    # Divided by the largest first: the square of 1e200 is no number.
+    return largest * float(np.sqrt(np.sum((terms / (largest or 1.0)) ** 2)))
 
 
 def _weigh(weights: Array, column: Array) -> float:

@@ -56,9 +56,12 @@ def html(
     passed: bool,
     notes: Sequence[str],
     causes: Sequence[str],
-    results: Iterable[GradientResult],
+    results: Iterable[tuple[GradientResult, Sequence[str]]],
 ) -> str:
-    """Return a page fragment: verdict, notes, causes, and each gradient as a table of colours."""
+    """Return a page fragment: verdict, notes, causes, and each gradient as a table of colours.
+
+    With each result come the lines that say in words what was found.
+    """
     color = _GREEN if passed else _RED
     verdict = f"<b style='color:{color}'>{escaping.escape(title)}</b> ({escaping.escape(where)})"
     parts = [f"<div style='font-family:sans-serif'>{verdict}"]
@@ -66,24 +69,25 @@ def html(
     if causes:
         items = "".join(f"<li>{escaping.escape(cause)}</li>" for cause in causes)
         parts.append(f"<p>What it looks like:</p><ol>{items}</ol>")
-    parts += [_result_html(result) for result in results]
+    parts += [_result_html(result, lines) for result, lines in results]
     return "".join(parts) + "</div>"
 
 
-def _result_html(result: GradientResult) -> str:
+def _result_html(result: GradientResult, lines: Sequence[str]) -> str:
     color = _GREEN if result.passed else _RED
-    head = (
-        f"<p><b style='color:{color}'>{escaping.escape(result.name)} {result.verdict}</b>: "
-        f"{result.checked} entries compared, {result.skipped} skipped</p>"
-    )
-    if result.analytic.size > _LARGEST or not result.analytic.size:
+    words = "<br>".join(" ".join(escaping.escape(line).split()) for line in lines)
+    head = f"<p><b style='color:{color}'>{escaping.escape(result.name)}</b> {words}</p>"
+    if not result.analytic.size:
         return head
+    if result.analytic.size > _LARGEST:
+        return f"{head}<p><small>Too large to show here; report.plot() draws it.</small></p>"
     analytic, numeric, ratio = map(_picture, (result.analytic, result.numeric, result.ratio))
     limit = float(max(np.abs(analytic).max(), np.nanmax(np.abs(numeric), initial=0.0))) or 1.0
     pictures = (
         ("analytic (backward)", _cells(analytic, analytic / limit)),
         ("numeric (differences)", _cells(numeric, numeric / limit)),
-        ("red where they disagree", _marks(analytic - numeric, ratio)),
+        ("difference", _cells(analytic - numeric, (analytic - numeric) / limit)),
+        ("red where that is no rounding", _marks(ratio)),
     )
     columns = "".join(
         f"<td style='vertical-align:top;padding-right:1em'><small>{title}</small>{table}</td>"
@@ -105,12 +109,12 @@ def _cells(values: Array, shades: Array) -> str:
     return _table(values, colors)
 
 
-def _marks(differences: Array, ratio: Array) -> str:
+def _marks(ratio: Array) -> str:
     colors = np.empty(ratio.shape, dtype=object)
     for index in np.ndindex(ratio.shape):
         value = float(ratio[index])
         colors[index] = "#ddd" if not np.isfinite(value) else _RED if value > 1 else "#d7f0dc"
-    return _table(differences, colors)
+    return _table(ratio, colors)
 
 
 def _table(values: Array, colors: Array) -> str:
@@ -124,7 +128,7 @@ def _table(values: Array, colors: Array) -> str:
         + "</tr>"
         for line, shades in zip(values, colors, strict=True)
     )
-    return f"<table style='border-collapse:collapse'>{rows}</table>"
+    return f"<table style='border-collapse:collapse;border:1px solid #ddd'>{rows}</table>"
 
 
 def _picture(array: Array) -> Array:

@@ -58,7 +58,9 @@ class Differentiator:
         self.watch = watch
         self.variable = subject.variables()[name]
         flat = self.variable.reshape(-1)
-        rms = float(np.sqrt(np.mean(flat * flat))) if flat.size else 0.0
+        largest = float(np.max(np.abs(flat), initial=0.0))
+        # Divided by the largest first: the square of 1e200 is no number.
+        rms = largest * float(np.sqrt(np.mean((flat / largest) ** 2))) if largest else 0.0
         self.size = max(rms, 0.05) if rms else 1.0
         self.complex = method == "complex" or (method == "auto" and self._is_analytic())
 

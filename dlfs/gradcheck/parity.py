@@ -49,8 +49,8 @@ class _Results:
     def __init__(self, case: Case, target: Any, backend: str, output_grad: Array) -> None:
         with use_backend(backend):
             subject = make_subject(own_copy(target), case.x, case.y, case.inference)
+            subject.freeze()
             self.output = subject.output()
-            subject = make_subject(own_copy(target), case.x, case.y, case.inference)
             self.grads = subject.pull(output_grad)
             rng = np.random.default_rng(0)
             spread = rounding(subject, output_grad, self.grads, rng, _SHAKES)

@@ -102,20 +102,21 @@ class GradientReport:
             self.passed,
             [finding.message for finding in self.findings],
             list(map(str, self.hints)),
-            self.results.values(),
+            [(result, _describe(result)) for result in self.results.values()],
         )
 
     def __str__(self) -> str:
         verdict = "passed" if self.passed else "FAILED"
         where = f"{self.backend} backend, {self.dtype}"
-        lines = [f"Gradient check of {self.target} ({where}): {verdict}", ""]
+        lines = [f"Gradient check of {self.target} ({where}): {verdict}"]
+        lines += [""] * bool(self.results)
         width = max((len(name) for name in self.results), default=0)
         for name, result in self.results.items():
             first, *others = _describe(result)
             lines.append(f"  {name:<{width}}  {first}")
             lines += [f"  {'':<{width}}  {other}" for other in others]
         if not self.results and not self.findings:
-            lines.append("  nothing to check: no floating-point input and no parameters")
+            lines += ["", "  nothing to check: no floating-point input and no parameters"]
         for finding in self.findings:
             lines += ["", *_wrapped(f"Found: {finding.message}")]
         if self.hints:
@@ -133,8 +134,8 @@ def _describe(result: GradientResult) -> list[str]:
     if result.verdict == "skipped":
         entries = result.checked + result.skipped
         return [
-            f"UNDECIDED  {result.skipped} of {entries} entries are too close to a kink",
-            f"(at most {MOST_SKIPPED:.0%} may be); choose an input further away from it",
+            f"UNDECIDED  {result.skipped} of {entries} entries are too close to a kink, or to",
+            f"where forward ends (at most {MOST_SKIPPED:.0%} may be); choose other values",
         ]
     if result.verdict == "rough":
         return [
@@ -144,7 +145,11 @@ def _describe(result: GradientResult) -> list[str]:
     worst = result.worst
     count = int(result.wrong.sum())
     are = "is" if count == 1 else "are"
-    lines = [f"FAILED  {count} of {checked.removeprefix('all ')} {are} wrong"]
+    if result.directions:
+        of = f"the {result.checked} looked at singly {are} wrong ({result.analytic.size} in all)"
+    else:
+        of = f"{checked.removeprefix('all ')} {are} wrong"
+    lines = [f"FAILED  {count} of {of}"]
     if worst is None:
         return lines
     analytic, numeric = float(result.analytic[worst]), float(result.numeric[worst])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.gradcheck.copies import Frozen, float64_copy, own_copy, walk
+from dlfs.gradcheck.copies import Frozen, float64_copy, own_copy, states, walk
 from dlfs.types import Array
 
 INPUT = "input_"
@@ -49,9 +49,21 @@ class Subject(ABC):
 
     def prepare(self) -> Array:
         """Run once, so that what is set up at the first input is there; return the output."""
+        before = {id(thing): carried for thing, carried in states(self.target)}
         output = self._forward()
+        for thing, _ in states(self.target):
+            thing.carried = before.get(id(thing))
+        self.freeze()
+        array = np.array(output)
+        if array.dtype.kind not in "fiub" or (self.kind == "loss" and array.ndim):
+            needed = "one number" if self.kind == "loss" else "an array of numbers"
+            got = f"shape {array.shape}" if array.dtype.kind in "fiub" else type(output).__name__
+            raise TypeError(f"check_gradients: {self.name} must return {needed}, got {got}")
+        return array
+
+    def freeze(self) -> None:
+        """Let every pass from now on start from where random numbers and states are now."""
         self._frozen = Frozen(self.target)
-        return np.array(output)
 
     def output(self) -> Array:
         """Run forward and return a copy of the output; the same every time."""
@@ -112,7 +124,7 @@ class Subject(ABC):
         if other.differentiable_input():
             other.x = np.array(other.x, order="C")
         other.scalar = self.scalar
-        other._frozen = Frozen(other.target)
+        other.freeze()
         return other
 
     def fresh(self, other_x: Array) -> "Subject | None":
@@ -271,6 +283,7 @@ class FunctionsSubject(Subject):
         super().__init__(target, x, inference)
         self.name = getattr(target[0], "__name__", type(target[0]).__name__)
         arrays = x if isinstance(x, tuple | list) else (x,)
+        _check_arguments(target[0], len(arrays))
         self.arrays: dict[str, Any] = dict(zip(_argument_names(target[0], arrays), arrays))  # noqa: B905
 
     def _forward(self) -> Any:
@@ -332,6 +345,11 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
             f"write {target.__name__}(...) with its arguments"
         )
     _checked(x, "x")
+    if hasattr(target, "_param_grad") and not hasattr(target, "param"):
+        raise TypeError(
+            f"check_gradients: {type(target).__name__} has no param: its __init__ must call "
+            "super().__init__(param)"
+        )
     if hasattr(target, "layers"):
         if x.dtype.kind == "f" and hasattr(target, "dtype"):
             x = x.astype(target.dtype, copy=False)  # as it would be at the network's door
@@ -373,6 +391,20 @@ def _checked(x: Any, name: str) -> Array:
     if x.dtype.kind == "f" and not np.all(np.isfinite(x)):
         raise ValueError(f"check_gradients: {name} must be finite, got NaN or infinity in it")
     return x
+
+
+def _check_arguments(function: Callable[..., Any], count: int) -> None:
+    """Compare the number of arrays with what a function takes, where that can be known."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        arrays = "array" if count == 1 else "arrays"
+        raise TypeError(
+            f"check_gradients: x holds {count} {arrays}, but forward takes another number of "
+            f"arguments: {inspect.signature(function)}; a tuple or list gives each of them one"
+        ) from None
+    except ValueError:  # what is written in C may not say
+        return
 
 
 def _argument_names(function: Callable[..., Any], arrays: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import time
 import traceback
 from collections.abc import Sequence
@@ -105,6 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     # The reference comes last: the others are compared with it.
     backends = sorted(arguments.backend or available_backends(), key="reference".__eq__)
+    for option, name in (("--json", arguments.json), ("--html", arguments.html)):
+        _check_place(option, name)
     examples = 3 if arguments.fast else arguments.examples
     rows, pictures = check_all(recipes, backends, examples, arguments.seed)
     failed = [row for row in rows if not row.passed]
@@ -118,6 +121,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.html:
         Path(arguments.html).write_text(as_html(rows, pictures), encoding="utf-8")
     return 1 if failed else 0
+
+
+def _check_place(option: str, name: str | None) -> None:
+    """Find out before the checks, which may take minutes, whether their results can be written."""
+    if name is None:
+        return
+    path = Path(name)
+    if path.is_dir():
+        raise ValueError(f"{option} needs the name of a file, and {path} is a folder")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{option}: nothing can be written to {path}")
 
 
 def choose(names: Sequence[str]) -> list[Recipe]:
@@ -162,7 +178,7 @@ def check_all(
     -------
     rows : list of Row
     reports : dict of str to GradientReport
-        One for each name: the first that failed, else the last that passed.
+        One for each name: the first that failed, else the one with the most to see.
     """
     check_int(examples, "gradcheck", "examples", 1)
     check_int(seed, "gradcheck", "seed", 0)
@@ -208,12 +224,20 @@ def _check_recipe(
                 if not report.passed:
                     row.verdicts[backend] = "FAILED"
                     row.failures.append(f"{report}\n\nAs code:\n\n{case.code}")
-                if shown is None or shown.passed:
+                if shown is None or (shown.passed and _tells_more(report, shown)):
                     shown = report
             if len(backends) > 1 and case is not None:
                 _compare(row, case, backends)
     row.seconds = time.perf_counter() - start
     return row, shown
+
+
+def _tells_more(report: GradientReport, other: GradientReport) -> bool:
+    """Say whether a report is of more numbers, or, unlike the other, of a failure."""
+    sizes = [
+        sum(result.analytic.size for result in each.results.values()) for each in (report, other)
+    ]
+    return not report.passed or sizes[0] > sizes[1]
 
 
 def _check(case: Case, recipe: Recipe, backend: str) -> GradientReport:

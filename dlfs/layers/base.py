@@ -104,6 +104,8 @@ class Layer(Configured):
         """
         if self.first:
             self.build(input_)
+        elif not isinstance(input_, np.ndarray):
+            self._check_array(input_)
         self.input_ = input_
         self._ran = self._fused if backend.fuses() else self.operations
         for operation in self._ran:
@@ -167,6 +169,7 @@ class Layer(Configured):
         TypeError, ValueError
             If the input does not suit the layer.
         """
+        self._check_array(input_)
         self.rng = np.random.default_rng(self.seed) if rng is None else rng
         self._setup_layer(input_)
         self._params()
@@ -202,6 +205,9 @@ class Layer(Configured):
 
     def _setup_layer(self, input_: Array) -> None:
         pass
+
+    def _check_array(self, input_: object) -> None:
+        check_instance(input_, np.ndarray, type(self).__name__, "the input")
 
     def _param_dtype(self, input_: Array) -> np.dtype[Any]:
         """Return the dtype of new parameters: the network's, or else the input's."""

@@ -1,13 +1,15 @@
 """assert_gradients: a property test of a gradient in one line."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from dlfs.gradcheck import GradientError, check_gradients
+from dlfs.checks import check_instance, check_int
+from dlfs.gradcheck import GradientError, Hint, check_gradients
 from dlfs.types import Array
 
 
@@ -33,6 +35,8 @@ def assert_gradients(
 
     Raises
     ------
+    TypeError, ValueError
+        If an argument is unfit.
     GradientError
         If a check failed. The message is the report of the smallest case that fails, and that case
         as code.
@@ -45,9 +49,21 @@ def assert_gradients(
     >>> assert_gradients(Tanh, arrays_NF(), examples=5)
     >>> assert_gradients(WeightMultiply, dense_cases(), examples=5)
     """
-    chosen = settings(deadline=None, print_blob=False)
+    owner = "assert_gradients"
+    if not callable(make_target):
+        raise TypeError(
+            f"{owner}: make_target must make a target when called: the class, not an instance "
+            f"({type(make_target).__name__}), or a function"
+        )
+    check_instance(cases, st.SearchStrategy, owner, "cases")
+    # Explaining would run a hundred more cases, and say which lines of the checker they run.
+    phases = [phase for phase in settings().phases if phase is not Phase.explain]
+    chosen = settings(deadline=None, print_blob=False, phases=phases)
     if examples is not None:
+        check_int(examples, owner, "examples", 1)
         chosen = settings(chosen, max_examples=examples)
+
+    told: list[Hint] = []
 
     @chosen
     @given(cases)
@@ -57,11 +73,23 @@ def assert_gradients(
         report = check_gradients(make_target(**arguments), x, y=y, backend=backend)
         if not report.passed:
             code = as_code(make_target, x, y, arguments, backend)
+            # A single number says too little for a hint; larger cases that failed said more.
+            told.extend([] if told else report.hints)
+            larger = "" if report.hints or not told else _larger(told)
             raise GradientError(
-                f"\n{report}\n\nThe smallest case that fails, to paste into Python:\n\n{code}"
+                f"\n{report}{larger}\n\n"
+                f"The smallest case that fails, to paste into Python:\n\n{code}"
             )
 
     check()
+
+
+def _larger(hints: list[Hint]) -> str:
+    lines = [
+        textwrap.fill(f"{number}. {hint}", 96, initial_indent="  ", subsequent_indent="     ")
+        for number, hint in enumerate(hints, 1)
+    ]
+    return "\n".join(["\n\nWhat a larger case that fails looks like", *lines])
 
 
 def as_code(

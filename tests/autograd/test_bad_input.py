@@ -223,3 +223,10 @@ def test_every_public_name_is_in_the_tables() -> None:
         if not name.startswith("_")
     }
     assert methods == set(METHODS) | CANNOT_FAIL | WITHIN
+
+
+@pytest.mark.parametrize("function", [np.sum, np.reshape, np.concatenate, np.where, np.dot])
+def test_functions_of_numpy_are_refused_by_name(function) -> None:
+    arguments = {np.concatenate: [[ones(2, 3)]], np.sum: [ones(2, 3)]}
+    with pytest.raises(TypeError, match=rf"ArrayWithGrad: np.{function.__name__} would lose"):
+        function(*arguments.get(function, [ones(2, 3), 1]))

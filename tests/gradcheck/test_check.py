@@ -13,8 +13,9 @@ from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
 from dlfs.embedding import Embedding_Op
 from dlfs.gradcheck import GradientError, check_gradients
-from dlfs.layers import BatchNorm, Conv2D, Dense
+from dlfs.layers import BatchNorm, Conv2D, Dense, GRULayer, LSTMLayer, RNNLayer
 from dlfs.losses import MeanAbsoluteError, MeanSquaredError, SoftmaxCrossEntropy
+from dlfs.models import writer
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
 from dlfs.pooling import MaxPool2D
@@ -176,6 +177,33 @@ def test_losses_and_networks() -> None:
     assert report.passed
     assert [name for name in report.results if "Conv2D_Op" in name] == ["layers[0].Conv2D_Op"]
     assert check_gradients(net, normal(3, 1, 4, 6))
+
+
+@pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, GRULayer])
+@pytest.mark.parametrize("carry", [True, "mean"])
+def test_a_layer_that_carries_its_state_is_checked_from_where_it_is(kind, carry) -> None:
+    layer, x = kind(4, carry=carry), normal(3, 5, 2)
+    assert check_gradients(layer, x)
+    assert layer.carried is None
+    layer.forward(x)
+    kept = [state.copy() for state in layer.carried]
+    at_rest, moved = kind(4), kind(4, carry=carry)
+    for each in (at_rest, moved):
+        each.forward(x)
+    report = check_gradients(layer, x)
+    assert report
+    # The state is in it: from zeros, another gradient comes out.
+    other = check_gradients(at_rest, x).results["input_"].analytic
+    assert np.max(np.abs(report.results["input_"].analytic - other)) > 1e-3
+    for state, before in zip(layer.carried, kept, strict=True):
+        np.testing.assert_array_equal(state, before)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_a_network_that_writes_is_checked(kind: str) -> None:
+    net = writer(kind, characters=5, hidden=3)
+    indices = np.random.default_rng(0).integers(0, 5, (2, 4))
+    assert check_gradients(net, indices, y=indices[:, ::-1].copy(), max_entries=30)
 
 
 def test_functions() -> None:
@@ -342,6 +370,23 @@ def test_report_in_a_notebook_and_as_a_figure() -> None:
         # four pictures, each with its scale
         assert len(figure.axes) == 8
         figure.savefig(io.BytesIO(), format="png")
+
+
+def test_the_page_says_in_words_what_is_wrong_and_shows_the_difference() -> None:
+    class Mostly(Sigmoid):
+        def _input_grad(self, output_grad):
+            grad = super()._input_grad(output_grad)
+            grad[1, 2] += 1.0
+            return grad
+
+    page = check_gradients(Mostly(), normal(3, 4))._repr_html_()
+    for part in ("1 of 12 entries is wrong", "worst at [1, 2]: backward says", "rounding explains"):
+        assert part in page
+    difference = page[page.index(">difference<") :]
+    assert difference.index("title='1'") < difference.index("red where that is no rounding")
+    large = check_gradients(Sigmoid(), normal(30, 40), max_entries=10)._repr_html_()
+    assert "<table" not in large
+    assert "report.plot() draws it" in large
 
 
 @pytest.mark.parametrize(

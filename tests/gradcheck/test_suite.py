@@ -125,6 +125,25 @@ def test_bad_arguments_are_named() -> None:
         main(["tanh", "--backend", "slow"])
 
 
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_results_that_cannot_be_written_are_refused_before_the_checks(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=f"{option} .*: there is no folder"):
+        main(["tanh", option, str(tmp_path / "nowhere" / "r")])
+    with pytest.raises(ValueError, match=f"{option} needs the name of a file"):
+        main(["tanh", option, str(tmp_path)])
+    assert "Tanh" not in capsys.readouterr().out
+
+
+def test_the_page_shows_the_case_with_the_most_to_see() -> None:
+    _, few = check_all(choose(["Tanh"]), ["reference"], 1, progress=False)
+    _, many = check_all(choose(["Tanh"]), ["reference"], 20, progress=False)
+    sizes = [reports["Tanh"].results["input_"].analytic.size for reports in (few, many)]
+    assert sizes[0] <= sizes[1]
+    assert sizes[1] >= 20
+
+
 def test_every_backend_is_compared_with_the_last(second_backend: Callable[..., None]) -> None:
     second_backend(tanh=lambda x: np.tanh(x) + 1e-3)
     case = RECIPES["Tanh"].draw(RandomChooser(np.random.default_rng(0)))

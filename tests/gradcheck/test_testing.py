@@ -62,6 +62,39 @@ def test_what_fails_is_the_smallest_case_as_code(capsys: pytest.CaptureFixture[s
     assert names["W"].shape == (1, 1)
 
 
+def test_a_failure_is_reported_without_running_many_more_cases() -> None:
+    made = []
+
+    class Wrong(Tanh):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+        def _input_grad(self, output_grad):
+            return output_grad
+
+    with pytest.raises(GradientError) as caught:
+        assert_gradients(Wrong, arrays_NF(), examples=10)
+    assert len(made) < 60
+    assert not any("check.py" in note for note in getattr(caught.value, "__notes__", []))
+
+
+def test_what_only_a_larger_case_can_say_is_said() -> None:
+    class Doubles(Tanh):
+        def _input_grad(self, output_grad):
+            return super()._input_grad(output_grad) * 2
+
+    with pytest.raises(GradientError) as caught:
+        assert_gradients(Doubles, arrays_NF())
+    report = str(caught.value).split("The smallest case that fails")[0]
+    # Between two single numbers there always is a factor.
+    assert "1 of 1 entries" in report
+    assert "What it looks like" not in report
+    assert "What a larger case that fails looks like" in report
+    assert "right but for the constant factor 2" in report
+    assert max(map(len, report.splitlines())) <= 100
+
+
 @given(st.data())
 def test_shapes(data: st.DataObject) -> None:
     for strategy, rank in ((arrays_NF, 2), (arrays_NTF, 3), (arrays_NCT, 3), (arrays_NCHW, 4)):
@@ -83,3 +116,16 @@ def test_shapes(data: st.DataObject) -> None:
 )
 def test_every_layout_is_drawn(wanted: Callable[[np.ndarray], bool]) -> None:
     assert wanted(find(layouts(arrays_NF(most=4)), wanted))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((Tanh(), arrays_NF()), {}, TypeError, "the class, not an instance"),
+        ((Tanh, np.ones((2, 3))), {}, TypeError, "cases must be a SearchStrategy, got ndarray"),
+        ((Tanh, arrays_NF()), {"examples": 0}, ValueError, "examples must be at least 1"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, options, error, message) -> None:
+    with pytest.raises(error, match=message):
+        assert_gradients(*arguments, **options)

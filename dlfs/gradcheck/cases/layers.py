@@ -97,6 +97,7 @@ def _recurrent(kind: type[Any]) -> Callable[[Sketch], Case]:
         }
         if kind is GRULayer:
             options["reset"] = sketch.choose.choice(("before", "after"))
+        options["carry"] = sketch.choose.choice((False, True, "mean"))
         batch, time = sketch.batch(), sketch.choose.choice((2, 1, 4))
         if sketch.choose.choice((False, False, True)):
             options["vocabulary_size"] = features

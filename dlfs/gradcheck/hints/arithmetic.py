@@ -21,6 +21,13 @@ def arithmetic(evidence: Evidence) -> Iterator[Hint]:
             "everything out?",
         )
         return
+    if np.all(np.abs(evidence.numeric[evidence.known]) <= 1e-9 * evidence.scale):
+        yield evidence.hint(
+            "no_influence",
+            f"the output does not move when {evidence.name} does. Does forward use it at all? A "
+            "step (a rounding, a comparison, whole numbers) has the derivative 0.",
+        )
+        return
     factor = _factor(evidence.analytic, evidence.numeric, evidence.known)
     if factor is not None:
         hint = _factor_hint(evidence, factor)

@@ -33,17 +33,15 @@ def from_findings(subject: Subject, findings: list[Finding], output_grad: Array)
     """Say what a finding points to."""
     for finding in findings:
         if finding.kind == "accumulates":
-            if _draws_random_numbers(subject):
-                yield Hint(
-                    "random_again",
-                    "backward draws random numbers of its own: it must use the mask that forward "
-                    "drew.",
-                )
-            else:
-                yield Hint(
-                    "accumulated",
-                    "the gradient is added to what is there (+=): each backward must start anew.",
-                )
+            yield Hint(
+                "accumulated",
+                "the gradient is added to what is there (+=): each backward must start anew.",
+            )
+        elif finding.kind == "varies" and _draws_random_numbers(subject):
+            yield Hint(
+                "random_again",
+                "backward draws random numbers of its own: it must use the mask that forward drew.",
+            )
         elif finding.kind in _MESSAGES:
             kind, message = _MESSAGES[finding.kind]
             yield Hint(kind, message, finding.variable)
@@ -70,6 +68,9 @@ def _wrong_shape(subject: Subject, output_grad: Array) -> Iterator[Hint]:
 
 
 def _about_shape(name: str, variable: Array, gradient: Array, subject: Subject) -> Iterator[Hint]:
+    if gradient.dtype == object:
+        yield Hint("nothing_returned", "no gradient comes back: is a return missing?", name)
+        return
     shapes = f"got {gradient.shape} for {variable.shape}"
     x = subject.x
     batch = x.shape[0] if isinstance(x, np.ndarray) and x.ndim else 0

@@ -103,6 +103,7 @@ def _derivatives(evidence: Evidence) -> Iterator[Hint]:
     scaled = slopes * evidence.analytic / np.where(grad == 0, np.nan, grad)
     if (
         scaled.size > 2
+        and np.ptp(slopes) > _CLOSE
         and np.all(np.isfinite(scaled))
         and np.ptp(scaled) <= _CLOSE
         and abs(scaled.flat[0]) > _CLOSE

@@ -1,6 +1,6 @@
 """What is known about a wrong gradient, for those who look for its cause."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,16 @@ class Evidence:
     output_grad, output : ndarray
     jacobian : ndarray, shape (output size, variable size), or None
         Every derivative of every output; None where that would be too large.
+
+    Parameters
+    ----------
+    wrong : iterable of int
+        Entries (flat indices) that must be among those looked at, where not all are.
     """
 
-    def __init__(self, subject: Subject, name: str, output_grad: Array) -> None:
+    def __init__(
+        self, subject: Subject, name: str, output_grad: Array, wrong: Iterable[int] = ()
+    ) -> None:
         self.subject = subject
         self.name = name
         self.output_grad = output_grad
@@ -43,7 +50,7 @@ class Evidence:
         indices = list(range(size))
         if size > _MOST_ENTRIES:
             chosen = np.random.default_rng(0).choice(size, _MOST_ENTRIES, replace=False)
-            indices = sorted(map(int, chosen))
+            indices = sorted({*map(int, chosen), *map(int, wrong)})
         columns = columns_of(subject, name, output_grad, indices)
         self.jacobian: Array | None = None
         if size <= _MOST_ENTRIES:

@@ -55,7 +55,7 @@ def find_hints(
         if found:
             return found[:_MOST_HINTS]
     found = list(from_findings(subject, report.findings, output_grad))
-    if subject.kind in ("layer", "network"):
+    if subject.kind in ("layer", "network") and _inside(subject):
         return found
     precise = subject.precise()
     weights = output_grad.astype(np.float64)
@@ -67,8 +67,8 @@ def find_hints(
     for name, result in report.results.items():
         if result.verdict != "wrong" or result.on_kink:
             continue
-        evidence = Evidence(precise, name, weights)
-        if not _wrong_in_float64(evidence):
+        evidence = Evidence(precise, name, weights, np.flatnonzero(result.wrong))
+        if report.dtype == "float32" and not _wrong_in_float64(evidence):
             found.append(
                 evidence.hint(
                     "precision",
@@ -88,7 +88,8 @@ def find_hints(
 
 def _quietly(diagnose: Callable[[Evidence], Iterator[Hint]], evidence: Evidence) -> list[Hint]:
     try:
-        return list(diagnose(evidence))
+        with np.errstate(all="ignore"):
+            return list(diagnose(evidence))
     except (ValueError, TypeError, IndexError, ArithmeticError):
         # An experiment that does not suit a target says nothing; the report must come all the same.
         return []
@@ -102,12 +103,7 @@ def _wrong_in_float64(evidence: Evidence) -> bool:
 
 def _guilty_operations(subject: Subject, check: Callable[..., GradientReport]) -> Iterator[Hint]:
     """Check each Operation inside on its own, with the input it had."""
-    subject.output()
-    inside = [
-        thing
-        for thing in walk(subject.target)
-        if isinstance(thing, Operation) and "input_" in thing.__dict__
-    ]
+    inside = _inside(subject)
     guilty = False
     for operation in inside:
         alone = make_subject(own_copy(operation), np.array(operation.input_), None)
@@ -127,6 +123,16 @@ def _guilty_operations(subject: Subject, check: Callable[..., GradientReport]) -
             "each Operation inside is right on its own: look at how backward chains them, their "
             "order and what is handed from one to the next.",
         )
+
+
+def _inside(subject: Subject) -> list[Operation]:
+    """Return the Operations inside, each with the input it had; a layer of one's own has none."""
+    subject.output()
+    return [
+        thing
+        for thing in walk(subject.target)
+        if isinstance(thing, Operation) and "input_" in thing.__dict__
+    ]
 
 
 def _without_repetition(hints: list[Hint]) -> list[Hint]:
