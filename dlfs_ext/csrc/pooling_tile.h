@@ -8,6 +8,7 @@
 
 #define pool_max_row NAME(pool_max_row)
 #define pool_max_grad_rows NAME(pool_max_grad_rows)
+#define pool_max_grad_any NAME(pool_max_grad_any)
 #define pool_counts NAME(pool_counts)
 #define pool_crop NAME(pool_crop)
 
@@ -30,28 +31,48 @@ DLFS_INLINE void pool_max_row(const real *x, ptrdiff_t width, real *out, uint8_t
     }
 }
 
-/* Its gradient: both rows of pixels under a row of windows. A row's last vector may reach into the
- * next row, so the second is written after the first; a wide row is done in two passes for that. */
-DLFS_INLINE void pool_max_grad_rows(const real *grad, const uint8_t *positions, real *out,
-                                    ptrdiff_t width, ptrdiff_t n, const int safe)
+/* Its gradient: both rows of pixels under a row of windows, PAIRS vectors of them (constant). A row's
+ * last vector may reach into the next row, so the second is written after the first. */
+DLFS_INLINE void pool_max_grad_rows(const int PAIRS, const real *grad, const uint8_t *positions,
+                                    real *out, ptrdiff_t width, ptrdiff_t n, ptrdiff_t left)
+{
+    vec g[2];
+    ivec position[2];
+    DLFS_UNROLL
+    for (int v = 0; v < PAIRS; v++) {
+        int few = pool_few(n - v * VLEN);
+        g[v] = pool_get(grad + v * VLEN, few, left);
+        position[v] = pool_get_positions(positions + v * VLEN, few, left);
+    }
+    DLFS_UNROLL
+    for (int k = 0; k < 4; k += 2, out += width) {
+        DLFS_UNROLL
+        for (int v = 0; v < PAIRS; v++)
+            pool_put_pair(out + 2 * v * VLEN, pool_few(n - v * VLEN), left,
+                          pool_chosen(position[v], k, g[v]),
+                          pool_chosen(position[v], k + 1, g[v]));
+    }
+}
+
+/* The same for rows of any width; `safe` as above. */
+DLFS_INLINE void pool_max_grad_any(const real *grad, const uint8_t *positions, real *out,
+                                   ptrdiff_t width, ptrdiff_t n, const int safe)
 {
     ptrdiff_t left = safe ? 2 * VLEN : 0;
     if (n <= VLEN) {
-        vec g = pool_get(grad, (int)n, left);
-        ivec position = pool_get_positions(positions, (int)n, left);
-        pool_put_pair(out, (int)n, left, pool_chosen(position, 0, g), pool_chosen(position, 1, g));
-        pool_put_pair(out + width, (int)n, left, pool_chosen(position, 2, g),
-                      pool_chosen(position, 3, g));
-        return;
+        pool_max_grad_rows(1, grad, positions, out, width, n, left);
+    } else if (n <= 2 * VLEN) {
+        pool_max_grad_rows(2, grad, positions, out, width, n, left);
+    } else {
+        for (inte k = 0; k < 4; k += 2, out += width)
+            for (ptrdiff_t q = 0; q < n; q += VLEN) {
+                int few = pool_few(n - q);
+                vec g = pool_get(grad + q, few, left);
+                ivec position = pool_get_positions(positions + q, few, left);
+                pool_put_pair(out + 2 * q, few, left, pool_chosen(position, k, g),
+                              pool_chosen(position, k + 1, g));
+            }
     }
-    for (inte k = 0; k < 4; k += 2, out += width)
-        for (ptrdiff_t q = 0; q < n; q += VLEN) {
-            int few = pool_few(n - q);
-            vec g = pool_get(grad + q, few, left);
-            ivec position = pool_get_positions(positions + q, few, left);
-            pool_put_pair(out + 2 * q, few, left, pool_chosen(position, k, g),
-                          pool_chosen(position, k + 1, g));
-        }
 }
 
 static void NAME(max_pool)(const pool_window *w, const void *x_, void *out_, void *positions,
@@ -142,9 +163,9 @@ static void NAME(max_pool_grad)(const pool_window *w, const void *grad_, const v
                            && end - row >= 2 * w->width + 2 * VLEN;
                 const uint8_t *k = (const uint8_t *)positions + at;
                 if (safe)
-                    pool_max_grad_rows(grad + at, k, row, w->width, w->out_width, 1);
+                    pool_max_grad_any(grad + at, k, row, w->width, w->out_width, 1);
                 else
-                    pool_max_grad_rows(grad + at, k, row, w->width, w->out_width, 0);
+                    pool_max_grad_any(grad + at, k, row, w->width, w->out_width, 0);
                 for (int i = 0; i < 2; i++, row += w->width)
                     if (w->width > 2 * w->out_width)
                         row[w->width - 1] = 0;
