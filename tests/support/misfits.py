@@ -176,7 +176,11 @@ MISTAKES: list[Row] = [
         lambda: after(_CarelessParam(ones(1, 3)), ones(2, 3), ones(2, 3)),
         r"_CarelessParam: param_grad must have the shape of param, \(1, 3\), got \(2, 3\)",
     ),
-    ("losses.Loss", _loss_gradient, "_CarelessLoss: the gradient must have the shape of the pred"),
+    (
+        "losses.Loss",
+        _loss_gradient,
+        r"^_CarelessLoss: the gradient must have the shape of the predict.*, got \(3,\)$",
+    ),
 ]
 
 LAYERS: list[Row] = [
@@ -291,12 +295,12 @@ LOSSES: list[Row] = [
     (
         "losses.MeanSquaredError",
         lambda: losses.MeanSquaredError(normalize=True).forward(ones(2, 3) * 0, ones(2, 3)),
-        "a row of the prediction sums to 0",
+        "^MeanSquaredError: a row of the prediction sums to 0 and cannot be normalized$",
     ),
     (
         "losses.MeanSquaredError",
         lambda: losses.MeanSquaredError(normalize=True).forward(ones(2), ones(2)),
-        r"the prediction must be \(batch, classes\)",
+        r"^MeanSquaredError: with normalize the prediction must be \(batch, classes\), got shape",
     ),
     (
         "losses.BinaryCrossEntropy",
