@@ -76,7 +76,13 @@ def _misfitting_kernels() -> list[Row]:
                 if argument == "reset":
                     continue
                 more, single = np.concatenate([value, value]), value.astype(np.float32)
-                for changed, words in ((more, "must have shape"), (single, "same dtype")):
+                # A longer array that others are measured by leaves the blame to one of them.
+                measure = {"z": "h0", "h": "(h|h_grad)", "W_h": "W_h"}.get(argument, argument)
+                for changed, words in (
+                    (more, f"{measure} must have shape"),
+                    (single, f".*same dtype, got .*{argument} float32"),
+                    (value[0], f"{argument} must have {value.ndim} dimensions, got"),
+                ):
 
                     def call(
                         name: str = name,
@@ -86,7 +92,7 @@ def _misfitting_kernels() -> list[Row]:
                     ) -> Any:
                         return getattr(reference, name)(**{**arguments, argument: changed})
 
-                    rows.append((f"reference.{name}", call, f"{name}: .*{words}"))
+                    rows.append((f"reference.{name}", call, f"^{name}: {words}"))
     return rows
 
 
