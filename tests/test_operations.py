@@ -217,6 +217,7 @@ def test_embedding_has_a_gradient_for_its_table_and_none_for_integers() -> None:
     assert look_up.forward(indices).tolist() == [[[0, 1], [4, 5]], [[4, 5], [4, 5]]]
     assert not look_up.backward(np.ones((2, 2, 2))).any()
     assert look_up.param_grad.tolist() == [[1, 1], [0, 0], [3, 3]]
+    assert look_up.backward(np.ones((2, 2, 2), dtype=np.float32)).dtype == np.float32
 
 
 # --- reshape ---

@@ -372,7 +372,15 @@ KERNELS: list[Row] = [
             (
                 "embedding_param_grad",
                 lambda: kernels.embedding_param_grad(ones(3, 2), LABELS, 3),
-                "output_grad must have shape",
+                r"^embedding_param_grad: output_grad must have shape \(2, 'features'\), got",
+            ),
+            *(
+                (
+                    "embedding",
+                    lambda indices=indices: kernels.embedding(indices, ones(3, 2)),
+                    f"^embedding: indices must be an array of integers, got {got}$",
+                )
+                for indices, got in ((ones(2), "float64"), ([0, 1], "list"))
             ),
             (
                 "mean_squared_error",
