@@ -5,7 +5,8 @@ for each change, and to collect these tests takes longer than to run them. So he
 once; then each change gets a fork of that process, which runs the tests that reach the changed
 function until one fails: first those that noticed other changes of it, then the fast ones.
 
-Names are mutmut's, with wildcards: ``'dlfs.dropout.*'``. Without any, the backward code is changed.
+Names are mutmut's, with wildcards: ``'dlfs.dropout.*'``. Without any, the backward code is changed,
+where that was not tried before; ``left`` stands for what was tried and not noticed.
 """
 
 import json
@@ -15,6 +16,7 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from math import ceil
 from pathlib import Path
@@ -53,16 +55,19 @@ BACKWARD = [
     "dlfs.reference.pooling.x__*",
     "dlfs.reference.steps.*",
 ]
+LEFT = "left"
+# As mutmut counts them.
 SURVIVED, KILLED, NO_TESTS, TIMEOUT = 0, 1, 33, 36
-RESULTS = Path("mutants/results.json")
-REACHED = Path("mutants/reached.json")
+MISSED = (SURVIVED, NO_TESTS)
+
+REACHED = Path("mutants/reached.json").absolute()
 MEMORY = 6 << 30
 
 
 def main(patterns: list[str]) -> int:
-    """Try the changes that the patterns name; return how many nobody noticed, at most 1."""
+    """Try the changes that the patterns name, and return 1 if nobody noticed one of them."""
     # The compiled kernels have tests of their own; here they would answer for the changed ones.
-    sys.modules["dlfs_ext"] = None
+    sys.modules["dlfs_ext"] = None  # type: ignore[assignment]
     set_mutant_under_test("mutant_generation")
     Path("mutants").mkdir(exist_ok=True)
     file_utils.copy_src_dir()
@@ -74,8 +79,9 @@ def main(patterns: list[str]) -> int:
         selection = config().pytest_add_cli_args_test_selection
         quiet = ["-qq", "-s", "--no-summary", "--tb=native", "-p", "no:cacheprovider"]
         pytest.main(["--rootdir=.", *quiet, *selection], plugins=[changes])
+    changes.save()
     changes.report()
-    return int(bool(changes.left()))
+    return int(bool(changes.missed()))
 
 
 def is_backward(function: str) -> bool:
@@ -83,22 +89,31 @@ def is_backward(function: str) -> bool:
     return any(fnmatchcase(function, pattern) for pattern in BACKWARD)
 
 
+def function_of(name: str) -> str:
+    """Return the function that a change belongs to."""
+    return name.partition("__mutmut_")[0]
+
+
 class Changes:
     """A plugin of pytest, which tries all changes where pytest would run its tests."""
 
     def __init__(self, patterns: list[str]) -> None:
-        self.files = {}
-        self.results: dict[str, tuple[int, str]] = {}
-        if RESULTS.exists():
-            self.results = {name: tuple(what) for name, what in load(RESULTS).items()}
+        self.files: dict[str, SourceFileMutationData] = {}
+        self.names: list[str] = []
         for path in file_utils.walk_mutatable_files():
             data = SourceFileMutationData(path=path)
             data.load()
-            for name in data.exit_code_by_key:
-                if chosen(name, patterns):
+            for name, before in data.exit_code_by_key.items():
+                if LEFT in patterns:
+                    chosen = try_now = before in MISSED
+                elif patterns:
+                    chosen = try_now = any(fnmatchcase(name, pattern) for pattern in patterns)
+                else:
+                    chosen, try_now = is_backward(function_of(name)), before is None
+                if chosen:
                     self.files[name] = data
-        # what was tried before stands, unless it is asked for by name
-        self.names = [name for name in self.files if patterns or name not in self.results]
+                if try_now and chosen:
+                    self.names.append(name)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -106,86 +121,76 @@ class Changes:
         if session.testsfailed:
             raise SystemExit("the tests could not be collected")
         items = {item.nodeid: item for item in session.items}
-        tests, seconds = self._reached(items)
+        tests, seconds = reach(items)
+        cost = {function: sum(seconds[test] for test in tests[function]) for function in tests}
         killers: dict[str, Counter[str]] = defaultdict(Counter)
         started = time.monotonic()
-
-        def cost(name: str) -> float:
-            return sum(seconds[test] for test in tests[name.partition("__mutmut_")[0]])
-
-        for count, name in enumerate(sorted(self.names, key=cost), 1):
-            function = name.partition("__mutmut_")[0]
+        self.names.sort(key=lambda name: cost.get(function_of(name), 0))
+        for count, name in enumerate(self.names, 1):
+            function = function_of(name)
             known = killers[function]
             order = sorted(tests[function], key=lambda test: (-known[test], seconds[test]))
-            limit = ceil(10 + 4 * sum(seconds[test] for test in order))
-            what, test = attempt(name, [items[test] for test in order], limit)
-            if what == KILLED:
-                known[test] += 1
-            self._keep(name, what, test)
+            limit = ceil(10 + 4 * cost.get(function, 0))
+            result, test = attempt(name, [items[test] for test in order], limit)
+            known[test] += 1
+            self.files[name].exit_code_by_key[name] = result
             if count % 100 == 0 or count == len(self.names):
-                self._save()
                 pace = (time.monotonic() - started) / count
-                say(f"{count}/{len(self.names)}  {pace:.2f} s each, {len(self.left())} left")
+                say(f"{count} of {len(self.names)} changes, {pace:.2f} s each")
+                with file_utils.change_cwd(".."):
+                    self.save()
         return True
 
-    def _reached(
-        self, items: dict[str, pytest.Item]
-    ) -> tuple[dict[str, list[str]], dict[str, float]]:
-        """Return which tests reach each function, and how long each takes, having run them."""
-        known = load(Path("..") / REACHED) if (Path("..") / REACHED).exists() else {}
-        set_mutant_under_test("stats")
-        say(f"{len(items)} tests, of which {len(items.keys() - known.keys())} are new")
-        for test, item in items.items():
-            if test not in known:
-                state()._stats.clear()
-                started = time.process_time()
-                if not passes(item):
-                    raise SystemExit(f"fails without any change: {test}")
-                known[test] = [time.process_time() - started, sorted(state()._stats)]
-        set_mutant_under_test("")
-        save(Path("..") / REACHED, known)
-        tests = defaultdict(list)
-        for test in items:
-            for function in known[test][1]:
-                tests[function].append(test)
-        return tests, {test: known[test][0] for test in items}
+    def save(self) -> None:
+        """Keep the results where mutmut looks for them."""
+        for data in set(self.files.values()):
+            data.save()
 
-    def _keep(self, name: str, what: int, test: str) -> None:
-        self.results[name] = what, test
-        self.files[name].exit_code_by_key[name] = what
+    def results(self) -> Iterator[tuple[str, int]]:
+        """Go through the changes that were tried, now or before."""
+        for name, data in sorted(self.files.items()):
+            result = data.exit_code_by_key[name]
+            if result is not None:
+                yield name, result
 
-    def _save(self) -> None:
-        with file_utils.change_cwd(".."):
-            for data in set(self.files.values()):
-                data.save()
-            save(RESULTS, self.results)
-
-    def left(self) -> list[str]:
+    def missed(self) -> list[str]:
         """Return which changes nobody noticed."""
-        missed = (SURVIVED, NO_TESTS)
-        return [name for name in self.files if self.results.get(name, (None,))[0] in missed]
+        return [name for name, result in self.results() if result in MISSED]
 
     def report(self) -> None:
         """Print the score of each module, and what nobody noticed."""
-        left = set(self.left())
-        counts, unnoticed = Counter[str](), Counter[str]()
-        tried = self.files.keys() & self.results.keys()
-        for name in sorted(tried):
-            module = name.rpartition(".")[0]
-            counts[module] += 1
-            unnoticed[module] += name in left
-        for module in counts:
-            say(f"{counts[module] - unnoticed[module]:5} of {counts[module]:5}  {module}")
-        say(f"{len(tried) - len(left):5} of {len(tried):5}  noticed in all")
-        for name in sorted(left):
+        modules = Counter(name.rpartition(".")[0] for name, _ in self.results())
+        missed = self.missed()
+        left = Counter(name.rpartition(".")[0] for name in missed)
+        for module, count in modules.items():
+            say(f"{count - left[module]:5} of {count:5}  {module}")
+        say(f"{modules.total() - len(missed):5} of {modules.total():5}  noticed in all")
+        for name in missed:
             say(f"not noticed: {name}")
 
 
-def chosen(name: str, patterns: list[str]) -> bool:
-    """Return whether a change is asked for."""
-    if patterns:
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
-    return is_backward(name.partition("__mutmut_")[0])
+def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Return which tests reach each function, and how long each takes, having run them."""
+    known = {}
+    sources = [path for folder in ("dlfs", "tests") for path in Path("..", folder).rglob("*.py")]
+    if REACHED.exists() and REACHED.stat().st_mtime > max(p.stat().st_mtime for p in sources):
+        known = json.loads(REACHED.read_text(encoding="utf-8"))
+    say(f"{len(items)} tests, of which {len(items.keys() - known.keys())} have yet to be looked at")
+    set_mutant_under_test("stats")
+    for test, item in items.items():
+        if test not in known:
+            state()._stats.clear()
+            started = time.process_time()
+            if not passes(item):
+                raise SystemExit(f"fails without any change: {test}")
+            known[test] = [time.process_time() - started, sorted(state()._stats)]
+    set_mutant_under_test("")
+    REACHED.write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
+    tests = defaultdict(list)
+    for test in items:
+        for function in known[test][1]:
+            tests[function].append(test)
+    return tests, {test: known[test][0] for test in items}
 
 
 def attempt(name: str, items: list[pytest.Item], limit: int) -> tuple[int, str]:
@@ -224,16 +229,6 @@ def passes(item: pytest.Item) -> bool:
 def say(text: str) -> None:
     """Print past whatever catches the output of tests."""
     print(text, file=sys.__stdout__, flush=True)
-
-
-def load(path: Path) -> dict:
-    """Read JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def save(path: Path, what: dict) -> None:
-    """Write JSON."""
-    path.write_text(json.dumps(what, ensure_ascii=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -77,9 +77,11 @@ def _misfitting_kernels() -> list[Row]:
                     continue
                 more, single = np.concatenate([value, value]), value.astype(np.float32)
                 # A longer array that others are measured by leaves the blame to one of them.
-                measure = {"z": "h0", "h": "(h|h_grad)", "W_h": "W_h"}.get(argument, argument)
+                measure = {"z": "h0", "h": "h_grad"}.get(argument, argument)
+                wide = np.concatenate([value, value], axis=-1)
                 for changed, words in (
                     (more, f"{measure} must have shape"),
+                    (wide, f"{argument} must have shape"),
                     (single, f".*same dtype, got .*{argument} float32"),
                     (value[0], f"{argument} must have {value.ndim} dimensions, got"),
                 ):
