@@ -5,6 +5,7 @@ order as the unfused chain; so nothing may differ at all.
 """
 
 import copy
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -218,6 +219,27 @@ def test_the_backward_pass_goes_where_the_forward_pass_went(fusing) -> None:
         assert np.array_equal(layer.backward(grad), right.backward(grad))
         for mine, others in zip(layer.param_grads, right.param_grads, strict=True):
             assert np.array_equal(mine, others)
+
+
+def test_the_old_gradient_is_let_go_before_the_new_one_takes_its_place(
+    fusing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, old and new gradient would be three large arrays; two are enough."""
+    fusing(True)
+    layer, x, grad = Dense(4, Tanh()), np.ones((2, 3)), np.ones((2, 4))
+    layer.forward(x)
+    layer.backward(grad)
+    old, kernel = weakref.ref(layer.param_grads[0]), reference.weight_multiply_param_grad
+    alive = []
+
+    def watched(*arrays: np.ndarray) -> np.ndarray:
+        alive.append(old() is not None)
+        return kernel(*arrays)
+
+    monkeypatch.setattr(reference, "weight_multiply_param_grad", watched)
+    layer.forward(x)
+    layer.backward(grad)
+    assert alive == [False]
 
 
 def test_a_copy_of_a_fused_layer_has_its_own_parameters(fusing) -> None:

@@ -40,7 +40,7 @@ OPERATIONS: list[Row] = [
     (
         "base.Operation",
         lambda: after(activations.ReLU(), ones(2, 3), ones(3, 2)),
-        r"ReLU: output_grad must have the shape of the output, \(2, 3\), got \(3, 2\)",
+        r"^ReLU: output_grad must have the shape of the output, \(2, 3\), got \(3, 2\)$",
     ),
     (
         "conv.Conv2D_Op",
@@ -233,7 +233,16 @@ LAYERS: list[Row] = [
         lambda: layers.OperationLayer(dense.BiasAdd(ones(1, 2))),
         "BiasAdd has a parameter",
     ),
-    ("layers.Layer", lambda: after(layers.Dense(2), ones(4, 3), ones(4, 3)), "must have the shape"),
+    (
+        "layers.Layer",
+        lambda: after(layers.Dense(2), ones(4, 3), ones(4, 3)),
+        r"^Dense: output_grad must have the shape of the output, \(4, 2\), got \(4, 3\)$",
+    ),
+    (
+        "layers.Layer",
+        lambda: after(layers.Dense(2), ones(4, 3), [[1.0, 1.0]]),
+        "^Dense: output_grad must be a NumPy array, got list$",
+    ),
 ]
 
 

@@ -95,6 +95,28 @@ def _misfitting_kernels() -> list[Row]:
                         return getattr(reference, name)(**{**arguments, argument: changed})
 
                     rows.append((f"reference.{name}", call, f"^{name}: {words}"))
+    return rows + _wrong_weights()
+
+
+def _wrong_weights() -> list[Row]:
+    """Return calls with a row of weights too many, and which shape was wanted instead."""
+    rows: list[Row] = []
+    for kind, options, wanted in (
+        ("rnn", {}, r"\(hidden, hidden\), got \(5, 4\)"),
+        ("lstm", {}, r"\(hidden, 4 \* hidden\), got \(5, 16\)"),
+        ("gru", {"reset": "before"}, r"\(hidden, 3 \* hidden\), got \(5, 12\)"),
+        ("gru", {"reset": "after"}, r"\(hidden \+ 1, 3 \* hidden\), got \(4, 12\)"),
+    ):
+        for backward in (False, True):
+            name = f"{kind}_grad" if backward else kind
+            more = 0 if options.get("reset") == "after" else 1
+            W_h = ones(HIDDEN + more, COLUMNS[kind] * HIDDEN)
+            arguments = _arguments(kind, backward, W_h=W_h, **options)
+
+            def call(name: str = name, arguments: dict[str, Any] = arguments) -> Any:
+                return getattr(reference, name)(**arguments)
+
+            rows.append((f"reference.{name}", call, f"^{name}: W_h must have shape {wanted}$"))
     return rows
 
 
