@@ -140,6 +140,13 @@ class _Careless(base.Operation):
         return output_grad[:1]
 
 
+class _Listing(_Careless):
+    """Returns no array at all."""
+
+    def _input_grad(self, output_grad: np.ndarray) -> Any:
+        return output_grad.tolist()
+
+
 class _CarelessParam(base.ParamOperation):
     def _output(self) -> np.ndarray:
         return self.input_ + self.param
@@ -170,6 +177,11 @@ MISTAKES: list[Row] = [
         "base.Operation",
         lambda: after(_Careless(), ones(2, 3), ones(2, 3)),
         r"_Careless: input_grad must have the shape of input_, \(2, 3\), got \(1, 3\)",
+    ),
+    (
+        "base.Operation",
+        lambda: after(_Listing(), ones(2, 3), ones(2, 3)),
+        r"^_Listing: input_grad must have the shape of input_, \(2, 3\), got list$",
     ),
     (
         "base.ParamOperation",

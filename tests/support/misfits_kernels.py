@@ -127,6 +127,18 @@ KERNELS: list[Row] = [
         lambda: kernels.dense(ones(2, 3), ones(3, 4), ones(4)),
         r"dense: b must have shape \(1, 4\), got \(4,\)",
     ),
+    *(
+        (
+            f"reference.{name}",
+            lambda name=name: getattr(kernels, name)(ones(2, 3), f32(1, 3)),
+            f"^{name}: .*same dtype, got x float64, {param} float32$",
+        )
+        for name, param in (
+            ("bias_add", "b"),
+            ("bias_activation", "b"),
+            ("scale_multiply", "gamma"),
+        )
+    ),
     ("reference.bias_add", lambda: kernels.bias_add(ones(2, 3), ones(1, 1)), "b must have shape"),
     ("reference.bias_add", lambda: kernels.bias_add(ones(3), ones(3)), "x needs at least 2 dim"),
     (
