@@ -207,6 +207,17 @@ KERNELS: list[Row] = [
                 ),
                 r"conv2d_bias_activation_param_grad: output must have shape \(2, 3, 3, 4\)",
             ),
+            *(
+                (
+                    "conv2d_bias_activation",
+                    lambda b=b: kernels.conv2d_bias_activation(IMAGES, ones(3, 4, 2, 2), b),
+                    words,
+                )
+                for b, words in (
+                    (f32(1, 4, 1, 1), "same dtype, got x float64, b float32$"),
+                    (ones(1, 4), "b must have 4 dimensions, got 2"),
+                )
+            ),
             (
                 "conv2d_bias_activation_param_grad",
                 lambda: kernels.conv2d_bias_activation_param_grad(

@@ -397,7 +397,18 @@ def _fit(layer: layers.Layer, X: Any, **options: Any) -> Any:
     return Trainer(net, optimizers.SGD()).fit(X, X, epochs=1, verbose=0, **options)
 
 
+def _carried() -> Any:
+    operation = recurrent.GRU_Op(ones(2, 6), carry=True)
+    operation.forward(ones(3, 1, 6))
+    return operation.forward(ones(2, 1, 6))
+
+
 MISFITS: list[Row] = [
+    (
+        "recurrent.GRU_Op",
+        _carried,
+        "^GRU_Op: the state carried from the last batch is for 3 sequences, but the batch has 2; ",
+    ),
     (
         "recurrent.RNN_Op",
         lambda: recurrent.RNN_Op(ones(3, 4)),
