@@ -15,13 +15,15 @@ import pytest
 hypothesis.settings.register_profile("default", deadline=None, max_examples=25, print_blob=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=500, print_blob=True)
 hypothesis.settings.register_profile("short", deadline=None, max_examples=2, print_blob=True)
-# For `make mutate`: the same cases for each mutant, and nothing shrunk that nobody looks at.
+# For `make mutate`: the same cases for each mutant, and nothing shrunk that nobody looks at. A busy
+# machine must not fail a test either: that would count as noticed.
 hypothesis.settings.register_profile(
     "mutate",
     deadline=None,
     max_examples=20,
     derandomize=True,
     database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -5,6 +5,7 @@ order as the unfused chain; so nothing may differ at all.
 """
 
 import copy
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -118,12 +119,54 @@ def test_a_looked_up_row_gets_its_bias_before_or_after(shape, dtype) -> None:
     assert np.array_equal(step.forward(indices), x)
     for operation in reversed(chain):
         output_grad = operation.backward(output_grad)
-    assert np.array_equal(step.backward(grad), output_grad)
+    input_grad = step.backward(grad)
+    assert np.array_equal(input_grad, output_grad)
+    assert input_grad.dtype == dtype
     assert np.array_equal(step.embedding.param_grad, chain[0].param_grad)
     # The bias's gradient sums the same numbers in another order.
     terms = indices.size
     allowed = (terms + 1) * np.finfo(dtype).eps * np.abs(grad).sum(axis=(0, 1))
     assert np.all(np.abs(step.bias.param_grad - chain[1].param_grad) <= allowed)
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((4, 5), 6), ((2, 1), 2), ((1, 5), 5)])
+def test_the_bias_of_a_look_up_passes_over_the_smaller_of_table_and_batch(
+    shape, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def spy(name: str) -> None:
+        kernel = getattr(reference, name)
+
+        def watched(x: np.ndarray, *rest: np.ndarray) -> np.ndarray:
+            seen.append((name, x.shape))
+            return kernel(x, *rest)
+
+        monkeypatch.setattr(reference, name, watched)
+
+    (step,) = fuse([Embedding_Op(np.ones((6, 4))), BiasAdd(np.ones((1, 4))), Linear()])
+    spy("bias_add")
+    spy("bias_add_param_grad")
+    step.forward(np.zeros(shape, dtype=int))
+    step.backward(np.ones((*shape, 4)))
+    assert seen == [("bias_add", (rows, 4)), ("bias_add_param_grad", (rows, 4))]
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4), (3, 4), (0, 2, 4)])
+def test_a_bias_that_nothing_is_fused_into_serves_all_steps_of_a_sequence(shape) -> None:
+    rng = np.random.default_rng(7)
+    x, grad, B = rng.standard_normal(shape), rng.standard_normal(shape), rng.standard_normal((1, 4))
+    chain = [BiasAdd(B), Tanh()]
+    (step,) = fuse([BiasAdd(B), Tanh()])
+    assert isinstance(step, FusedBias)
+    assert np.array_equal(step.forward(x), chain[1].forward(chain[0].forward(x)))
+    right = chain[0].backward(chain[1].backward(grad))
+    input_grad = step.backward(grad)
+    assert input_grad.shape == shape
+    assert np.array_equal(input_grad, right)
+    del step.bias.param_grad
+    step.backward_params(grad)
+    assert np.array_equal(step.bias.param_grad, chain[0].param_grad)
 
 
 def test_a_subclass_is_never_fused_for_it_may_do_something_else() -> None:
@@ -176,6 +219,27 @@ def test_the_backward_pass_goes_where_the_forward_pass_went(fusing) -> None:
         assert np.array_equal(layer.backward(grad), right.backward(grad))
         for mine, others in zip(layer.param_grads, right.param_grads, strict=True):
             assert np.array_equal(mine, others)
+
+
+def test_the_old_gradient_is_let_go_before_the_new_one_takes_its_place(
+    fusing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, old and new gradient would be three large arrays; two are enough."""
+    fusing(True)
+    layer, x, grad = Dense(4, Tanh()), np.ones((2, 3)), np.ones((2, 4))
+    layer.forward(x)
+    layer.backward(grad)
+    old, kernel = weakref.ref(layer.param_grads[0]), reference.weight_multiply_param_grad
+    alive = []
+
+    def watched(*arrays: np.ndarray) -> np.ndarray:
+        alive.append(old() is not None)
+        return kernel(*arrays)
+
+    monkeypatch.setattr(reference, "weight_multiply_param_grad", watched)
+    layer.forward(x)
+    layer.backward(grad)
+    assert alive == [False]
 
 
 def test_a_copy_of_a_fused_layer_has_its_own_parameters(fusing) -> None:

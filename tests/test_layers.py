@@ -305,6 +305,28 @@ def test_an_operations_own_backward_serves_its_parameter_too() -> None:
     assert (operation.param_grad == 7).all()
 
 
+class Failing(Tanh):
+    """Fails on the way back, if it is told to."""
+
+    fails = False
+
+    def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        if self.fails:
+            raise ArithmeticError
+        return super()._input_grad(output_grad)
+
+
+def test_a_backward_pass_that_fails_leaves_no_gradients_of_the_one_before() -> None:
+    layer = layers.Dense(2, Failing())
+    layer.forward(np.ones((4, 3)))
+    layer.backward(np.ones((4, 2)))
+    assert len(layer.param_grads) == 2
+    layer.operations[-1].fails = True
+    with pytest.raises(ArithmeticError):
+        layer.backward(np.ones((4, 2)))
+    assert layer.param_grads == []
+
+
 # --- how they show themselves ---
 
 

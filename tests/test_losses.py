@@ -192,6 +192,23 @@ def test_kinks_are_where_the_derivative_jumps() -> None:
         assert np.isinf(smooth.distance_to_kink(prediction, target)).all()
 
 
+def test_a_method_that_nobody_wrote_is_named() -> None:
+    class Bare(losses.Loss):
+        pass
+
+    class Forward(losses.Loss):
+        def _output(self) -> float:
+            return 0.0
+
+    one = np.ones((1, 1))
+    with pytest.raises(NotImplementedError, match=r"^Bare must define _output\(\)"):
+        Bare().forward(one, one)
+    loss = Forward()
+    loss.forward(one, one)
+    with pytest.raises(NotImplementedError, match=r"^Forward must define _input_grad\(\)"):
+        loss.backward()
+
+
 def test_losses_leave_predictions_and_targets_alone_and_show_their_arguments() -> None:
     prediction, target = np.array([[0.2, 0.8]]), np.array([[0.0, 1.0]])
     for loss in (

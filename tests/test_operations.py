@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from dlfs import activations
 from dlfs.backend import use_backend
-from dlfs.base import Operation
+from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
@@ -217,6 +217,7 @@ def test_embedding_has_a_gradient_for_its_table_and_none_for_integers() -> None:
     assert look_up.forward(indices).tolist() == [[[0, 1], [4, 5]], [[4, 5], [4, 5]]]
     assert not look_up.backward(np.ones((2, 2, 2))).any()
     assert look_up.param_grad.tolist() == [[1, 1], [0, 0], [3, 3]]
+    assert look_up.backward(np.ones((2, 2, 2), dtype=np.float32)).dtype == np.float32
 
 
 # --- reshape ---
@@ -268,6 +269,28 @@ def test_a_pool_chooses_the_same_pixels_within_the_distance_to_its_kink(
 def test_a_base_operation_is_smooth_and_has_no_state() -> None:
     assert np.isinf(Operation().distance_to_kink(np.ones((2, 2)))).all()
     assert Operation().state() == {}
+
+
+def test_a_method_that_nobody_wrote_is_named() -> None:
+    class Bare(Operation):
+        pass
+
+    class Forward(ParamOperation):
+        def _output(self) -> np.ndarray:
+            return self.input_
+
+    class NoParam(Forward):
+        def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+            return output_grad
+
+    one = np.ones((1, 1))
+    with pytest.raises(NotImplementedError, match=r"^Bare must define _output\(\)"):
+        Bare().forward(one)
+    for operation, method in ((Forward(one), "_input_grad"), (NoParam(one), "_param_grad")):
+        operation.forward(one)
+        words = rf"^{type(operation).__name__} must define {method}\(output_grad\)"
+        with pytest.raises(NotImplementedError, match=words):
+            operation.backward(one)
 
 
 @pytest.mark.parametrize("name", ALL)

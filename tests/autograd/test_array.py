@@ -16,6 +16,8 @@ from dlfs.autograd import (
     softmax_cross_entropy,
 )
 from dlfs.backend import available_backends, use_backend
+from dlfs.conv import Conv2D_Op
+from dlfs.pooling import MaxPool2D
 
 
 def _join(x):
@@ -101,6 +103,59 @@ def test_gradients_share_no_memory() -> None:
     (x + y).backward()
     x.grad *= 5
     assert y.grad == 1
+
+
+ALL_OPTIONS = {
+    "stride": (2, 1),
+    "padding": ((1, 0), (0, 2)),
+    "dilation": (1, 2),
+    "groups": 2,
+}
+
+
+@pytest.mark.parametrize("options", [{}, ALL_OPTIONS])
+def test_a_convolution_has_the_gradients_of_its_operation(options) -> None:
+    rng = np.random.default_rng(0)
+    x = ArrayWithGrad(rng.standard_normal((2, 4, 5, 6)))
+    W = ArrayWithGrad(rng.standard_normal((4 // options.get("groups", 1), 6, 2, 3)))
+    operation = Conv2D_Op(W.array, **({"stride": 1, "padding": 0} | options))
+    with use_backend("reference"):
+        out = conv2d(x, W, **options)
+        np.testing.assert_array_equal(out.array, operation.forward(x.array))
+        grad = rng.standard_normal(out.shape)
+        out.backward(grad)
+        np.testing.assert_array_equal(x.grad, operation.backward(grad))
+    np.testing.assert_array_equal(W.grad, operation.param_grad)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": (1, 2), "padding": (0, 1)}])
+def test_a_pool_has_the_gradient_of_its_operation(options) -> None:
+    rng = np.random.default_rng(0)
+    x, operation = ArrayWithGrad(rng.standard_normal((2, 3, 5, 7))), MaxPool2D((2, 3), **options)
+    with use_backend("reference"):
+        out = max_pool2d(x, (2, 3), **options)
+        np.testing.assert_array_equal(out.array, operation.forward(x.array))
+        grad = rng.standard_normal(out.shape)
+        out.backward(grad)
+        np.testing.assert_array_equal(x.grad, operation.backward(grad))
+
+
+def test_powers_at_zero() -> None:
+    """x**0 is 1 everywhere; 0**y is 0 for y > 0, and has no slope in y at 0 or where x < 0."""
+    x = ArrayWithGrad([0.0, 2.0, 0.0, 0.0, -2.0, 0.5])
+    y = ArrayWithGrad([0.0, 0.0, 2.0, 1.0, 2.0, 2.0])
+    (x**y).backward(np.ones(6))
+    np.testing.assert_allclose(x.grad, [0, 0, 0, 1, -4, 1])
+    expected = [np.nan, np.log(2), 0, 0, np.nan, 0.25 * np.log(0.5)]
+    np.testing.assert_allclose(y.grad, expected)
+
+
+def test_gradients_of_kinks_and_of_two_calls() -> None:
+    x = ArrayWithGrad([-2.0, 0.0, 3.0])
+    x.relu().backward(np.ones(3))
+    np.testing.assert_array_equal(x.grad, [0, 0, 1])
+    abs(x).backward(np.array([2.0, 2.0, 2.0]))
+    np.testing.assert_array_equal(x.grad, [-2, 0, 3])
 
 
 def test_ties() -> None:

@@ -236,6 +236,29 @@ def test_derivatives_at_the_edges(function, x, slope) -> None:
     assert a.grad == slope
 
 
+@pytest.mark.parametrize("x", [-3.0, -0.5, 0.0, 0.5, 1.0, 4.0])
+def test_sigmoid_and_relu_are_what_their_names_say(x: float) -> None:
+    number = NumberWithGrad(x)
+    out = number.sigmoid()
+    out.backward()
+    assert out.num == pytest.approx(0.5 * (1 + math.tanh(x / 2)), rel=4 * EPS)
+    assert number.grad == pytest.approx(0.25 / math.cosh(x / 2) ** 2, rel=16 * EPS)
+    assert NumberWithGrad(x).relu().num == (max(0, x))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "slope"),
+    [(2.0, 0.0, math.log(2)), (0.0, 2.0, 0), (0.0, 0.5, 0), (0.0, 0.0, None), (-2.0, 2.0, None)],
+)
+def test_the_slope_of_a_power_in_its_exponent(x: float, y: float, slope: float | None) -> None:
+    exponent = NumberWithGrad(y)
+    (NumberWithGrad(x) ** exponent).backward()
+    if slope is None:  # not a function of y around there
+        assert math.isnan(exponent.grad)
+    else:
+        assert exponent.grad == pytest.approx(slope, rel=4 * EPS)
+
+
 def test_relu_keeps_nan_and_kind() -> None:
     assert math.isnan(NumberWithGrad(math.nan).relu().num)
     assert repr(NumberWithGrad(-3).relu().num) == "0"

@@ -19,3 +19,11 @@ def test_no_option_gets_lost(activation: str, case: Case, seed: int, dtype, layo
     parts = kernels.bias_activation(kernels.conv2d(x, W, **case.options), b, activation)
     fused = kernels.conv2d_bias_activation(x, W, b, activation, **case.options)
     np.testing.assert_array_equal(fused, parts)
+    output_grad = drawn(rng, fused.shape, dtype, layout)
+    grad, b_grad = kernels.bias_activation_grad(output_grad, fused, activation)
+    W_grad = kernels.conv2d_param_grad(grad, x, W.shape, **case.options)
+    fused_grads = kernels.conv2d_bias_activation_param_grad(
+        output_grad, fused, x, W.shape, activation, **case.options
+    )
+    np.testing.assert_array_equal(fused_grads[0], W_grad)
+    np.testing.assert_array_equal(fused_grads[1], b_grad)

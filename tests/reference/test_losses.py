@@ -110,11 +110,45 @@ def test_labels_of_any_integer_dtype(dtype: type) -> None:
     assert np.array_equal(label_grad, row_grad)
 
 
-def test_sums_are_taken_in_float64() -> None:
-    """Ten million tenths in float32, one after the other, would be wrong in the third digit."""
-    prediction = np.full((1, 2**22), 0.1, dtype=np.float32)
-    loss, _ = kernels.mean_absolute_error(prediction, np.zeros_like(prediction))
-    assert loss == pytest.approx(float(np.float32(0.1)) * 2**22, rel=1e-9)
+def softmax_terms(z: np.ndarray) -> np.ndarray:
+    """Return the share of each class in the loss of a row, where all are equally likely."""
+    shifted = z - z.max(axis=1, keepdims=True)
+    return (np.log(np.exp(shifted).sum(axis=1, keepdims=True)) - shifted) / z.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "terms"),
+    [
+        ("mean_absolute_error", 0, np.abs),
+        ("mean_squared_error", 0, lambda e: e * e),
+        ("huber", 0, lambda e: np.clip(e, -1, 1) * (e - np.clip(e, -1, 1) / 2)),
+        ("binary_cross_entropy", 0, lambda z: np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0)),
+        ("softmax_cross_entropy", 2.0**-16, softmax_terms),
+    ],
+)
+def test_sums_are_taken_in_float64(name: str, target: float, terms) -> None:
+    """In float32 a sum of so many terms would be wrong in the seventh digit, at best."""
+    prediction = np.random.default_rng(0).standard_normal((1, 2**16)).astype(np.float32)
+    loss, _ = getattr(kernels, name)(prediction, np.full_like(prediction, target))
+    # The terms are rounded to float32 as the kernel rounds them; only their sum is in question.
+    assert loss == pytest.approx(math.fsum(terms(prediction).ravel()), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_row_sums_to_1_if_it_does_within_4_roundings_a_class(dtype) -> None:
+    eps = np.finfo(dtype).eps
+
+    def loss_of(excess: float) -> float:
+        row = np.array([[0.5, 0.5 + excess * eps]], dtype=dtype)
+        return kernels.softmax_cross_entropy(np.zeros((1, 2), dtype=dtype), row)[0]
+
+    for excess in (-8, 0, 8):
+        assert loss_of(excess) == pytest.approx(math.log(2))
+    # This sum would be rounded, as a float32, to one that is allowed.
+    between = [8.5] if dtype == np.float32 else []
+    for excess in (*between, 9, -9):
+        with pytest.raises(ValueError, match="probabilities that sum to 1"):
+            loss_of(excess)
 
 
 def test_equal_prediction_and_target_have_the_subgradient_0() -> None:

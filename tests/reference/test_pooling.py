@@ -165,12 +165,14 @@ def test_a_padding_pixel_is_never_chosen() -> None:
     assert (grad == 1).all()
 
 
-@pytest.mark.parametrize(("side", "dtype"), [(16, np.uint8), (17, np.int32)])
-def test_positions_fit_their_dtype(side: int, dtype: type) -> None:
-    x = np.zeros((1, 1, side, side))
+@pytest.mark.parametrize(
+    ("kernel", "dtype"), [((16, 16), np.uint8), ((257, 1), np.int32), ((17, 17), np.int32)]
+)
+def test_positions_fit_their_dtype(kernel: tuple[int, int], dtype: type) -> None:
+    x = np.zeros((1, 1, *kernel))
     x[0, 0, -1, -1] = 1
-    _, positions = kernels.max_pool2d(x, side)
+    _, positions = kernels.max_pool2d(x, kernel)
     assert positions.dtype == dtype
-    assert positions.item() == side * side - 1
-    grad = kernels.max_pool2d_grad(np.ones((1, 1, 1, 1)), positions, x.shape, side)
+    assert positions.item() == kernel[0] * kernel[1] - 1
+    grad = kernels.max_pool2d_grad(np.ones((1, 1, 1, 1)), positions, x.shape, kernel)
     assert grad.sum() == grad[0, 0, -1, -1] == 1

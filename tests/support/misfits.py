@@ -40,7 +40,7 @@ OPERATIONS: list[Row] = [
     (
         "base.Operation",
         lambda: after(activations.ReLU(), ones(2, 3), ones(3, 2)),
-        r"ReLU: output_grad must have the shape of the output, \(2, 3\), got \(3, 2\)",
+        r"^ReLU: output_grad must have the shape of the output, \(2, 3\), got \(3, 2\)$",
     ),
     (
         "conv.Conv2D_Op",
@@ -140,6 +140,13 @@ class _Careless(base.Operation):
         return output_grad[:1]
 
 
+class _Listing(_Careless):
+    """Returns no array at all."""
+
+    def _input_grad(self, output_grad: np.ndarray) -> Any:
+        return output_grad.tolist()
+
+
 class _CarelessParam(base.ParamOperation):
     def _output(self) -> np.ndarray:
         return self.input_ + self.param
@@ -172,11 +179,20 @@ MISTAKES: list[Row] = [
         r"_Careless: input_grad must have the shape of input_, \(2, 3\), got \(1, 3\)",
     ),
     (
+        "base.Operation",
+        lambda: after(_Listing(), ones(2, 3), ones(2, 3)),
+        r"^_Listing: input_grad must have the shape of input_, \(2, 3\), got list$",
+    ),
+    (
         "base.ParamOperation",
         lambda: after(_CarelessParam(ones(1, 3)), ones(2, 3), ones(2, 3)),
         r"_CarelessParam: param_grad must have the shape of param, \(1, 3\), got \(2, 3\)",
     ),
-    ("losses.Loss", _loss_gradient, "_CarelessLoss: the gradient must have the shape of the pred"),
+    (
+        "losses.Loss",
+        _loss_gradient,
+        r"^_CarelessLoss: the gradient must have the shape of the predict.*, got \(3,\)$",
+    ),
 ]
 
 LAYERS: list[Row] = [
@@ -229,7 +245,16 @@ LAYERS: list[Row] = [
         lambda: layers.OperationLayer(dense.BiasAdd(ones(1, 2))),
         "BiasAdd has a parameter",
     ),
-    ("layers.Layer", lambda: after(layers.Dense(2), ones(4, 3), ones(4, 3)), "must have the shape"),
+    (
+        "layers.Layer",
+        lambda: after(layers.Dense(2), ones(4, 3), ones(4, 3)),
+        r"^Dense: output_grad must have the shape of the output, \(4, 2\), got \(4, 3\)$",
+    ),
+    (
+        "layers.Layer",
+        lambda: after(layers.Dense(2), ones(4, 3), [[1.0, 1.0]]),
+        "^Dense: output_grad must be a NumPy array, got list$",
+    ),
 ]
 
 
@@ -291,12 +316,12 @@ LOSSES: list[Row] = [
     (
         "losses.MeanSquaredError",
         lambda: losses.MeanSquaredError(normalize=True).forward(ones(2, 3) * 0, ones(2, 3)),
-        "a row of the prediction sums to 0",
+        "^MeanSquaredError: a row of the prediction sums to 0 and cannot be normalized$",
     ),
     (
         "losses.MeanSquaredError",
         lambda: losses.MeanSquaredError(normalize=True).forward(ones(2), ones(2)),
-        r"the prediction must be \(batch, classes\)",
+        r"^MeanSquaredError: with normalize the prediction must be \(batch, classes\), got shape",
     ),
     (
         "losses.BinaryCrossEntropy",
@@ -312,6 +337,11 @@ LOSSES: list[Row] = [
         "losses.SoftmaxCrossEntropy",
         lambda: SMX().forward(f32(2, 3), ones(2, 3)),
         "SoftmaxCrossEntropy: each row of target",
+    ),
+    (
+        "losses.SoftmaxCrossEntropy",
+        lambda: SMX().forward(ones(2, 2), f32(2, 2) * np.float32(0.50001)),
+        "^SoftmaxCrossEntropy: each row of target must hold probabilities that sum to 1$",
     ),
     ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(2, 1), [0, 2]), r"in \[0, 1\]"),
     (

@@ -21,7 +21,46 @@ def f32(*sizes: int) -> np.ndarray:
     return ones(*sizes, dtype=np.float32)
 
 
+# For each convolution: its two arrays, and the shape that its gradients also take.
+CONVOLUTIONS: dict[str, tuple[dict[str, tuple[int, ...]], tuple[tuple[int, ...], ...]]] = {
+    "conv2d": ({"x": (2, 3, 4, 5), "W": (3, 6, 2, 2)}, ()),
+    "conv2d_input_grad": ({"output_grad": (2, 6, 3, 4), "W": (3, 6, 2, 2)}, ((2, 3, 4, 5),)),
+    "conv2d_param_grad": ({"output_grad": (2, 6, 3, 4), "x": (2, 3, 4, 5)}, ((3, 6, 2, 2),)),
+    "conv1d": ({"x": (2, 3, 5), "W": (3, 6, 2)}, ()),
+    "conv1d_input_grad": ({"output_grad": (2, 6, 4), "W": (3, 6, 2)}, ((2, 3, 5),)),
+    "conv1d_param_grad": ({"output_grad": (2, 6, 4), "x": (2, 3, 5)}, ((3, 6, 2),)),
+    "conv_transpose2d": ({"x": (2, 3, 4, 5), "W": (3, 6, 2, 2)}, ()),
+    "conv_transpose2d_input_grad": (
+        {"output_grad": (2, 6, 5, 6), "W": (3, 6, 2, 2)},
+        ((2, 3, 4, 5),),
+    ),
+    "conv_transpose2d_param_grad": (
+        {"output_grad": (2, 6, 5, 6), "x": (2, 3, 4, 5)},
+        ((3, 6, 2, 2),),
+    ),
+}
+
+
+def _convolutions() -> list[Row]:
+    rows: list[Row] = []
+    for name, (shapes, more) in CONVOLUTIONS.items():
+        right = [ones(*shape) for shape in shapes.values()]
+        (first, second), ndim = shapes, right[0].ndim
+        for arrays, words in (
+            ([right[0], f32(*shapes[second])], f"got {first} float64, {second} float32"),
+            ([right[0][0], right[1]], f"{first} must have {ndim} dimensions, got {ndim - 1} "),
+            ([right[0], right[1][0]], f"{second} must have {ndim} dimensions, got {ndim - 1} "),
+        ):
+
+            def call(name: str = name, arrays: Any = arrays, more: Any = more) -> Any:
+                return getattr(kernels, name)(*arrays, *more)
+
+            rows.append((f"reference.{name}", call, f"^{name}: .*{words}"))
+    return rows
+
+
 KERNELS: list[Row] = [
+    *_convolutions(),
     *(
         (
             f"reference.{name}",
@@ -49,14 +88,30 @@ KERNELS: list[Row] = [
         }.items()
     ),
     *(
-        (f"reference.{name}", lambda name=name: getattr(kernels, name)(ones(2, 2), f32(2, 2)), name)
-        for name in (
-            *("sigmoid_grad", "tanh_grad", "relu_grad", "elu_grad", "gelu_grad", "softmax_grad"),
-            *("weight_multiply", "weight_multiply_param_grad", "mean_squared_error", "huber"),
-            *("binary_cross_entropy", "softmax_cross_entropy", "scale_multiply_param_grad"),
+        (
+            f"reference.{name}",
+            lambda name=name: getattr(kernels, name)(ones(2, 2), f32(2, 2)),
+            f"^{name}: all arrays must have the same dtype, got {first} float64, {second} float32$",
         )
+        for names, first, second in (
+            (("sigmoid_grad", "tanh_grad", "softmax_grad"), "output_grad", "output"),
+            (("bias_activation_grad",), "output_grad", "output"),
+            (("relu_grad", "leaky_relu_grad", "elu_grad", "gelu_grad"), "output_grad", "x"),
+            (("silu_grad", "softplus_grad"), "output_grad", "x"),
+            (("weight_multiply_param_grad", "scale_multiply_param_grad"), "output_grad", "x"),
+            (("weight_multiply_input_grad",), "output_grad", "W"),
+            (("weight_multiply",), "x", "W"),
+            (("mean_squared_error", "mean_absolute_error", "huber"), "prediction", "target"),
+            (("binary_cross_entropy", "softmax_cross_entropy"), "prediction", "target"),
+        )
+        for name in names
     ),
     ("reference.softmax", lambda: kernels.softmax(ones(2, 0)), "^softmax: the last axis must hold"),
+    (
+        "reference.softmax_grad",
+        lambda: kernels.softmax_grad(ones(2, 0), ones(2, 0)),
+        "^softmax_grad: the last axis must hold",
+    ),
     (
         "reference.weight_multiply",
         lambda: kernels.weight_multiply(ones(2, 3), ones(4, 3)),
@@ -71,6 +126,18 @@ KERNELS: list[Row] = [
         "reference.dense",
         lambda: kernels.dense(ones(2, 3), ones(3, 4), ones(4)),
         r"dense: b must have shape \(1, 4\), got \(4,\)",
+    ),
+    *(
+        (
+            f"reference.{name}",
+            lambda name=name: getattr(kernels, name)(ones(2, 3), f32(1, 3)),
+            f"^{name}: .*same dtype, got x float64, {param} float32$",
+        )
+        for name, param in (
+            ("bias_add", "b"),
+            ("bias_activation", "b"),
+            ("scale_multiply", "gamma"),
+        )
     ),
     ("reference.bias_add", lambda: kernels.bias_add(ones(2, 3), ones(1, 1)), "b must have shape"),
     ("reference.bias_add", lambda: kernels.bias_add(ones(3), ones(3)), "x needs at least 2 dim"),
@@ -140,6 +207,24 @@ KERNELS: list[Row] = [
                 ),
                 r"conv2d_bias_activation_param_grad: output must have shape \(2, 3, 3, 4\)",
             ),
+            *(
+                (
+                    "conv2d_bias_activation",
+                    lambda b=b: kernels.conv2d_bias_activation(IMAGES, ones(3, 4, 2, 2), b),
+                    words,
+                )
+                for b, words in (
+                    (f32(1, 4, 1, 1), "same dtype, got x float64, b float32$"),
+                    (ones(1, 4), "b must have 4 dimensions, got 2"),
+                )
+            ),
+            (
+                "conv2d_bias_activation_param_grad",
+                lambda: kernels.conv2d_bias_activation_param_grad(
+                    ones(2, 3, 3, 4), ones(2, 3, 3, 4), f32(2, 3, 4, 5), (3, 3, 2, 2)
+                ),
+                "same dtype, got output_grad float64, x float32",
+            ),
             (
                 "conv1d",
                 lambda: kernels.conv1d(ones(2, 3, 4), ones(2, 4, 3)),
@@ -205,6 +290,11 @@ KERNELS: list[Row] = [
                 r"output_grad must have shape \(2, 3, 2, 2\)",
             ),
             (
+                "avg_pool2d_grad",
+                lambda: kernels.avg_pool2d_grad(ones(2, 3), IMAGES.shape, 2),
+                "output_grad must have 4 dimensions, got 2",
+            ),
+            (
                 "max_pool2d_grad",
                 lambda: kernels.max_pool2d_grad(
                     ones(2, 3, 2, 2), np.full((2, 3, 2, 2), 4, np.uint8), IMAGES.shape, 2
@@ -225,11 +315,35 @@ KERNELS: list[Row] = [
                 ),
                 r"positions must lie in 0\.\.399, got -1",
             ),
+            *(
+                (
+                    "max_pool2d_grad",
+                    lambda positions=positions, size=size: kernels.max_pool2d_grad(
+                        ones(2, 1, 1, 1), positions, (2, 1, 20, 20), size
+                    ),
+                    f"^max_pool2d_grad: positions must be an array of {wanted}, got {got}$",
+                )
+                for positions, size, wanted, got in (
+                    (np.zeros((2, 1, 1, 1), np.int64), 16, "uint8", "int64"),
+                    (np.zeros((2, 1, 1, 1), np.uint8), 17, "int32", "uint8"),
+                    ([0, 0], 16, "uint8", "list"),
+                )
+            ),
             ("global_avg_pool2d", lambda: kernels.global_avg_pool2d(ones(2, 3, 0, 4)), "no pixels"),
             (
                 "global_avg_pool2d_grad",
                 lambda: kernels.global_avg_pool2d_grad(ones(2, 4), IMAGES.shape),
                 r"output_grad must have shape \(2, 3\)",
+            ),
+            (
+                "global_avg_pool2d_grad",
+                lambda: kernels.global_avg_pool2d_grad(IMAGES, IMAGES.shape),
+                "output_grad must have 2 dimensions, got 4",
+            ),
+            (
+                "global_avg_pool2d_grad",
+                lambda: kernels.global_avg_pool2d_grad(ones(2, 3), (2, 3, 0, 4)),
+                "no pixels",
             ),
             ("batch_norm", lambda: kernels.batch_norm(ones(0, 3)), "nothing to average over"),
             ("batch_norm", lambda: kernels.batch_norm(ones(3)), "at least 2 dimensions"),
@@ -237,6 +351,20 @@ KERNELS: list[Row] = [
                 "batch_norm_grad",
                 lambda: kernels.batch_norm_grad(ones(4, 3), ones(4, 3), ones(3)),
                 r"inv_std must have shape \(1, 3\)",
+            ),
+            *(
+                (name, lambda name=name, args=args: getattr(kernels, name)(*args), words)
+                for name, one in (("batch_norm_grad", (1, 3)), ("layer_norm_grad", (4, 1)))
+                for args, words in (
+                    (
+                        (ones(4, 3), f32(4, 3), f32(*one)),
+                        "same dtype, got output_grad float64, output float32$",
+                    ),
+                    (
+                        (ones(4, 3), ones(4, 3), f32(*one)),
+                        "same dtype, got (output|x) float64, inv_std float32$",
+                    ),
+                )
             ),
             (
                 "batch_norm_inference",
@@ -267,7 +395,15 @@ KERNELS: list[Row] = [
             (
                 "embedding_param_grad",
                 lambda: kernels.embedding_param_grad(ones(3, 2), LABELS, 3),
-                "output_grad must have shape",
+                r"^embedding_param_grad: output_grad must have shape \(2, 'features'\), got",
+            ),
+            *(
+                (
+                    "embedding",
+                    lambda indices=indices: kernels.embedding(indices, ones(3, 2)),
+                    f"^embedding: indices must be an array of integers, got {got}$",
+                )
+                for indices, got in ((ones(2), "float64"), ([0, 1], "list"))
             ),
             (
                 "mean_squared_error",
@@ -298,6 +434,11 @@ KERNELS: list[Row] = [
                 "softmax_cross_entropy",
                 lambda: kernels.softmax_cross_entropy(ones(2, 3), ones(2, 3)),
                 "probabilities that sum to 1",
+            ),
+            (
+                "softmax_cross_entropy",
+                lambda: kernels.softmax_cross_entropy(ones(1, 1), f32(1, 1)),
+                "same dtype, got prediction float64, target float32",
             ),
             (
                 "softmax_cross_entropy",

@@ -412,7 +412,13 @@ def _models() -> list[Subject]:
             {"hidden": integer(1, "neurons")},
             "Dense",
         ),
-        Subject("models.cnn layer", models.cnn, _no_arguments, {"channels": integer(1)}, "Conv2D"),
+        Subject(
+            "models.cnn layer",
+            models.cnn,
+            _no_arguments,
+            {"channels": integer(1, "out_channels")},
+            "Conv2D",
+        ),
     ]
 
 

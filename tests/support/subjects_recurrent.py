@@ -76,7 +76,15 @@ def _misfitting_kernels() -> list[Row]:
                 if argument == "reset":
                     continue
                 more, single = np.concatenate([value, value]), value.astype(np.float32)
-                for changed, words in ((more, "must have shape"), (single, "same dtype")):
+                # A longer array that others are measured by leaves the blame to one of them.
+                measure = {"z": "h0", "h": "h_grad"}.get(argument, argument)
+                wide = np.concatenate([value, value], axis=-1)
+                for changed, words in (
+                    (more, f"{measure} must have shape"),
+                    (wide, f"{argument} must have shape"),
+                    (single, f".*same dtype, got .*{argument} float32"),
+                    (value[0], f"{argument} must have {value.ndim} dimensions, got"),
+                ):
 
                     def call(
                         name: str = name,
@@ -86,7 +94,29 @@ def _misfitting_kernels() -> list[Row]:
                     ) -> Any:
                         return getattr(reference, name)(**{**arguments, argument: changed})
 
-                    rows.append((f"reference.{name}", call, f"{name}: .*{words}"))
+                    rows.append((f"reference.{name}", call, f"^{name}: {words}"))
+    return rows + _wrong_weights()
+
+
+def _wrong_weights() -> list[Row]:
+    """Return calls with a row of weights too many, and which shape was wanted instead."""
+    rows: list[Row] = []
+    for kind, options, wanted in (
+        ("rnn", {}, r"\(hidden, hidden\), got \(5, 4\)"),
+        ("lstm", {}, r"\(hidden, 4 \* hidden\), got \(5, 16\)"),
+        ("gru", {"reset": "before"}, r"\(hidden, 3 \* hidden\), got \(5, 12\)"),
+        ("gru", {"reset": "after"}, r"\(hidden \+ 1, 3 \* hidden\), got \(4, 12\)"),
+    ):
+        for backward in (False, True):
+            name = f"{kind}_grad" if backward else kind
+            more = 0 if options.get("reset") == "after" else 1
+            W_h = ones(HIDDEN + more, COLUMNS[kind] * HIDDEN)
+            arguments = _arguments(kind, backward, W_h=W_h, **options)
+
+            def call(name: str = name, arguments: dict[str, Any] = arguments) -> Any:
+                return getattr(reference, name)(**arguments)
+
+            rows.append((f"reference.{name}", call, f"^{name}: W_h must have shape {wanted}$"))
     return rows
 
 
@@ -367,7 +397,18 @@ def _fit(layer: layers.Layer, X: Any, **options: Any) -> Any:
     return Trainer(net, optimizers.SGD()).fit(X, X, epochs=1, verbose=0, **options)
 
 
+def _carried() -> Any:
+    operation = recurrent.GRU_Op(ones(2, 6), carry=True)
+    operation.forward(ones(3, 1, 6))
+    return operation.forward(ones(2, 1, 6))
+
+
 MISFITS: list[Row] = [
+    (
+        "recurrent.GRU_Op",
+        _carried,
+        "^GRU_Op: the state carried from the last batch is for 3 sequences, but the batch has 2; ",
+    ),
     (
         "recurrent.RNN_Op",
         lambda: recurrent.RNN_Op(ones(3, 4)),

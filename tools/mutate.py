@@ -1,0 +1,240 @@
+"""Mutation testing, many times faster: ``python -m tools.mutate [NAME ...]``, or ``make mutate``.
+
+mutmut makes the changes, names them, and keeps the results (``mutmut show NAME``). It starts pytest
+for each change, and to collect these tests takes longer than to run them. So here pytest collects
+once; then each change gets a fork of that process, which runs the tests that reach the changed
+function until one fails: first those that noticed other changes of it, then the fast ones.
+
+Names are mutmut's, with wildcards: ``'dlfs.dropout.*'``. Without any, the backward code is changed,
+where that was not tried before; ``left`` stands for what was tried and not noticed.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from math import ceil
+from pathlib import Path
+
+import pytest
+from _pytest.runner import runtestprotocol
+from mutmut import __main__ as mutmut
+from mutmut.configuration import config
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.state import state
+from mutmut.utils import file_utils
+
+# Functions by their names, as mutmut spells them: x_function, xǁClassǁmethod.
+BACKWARD = [
+    "*_grad",
+    "*_grads",
+    "*_gradient",
+    "*backward*",
+    "*_run_back",
+    "*.x__back_to_inputs",
+    # value and gradient come from one kernel, and the loss keeps both
+    "dlfs.reference.losses.*",
+    "dlfs.losses.*ǁ_output",
+    # helpers of gradients alone, and those that they share with the forward pass
+    "dlfs.dense.x_*",
+    "dlfs.fusion.*ǁ_options",
+    "dlfs.fusion.*ǁ_table_is_smaller",
+    "dlfs.reference.conv.x__*",
+    "dlfs.reference.conv_transpose.x__*",
+    "dlfs.reference.dense.x__all_but_features",
+    "dlfs.reference.dense.x__check_*",
+    "dlfs.reference.embedding.x__*",
+    "dlfs.reference.normalization.x__batch_axes",
+    "dlfs.reference.normalization.x__check_*",
+    "dlfs.reference.pooling.x__*",
+    "dlfs.reference.steps.*",
+]
+LEFT = "left"
+# As mutmut counts them.
+SURVIVED, KILLED, NO_TESTS, TIMEOUT = 0, 1, 33, 36
+MISSED = (SURVIVED, NO_TESTS)
+
+REACHED = Path("mutants/reached.json").absolute()
+MEMORY = 6 << 30
+
+
+def main(patterns: list[str]) -> int:
+    """Try the changes that the patterns name; return 1 if that came to no end."""
+    # The compiled kernels have tests of their own; here they would answer for the changed ones.
+    sys.modules["dlfs_ext"] = None  # type: ignore[assignment]
+    set_mutant_under_test("mutant_generation")
+    Path("mutants").mkdir(exist_ok=True)
+    file_utils.copy_src_dir()
+    file_utils.copy_also_copy_files()
+    file_utils.setup_source_paths()
+    mutmut.create_mutants(1)
+    changes = Changes(patterns)
+    with file_utils.change_cwd("mutants"):
+        selection = config().pytest_add_cli_args_test_selection
+        quiet = ["-qq", "-s", "--no-summary", "--tb=native", "-p", "no:cacheprovider"]
+        status = pytest.main(["--rootdir=.", *quiet, *selection], plugins=[changes])
+    changes.save()
+    if status != pytest.ExitCode.OK:
+        say("stopped; what follows is not the whole")
+    changes.report()
+    return int(status != pytest.ExitCode.OK)
+
+
+def is_backward(function: str) -> bool:
+    """Return whether a function, by mutmut's name, computes gradients or serves those that do."""
+    if function.startswith("dlfs.autograd."):
+        return False  # chapter 6's teaching code, where forward and backward are one function
+    return any(fnmatchcase(function, pattern) for pattern in BACKWARD)
+
+
+def function_of(name: str) -> str:
+    """Return the function that a change belongs to."""
+    return name.partition("__mutmut_")[0]
+
+
+class Changes:
+    """A plugin of pytest, which tries all changes where pytest would run its tests."""
+
+    def __init__(self, patterns: list[str]) -> None:
+        self.files: dict[str, SourceFileMutationData] = {}
+        self.names: list[str] = []
+        for path in file_utils.walk_mutatable_files():
+            data = SourceFileMutationData(path=path)
+            data.load()
+            for name, before in data.exit_code_by_key.items():
+                if LEFT in patterns:
+                    chosen = try_now = before in MISSED
+                elif patterns:
+                    chosen = try_now = any(fnmatchcase(name, pattern) for pattern in patterns)
+                else:
+                    chosen, try_now = is_backward(function_of(name)), before is None
+                if chosen:
+                    self.files[name] = data
+                if try_now and chosen:
+                    self.names.append(name)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try each change with the tests that reach it, those with few or fast tests first."""
+        if session.testsfailed:
+            pytest.exit("the tests could not be collected", 1)
+        items = {item.nodeid: item for item in session.items}
+        tests, seconds = reach(items)
+        cost = {function: sum(seconds[test] for test in tests[function]) for function in tests}
+        killers: dict[str, Counter[str]] = defaultdict(Counter)
+        started = time.monotonic()
+        self.names.sort(key=lambda name: cost.get(function_of(name), 0))
+        for count, name in enumerate(self.names, 1):
+            function = function_of(name)
+            known = killers[function]
+            order = sorted(tests[function], key=lambda test: (-known[test], seconds[test]))
+            limit = ceil(10 + 4 * cost.get(function, 0))
+            result, test = attempt(name, [items[test] for test in order], limit)
+            known[test] += 1
+            self.files[name].exit_code_by_key[name] = result
+            if count % 100 == 0 or count == len(self.names):
+                pace = (time.monotonic() - started) / count
+                say(f"{count} of {len(self.names)} changes, {pace:.2f} s each")
+                with file_utils.change_cwd(".."):
+                    self.save()
+        return True
+
+    def save(self) -> None:
+        """Keep the results where mutmut looks for them."""
+        for data in set(self.files.values()):
+            data.save()
+
+    def results(self) -> Iterator[tuple[str, int]]:
+        """Go through the changes that were tried, now or before."""
+        for name, data in sorted(self.files.items()):
+            result = data.exit_code_by_key[name]
+            if result is not None:
+                yield name, result
+
+    def missed(self) -> list[str]:
+        """Return which changes nobody noticed."""
+        return [name for name, result in self.results() if result in MISSED]
+
+    def report(self) -> None:
+        """Print the score of each module, and what nobody noticed."""
+        modules = Counter(name.rpartition(".")[0] for name, _ in self.results())
+        missed = self.missed()
+        left = Counter(name.rpartition(".")[0] for name in missed)
+        for module, count in modules.items():
+            say(f"{count - left[module]:5} of {count:5}  {module}")
+        say(f"{modules.total() - len(missed):5} of {modules.total():5}  noticed in all")
+        for name in missed:
+            say(f"not noticed: {name}")
+
+
+def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Return which tests reach each function, and how long each takes, having run them."""
+    known = {}
+    sources = [path for folder in ("dlfs", "tests") for path in Path("..", folder).rglob("*.py")]
+    sources.append(Path("../pyproject.toml"))
+    if REACHED.exists() and REACHED.stat().st_mtime > max(p.stat().st_mtime for p in sources):
+        known = json.loads(REACHED.read_text(encoding="utf-8"))
+    say(f"{len(items)} tests, of which {len(items.keys() - known.keys())} have yet to be looked at")
+    set_mutant_under_test("stats")
+    for test, item in items.items():
+        if test not in known:
+            state()._stats.clear()
+            started = time.process_time()
+            if not passes(item):
+                pytest.exit(f"fails without any change: {test}", 1)
+            known[test] = [time.process_time() - started, sorted(state()._stats)]
+    set_mutant_under_test("")
+    REACHED.write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
+    tests = defaultdict(list)
+    for test in items:
+        for function in known[test][1]:
+            tests[function].append(test)
+    return tests, {test: known[test][0] for test in items}
+
+
+def attempt(name: str, items: list[pytest.Item], limit: int) -> tuple[int, str]:
+    """Run tests on one change, in a process of its own; return what came of it, and which failed.
+
+    ``limit`` is in seconds of that process's own work, so a busy machine is no reason to stop.
+    """
+    if not items:
+        return NO_TESTS, ""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        set_mutant_under_test(name)
+        for item in items:
+            if not passes(item):
+                os.write(theirs, item.nodeid.encode())
+                os._exit(KILLED)
+        os._exit(SURVIVED)
+    os.close(theirs)
+    with os.fdopen(ours) as pipe:
+        test = pipe.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return TIMEOUT, ""
+    return (code, test) if code == SURVIVED else (KILLED, test)
+
+
+def passes(item: pytest.Item) -> bool:
+    """Run one test."""
+    reports = runtestprotocol(item, log=False, nextitem=None)
+    return not any(report.failed for report in reports)
+
+
+def say(text: str) -> None:
+    """Print past whatever catches the output of tests."""
+    print(text, file=sys.__stdout__, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
