@@ -15,6 +15,7 @@ from dlfs.dropout import Dropout
 from dlfs.embedding import Embedding_Op
 from dlfs.normalization import BatchNorm_Op, LayerNorm_Op, ScaleMultiply
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.recurrent import RNN_Op
 from dlfs.reshape import Flatten, Reshape
 
 ALL = {
@@ -218,6 +219,14 @@ def test_embedding_has_a_gradient_for_its_table_and_none_for_integers() -> None:
     assert not look_up.backward(np.ones((2, 2, 2))).any()
     assert look_up.param_grad.tolist() == [[1, 1], [0, 0], [3, 3]]
     assert look_up.backward(np.ones((2, 2, 2), dtype=np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_one_row_of_a_first_state_serves_every_sequence(batch: int) -> None:
+    rng = np.random.default_rng(0)
+    W_h, h0, z = (rng.standard_normal(shape) for shape in ((2, 2), (1, 2), (batch, 4, 2)))
+    shared, each = RNN_Op(W_h, h0), RNN_Op(W_h, np.repeat(h0, batch, axis=0))
+    np.testing.assert_array_equal(shared.forward(z), each.forward(z))
 
 
 # --- reshape ---
