@@ -3,7 +3,8 @@
 Whether a second thread helps depends on what else the machine does and on the caches that its
 processors share, which no count of multiply-adds tells. So both ways are timed, for each kernel and
 amount of work: `gather` chooses the one that was faster of late, and now and then tries the other.
-The results are the same bits either way.
+The results are the same bits either way. A thread that has just been idle must be woken, which
+takes as long as a small kernel: a call on several threads counts only if the last was one, too.
 """
 
 from libc.stdint cimport uint64_t, uintptr_t
@@ -28,7 +29,8 @@ cdef double WORTH_A_THREAD = 3e5
 
 cdef enum:
     HABITS = 1024
-    TRIALS = 6  # of both ways in turn, before the first choice
+    TRIALS = 8  # before the first choice: both ways, as `together` says
+    WAKING = 3  # so many calls on several threads are a trial of that way
     SHORT_PAUSE = 16  # so many calls until the other way is tried again, when there was some doubt
     LONG_PAUSE = 1024  # and after the choice has been confirmed again and again
 
@@ -41,10 +43,13 @@ cdef struct Habit:
     # How many seconds it takes on one thread, and on all of these.
     double alone
     double together
-    # Calls so far, as long as they are few; until the other way is tried again; between trials.
+    # Calls so far, as long as they are few; until the other way is tried again; between trials; of
+    # the present trial. Whether the last call was on several threads.
     int calls
     int wait
     int pause
+    int left
+    bint awake
 
 cdef int isa_level = DLFS_GENERIC
 cdef int wanted_threads = 1
@@ -92,48 +97,61 @@ cdef void begin(Habit *habit, double multiply_adds, const void *who, int threads
     habit.work = multiply_adds
     habit.threads = threads
     habit.alone = habit.together = 0
-    habit.calls = habit.wait = 0
-    habit.pause = SHORT_PAUSE
+    habit.calls = habit.left = 0
+    habit.wait = habit.pause = SHORT_PAUSE
+    habit.awake = False
 
 
 cdef bint together(const Habit *habit) noexcept nogil:
     """Whether this call runs on several threads."""
     if habit.calls < TRIALS:
-        return habit.calls % 2 == 0
-    return (habit.together < habit.alone) != (habit.wait <= 0)
+        return habit.calls != 3 and habit.calls != 4
+    return (habit.together < habit.alone) != (habit.left > 0)
 
 
 cdef void learn(Habit *habit, bint several, double seconds) noexcept nogil:
     """Remember how long a call took."""
     cdef double *known = &habit.together if several else &habit.alone
-    cdef bint liked = habit.together < habit.alone
-    cdef bint trial = habit.calls >= TRIALS and several != liked
+    cdef bint counts = habit.awake or not several
+    cdef bint liked = habit.together < habit.alone, trial = several != liked
+    habit.awake = several
     if habit.calls < TRIALS:
-        # The first call of all finds cold caches.
-        known[0] = seconds if habit.calls < 2 else min(known[0], seconds)
         habit.calls += 1
-        habit.wait = habit.pause
+        if counts:
+            known[0] = seconds if known[0] == 0 else min(known[0], seconds)
         return
-    # One interruption must not count for many calls; few trials must.
-    known[0] += (min(seconds, 4 * known[0]) - known[0]) * (0.5 if trial else 0.125)
-    habit.wait -= 1
-    if (habit.together < habit.alone) != liked or (
-            trial and seconds < min(habit.together, habit.alone)):
-        habit.wait = habit.pause = SHORT_PAUSE
-    elif trial:
-        habit.pause = min(2 * habit.pause, LONG_PAUSE)
-        habit.wait = habit.pause
+    if counts:
+        # One interruption must not count for many calls; few trials must.
+        known[0] += (min(seconds, 4 * known[0]) - known[0]) * (0.5 if trial else 0.125)
+    if (habit.together < habit.alone) != liked:
+        rest(habit, SHORT_PAUSE)
+    elif not trial:
+        habit.wait -= 1
+        if habit.wait <= 0:
+            habit.left = 1 if liked else WAKING
+    else:
+        habit.left -= 1
+        if habit.left <= 0:
+            if seconds < min(habit.together, habit.alone):
+                rest(habit, SHORT_PAUSE)
+            else:
+                rest(habit, min(2 * habit.pause, LONG_PAUSE))
 
 
-def _practise(times):
-    """For tests: say for each (seconds alone, seconds together) which way the call took."""
+cdef void rest(Habit *habit, int pause) noexcept nogil:
+    habit.left = 0
+    habit.wait = habit.pause = pause
+
+
+def _practise(calls, seconds):
+    """For tests: say which way each call took, where it takes `seconds(together)`."""
     cdef Habit habit
     cdef bint several
     begin(&habit, 0, NULL, 2)
     taken = []
-    for alone, both in times:
+    for _ in range(calls):
         several = together(&habit)
-        learn(&habit, several, both if several else alone)
+        learn(&habit, several, seconds(several))
         taken.append("together" if several else "alone")
     return taken
 

@@ -87,27 +87,46 @@ QUICK, SLOW = (2.0, 1.1), (2.0, 40.0)
 """Seconds on one thread and on several: of a quiet machine, and of one with other work to do."""
 
 
+def practise(*phases):
+    """Which way each call took, where so many calls at a time take such times."""
+    times = iter([times for times, calls in phases for _ in range(calls)])
+    return runtime._practise(
+        sum(calls for _, calls in phases), lambda several: next(times)[several]
+    )
+
+
 @pytest.mark.parametrize(("times", "way"), [(QUICK, "together"), (SLOW, "alone")])
 def test_threads_are_used_where_they_are_faster(times, way):
-    taken = runtime._practise([times] * 1000)
-    assert taken[:6] == ["together", "alone"] * 3
+    taken = practise((times, 1000))
+    assert taken[:8] == ["together"] * 3 + ["alone"] * 2 + ["together"] * 3
+    assert taken[8:].count(way) > 950
     # Now and then the other way is tried, ever more rarely.
-    others = [call for call, taken_way in enumerate(taken[6:]) if taken_way != way]
-    assert 3 <= len(others) <= 10
-    pauses = np.diff(others)
+    trials = [i for i in range(9, 1000) if taken[i] != way and taken[i - 1] == way]
+    assert 3 <= len(trials) <= 10
+    pauses = np.diff(trials)
     assert (pauses[1:] > pauses[:-1]).all()
 
 
+def test_that_a_thread_must_be_woken_is_no_argument_against_threads():
+    before = []
+
+    def seconds(several):
+        before.append(several)
+        return 2.0 if not several else 1.1 if before[-2:] == [True, True] else 5.0
+
+    assert runtime._practise(1000, seconds)[8:].count("together") > 980
+
+
 def test_a_machine_that_becomes_busy_is_noticed_and_one_that_becomes_quiet_again():
-    busy = runtime._practise([QUICK] * 500 + [SLOW] * 100)[500:]
+    busy = practise((QUICK, 500), (SLOW, 100))[500:]
     # What the last good times promise is given up after few bad ones.
-    assert busy[10:].count("together") <= 3
-    quiet = runtime._practise([SLOW] * 100 + [QUICK] * 2000)[100:]
+    assert busy[10:].count("together") <= 12
+    quiet = practise((SLOW, 100), (QUICK, 2000))[100:]
     assert quiet[-1000:].count("alone") <= 10
 
 
 def test_one_interruption_does_not_count():
-    interrupted = runtime._practise([QUICK] * 100 + [(2.0, 1000.0)] + [QUICK] * 20)[101:]
+    interrupted = practise((QUICK, 100), ((2.0, 1000.0), 1), (QUICK, 20))[101:]
     assert interrupted.count("alone") <= 1
 
 
