@@ -287,8 +287,8 @@ assert max(final["LSTM"], final["GRU"]) < final["RNN"], final
 # The gates pay: both curves fall below the plain network's. The GRU is the fastest, and the first
 # to learn the training text by heart: after some eight epochs it gets worse on text that it has
 # not read. A sonnet collection is a small text. Where would you have stopped? (Reset after the
-# product, as in PyTorch, it learns more slowly by heart and ends near 1.65; `dlfs train --model gru`
-# does it so.)
+# product, as in PyTorch, it learns by heart more slowly and ends near 1.65; that is what
+# `dlfs train --model gru` does.)
 #
 # ## 6. Samples as they get better
 #
