@@ -83,10 +83,13 @@ class FusedDense:
         self._backward_params(output_grad)
 
     def _backward_params(self, output_grad: Array) -> Array:
-        output = self.activation.output
-        grad, self.bias.param_grad = kernels.bias_activation_grad(
-            rows(output_grad), rows(output), self._name
-        )
+        grad = rows(output_grad)
+        if self._name == "linear":
+            self.bias.param_grad = kernels.bias_add_param_grad(grad)
+        else:
+            grad, self.bias.param_grad = kernels.bias_activation_grad(
+                grad, rows(self.activation.output), self._name
+            )
         # Not a third large array beside the weights and the new gradient; see Layer.
         self.multiply.__dict__.pop("param_grad", None)
         self.multiply.param_grad = kernels.weight_multiply_param_grad(

@@ -380,29 +380,19 @@ class SoftmaxCrossEntropy(_KernelLoss):
         return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
     def _output(self) -> float:
-        classes = self.prediction.shape[-1]
-        if classes == 1:
-            target = (1 - self.label_smoothing) * self._target() + self.label_smoothing / 2
-            loss, self._grad = kernels.binary_cross_entropy(self._prediction(), target)
+        prediction, target, shape = self.prediction, self.target, self.prediction.shape
+        if len(shape) > 2:
+            # Each step of a sequence is a row.
+            rows = math.prod(shape[:-1])
+            prediction = prediction.reshape(rows, shape[-1])
+            target = target.reshape(rows, *target.shape[len(shape) - 1 :])
+        if shape[-1] == 1:
+            target = (1 - self.label_smoothing) * target + self.label_smoothing / 2
+            loss, grad = kernels.binary_cross_entropy(prediction, target)
         else:
-            loss, self._grad = kernels.softmax_cross_entropy(
-                self._prediction(), self._target(), self.label_smoothing
-            )
-        self._grad = self._grad.reshape(self.prediction.shape)
+            loss, grad = kernels.softmax_cross_entropy(prediction, target, self.label_smoothing)
+        self._grad = grad.reshape(shape)
         return loss
-
-    def _prediction(self) -> Array:
-        """Return the prediction as (rows, classes): each step of a sequence is a row."""
-        shape = self.prediction.shape
-        if len(shape) == 2:
-            return self.prediction
-        return self.prediction.reshape(math.prod(shape[:-1]), shape[-1])
-
-    def _target(self) -> Array:
-        rows = math.prod(self.prediction.shape[:-1])
-        if self.target.ndim == self.prediction.ndim:
-            return self.target.reshape(rows, self.prediction.shape[-1])
-        return self.target.reshape(rows)
 
 
 def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:

@@ -116,13 +116,13 @@ class LayerBlock:
 
     def backward_params(self, loss_grad: Array) -> None:
         """Send the gradient back only as far as there are parameters: all that training needs."""
-        with_params = [bool(layer.params) for layer in self.layers]
-        if any(with_params):
-            first = with_params.index(True)
-            grad = loss_grad
-            for layer in reversed(self.layers[first + 1 :]):
-                grad = layer.backward(grad)
-            self.layers[first].backward_params(grad)
+        grad = loss_grad
+        for first, layer in enumerate(self.layers):
+            if layer.params:
+                for later in reversed(self.layers[first + 1 :]):
+                    grad = later.backward(grad)
+                layer.backward_params(grad)
+                return
 
     def params(self) -> Iterator[Array]:
         """Go through all parameters, layer by layer."""

@@ -22,8 +22,8 @@ cdef extern from "lookup.h" nogil:
 
 def embedding(indices, table):
     check_float_array(table, "embedding", "table", 2)
-    _check_indices(indices, table.shape[0], "embedding")
-    cdef cnp.ndarray numbers = as_int64(indices), source = c_array(table)
+    cdef cnp.ndarray numbers = checked(indices, table.shape[0], "embedding")
+    cdef cnp.ndarray source = c_array(table)
     cdef cnp.npy_intp[65] shape
     cdef int axis, ndim = cnp.PyArray_NDIM(numbers)
     for axis in range(ndim):
@@ -45,13 +45,13 @@ def embedding_param_grad(output_grad, indices, rows):
     owner = "embedding_param_grad"
     rows = check_int(rows, owner, "rows", 1)
     check_float_array(output_grad, owner, "output_grad")
-    _check_indices(indices, rows, owner)
+    cdef cnp.ndarray numbers = checked(indices, rows, owner)
     if output_grad.ndim < 1 or output_grad.shape[:output_grad.ndim - 1] != indices.shape:
         raise ValueError(
             f"{owner}: output_grad must have shape {(*indices.shape, 'features')}, "
             f"got {output_grad.shape}"
         )
-    cdef cnp.ndarray numbers = as_int64(indices), g = c_array(output_grad)
+    cdef cnp.ndarray g = c_array(output_grad)
     cdef ptrdiff_t n = cnp.PyArray_DIM(g, cnp.PyArray_NDIM(g) - 1)
     cdef cnp.ndarray out = empty_2d(rows, n, cnp.PyArray_TYPE(g))
     cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers)
@@ -63,9 +63,22 @@ def embedding_param_grad(output_grad, indices, rows):
     return out
 
 
-cdef cnp.ndarray as_int64(object indices):
-    return cnp.PyArray_FROM_OTF(indices, cnp.NPY_INT64,
-                                cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_FORCECAST)
+cdef cnp.ndarray checked(object indices, ptrdiff_t rows, str owner):
+    """The indices as C-contiguous int64, every one of them below `rows`."""
+    if not (cnp.PyArray_Check(indices) and cnp.PyArray_ISINTEGER(indices)):
+        _check_indices(indices, rows, owner)
+    # An unsigned number too large for this becomes negative, and is refused as such.
+    cdef cnp.ndarray numbers = cnp.PyArray_FROM_OTF(
+        indices, cnp.NPY_INT64, cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_FORCECAST)
+    cdef const int64_t *index = <const int64_t *>cnp.PyArray_DATA(numbers)
+    cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers), i
+    cdef bint outside = False
+    with nogil:
+        for i in range(count):
+            outside |= index[i] < 0 or index[i] >= rows
+    if outside:
+        _check_indices(indices, rows, owner)
+    return numbers
 
 
 share_docstrings(globals(), "embedding")

@@ -69,37 +69,34 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     cdef cnp.ndarray dh = c_array(h_grad), last = c_array(last_grad), h_ = c_array(h)
     cdef cnp.ndarray gates_ = c_array(gates), h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)
-    cdef ptrdiff_t n = cnp.PyArray_DIM(h0_, 1), size = cnp.PyArray_ITEMSIZE(h_), rows
+    cdef ptrdiff_t n = cnp.PyArray_DIM(h0_, 1), size = cnp.PyArray_ITEMSIZE(h_)
     cdef sequences s
     s.batch, s.time, s.hidden = cnp.PyArray_DIM(h_, 0), cnp.PyArray_DIM(h_, 1), n
     s.after = after
-    rows = s.batch * s.time
     cdef cnp.ndarray z_grad = empty_3d(s.batch, s.time, 3 * n, typenum)
     cdef cnp.ndarray h0_grad = empty_2d(s.batch, n, typenum)
     cdef cnp.ndarray W_grad = empty_2d(n + after, 3 * n, typenum)
     cdef Block weights = packed(pack_panels_table[isa_level][double_], 3 * n, n, address(W), 1,
                                 3 * n, size)
-    cdef Block before = numbers(rows, dlfs_row(n), size)
     # With "after" the product's gradient in the candidate's columns, with "before" what the
     # candidate multiplied.
-    cdef Block other = numbers(rows, dlfs_row(n), size)
+    cdef Block other = numbers(s.batch * s.time, dlfs_row(n), size)
     s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
     s.gates, s.z_grad, s.h0_grad = address(gates_), address(z_grad), address(h0_grad)
-    s.weights, s.before, s.inner_grad, s.reset_before = (
-        weights.data, before.data, other.data, other.data)
+    s.weights, s.inner_grad, s.reset_before = weights.data, other.data, other.data
     run(gru_grad_table[isa_level][double_], &s, 3, 2, size)
     cdef weight_grad_t fn = weight_grad_table[isa_level][double_]
     cdef char *dz = <char *>address(z_grad)
     cdef char *dw = <char *>address(W_grad)
     cdef ptrdiff_t gates_width = 2 * n * size, bias = n * 3 * n * size
     if after:
-        sum_weight_grad(fn, rows, n, before.data, dz, 3 * n, 2 * n, dw, 3 * n, dw + bias, size)
-        sum_weight_grad(fn, rows, n, before.data, other.data, dlfs_row(n), n, dw + gates_width,
-                        3 * n, dw + bias + gates_width, size)
+        sum_weight_grad(fn, &s, NULL, dz, 3 * n, 2 * n, dw, 3 * n, dw + bias, size)
+        sum_weight_grad(fn, &s, NULL, other.data, dlfs_row(n), n, dw + gates_width, 3 * n,
+                        dw + bias + gates_width, size)
     else:
-        sum_weight_grad(fn, rows, n, before.data, dz, 3 * n, 2 * n, dw, 3 * n, NULL, size)
-        sum_weight_grad(fn, rows, n, other.data, dz + gates_width, 3 * n, n, dw + gates_width,
-                        3 * n, NULL, size)
+        sum_weight_grad(fn, &s, NULL, dz, 3 * n, 2 * n, dw, 3 * n, NULL, size)
+        sum_weight_grad(fn, &s, other.data, dz + gates_width, 3 * n, n, dw + gates_width, 3 * n,
+                        NULL, size)
     return z_grad, h0_grad, W_grad
 
 

@@ -14,10 +14,8 @@ from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.pool cimport Block, empty_2d
 from dlfs_ext.runtime cimport isa_level
 from dlfs_ext.steps cimport (
-    dlfs_row,
     address,
     empty_3d,
-    numbers,
     pack_panels_t,
     packed,
     run,
@@ -58,22 +56,19 @@ def rnn_grad(h_grad, last_grad, h, h0, W_h):
     cdef cnp.ndarray dh = c_array(h_grad), last = c_array(last_grad), h_ = c_array(h)
     cdef cnp.ndarray h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)
-    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(h_), rows
+    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(h_)
     cdef sequences s
     s.batch, s.time, s.hidden = cnp.PyArray_DIM(h_, 0), cnp.PyArray_DIM(h_, 1), n
-    rows = s.batch * s.time
     cdef cnp.ndarray z_grad = empty_3d(s.batch, s.time, n, typenum)
     cdef cnp.ndarray h0_grad = empty_2d(s.batch, n, typenum)
     cdef cnp.ndarray W_grad = empty_2d(n, n, typenum)
     cdef Block weights = packed(pack_panels_table[isa_level][double_], n, n, address(W), 1, n,
                                 size)
-    cdef Block before = numbers(rows, dlfs_row(n), size)
     s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
-    s.z_grad, s.h0_grad, s.weights, s.before = (
-        address(z_grad), address(h0_grad), weights.data, before.data)
+    s.z_grad, s.h0_grad, s.weights = address(z_grad), address(h0_grad), weights.data
     run(rnn_grad_table[isa_level][double_], &s, 1, 1, size)
-    sum_weight_grad(weight_grad_table[isa_level][double_], rows, n, before.data, address(z_grad),
-                    n, n, address(W_grad), n, NULL, size)
+    sum_weight_grad(weight_grad_table[isa_level][double_], &s, NULL, address(z_grad), n, n,
+                    address(W_grad), n, NULL, size)
     return z_grad, h0_grad, W_grad
 
 
@@ -107,25 +102,23 @@ def lstm_grad(h_grad, h_last_grad, c_last_grad, h, c, gates, h0, c0, W_h):
     cdef cnp.ndarray gates_ = c_array(gates), h0_ = c_array(h0), c0_ = c_array(c0)
     cdef cnp.ndarray W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)
-    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(h_), rows
+    cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(h_)
     cdef sequences s
     s.batch, s.time, s.hidden = cnp.PyArray_DIM(h_, 0), cnp.PyArray_DIM(h_, 1), n
-    rows = s.batch * s.time
     cdef cnp.ndarray z_grad = empty_3d(s.batch, s.time, 4 * n, typenum)
     cdef cnp.ndarray h0_grad = empty_2d(s.batch, n, typenum)
     cdef cnp.ndarray c0_grad = empty_2d(s.batch, n, typenum)
     cdef cnp.ndarray W_grad = empty_2d(n, 4 * n, typenum)
     cdef Block weights = packed(pack_panels_table[isa_level][double_], 4 * n, n, address(W), 1,
                                 4 * n, size)
-    cdef Block before = numbers(rows, dlfs_row(n), size)
     s.h_grad, s.h_last_grad, s.c_last_grad = address(dh), address(h_last), address(c_last)
     s.h, s.c, s.gates, s.h0, s.c0 = (
         address(h_), address(c_), address(gates_), address(h0_), address(c0_))
     s.z_grad, s.h0_grad, s.c0_grad = address(z_grad), address(h0_grad), address(c0_grad)
-    s.weights, s.before = weights.data, before.data
+    s.weights = weights.data
     run(lstm_grad_table[isa_level][double_], &s, 4, 2, size)
-    sum_weight_grad(weight_grad_table[isa_level][double_], rows, n, before.data, address(z_grad),
-                    4 * n, 4 * n, address(W_grad), 4 * n, NULL, size)
+    sum_weight_grad(weight_grad_table[isa_level][double_], &s, NULL, address(z_grad), 4 * n, 4 * n,
+                    address(W_grad), 4 * n, NULL, size)
     return z_grad, h0_grad, c0_grad, W_grad
 
 

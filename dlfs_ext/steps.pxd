@@ -10,6 +10,7 @@ cdef extern from "steps.h" nogil:
     enum:
         DLFS_WIDEST
         DLFS_SEQUENCES
+        DLFS_SUM_ROWS
     ctypedef struct sequences:
         ptrdiff_t batch, time, hidden
         int after
@@ -28,7 +29,6 @@ cdef extern from "steps.h" nogil:
         void *z_grad
         void *h0_grad
         void *c0_grad
-        void *before
         void *reset_before
         void *inner_grad
     ptrdiff_t dlfs_row(ptrdiff_t n)
@@ -37,14 +37,9 @@ ctypedef void (*sequences_t)(const sequences *s, ptrdiff_t first, ptrdiff_t last
                              void *own) noexcept nogil
 ctypedef void (*pack_panels_t)(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
                                ptrdiff_t b_column, void *packed) noexcept nogil
-ctypedef void (*weight_grad_t)(ptrdiff_t rows, ptrdiff_t m, const void *a, ptrdiff_t a_row,
-                               const void *b, ptrdiff_t b_row, void *c, ptrdiff_t c_row,
-                               void *sums, ptrdiff_t first, ptrdiff_t last,
-                               void *panel) noexcept nogil
-
-cdef enum:
-    # Rows of a panel of the weight gradient: no fewer than SUM_ROWS of steps_tile.h.
-    PANEL_ROWS = 128
+ctypedef void (*weight_grad_t)(const sequences *s, const void *a, const void *b, ptrdiff_t b_row,
+                               void *c, ptrdiff_t c_row, void *sums, ptrdiff_t first,
+                               ptrdiff_t last, void *own) noexcept nogil
 
 
 cdef inline cnp.ndarray empty_3d(cnp.npy_intp a, cnp.npy_intp b, cnp.npy_intp c, int typenum):
@@ -104,26 +99,25 @@ cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff
     return 0
 
 
-cdef inline int sum_weight_grad(weight_grad_t fn, ptrdiff_t rows, ptrdiff_t m, const void *a,
-                                const void *b, ptrdiff_t b_row, ptrdiff_t n, void *c,
-                                ptrdiff_t c_row, void *sums, ptrdiff_t size) except -1:
+cdef inline int sum_weight_grad(weight_grad_t fn, const sequences *s, const void *a, const void *b,
+                                ptrdiff_t b_row, ptrdiff_t n, void *c, ptrdiff_t c_row, void *sums,
+                                ptrdiff_t size) except -1:
     """The first n columns of C = A.T B, some on each thread: what is summed is never split."""
-    cdef ptrdiff_t a_row = dlfs_row(m)
-    cdef Team team = gather(<double>rows * m * n, <const void *>fn)
+    cdef Team team = gather(<double>s.batch * s.time * s.hidden * n, <const void *>fn)
     cdef int threads = team.threads, i
     cdef ptrdiff_t groups = (n + DLFS_WIDEST - 1) // DLFS_WIDEST, share
     if threads > groups:
         threads = <int>groups
     share = (groups + threads - 1) // threads * DLFS_WIDEST
-    cdef ptrdiff_t panel = PANEL_ROWS * DLFS_WIDEST * size
-    cdef Block block = new_block(threads * panel)
+    cdef ptrdiff_t own = DLFS_SUM_ROWS * (DLFS_WIDEST + dlfs_row(s.hidden))
+    cdef Block block = numbers(threads, own, size)
     cdef char *memory = <char *>block.data
     with nogil:
         if threads == 1:
-            fn(rows, m, a, a_row, b, b_row, c, c_row, sums, 0, n, memory)
+            fn(s, a, b, b_row, c, c_row, sums, 0, n, memory)
         else:
             for i in prange(threads, num_threads=threads, schedule="static"):
-                fn(rows, m, a, a_row, b, b_row, c, c_row, sums, min(i * share, n),
-                   min((i + 1) * share, n), memory + i * panel)
+                fn(s, a, b, b_row, c, c_row, sums, min(i * share, n), min((i + 1) * share, n),
+                   memory + i * own * size)
     dismiss(&team)
     return 0

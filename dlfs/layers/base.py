@@ -76,6 +76,7 @@ class Layer(Configured):
         self.operations: list[Operation] = []
         self.seed: int | np.random.SeedSequence | None = None
         self.dtype: np.dtype[Any] | None = None
+        self._with_params: Sequence[ParamOperation] = ()
         self._ran: Sequence[Any] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -145,12 +146,12 @@ class Layer(Configured):
         """
         self._check_output_grad(output_grad)
         self._release_param_grads()
-        with_params = [hasattr(operation, "backward_params") for operation in self._ran]
-        if any(with_params):
-            first = with_params.index(True)
-            for operation in reversed(self._ran[first + 1 :]):
-                output_grad = operation.backward(output_grad)
-            self._ran[first].backward_params(output_grad)
+        for first, operation in enumerate(self._ran):
+            if hasattr(operation, "backward_params"):
+                for later in reversed(self._ran[first + 1 :]):
+                    output_grad = later.backward(output_grad)
+                operation.backward_params(output_grad)
+                break
         self._param_grads()
 
     def build(self, input_: Array, rng: np.random.Generator | None = None) -> None:
@@ -216,18 +217,17 @@ class Layer(Configured):
         return input_.dtype if input_.dtype.kind == "f" else np.dtype(np.float64)
 
     def _params(self) -> None:
-        operations = [op for op in self.operations if isinstance(op, ParamOperation)]
-        if operations:
-            self.params = [operation.param for operation in operations]
+        self._with_params = [op for op in self.operations if isinstance(op, ParamOperation)]
+        if self._with_params:
+            self.params = [operation.param for operation in self._with_params]
 
     def _param_grads(self) -> None:
-        operations = [op for op in self.operations if isinstance(op, ParamOperation)]
-        if operations:
-            self.param_grads = [operation.param_grad for operation in operations]
+        if self._with_params:
+            self.param_grads = [operation.param_grad for operation in self._with_params]
 
     def _release_param_grads(self) -> None:
         """Let go of the last gradients: the new ones then lie where those lay, in the cache."""
-        if any(isinstance(operation, ParamOperation) for operation in self.operations):
+        if self._with_params:
             self.param_grads = []
 
     def _check_output_grad(self, output_grad: Array) -> None:

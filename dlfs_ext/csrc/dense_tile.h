@@ -43,8 +43,9 @@ static void activate(real *z, ptrdiff_t n, int activation)
 }
 
 /* A B + bias, for a part of C, in the way that wastes the fewest lanes. The order in which a sum
- * runs must not depend on how C is split among threads. Dot products have one of their own, so they
- * are for whole rows of C only (n is c_row), and for narrow ones, whose columns nobody splits. */
+ * runs must not depend on how C is split among threads. Dot products have one of their own: they are
+ * for narrow C (n is c_row), whose columns nobody splits, and for what the last vector of a row of C
+ * holds, wherever that row is split. */
 #define product_of NAME(product_of)
 static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
                        ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
@@ -58,12 +59,19 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
         gemm_dots(m, n, k, a, a_row, b, b_row, b_column, c, c_row, bias, panel);
         return;
     }
-    if (a_row != 1 || rest == 0 || m < VLEN || k * (VLEN - rest) < 8 * VLEN)
+    int dots = a_column == 1 && 8 * rest <= 5 * VLEN && k >= 16 * VLEN;
+    int turned = a_row == 1 && m >= VLEN && k * (VLEN - rest) >= 8 * VLEN;
+    if (rest == 0 || !(dots || turned))
         whole = n;
     gemm(m, whole, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
-    if (whole < n)
-        gemm_turned(m, rest, k, a, a_column, b + whole * b_column, b_row, b_column, c + whole, c_row,
-                    bias ? bias + whole : NULL, panel);
+    if (whole == n)
+        return;
+    b += whole * b_column;
+    bias = bias ? bias + whole : NULL;
+    if (dots)
+        gemm_dots(m, rest, k, a, a_row, b, b_row, b_column, c + whole, c_row, bias, panel);
+    else
+        gemm_turned(m, rest, k, a, a_column, b, b_row, b_column, c + whole, c_row, bias, panel);
 }
 
 /* activation(A B + bias), for a part of C; see gemm_tile.h for the arguments. */

@@ -70,6 +70,12 @@ DLFS_INLINE void dot_rows(const int nr, ptrdiff_t m, ptrdiff_t k, const real *a,
         dot_tile(1, nr, k, a, a_row, b, b_row, c, c_row, add, bias);
 }
 
+#undef DOTS_CASE
+#define DOTS_CASE(nr)                                                                            \
+    case nr:                                                                                     \
+        dot_rows(nr, m, deep, a + p, a_row, b_part, part_row, c + j, c_row, p > 0, b_shift);      \
+        break;
+
 /* As gemm, by dot products along the rows of A, which must be contiguous (a_column 1); n is at
  * most NR. An element is the sum of VLEN partial sums, in an order that k alone decides. */
 static void gemm_dots(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
@@ -93,13 +99,16 @@ static void gemm_dots(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrd
             part = panel;
             part_row = depth;
         }
-        ptrdiff_t j = 0;
-        for (; j + DOT_COLUMNS <= n; j += DOT_COLUMNS)
-            dot_rows(DOT_COLUMNS, m, deep, a + p, a_row, part + j * part_row, part_row, c + j,
-                     c_row, p > 0, shift ? shift + j : NULL);
-        for (; j < n; j++)
-            dot_rows(1, m, deep, a + p, a_row, part + j * part_row, part_row, c + j, c_row, p > 0,
-                     shift ? shift + j : NULL);
+        for (ptrdiff_t j = 0; j < n; j += DOT_COLUMNS) {
+            const real *b_part = part + j * part_row, *b_shift = shift ? shift + j : NULL;
+            switch (n - j < DOT_COLUMNS ? n - j : DOT_COLUMNS) {
+                DOTS_CASE(1)
+                DOTS_CASE(2)
+                DOTS_CASE(3)
+                DOTS_CASE(4)
+                DOTS_CASE(5)
+            }
+        }
     }
 }
 

@@ -19,9 +19,13 @@ DLFS_INLINE void gru_end(ptrdiff_t i, int lanes, ptrdiff_t n, vec u, vec h_bar, 
 }
 
 #define after_unit NAME(after_unit)
-DLFS_INLINE void after_unit(ptrdiff_t i, int lanes, ptrdiff_t n, const real *z, const real *sums,
-                            real *gates, real *h, real *state)
+DLFS_INLINE void after_unit(ptrdiff_t i, int lanes, ptrdiff_t n, ptrdiff_t next, const real *z,
+                            const real *sums, real *gates, real *h, real *state)
 {
+    DLFS_UNROLL
+    for (int gate = 0; gate < 3; gate++)
+        DLFS_PREFETCH(z + 3 * next + gate * n + i);
+    DLFS_PREFETCH_TO_WRITE(h + next + i);
     vec r = vsigmoid(load_part(z + i, lanes) + load_part(sums + i, lanes));
     vec u = vsigmoid(load_part(z + n + i, lanes) + load_part(sums + n + i, lanes));
     vec inner = load_part(sums + 2 * n + i, lanes);
@@ -63,8 +67,8 @@ static void gru_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, real 
         if (s->after) {
             multiply_packed(count, 3 * n, n, state, row, s->weights, n, 0, sums, wide, 0, s->bias);
             for (ptrdiff_t b = 0; b < count; b++)
-                FOR_UNITS(n, after_unit, n, z + b * z_row, sums + b * wide, gates + b * 4 * n,
-                          h + b * s->time * n, state + b * row);
+                FOR_UNITS(n, after_unit, n, s->time * n, z + b * z_row, sums + b * wide,
+                          gates + b * 4 * n, h + b * s->time * n, state + b * row);
         } else {
             multiply_packed(count, 2 * n, n, state, row, s->weights, n, 0, sums, wide, 0, NULL);
             for (ptrdiff_t b = 0; b < count; b++)
@@ -139,7 +143,6 @@ static void gru_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, 
             real *z_grad = (real *)s->z_grad + 3 * n * r;
             FOR_UNITS(n, gru_grad_unit, n, (const real *)s->h_grad + r * n, gates + b * 4 * n,
                       before, carried + b * row, z_grad, dz + b * wide);
-            memcpy((real *)s->before + r * row, before, (size_t)n * sizeof(real));
             if (s->after)
                 FOR_UNITS(n, after_grad_unit, n, gates + b * 4 * n, z_grad, dz + b * wide,
                           (real *)s->inner_grad + r * row);

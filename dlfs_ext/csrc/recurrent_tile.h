@@ -5,9 +5,11 @@
 #include "steps_tile.h"
 
 #define rnn_unit NAME(rnn_unit)
-DLFS_INLINE void rnn_unit(ptrdiff_t i, int lanes, const real *z, const real *sums, real *h,
-                          real *state)
+DLFS_INLINE void rnn_unit(ptrdiff_t i, int lanes, ptrdiff_t next, const real *z, const real *sums,
+                          real *h, real *state)
 {
+    DLFS_PREFETCH(z + next + i);
+    DLFS_PREFETCH_TO_WRITE(h + next + i);
     vec y = vtanh(load_part(z + i, lanes) + vload(sums + i));
     store_part(h + i, y, lanes);
     vstore(state + i, y);
@@ -24,16 +26,19 @@ static void rnn_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, real 
         multiply_packed(count, n, n, state, row, s->weights, n, 0, sums, row, 0, NULL);
         for (ptrdiff_t b = 0; b < count; b++) {
             ptrdiff_t step = ((first + b) * s->time + t) * n;
-            FOR_UNITS(n, rnn_unit, (const real *)s->z + step, sums + b * row,
+            FOR_UNITS(n, rnn_unit, s->time * n, (const real *)s->z + step, sums + b * row,
                       (real *)s->h + step, state + b * row);
         }
     }
 }
 
 #define rnn_grad_unit NAME(rnn_grad_unit)
-DLFS_INLINE void rnn_grad_unit(ptrdiff_t i, int lanes, const real *h_grad, const real *carried,
-                               const real *h, real *z_grad, real *dz)
+DLFS_INLINE void rnn_grad_unit(ptrdiff_t i, int lanes, ptrdiff_t next, const real *h_grad,
+                               const real *carried, const real *h, real *z_grad, real *dz)
 {
+    DLFS_PREFETCH(h_grad + next + i);
+    DLFS_PREFETCH(h + next + i);
+    DLFS_PREFETCH_TO_WRITE(z_grad + next + i);
     vec y = load_part(h + i, lanes);
     vec grad = (load_part(h_grad + i, lanes) + vload(carried + i)) * (1 - y * y);
     store_part(z_grad + i, grad, lanes);
@@ -50,10 +55,8 @@ static void rnn_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, 
         for (ptrdiff_t b = 0; b < count; b++) {
             ptrdiff_t r = (first + b) * s->time + t;
             const real *h = (const real *)s->h + r * n;
-            const real *h0 = (const real *)s->h0 + (first + b) * n;
-            FOR_UNITS(n, rnn_grad_unit, (const real *)s->h_grad + r * n, carried + b * row, h,
-                      (real *)s->z_grad + r * n, dz + b * row);
-            memcpy((real *)s->before + r * row, t ? h - n : h0, (size_t)n * sizeof(real));
+            FOR_UNITS(n, rnn_grad_unit, s->time * n, (const real *)s->h_grad + r * n,
+                      carried + b * row, h, (real *)s->z_grad + r * n, dz + b * row);
         }
         multiply_packed(count, n, n, dz, row, s->weights, n, 0, carried, row, 0, NULL);
     }
@@ -61,9 +64,15 @@ static void rnn_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, 
 }
 
 #define lstm_unit NAME(lstm_unit)
-DLFS_INLINE void lstm_unit(ptrdiff_t i, int lanes, ptrdiff_t n, const real *z, const real *sums,
-                           const real *c_before, real *gates, real *c, real *h, real *state)
+DLFS_INLINE void lstm_unit(ptrdiff_t i, int lanes, ptrdiff_t n, ptrdiff_t next, const real *z,
+                           const real *sums, const real *c_before, real *gates, real *c, real *h,
+                           real *state)
 {
+    DLFS_UNROLL
+    for (int gate = 0; gate < 4; gate++)
+        DLFS_PREFETCH(z + 4 * next + gate * n + i);
+    DLFS_PREFETCH_TO_WRITE(c + next + i);
+    DLFS_PREFETCH_TO_WRITE(h + next + i);
     vec f = vsigmoid(load_part(z + i, lanes) + load_part(sums + i, lanes));
     vec in = vsigmoid(load_part(z + n + i, lanes) + load_part(sums + n + i, lanes));
     vec c_bar = vtanh(load_part(z + 2 * n + i, lanes) + load_part(sums + 2 * n + i, lanes));
@@ -92,7 +101,7 @@ static void lstm_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, real
             ptrdiff_t r = (first + b) * s->time + t;
             real *c = (real *)s->c + r * n;
             const real *c0 = (const real *)s->c0 + (first + b) * n;
-            FOR_UNITS(n, lstm_unit, n, (const real *)s->z + 4 * n * r, sums + b * wide,
+            FOR_UNITS(n, lstm_unit, n, s->time * n, (const real *)s->z + 4 * n * r, sums + b * wide,
                       t ? c - n : c0, (real *)s->gates + (t * s->batch + first + b) * 4 * n, c,
                       (real *)s->h + r * n, state + b * row);
         }
@@ -135,14 +144,12 @@ static void lstm_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last,
     for (ptrdiff_t t = s->time - 1; t >= 0; t--) {
         for (ptrdiff_t b = 0; b < count; b++) {
             ptrdiff_t r = (first + b) * s->time + t;
-            const real *h = (const real *)s->h + r * n, *c = (const real *)s->c + r * n;
-            const real *h0 = (const real *)s->h0 + (first + b) * n;
+            const real *c = (const real *)s->c + r * n;
             const real *c0 = (const real *)s->c0 + (first + b) * n;
             FOR_UNITS(n, lstm_grad_unit, n, (const real *)s->h_grad + r * n, carried + b * row,
                       (const real *)s->gates + (t * s->batch + first + b) * 4 * n, c,
                       t ? c - n : c0, c_grad + b * row, (real *)s->z_grad + 4 * n * r,
                       dz + b * wide);
-            memcpy((real *)s->before + r * row, t ? h - n : h0, (size_t)n * sizeof(real));
         }
         multiply_packed(count, n, 4 * n, dz, wide, s->weights, 4 * n, 0, carried, row, 0, NULL);
     }

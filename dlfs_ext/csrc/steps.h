@@ -8,6 +8,9 @@
 enum { DLFS_WIDEST = 48 };
 /* So many sequences at a time: their state and gates stay in the second-level cache. */
 enum { DLFS_SEQUENCES = 32 };
+/* The weight gradient sums so many steps at a time, for so many columns: the states stay in the
+ * second-level cache, as does what is summed, and a panel of gradients in the first. */
+enum { DLFS_SUM_ROWS = 128, DLFS_SUM_COLUMNS = 576 };
 
 /* The arrays of one call, all C-contiguous. A kind of layer uses those that it has; h, c and z are
  * (batch, time, ...), gates are (time, batch, ...). */
@@ -22,8 +25,7 @@ typedef struct {
     const void *h_grad, *h_last_grad, *c_last_grad;
     void *z_grad, *h0_grad, *c0_grad;
     /* For the weight gradient, (batch * time, hidden) with dlfs_row(hidden) numbers to a row: */
-    void *before;             /* the state that each step found */
-    void *reset_before;       /* GRU, "before": the same times the reset gate */
+    void *reset_before;       /* GRU, "before": the state before the step, times the reset gate */
     void *inner_grad;         /* GRU, "after": the gradient of what the reset gate multiplies */
 } sequences;
 
@@ -34,9 +36,9 @@ static inline ptrdiff_t dlfs_row(ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; 
 typedef void sequences_fn(const sequences *s, ptrdiff_t first, ptrdiff_t last, void *own);
 typedef void pack_panels_fn(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
                             ptrdiff_t b_column, void *packed);
-typedef void weight_grad_fn(ptrdiff_t rows, ptrdiff_t m, const void *a, ptrdiff_t a_row,
-                            const void *b, ptrdiff_t b_row, void *c, ptrdiff_t c_row, void *sums,
-                            ptrdiff_t first, ptrdiff_t last, void *panel);
+typedef void weight_grad_fn(const sequences *s, const void *a, const void *b, ptrdiff_t b_row,
+                            void *c, ptrdiff_t c_row, void *sums, ptrdiff_t first, ptrdiff_t last,
+                            void *own);
 #define DLFS_STEPS_TABLES     \
     DLFS_TABLE(pack_panels)   \
     DLFS_TABLE(weight_grad)

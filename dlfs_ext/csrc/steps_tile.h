@@ -27,7 +27,8 @@ DLFS_INLINE void store_part(real *p, vec v, int lanes)
         vstore_n(p, v, lanes);
 }
 
-/* unit(i, lanes, ...) for all units of a row: a vector of them, and what is left. */
+/* unit(i, lanes, ...) for all units of a row: a vector of them, and what is left. The row of the
+ * next sequence lies `next` steps further on; a unit asks for it early. */
 #undef FOR_UNITS
 #define FOR_UNITS(n, unit, ...)                   \
     do {                                          \
@@ -99,40 +100,60 @@ static void copy_rows(ptrdiff_t m, ptrdiff_t n, const real *from, ptrdiff_t from
         memcpy(to + i * to_row, from + i * from_row, (size_t)n * sizeof(real));
 }
 
-/* Rows of a panel that stay in the first-level cache. */
-#undef SUM_ROWS
-#define SUM_ROWS 128
-
-/* C = A.T B: what all steps of all sequences contribute to the weights. A is
- * rows x m, B is rows x n, of which this call takes columns `first` to `last`. sums, unless it is
- * NULL, gets the sums of B's columns. */
-static void NAME(weight_grad)(ptrdiff_t rows, ptrdiff_t m, const void *a_, ptrdiff_t a_row,
-                              const void *b_, ptrdiff_t b_row, void *c_, ptrdiff_t c_row,
-                              void *sums_, ptrdiff_t first, ptrdiff_t last, void *panel_)
+/* The states that steps `first` to `first + count`, all sequences one after the other, found. */
+#define states_before NAME(states_before)
+static void states_before(const sequences *s, ptrdiff_t first, ptrdiff_t count, real *to)
 {
-    const real *a = a_, *b = b_;
-    real *c = c_, *sums = sums_, *panel = panel_;
-    for (ptrdiff_t j = first; j < last; j += NR) {
-        int columns = (int)(last - j < NR ? last - j : NR), nv = (columns + VLEN - 1) / VLEN;
-        int lanes = columns - (nv - 1) * VLEN;
-        vec totals[NV];
-        for (int v = 0; v < NV; v++)
-            totals[v] = vset1(0);
-        ptrdiff_t p = 0;
+    const ptrdiff_t n = s->hidden;
+    for (ptrdiff_t r = first; r < first + count; r++, to += dlfs_row(n)) {
+        const real *state = r % s->time ? (const real *)s->h + (r - 1) * n
+                                        : (const real *)s->h0 + r / s->time * n;
+        memcpy(to, state, (size_t)n * sizeof(real));
+    }
+}
+
+/* Sums over the rows of a panel, added to what is there. */
+#define add_rows NAME(add_rows)
+static void add_rows(ptrdiff_t rows, int columns, int nv, const real *panel, real *sums)
+{
+    for (int v = 0; v < nv; v++) {
+        int lanes = columns - v * VLEN < VLEN ? columns - v * VLEN : VLEN;
+        vec total = load_part(sums + v * VLEN, lanes);
+        for (ptrdiff_t r = 0; r < rows; r++)
+            total += vload(panel + (r * nv + v) * VLEN);
+        store_part(sums + v * VLEN, total, lanes);
+    }
+}
+
+/* C = A.T B: what all steps of all sequences contribute to the weights. A has one row a step, a NULL
+ * stands for the states before the steps; B is as long, and this call takes its columns `first` to
+ * `last`. sums, unless it is NULL, gets the sums of B's columns. */
+static void NAME(weight_grad)(const sequences *s, const void *a_, const void *b_, ptrdiff_t b_row,
+                              void *c_, ptrdiff_t c_row, void *sums_, ptrdiff_t first,
+                              ptrdiff_t last, void *own)
+{
+    const ptrdiff_t rows = s->batch * s->time, m = s->hidden, row = dlfs_row(m);
+    const real *b = b_;
+    real *c = c_, *sums = sums_, *panel = own, *states = panel + DLFS_SUM_ROWS * NR;
+    if (sums)
+        memset(sums + first, 0, (size_t)(last - first) * sizeof(real));
+    for (ptrdiff_t from = first; from < last; from += DLFS_SUM_COLUMNS) {
+        ptrdiff_t to = from + DLFS_SUM_COLUMNS < last ? from + DLFS_SUM_COLUMNS : last, p = 0;
         do { /* at least once: a sum over nothing is 0 */
-            ptrdiff_t part = rows - p < SUM_ROWS ? rows - p : SUM_ROWS;
-            panel_rows(part, columns, b + p * b_row + j, b_row, nv, panel);
-            BY_WIDTH(nv, m, part, a + p * a_row, 1, a_row, panel, nv * VLEN, c + j, c_row, lanes,
-                     p > 0, NULL);
-            if (sums)
-                for (ptrdiff_t r = 0; r < part; r++)
-                    for (int v = 0; v < nv; v++)
-                        totals[v] += vload(panel + (r * nv + v) * VLEN);
-            p += SUM_ROWS;
+            ptrdiff_t part = rows - p < DLFS_SUM_ROWS ? rows - p : DLFS_SUM_ROWS;
+            const real *a = a_ ? (const real *)a_ + p * row : states;
+            if (!a_)
+                states_before(s, p, part, states);
+            for (ptrdiff_t j = from; j < to; j += NR) {
+                int columns = (int)(to - j < NR ? to - j : NR), nv = (columns + VLEN - 1) / VLEN;
+                panel_rows(part, columns, b + p * b_row + j, b_row, nv, panel);
+                BY_WIDTH(nv, m, part, a, 1, row, panel, nv * VLEN, c + j, c_row,
+                         columns - (nv - 1) * VLEN, p > 0, NULL);
+                if (sums)
+                    add_rows(part, columns, nv, panel, sums + j);
+            }
+            p += DLFS_SUM_ROWS;
         } while (p < rows);
-        if (sums)
-            for (int v = 0; v < nv; v++)
-                store_part(sums + j + v * VLEN, totals[v], v == nv - 1 ? lanes : VLEN);
     }
 }
 
