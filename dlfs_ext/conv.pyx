@@ -83,6 +83,8 @@ cdef extern from "conv.h" nogil:
 
 # The copies of a task should stay in the second-level cache: half of it on what is common now.
 cdef ptrdiff_t COPIES = 1 << 20
+# The weight gradient gains more by long rows of pixels, which it sums before it adds up lanes.
+cdef ptrdiff_t GRADIENT_COPIES = 1 << 21
 cdef ptrdiff_t PATCHES = 1 << 18
 # Enough to occupy the threads of a large machine; each costs memory as large as the weights.
 cdef ptrdiff_t MOST_CHUNKS = 16
@@ -189,7 +191,7 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
         if bias_grad is not None:
             bias_grad.fill(0)
         return out
-    conv_plan(layout, itemsize, COPIES, 1, True)
+    conv_plan(layout, itemsize, GRADIENT_COPIES, 1, True)
     cdef cnp.ndarray _tables = fill(layout)
     cdef size_t sums_bytes = conv_param_grad_sums_table[isa_level][wide](&job)
     job.chunks = min(layout.blocks * layout.bands, MOST_CHUNKS,
