@@ -11,7 +11,7 @@ typedef struct {
     ptrdiff_t groups;
     ptrdiff_t out_channels;  /* of one group */
     ptrdiff_t chunks;        /* weight gradient: sums that are kept apart */
-    ptrdiff_t parts;         /* scattering: ranges of input channels */
+    ptrdiff_t parts;         /* scattering, columns: ranges of input channels */
     ptrdiff_t together;      /* Winograd: images at a time */
     ptrdiff_t height, width; /* Winograd: of the output */
     int activation;
@@ -37,14 +37,17 @@ typedef double peak_fn(ptrdiff_t rounds);
 DLFS_TABLE(conv_pack)
 DLFS_TABLE(winograd_pack)
 DLFS_TABLE(conv_scatter_pack)
+DLFS_TABLE_OF(conv_scatter_pack_fn, conv_columns_pack)
 DLFS_TABLE_OF(conv_size_fn, conv_forward_scratch)
 DLFS_TABLE_OF(conv_size_fn, conv_param_grad_sums)
 DLFS_TABLE_OF(conv_size_fn, conv_param_grad_scratch)
 DLFS_TABLE_OF(conv_size_fn, conv_scatter_scratch)
+DLFS_TABLE_OF(conv_size_fn, conv_columns_scratch)
 DLFS_TABLE_OF(conv_size_fn, winograd_scratch)
 DLFS_TABLE_OF(conv_run_fn, conv_forward)
 DLFS_TABLE_OF(conv_run_fn, conv_param_grad)
 DLFS_TABLE_OF(conv_run_fn, conv_scatter)
+DLFS_TABLE_OF(conv_run_fn, conv_columns)
 DLFS_TABLE_OF(conv_run_fn, winograd)
 DLFS_TABLE_OF(conv_reduce_fn, conv_param_grad_reduce)
 DLFS_TABLE_OF(peak_fn, multiply_adds)

@@ -94,6 +94,15 @@ static void strips(int mr, const real *src, const ptrdiff_t *offset, ptrdiff_t t
     case 8:
         RUN(8, 3) RUN(8, 2) RUN(8, 1)
         break;
+    case 7:
+        RUN(7, 3) RUN(7, 2) RUN(7, 1)
+        break;
+    case 6:
+        RUN(6, 4) RUN(6, 2) RUN(6, 1)
+        break;
+    case 5:
+        RUN(5, 4) RUN(5, 2) RUN(5, 1)
+        break;
     case 4:
         RUN(4, 6) RUN(4, 3) RUN(4, 1)
         break;

@@ -1,4 +1,4 @@
-/* Input gradient for strides, and for few input channels. For tile headers.
+/* Input gradient for strides other than 1. For tile headers.
  *
  * All the shares that a band of output pixels gives are made by strips(), kernel position by kernel
  * position (the reference's matrix product), and are added at once to where they belong, while they

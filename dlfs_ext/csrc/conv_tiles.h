@@ -6,5 +6,6 @@
 #include "conv_epilogue.h"
 #include "conv_direct.h"
 #include "conv_scatter.h"
+#include "conv_columns.h"
 #include "conv_winograd.h"
 #include "conv_peak.h"
