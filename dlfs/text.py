@@ -363,7 +363,7 @@ def _as_row(indices: object, owner: str, name: str) -> IntArray:
         row = np.asarray(indices)
     except ValueError as error:
         raise ValueError(f"{owner}: {name} is not a row of integers: {error}") from error
-    if row.ndim == 1 and not row.size:
+    if row.ndim == 1 and not row.size and row.dtype.kind in "iuf":
         row = row.astype(np.int64)
     if row.dtype.kind not in "iu":
         raise TypeError(f"{owner}: {name} must be integers, got {row.dtype}")
