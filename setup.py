@@ -56,7 +56,11 @@ GNU_FLAGS = [
 ]
 GNU_DEBUG_FLAGS = ["-O1", "-g", "-UNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
+# gcc may move numbers through the MMX registers, which are those of x87 arithmetic too, and leave
+# them occupied: NumPy's next longdouble then is nan. Only processors of the x86 family have them.
+NO_MMX = ["-mno-mmx"]
 MSVC_FLAGS = ["/Od" if DEBUG else "/O2"]
+USES_OPENMP = "#include <omp.h>\nint main(void) { return omp_get_num_procs(); }"
 OPENMP = {"msvc": (["/openmp"], []), "unix": (["-fopenmp"], ["-fopenmp"])}
 
 MISSING = """
@@ -93,28 +97,31 @@ class OptionalBuildExt(build_ext):
         if SANITIZE:
             compile_flags = compile_flags + SANITIZE_FLAGS
             link_flags = SANITIZE_FLAGS
+        if kind == "unix" and self.compiles("int main(void) { return 0; }", NO_MMX):
+            compile_flags = compile_flags + NO_MMX
         openmp_compile, openmp_link = OPENMP[kind]
-        if self.openmp_works(openmp_compile, openmp_link):
+        if self.compiles(USES_OPENMP, openmp_compile, openmp_link):
             compile_flags = compile_flags + openmp_compile
             link_flags = link_flags + openmp_link
+        else:
+            print("dlfs: this compiler has no OpenMP; building for one thread", file=sys.stderr)
         for extension in self.extensions:
             extension.extra_compile_args = compile_flags
             extension.extra_link_args = link_flags
         super().build_extensions()
 
-    def openmp_works(self, compile_flags, link_flags):
+    def compiles(self, program, compile_flags, link_flags=()):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "probe.c"
-            source.write_text("#include <omp.h>\nint main(void) { return omp_get_num_procs(); }\n")
+            source.write_text(f"{program}\n")
             try:
                 objects = self.compiler.compile(
                     [str(source)], output_dir=folder, extra_postargs=compile_flags
                 )
                 self.compiler.link_executable(
-                    objects, str(Path(folder) / "probe"), extra_postargs=link_flags
+                    objects, str(Path(folder) / "probe"), extra_postargs=list(link_flags)
                 )
             except Exception:
-                print("dlfs: this compiler has no OpenMP; building for one thread", file=sys.stderr)
                 return False
         return True
 

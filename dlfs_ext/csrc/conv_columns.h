@@ -85,7 +85,7 @@ typedef struct {
     const real *grad, *weights; /* of the group */
     real *out;                  /* of channel c0 */
     ptrdiff_t c0, c1;
-    int last;                   /* nothing may be read behind these gradients */
+    int last;                   /* less than a vector may be read behind these gradients */
     ptrdiff_t *offset, *tail_offset;
     real *shares, *tail;
 } NAME(conv_columns_task);
@@ -157,7 +157,8 @@ static void NAME(conv_columns)(const conv_job *job, ptrdiff_t begin, ptrdiff_t e
         t.c0 = w->channels * part / job->parts;
         t.c1 = w->channels * (part + 1) / job->parts;
         t.grad = (const real *)job->grad + (image * job->groups + group) * out_channels * area;
-        t.last = image == job->layout.batch - 1;
+        ptrdiff_t behind = (job->layout.batch - image) * job->groups - group - 1;
+        t.last = behind * out_channels * area < VLEN;
         t.weights = (const real *)job->packed
                     + (group * w->channels + t.c0) * w->kernel_w * taps;
         t.out = (real *)job->output
