@@ -232,6 +232,7 @@ cdef cnp.ndarray strided(object a):
 cdef enum:
     COLUMN_GROUP = 48
     ROW_GROUP = 8
+    MANY_ROWS = 128
 
 
 cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_turned, object bias,
@@ -261,9 +262,12 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
             fn(m, n, k, ad, a_row, a_column, bd, b_row, b_column, cd, n, shift, activation, panels)
         else:
             # Columns if they come out even, so that no thread copies a panel for another; rows
-            # otherwise. Never k: each number of the result stays one sum in one order.
+            # otherwise, and where they are many: two threads that write to one row of the result
+            # take its cache lines from each other. Never k: each number of the result stays one
+            # sum in one order.
             groups = (n + COLUMN_GROUP - 1) // COLUMN_GROUP
-            if groups % threads == 0 or groups >= 4 * threads:
+            if ((groups % threads == 0 or groups >= 4 * threads)
+                    and m < MANY_ROWS * threads):
                 chunk = (groups + threads - 1) // threads * COLUMN_GROUP
                 for i in prange(threads, num_threads=threads, schedule="static"):
                     start = i * chunk
