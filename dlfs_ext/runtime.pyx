@@ -5,6 +5,12 @@ processors share, which no count of multiply-adds tells. So both ways are timed,
 amount of work: `gather` chooses the one that was faster of late, and now and then tries the other.
 The results are the same bits either way. A thread that has just been idle must be woken, which
 takes as long as a small kernel: a call on several threads counts only if the last was one, too.
+
+That is not all. What one thread wrote, the next kernel's other thread must fetch from its cache, and
+so must the single thread that does what is too small to share. Where that is slow, every kernel by
+itself may be faster on several threads, because half of what it needs lies with each, and all of
+them together slower than if no other thread had ever been asked. So there is a mood, too: for a
+while all small kernels run on one thread, and what passes between them is part of the time.
 """
 
 from libc.stdint cimport uint64_t, uintptr_t
@@ -51,6 +57,33 @@ cdef struct Habit:
     int left
     bint awake
 
+# Kernels that take longer than this on one thread, in seconds, are chosen for by their habit alone;
+# and what passes between two kernels counts unless it is longer.
+cdef double SMALL = 1e-3
+
+cdef enum:
+    WINDOW = 48  # so many calls are judged together
+    SETTLING = 12  # after so many, in which data come to the threads that now need them
+    SHORT_WAIT = 4  # so many windows until the other mood is tried
+    LONG_WAIT = 256
+
+
+cdef struct Mood:
+    # Whether all small kernels run on one thread; whether this is a trial.
+    bint alone
+    bint trial
+    # Calls of this window (below 0 they do not count yet), and windows until the next trial.
+    int calls
+    int wait
+    int pause
+    # Seconds in this window, and what its kernels alone would have taken; one over the other, lately.
+    double spent
+    double worth
+    double usual
+
+cdef Mood mood
+cdef double last_end = 0
+
 cdef int isa_level = DLFS_GENERIC
 cdef int wanted_threads = 1
 
@@ -70,21 +103,38 @@ cdef Team gather(double multiply_adds, const void *who) noexcept nogil:
     cdef Habit *habit
     team.threads = threads_for(multiply_adds)
     team.habit = -1
-    team.started = 0
+    team.small = team.alone = False
+    team.started = team.gap = 0
     if team.threads > 1:
         team.habit = place_of(multiply_adds, who)
         habit = &habits[team.habit]
         if habit.who != who or habit.work != multiply_adds or habit.threads != team.threads:
             begin(habit, multiply_adds, who, team.threads)
-        if not together(habit):
+        team.small = habit.calls >= TRIALS and habit.alone < SMALL
+        team.alone = team.small and mood.alone
+        if team.alone or not together(habit):
             team.threads = 1
         team.started = dlfs_seconds()
+        team.gap = team.started - last_end
     return team
 
 
 cdef void dismiss(const Team *team) noexcept nogil:
-    if team.habit >= 0:
-        learn(&habits[team.habit], team.threads > 1, dlfs_seconds() - team.started)
+    global last_end
+    cdef Habit *habit
+    cdef double end
+    if team.habit < 0:
+        return
+    habit = &habits[team.habit]
+    end = dlfs_seconds()
+    if team.small:
+        observe(&mood, habit.alone,
+                end - team.started + (team.gap if 0 < team.gap < SMALL else 0))
+        last_end = end
+    if team.alone:
+        habit.awake = False
+    else:
+        learn(habit, team.threads > 1, end - team.started)
 
 
 cdef int place_of(double multiply_adds, const void *who) noexcept nogil:
@@ -143,6 +193,47 @@ cdef void rest(Habit *habit, int pause) noexcept nogil:
     habit.wait = habit.pause = pause
 
 
+cdef void start(Mood *mood) noexcept nogil:
+    mood.alone = mood.trial = False
+    mood.calls = 0
+    mood.wait = mood.pause = SHORT_WAIT
+    mood.spent = mood.worth = mood.usual = 0
+
+
+cdef void observe(Mood *mood, double worth, double seconds) noexcept nogil:
+    """Take note of a small kernel, and of what passed since the last one."""
+    cdef double ratio
+    mood.calls += 1
+    if mood.calls <= 0:
+        return
+    mood.spent += seconds
+    mood.worth += worth
+    if mood.calls < WINDOW:
+        return
+    ratio = mood.spent / mood.worth
+    mood.calls = 0
+    mood.spent = mood.worth = 0
+    if not mood.trial:
+        mood.usual = 0.5 * (mood.usual + ratio) if mood.usual > 0 else ratio
+        mood.wait -= 1
+        if mood.wait <= 0:
+            mood.trial = True
+            change(mood)
+    else:
+        mood.trial = False
+        if ratio < 0.93 * mood.usual:
+            mood.usual = ratio
+            mood.wait = mood.pause = SHORT_WAIT
+        else:
+            mood.wait = mood.pause = min(2 * mood.pause, LONG_WAIT)
+            change(mood)
+
+
+cdef void change(Mood *mood) noexcept nogil:
+    mood.alone = not mood.alone
+    mood.calls = -SETTLING
+
+
 def _practise(calls, seconds):
     """For tests: say which way each call took, where it takes `seconds(together)`."""
     cdef Habit habit
@@ -154,6 +245,17 @@ def _practise(calls, seconds):
         learn(&habit, several, seconds(several))
         taken.append("together" if several else "alone")
     return taken
+
+
+def _feel(calls, seconds):
+    """For tests: say in which mood each call was, where it takes `seconds(alone)`."""
+    cdef Mood mood
+    start(&mood)
+    felt = []
+    for _ in range(calls):
+        felt.append("alone" if mood.alone else "together")
+        observe(&mood, 1.0, seconds(<bint>mood.alone))
+    return felt
 
 
 def isa():
@@ -199,6 +301,7 @@ def set_num_threads(n):
     if n < 1:
         raise ValueError(f"set_num_threads: n must be at least 1, got {n}")
     wanted_threads = min(int(n), 1024) if DLFS_OPENMP else 1
+    start(&mood)
 
 
 def get_num_threads():

@@ -130,6 +130,37 @@ def test_one_interruption_does_not_count():
     assert interrupted.count("alone") <= 1
 
 
+def feel(*phases):
+    """The mood of each call, where so many calls at a time take such times, alone and not."""
+    times = iter([times for times, calls in phases for _ in range(calls)])
+    return runtime._feel(sum(calls for _, calls in phases), lambda alone: next(times)[not alone])
+
+
+FAR, NEAR = (1.0, 1.5), (1.0, 0.7)
+"""Times of a step of small kernels on one thread and on several, where what one thread wrote is far
+from the other, and where it is near."""
+
+
+@pytest.mark.parametrize(("times", "mood"), [(NEAR, "together"), (FAR, "alone")])
+def test_small_kernels_share_a_mood(times, mood):
+    felt = feel((times, 20_000))
+    assert felt[0] == "together"
+    assert felt[5000:].count(mood) > 0.98 * 15_000
+    trials = [i for i in range(1, len(felt)) if felt[i] != mood and felt[i - 1] == mood]
+    assert 3 <= len(trials) <= 10
+    assert (np.diff(trials)[1:] > np.diff(trials)[:-1]).all()
+
+
+def test_the_mood_follows_the_machine():
+    assert feel((NEAR, 2000), (FAR, 8000))[-2000:].count("alone") > 1900
+    assert feel((FAR, 2000), (NEAR, 8000))[-2000:].count("together") > 1900
+
+
+def test_the_mood_does_not_change_for_a_small_difference_or_one_interruption():
+    assert feel(((1.0, 1.02), 10_000))[-8000:].count("together") > 7500
+    assert feel((NEAR, 1000), ((60.0, 60.0), 1), (NEAR, 1000))[1001:].count("together") > 900
+
+
 def chain(seed):
     """A piece of training, long enough to use threads; returns everything it computed."""
     generator = np.random.default_rng(seed)
