@@ -6,9 +6,9 @@ amount of work: `gather` chooses the one that was faster of late, and now and th
 The results are the same bits either way. A thread that has just been idle must be woken, which
 takes as long as a small kernel: a call on several threads counts only if the last was one, too.
 
-That is not all. What one thread wrote, the next kernel's other thread must fetch from its cache, and
-so must the single thread that does what is too small to share. Where that is slow, every kernel by
-itself may be faster on several threads, because half of what it needs lies with each, and all of
+That is not all. What one thread wrote, the next kernel's other thread must fetch from its cache,
+and so must the single thread that does what is too small to share. Where that is slow, every kernel
+by itself may be faster on several threads, because half of what it needs lies with each, and all of
 them together slower than if no other thread had ever been asked. So there is a mood, too: for a
 while all small kernels run on one thread, and what passes between them is part of the time.
 """
@@ -76,7 +76,7 @@ cdef struct Mood:
     int calls
     int wait
     int pause
-    # Seconds in this window, and what its kernels alone would have taken; one over the other, lately.
+    # Seconds in this window; what its kernels alone would have taken; their quotient of late.
     double spent
     double worth
     double usual
