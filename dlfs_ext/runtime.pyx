@@ -57,9 +57,12 @@ cdef struct Habit:
     int left
     bint awake
 
-# Kernels that take longer than this on one thread, in seconds, are chosen for by their habit alone;
-# and what passes between two kernels counts unless it is longer.
+# Kernels that take longer than this on one thread, in seconds, are chosen for by their habit alone.
 cdef double SMALL = 1e-3
+# After a break as long as this the other threads are asleep, and the data may be anywhere: for a
+# while nothing counts for the mood.
+cdef double BREAK = 1e-3
+cdef double RETURN = 5e-4
 
 cdef enum:
     WINDOW = 48  # so many calls are judged together
@@ -76,13 +79,15 @@ cdef struct Mood:
     int calls
     int wait
     int pause
-    # Seconds in this window; what its kernels alone would have taken; their quotient of late.
+    # Seconds in this window; what its kernels alone would have taken; their quotient of late, at
+    # best: interruptions are nobody's fault.
     double spent
     double worth
     double usual
 
 cdef Mood mood
 cdef double last_end = 0
+cdef double returned = 0  # when things count again
 
 cdef int isa_level = DLFS_GENERIC
 cdef int wanted_threads = 1
@@ -99,6 +104,7 @@ cdef Habit[HABITS] habits
 
 
 cdef Team gather(double multiply_adds, const void *who) noexcept nogil:
+    global returned
     cdef Team team
     cdef Habit *habit
     team.threads = threads_for(multiply_adds)
@@ -110,12 +116,16 @@ cdef Team gather(double multiply_adds, const void *who) noexcept nogil:
         habit = &habits[team.habit]
         if habit.who != who or habit.work != multiply_adds or habit.threads != team.threads:
             begin(habit, multiply_adds, who, team.threads)
+            start(&mood)  # new work, new mood
         team.small = habit.calls >= TRIALS and habit.alone < SMALL
         team.alone = team.small and mood.alone
         if team.alone or not together(habit):
             team.threads = 1
         team.started = dlfs_seconds()
         team.gap = team.started - last_end
+        if team.gap > BREAK:
+            returned = team.started + RETURN
+            habit.awake = False
     return team
 
 
@@ -127,10 +137,9 @@ cdef void dismiss(const Team *team) noexcept nogil:
         return
     habit = &habits[team.habit]
     end = dlfs_seconds()
-    if team.small:
-        observe(&mood, habit.alone,
-                end - team.started + (team.gap if 0 < team.gap < SMALL else 0))
-        last_end = end
+    last_end = end
+    if team.small and team.started > returned:
+        observe(&mood, habit.alone, end - team.started + team.gap)
     if team.alone:
         habit.awake = False
     else:
@@ -214,7 +223,7 @@ cdef void observe(Mood *mood, double worth, double seconds) noexcept nogil:
     mood.calls = 0
     mood.spent = mood.worth = 0
     if not mood.trial:
-        mood.usual = 0.5 * (mood.usual + ratio) if mood.usual > 0 else ratio
+        mood.usual = min(ratio, 1.1 * mood.usual) if mood.usual > 0 else ratio
         mood.wait -= 1
         if mood.wait <= 0:
             mood.trial = True
