@@ -9,9 +9,12 @@ from benchmarks.work import REFERENCE, Result, Work, on_threads
 from dlfs.timing import interleaved
 
 PEAK = "peak"
-# With several threads, those that the last contender left spinning must first have gone to sleep
-# (PyTorch's do after some 5 milliseconds, NumPy's BLAS's after some 20); then its own must wake.
-LEAD, LONG_LEAD, REST = 5e-4, 3e-3, 3e-2
+# A contender runs untimed for so long before it is timed: the last one has emptied the caches, and
+# a step in the middle of a training finds them full.
+LEAD = 3e-3
+# With several threads, those that the last contender left spinning must first have gone to sleep:
+# PyTorch's do after some 5 milliseconds, NumPy's BLAS's after some 20.
+REST = 3e-2
 
 
 def all_works() -> list[Work]:
@@ -47,10 +50,7 @@ def time_work(work: Work, dtype: str, threads: int, seconds: float, with_referen
         del calls[REFERENCE]
     if work.multiply_adds is not None:
         calls[PEAK] = functools.partial(multiply_adds, dtype)
-    if threads == 1:
-        times = interleaved(calls, seconds, LEAD)
-    else:
-        times = interleaved(calls, seconds, LONG_LEAD, rest=REST)
+    times = interleaved(calls, seconds, LEAD, rest=REST if threads > 1 else 0.0)
     result = Result(work, dtype, threads, times)
     if PEAK in times:
         result.peak = threads * multiply_adds(dtype) / times.pop(PEAK)

@@ -1,8 +1,9 @@
 /* The optimizers' updates: one pass over memory for each parameter (included by optimizers.h).
  *
- * Every array is read and written once. The constants come as doubles, because 1 - 0.999 is
- * another number in float. */
-
+ * Every array is read and written once, from its end to its beginning: the end of the gradient was
+ * written last, and the beginning of the parameter is what the next forward pass reads first, so
+ * both are still in the cache. The constants come as doubles, because 1 - 0.999 is another number
+ * in float. */
 
 /* p is the parameter, g its gradient, s and t the optimizer's memory. */
 #undef UPDATE
@@ -20,34 +21,34 @@
         real *param = param_, *first = first_, *second = second_;                          \
         const real *grad = grad_;                                                          \
         vec p, s = vset1(0), t = vset1(0);                                                 \
-        ptrdiff_t i = 0;                                                                   \
-        for (; i + VLEN <= n; i += VLEN) {                                                 \
-            p = vload(param + i);                                                          \
-            if (first)                                                                     \
-                s = vload(first + i);                                                      \
-            if (second)                                                                    \
-                t = vload(second + i);                                                     \
-            NAME(name##_step)(&p, vload(grad + i), &s, &t, c);                             \
-            vstore(param + i, p);                                                          \
-            if (first)                                                                     \
-                vstore(first + i, s);                                                      \
-            if (second)                                                                    \
-                vstore(second + i, t);                                                     \
-        }                                                                                  \
-        if (i < n) {                                                                       \
-            int rest = (int)(n - i);                                                       \
-            p = vload_n(param + i, rest);                                                  \
-            if (first)                                                                     \
-                s = vload_n(first + i, rest);                                              \
-            if (second)                                                                    \
-                t = vload_n(second + i, rest);                                             \
-            NAME(name##_step)(&p, vload_n(grad + i, rest), &s, &t, c);                     \
-            vstore_n(param + i, p, rest);                                                  \
-            if (first)                                                                     \
-                vstore_n(first + i, s, rest);                                              \
-            if (second)                                                                    \
-                vstore_n(second + i, t, rest);                                             \
-        }                                                                                  \
+        ptrdiff_t whole = n / VLEN * VLEN;                                             \
+        if (whole < n) {                                                               \
+            int rest = (int)(n - whole);                                               \
+            p = vload_n(param + whole, rest);                                          \
+            if (first)                                                                 \
+                s = vload_n(first + whole, rest);                                      \
+            if (second)                                                                \
+                t = vload_n(second + whole, rest);                                     \
+            NAME(name##_step)(&p, vload_n(grad + whole, rest), &s, &t, c);             \
+            vstore_n(param + whole, p, rest);                                          \
+            if (first)                                                                 \
+                vstore_n(first + whole, s, rest);                                      \
+            if (second)                                                                \
+                vstore_n(second + whole, t, rest);                                     \
+        }                                                                              \
+        for (ptrdiff_t i = whole - VLEN; i >= 0; i -= VLEN) {                          \
+            p = vload(param + i);                                                      \
+            if (first)                                                                 \
+                s = vload(first + i);                                                  \
+            if (second)                                                                \
+                t = vload(second + i);                                                 \
+            NAME(name##_step)(&p, vload(grad + i), &s, &t, c);                         \
+            vstore(param + i, p);                                                      \
+            if (first)                                                                 \
+                vstore(first + i, s);                                                  \
+            if (second)                                                                \
+                vstore(second + i, t);                                                 \
+        }                                                                              \
     }
 
 UPDATE(sgd, real lr = (real)c[0]; real decay = (real)c[1];,
