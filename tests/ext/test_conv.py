@@ -215,6 +215,10 @@ def test_padding_does_not_let_nan_out():
     np.testing.assert_array_equal(
         fast.conv2d_param_grad(g, x, W.shape), reference.conv2d_param_grad(g, x, W.shape)
     )
+    g[0, 1, 3, -1] = np.nan
+    expected = reference.conv2d_input_grad(g, W, x.shape)
+    assert np.isnan(expected).sum() == 4
+    np.testing.assert_array_equal(fast.conv2d_input_grad(g, W, x.shape), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -227,6 +231,7 @@ def test_padding_does_not_let_nan_out():
         ((1, 8, 64, 64), (8, 16, 5, 4), {"padding": 2}),
         ((5, 8, 40, 40), (4, 32, 3, 3), {"stride": 2, "groups": 2}),
         ((64, 32, 6, 6), (32, 32, 3, 3), {}),
+        ((1, 6, 64, 64), (6, 40, 5, 5), {"padding": 2}),  # channels of one image shared out
     ],
 )
 def test_threads_do_not_change_a_bit(dtype, x_shape, W_shape, options):
