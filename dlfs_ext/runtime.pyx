@@ -125,7 +125,8 @@ cdef Team gather(double multiply_adds, const void *who) noexcept nogil:
         team.gap = team.started - last_end
         if team.gap > BREAK:
             returned = team.started + RETURN
-            habit.awake = False
+            if team.small:
+                habit.awake = False
     return team
 
 
