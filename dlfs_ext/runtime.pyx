@@ -56,11 +56,13 @@ cdef struct Habit:
     int pause
     int left
     bint awake
+    # Calls of late, one after the other, that came right after a break.
+    int skipped
 
 # Kernels that take longer than this on one thread, in seconds, are chosen for by their habit alone.
 cdef double SMALL = 1e-3
 # After a break as long as this the other threads are asleep, and the data may be anywhere: for a
-# while nothing counts for the mood.
+# while nothing counts, unless it is always so.
 cdef double BREAK = 1e-3
 cdef double RETURN = 5e-4
 
@@ -125,8 +127,6 @@ cdef Team gather(double multiply_adds, const void *who) noexcept nogil:
         team.gap = team.started - last_end
         if team.gap > BREAK:
             returned = team.started + RETURN
-            if team.small:
-                habit.awake = False
     return team
 
 
@@ -134,15 +134,17 @@ cdef void dismiss(const Team *team) noexcept nogil:
     global last_end
     cdef Habit *habit
     cdef double end
+    cdef bint settled = team.started > returned
     if team.habit < 0:
         return
     habit = &habits[team.habit]
     end = dlfs_seconds()
     last_end = end
-    if team.small and team.started > returned:
+    habit.skipped = 0 if settled else habit.skipped + 1
+    if team.small and settled:
         observe(&mood, habit.alone, end - team.started + team.gap)
-    if team.alone:
-        habit.awake = False
+    if team.alone or 0 < habit.skipped < TRIALS:
+        habit.awake = team.threads > 1
     else:
         learn(habit, team.threads > 1, end - team.started)
 
@@ -157,7 +159,7 @@ cdef void begin(Habit *habit, double multiply_adds, const void *who, int threads
     habit.work = multiply_adds
     habit.threads = threads
     habit.alone = habit.together = 0
-    habit.calls = habit.left = 0
+    habit.calls = habit.left = habit.skipped = 0
     habit.wait = habit.pause = SHORT_PAUSE
     habit.awake = False
 
