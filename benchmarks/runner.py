@@ -6,15 +6,9 @@ from collections.abc import Iterator, Sequence
 from benchmarks import kernels, networks, sequences
 from benchmarks.machine import multiply_adds
 from benchmarks.work import REFERENCE, Result, Work, on_threads
-from dlfs.timing import interleaved
+from dlfs.timing import REST, THREADS_LEAD, interleaved
 
 PEAK = "peak"
-# A contender runs untimed for so long before it is timed: the last one has emptied the caches, and
-# a step in the middle of a training finds them full.
-LEAD = 3e-3
-# With several threads, those that the last contender left spinning must first have gone to sleep:
-# PyTorch's do after some 5 milliseconds, NumPy's BLAS's after some 20.
-REST = 3e-2
 
 
 def all_works() -> list[Work]:
@@ -50,7 +44,10 @@ def time_work(work: Work, dtype: str, threads: int, seconds: float, with_referen
         del calls[REFERENCE]
     if work.multiply_adds is not None:
         calls[PEAK] = functools.partial(multiply_adds, dtype)
-    times = interleaved(calls, seconds, LEAD, rest=REST if threads > 1 else 0.0)
+    if threads == 1:
+        times = interleaved(calls, seconds)
+    else:
+        times = interleaved(calls, seconds, THREADS_LEAD, rest=REST)
     result = Result(work, dtype, threads, times)
     if PEAK in times:
         result.peak = threads * multiply_adds(dtype) / times.pop(PEAK)

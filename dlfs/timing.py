@@ -8,12 +8,19 @@ from typing import Any
 MIN_ROUNDS = 5
 SAMPLE_SECONDS = 5e-4
 """A sample repeats a short call for so long: the clock itself must not count."""
+LEAD = 3e-3
+"""An alternative runs untimed for so long before it is timed: the last one has emptied the caches,
+and a step in the middle of a training finds them full."""
+THREADS_LEAD, REST = 2e-2, 3e-2
+"""With several threads, those that the last alternative left spinning must first have gone to sleep:
+PyTorch's do after some 5 milliseconds, NumPy's BLAS's after some 20. Then its own must wake, which
+was seen to take 5 milliseconds, too, on a virtual machine."""
 
 
 def interleaved(
     alternatives: Mapping[str, Callable[[], Any]],
     seconds: float = 1.0,
-    lead: float = SAMPLE_SECONDS,
+    lead: float = LEAD,
     rare: float = 0.5,
     rest: float = 0.0,
 ) -> dict[str, float]:
