@@ -11,10 +11,10 @@ SAMPLE_SECONDS = 5e-4
 LEAD = 3e-3
 """An alternative runs untimed for so long before it is timed: the last one has emptied the caches,
 and a step in the middle of a training finds them full."""
-THREADS_LEAD, REST = 2e-2, 3e-2
-"""With several threads, those that the last alternative left spinning must first have gone to sleep:
-PyTorch's do after some 5 milliseconds, NumPy's BLAS's after some 20. Then its own must wake, which
-was seen to take 5 milliseconds, too, on a virtual machine."""
+THREADS_LEAD, REST = 2e-2, 0.12
+"""With several threads, those that the last one left spinning must first have gone to sleep: those
+of NumPy's BLAS were seen to take 70 to 110 milliseconds. Then its own must wake, which takes up to
+5 on a virtual machine."""
 
 
 def interleaved(
@@ -54,7 +54,6 @@ def interleaved(
     """
     once = {name: _first_time(call) for name, call in alternatives.items()}
     repeats = {name: max(1, round(SAMPLE_SECONDS / t)) for name, t in once.items()}
-    leads = {name: min(200, max(1, round(lead / t))) for name, t in once.items()}
     slow = {name for name, t in once.items() if 2 * t * MIN_ROUNDS > rare * seconds}
     samples: dict[str, list[float]] = {name: [] for name in alternatives}
     end, rounds = time.perf_counter() + seconds, 0
@@ -64,14 +63,20 @@ def interleaved(
                 continue
             if rest:
                 time.sleep(rest)
-            for _ in range(leads[name]):
-                call()
+            _run_for(lead, call)
             started = time.perf_counter()
             for _ in range(repeats[name]):
                 call()
             samples[name].append((time.perf_counter() - started) / repeats[name])
         rounds += 1
     return {name: statistics.median(times) for name, times in samples.items()}
+
+
+def _run_for(seconds: float, call: Callable[[], Any]) -> None:
+    end = time.perf_counter() + seconds
+    call()
+    while time.perf_counter() < end:
+        call()
 
 
 def _first_time(call: Callable[[], Any]) -> float:
