@@ -9,7 +9,6 @@
 
 #define columns_at_once NAME(conv_columns_at_once)
 #define columns_band NAME(conv_columns_band)
-#define columns_add NAME(conv_columns_add)
 #define columns_rows NAME(conv_columns_rows)
 #define columns_shares NAME(conv_columns_shares)
 
@@ -67,18 +66,6 @@ static size_t NAME(conv_columns_scratch)(const conv_job *job)
            + (size_t)taps * 2 * sizeof(ptrdiff_t);
 }
 
-/* to += from, n reals and not one more: what lies behind may be another thread's. */
-DLFS_INLINE void columns_add(const real *from, real *to, ptrdiff_t n)
-{
-    ptrdiff_t p = 0;
-    for (; p + VLEN <= n; p += VLEN)
-        vstore(to + p, vload(to + p) + vload(from + p));
-    if (p < n) {
-        int rest = (int)(n - p);
-        vstore_n(to + p, vload_n(to + p, rest) + vload_n(from + p, rest), rest);
-    }
-}
-
 /* A task: one image, one group, the channels c0 to c1. */
 typedef struct {
     const conv_job *job;
@@ -129,7 +116,7 @@ static void columns_band(const NAME(conv_columns_task) *t, ptrdiff_t y, ptrdiff_
             ptrdiff_t shift = j * w->dilation_w - w->left, skip = conv_most(0, -shift);
             ptrdiff_t n = conv_least(w->out_width, w->width - shift) - skip;
             for (ptrdiff_t k = 0; k < count; k++)
-                columns_add(t->shares + r * pitch + k * w->out_width + skip,
+                scatter_add(t->shares + r * pitch + k * w->out_width + skip,
                             to + k * w->width + shift + skip, n);
         }
         weights += mr * taps;

@@ -67,14 +67,16 @@ static size_t NAME(conv_scatter_scratch)(const conv_job *job)
            + (size_t)conv_round(job->out_channels) * 2 * sizeof(ptrdiff_t);
 }
 
-/* to += from, n reals; may write up to VLEN - 1 reals more, but the same as before. */
+/* to += from, n reals and not one more: what lies behind may be another thread's. */
 DLFS_INLINE void scatter_add(const real *from, real *to, ptrdiff_t n)
 {
     ptrdiff_t p = 0;
     for (; p + VLEN <= n; p += VLEN)
         vstore(to + p, vload(to + p) + vload(from + p));
-    if (p < n)
-        vstore(to + p, vload(to + p) + vload_n(from + p, (int)(n - p)));
+    if (p < n) {
+        int rest = (int)(n - p);
+        vstore_n(to + p, vload_n(to + p, rest) + vload_n(from + p, rest), rest);
+    }
 }
 
 DLFS_INLINE void scatter_crop(const conv_window *w, NAME(conv_scatter_size) s, const real *grown,
