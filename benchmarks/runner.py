@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks import kernels, networks, sequences
 from benchmarks.machine import multiply_adds
 from benchmarks.work import REFERENCE, Result, Work, on_threads
-from dlfs.timing import REST, THREADS_LEAD, interleaved
+from dlfs.timing import interleaved
 
 PEAK = "peak"
 
@@ -44,10 +44,7 @@ def time_work(work: Work, dtype: str, threads: int, seconds: float, with_referen
         del calls[REFERENCE]
     if work.multiply_adds is not None:
         calls[PEAK] = functools.partial(multiply_adds, dtype)
-    if threads == 1:
-        times = interleaved(calls, seconds)
-    else:
-        times = interleaved(calls, seconds, THREADS_LEAD, rest=REST)
+    times = interleaved(calls, seconds, threads)
     result = Result(work, dtype, threads, times)
     if PEAK in times:
         result.peak = threads * multiply_adds(dtype) / times.pop(PEAK)

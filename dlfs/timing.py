@@ -20,9 +20,8 @@ of NumPy's BLAS were seen to take 70 to 110 milliseconds. Then its own must wake
 def interleaved(
     alternatives: Mapping[str, Callable[[], Any]],
     seconds: float = 1.0,
-    lead: float = LEAD,
+    threads: int = 1,
     rare: float = 0.5,
-    rest: float = 0.0,
 ) -> dict[str, float]:
     """Return the median time of a call of each alternative, all timed in turns: A B A B.
 
@@ -31,15 +30,12 @@ def interleaved(
     alternatives : mapping of name to callable without arguments
     seconds : float
         How long to go on, roughly; there are at least 5 rounds.
-    lead : float
-        Before each sample the alternative runs untimed for so many seconds: caches fill, and
-        threads wake up.
+    threads : int
+        How many they use. With more than one there is a rest before each turn, and a longer run
+        before it is timed.
     rare : float
         An alternative of which 5 calls take more than this share of the time is called 5 times
         and no more.
-    rest : float
-        Before that, so many seconds pass in sleep: threads that another alternative left waiting,
-        which may keep a processor busy, give up meanwhile.
 
     Returns
     -------
@@ -61,9 +57,9 @@ def interleaved(
         for name, call in alternatives.items():
             if name in slow and rounds >= MIN_ROUNDS:
                 continue
-            if rest:
-                time.sleep(rest)
-            _run_for(lead, call)
+            if threads > 1:
+                time.sleep(REST)
+            _run_for(THREADS_LEAD if threads > 1 else LEAD, call)
             started = time.perf_counter()
             for _ in range(repeats[name]):
                 call()

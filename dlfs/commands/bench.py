@@ -13,7 +13,7 @@ from dlfs.layers import Conv2D, Dense
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGDMomentum
-from dlfs.timing import REST, THREADS_LEAD, interleaved, readable
+from dlfs.timing import interleaved, readable
 from dlfs.types import Array
 
 HELP = "compare the backends' speed"
@@ -47,10 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{'':<24}" + "".join(f"{name:>12}" for name in names) + f"{'ratio':>8}")
         for work, make in WORK.items():
             calls = {name: on_backend(name, make, arguments.dtype) for name in names}
-            if threads.get_num_threads() == 1:
-                times = interleaved(calls, arguments.seconds)
-            else:
-                times = interleaved(calls, arguments.seconds, THREADS_LEAD, rest=REST)
+            times = interleaved(calls, arguments.seconds, threads.get_num_threads())
             line = f"{work:<24}" + "".join(f"{readable(times[name]):>12}" for name in names)
             if len(names) > 1:
                 line += f"{times['reference'] / times['fast']:>8.1f}"
