@@ -1,4 +1,4 @@
-"""What holds for every test: hypothesis profiles, no window, an untouched global random state."""
+"""What holds for every test: hypothesis profiles, no window, no file or global state changed."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ os.environ["MPLBACKEND"] = "Agg"
 import hypothesis
 import numpy as np
 import pytest
+
+from tests.support import guard
 
 # A deadline would make a slow machine look like a bug.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=25, print_blob=True)
@@ -47,6 +49,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("source_tree"):
                 item.add_marker(pytest.mark.skip(reason="needs the source tree"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    base = config.getoption("basetemp", None)
+    guard.start(*([Path(base)] if base else []))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    guard.stop()  # pytest's own cache comes after the tests
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_written_outside_temporary_folders() -> Iterator[None]:
+    """Fail a test that tried to, even where the code under test caught the guard's refusal."""
+    guard.violations.clear()
+    yield
+    if guard.violations:
+        pytest.fail(f"a test may only write into temporary folders: {guard.violations}")
 
 
 def _global_random_state() -> tuple[object, ...]:

@@ -1,11 +1,20 @@
 """Files as dlfs writes them, and as nobody should."""
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
+
+_scratch = tempfile.TemporaryDirectory(prefix="dlfs-tests-")
+
+
+def scratch_file() -> str:
+    """Return a path that may be written to, for a table that has no ``tmp_path``."""
+    return str(Path(_scratch.name) / "scratch")
 
 
 def write(path: Any, config: Any, tensors: dict[str, np.ndarray], **metadata: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dlfs import layers, models, network, nodes, optimizers, recurrent, reference, rnn, text
+from tests.support.files import scratch_file
 from tests.support.junk import (
     NEVER,
     Wanted,
@@ -304,7 +305,7 @@ def _text() -> list[Subject]:
         Subject(
             "text.save_writer",
             text.save_writer,
-            lambda: {"net": _network(), "vocabulary": vocabulary, "path": "/dev/null"},
+            lambda: {"net": _network(), "vocabulary": vocabulary, "path": scratch_file()},
             {"net": instance(), "vocabulary": instance()},
         ),
     ]

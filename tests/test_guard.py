@@ -1,0 +1,49 @@
+"""The guard against tests that write outside temporary folders (tests/support/guard.py)."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.support import guard
+
+HERE = Path(__file__).parent
+ATTEMPTS = {
+    "open": lambda: (HERE / "new").open("w"),
+    "append": lambda: Path(__file__).open("a").close(),
+    "os.open": lambda: os.open(HERE / "new", os.O_CREAT | os.O_RDWR),
+    "rename to": lambda: Path(__file__).rename(HERE / "new"),
+    "replace a device": lambda: Path(__file__).replace("/dev/null"),
+    "remove": lambda: Path(__file__).unlink(),
+    "folder": (HERE / "new").mkdir,
+    "mode": lambda: Path(__file__).chmod(0o644),
+    "link": lambda: (HERE / "new").symlink_to(__file__),
+    "time": lambda: os.utime(__file__),
+}
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_an_attempt_outside_is_refused_and_remembered(attempt):
+    with pytest.raises(PermissionError, match="temporary folders"):
+        ATTEMPTS[attempt]()
+    assert len(guard.violations) == 1
+    guard.violations.clear()
+    assert not (HERE / "new").exists()
+
+
+def test_a_link_that_leads_outside_is_no_way_out(tmp_path):
+    (tmp_path / "link").symlink_to(HERE / "new")
+    with pytest.raises(PermissionError):
+        (tmp_path / "link").open("w")
+    guard.violations.clear()
+
+
+def test_temporary_folders_and_reading_are_free(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").rename(tmp_path / "other")
+    assert Path(__file__).read_text()
+    with Path("/dev/null").open("w") as device:
+        device.write("x")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert not guard.violations
