@@ -1,5 +1,6 @@
 """LayerBlock and NeuralNetwork: layers, chained, and a loss at their end."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -170,6 +171,11 @@ class NeuralNetwork(LayerBlock):
     dtype : {"float64", "float32"}
         Input is converted once, when it comes in; everything else follows.
 
+    Attributes
+    ----------
+    epochs_trained : int
+        For how many epochs a Trainer has trained the present weights.
+
     Raises
     ------
     TypeError, ValueError
@@ -205,6 +211,8 @@ class NeuralNetwork(LayerBlock):
         self.seed = None if seed is None else check_int(seed, "NeuralNetwork", "seed", 0)
         self.dtype = _float_dtype(dtype)
         self.input_shape: Shape | None = None
+        self.epochs_trained = 0
+        self._own_weights: bytes | None = None
         seeds = layer_seeds(self.seed, len(self.layers))
         for layer, own_seed in zip(self.layers, seeds, strict=True):
             layer.seed = own_seed
@@ -230,9 +238,19 @@ class NeuralNetwork(LayerBlock):
             If the batch does not suit the first layer, or an output the next layer.
         """
         X_batch = self.as_input(X_batch)
-        output = super().forward(X_batch, inference)
-        if self.input_shape is None:
-            self.input_shape = X_batch.shape[1:]
+        if self.input_shape is not None:
+            return super().forward(X_batch, inference)
+        new = all(layer.first for layer in self.layers)
+        try:
+            output = super().forward(X_batch, inference)
+        except BaseException:
+            if new:
+                # Layers set up for a batch that a later layer refuses would refuse the right one.
+                self.reset()
+            raise
+        self.input_shape = X_batch.shape[1:]
+        if new:
+            self.mark_weights_as_own()
         return output
 
     def forward_loss(self, X_batch: Array, y_batch: Array, inference: bool = False) -> float:
@@ -305,7 +323,10 @@ class NeuralNetwork(LayerBlock):
         return np.concatenate(parts)
 
     def build(self, input_shape: Shape) -> None:
-        """Set up all layers for observations of this shape, with new parameters.
+        """Set up all layers for observations of this shape.
+
+        They get new parameters, unless the network holds weights that it did not make itself (see
+        ``given``): those are kept. ``reset()`` discards any weights.
 
         Parameters
         ----------
@@ -315,19 +336,70 @@ class NeuralNetwork(LayerBlock):
         Raises
         ------
         TypeError, ValueError
-            If the shape does not suit the layers.
+            If the shape does not suit the layers, or the weights that are kept.
         """
-        shape = check_input_shape(input_shape, "NeuralNetwork.build")
-        self.reset()
+        owner = "NeuralNetwork.build"
+        shape = check_input_shape(input_shape, owner)
+        given, before = self.given, self.input_shape
+        if given:
+            self.input_shape = None
+        else:
+            self.reset()
         # A batch of no observations has all the shapes and costs nothing.
         takes_integers = self.layers[0].takes_integers
-        self.forward(np.zeros((0, *shape), dtype=np.int64 if takes_integers else self.dtype), True)
+        batch = np.zeros((0, *shape), dtype=np.int64 if takes_integers else self.dtype)
+        try:
+            self.forward(batch, True)
+        except (TypeError, ValueError) as error:
+            if not given:
+                raise
+            self.input_shape = before
+            raise type(error)(
+                f"{owner}: the network's weights were loaded, converted or assigned, and do not "
+                f"fit observations of shape {shape}; call reset() first for new ones ({error})"
+            ) from error
 
     def reset(self) -> None:
         """Forget the parameters: the next batch sets all layers up anew, from the same seed."""
         self.input_shape = None
+        self.epochs_trained = 0
+        self._own_weights = None
         for layer in self.layers:
             layer.first = True
+
+    @property
+    def given(self) -> bool:
+        """Whether the weights are others than the network itself, or a Trainer, has made.
+
+        True for weights that were loaded, converted or assigned, for those that a loop of your own
+        has trained, and where layers were set up before they came into this network.
+        ``Trainer.fit`` and ``build`` discard such weights only if they are asked to.
+
+        Examples
+        --------
+        >>> from dlfs.layers import Dense
+        >>> net = NeuralNetwork([Dense(1)])
+        >>> net.build((3,))
+        >>> net.given
+        False
+        >>> for param in net.params():
+        ...     param[...] = 0.5
+        >>> net.given
+        True
+        """
+        return not all(layer.first for layer in self.layers) and (
+            self._own_weights is None or self._own_weights != self._weights_digest()
+        )
+
+    def mark_weights_as_own(self) -> None:
+        """Take the present weights for the network's own: ``given`` is False until they change."""
+        self._own_weights = self._weights_digest()
+
+    def _weights_digest(self) -> bytes:
+        digest = hashlib.blake2b(digest_size=16)
+        for param in self.params():
+            digest.update(param.tobytes())
+        return digest.digest()
 
     @property
     def built(self) -> bool:

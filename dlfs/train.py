@@ -1,6 +1,6 @@
 """Trainer: shows a network the data, batch by batch, and lets an optimizer learn from each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class Trainer:
         eval_every: int = 10,
         batch_size: int = 32,
         seed: int = 1,
-        restart: bool = True,
+        restart: bool | None = None,
         early_stopping: bool | int = True,
         conv_testing: bool = False,
         *,
@@ -109,9 +109,11 @@ class Trainer:
             So many observations make one step. The last batch of an epoch may be smaller.
         seed : int
             For the shuffling. The global random state of NumPy is neither used nor changed.
-        restart : bool
-            Whether to begin with new parameters and an optimizer that remembers nothing. False goes
-            on from where things stand.
+        restart : bool, optional
+            True begins a new training: with new parameters, and an optimizer that remembers
+            nothing. False goes on from where things stand. Unless given, a new training begins,
+            but weights that the network did not make itself (loaded, converted, assigned; see
+            ``NeuralNetwork.given``) are kept: it starts from them, also at the next ``fit``.
         early_stopping : bool or int
             Stop after so many evaluations in a row without a new smallest test loss (True: 1), and
             put back the parameters, and what the optimizer remembered, of the best evaluation.
@@ -159,44 +161,37 @@ class Trainer:
         ):
             check_int(value, owner, name, 1)
         check_int(seed, owner, "seed", 0)
-        check_flag(restart, owner, "restart")
-        check_flag(conv_testing, owner, "conv_testing")
-        check_flag(resume, owner, "resume")
-        check_flag(shuffle, owner, "shuffle")
+        for name, flag in (
+            ("restart", restart is not None and restart),
+            ("conv_testing", conv_testing),
+            ("resume", resume),
+            ("shuffle", shuffle),
+        ):
+            check_flag(flag, owner, name)
         check_int(verbose, owner, "verbose", 0)
         patience = _patience(early_stopping)
         measures = self._measures(metrics)
-        for callback in callbacks:
-            check_instance(callback, Callback, owner, "callbacks")
+        callbacks = _callbacks(callbacks, conv_testing)
         if resume and checkpoint is None:
             raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
-
         if (X_test is None) != (y_test is None):
             raise ValueError(f"{owner}: X_test and y_test go together, one of them is missing")
-        carrying = [layer for layer in self.net if getattr(layer, "carry", False)]
-        if carrying and shuffle:
-            raise ValueError(
-                f"{owner}: {carrying[0]!r} carries its state from batch to batch, which has no "
-                "meaning for shuffled data: pass shuffle=False (and data from dlfs.text.streams), "
-                "or make the layer with carry=False"
-            )
+        streams = _reads_streams(self.net, shuffle)
+        given = self.net.given and not restart
         self.X_test = self.y_test = None
         with _kept_if_data_are_unfit(self.net):
-            if restart:
+            if restart or (restart is None and not given):
                 self.net.reset()
             X_train, y_train = self._data(X_train, y_train, "_train")
             if X_test is not None:
                 self.X_test, self.y_test = self._data(X_test, y_test, "_test")
-            if any(getattr(layer, "carry", False) is True for layer in carrying):
-                _check_streams("X_train", X_train, batch_size)
-                _check_streams("X_test", self.X_test, batch_size)
+            if streams:
+                _check_streams(batch_size, X_train=X_train, X_test=self.X_test)
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
-        if restart:
+        if restart is None or restart:
             self.optim.reset()
 
-        extra = [ConvTesting()] if conv_testing else []
-        callbacks = [*callbacks, *extra]
         run = Run(
             self, callbacks, epochs, eval_every, batch_size, seed, patience, measures, shuffle
         )
@@ -209,6 +204,8 @@ class Trainer:
             return run.train(X_train, y_train, verbose)
         finally:
             self._run = None
+            if not given:
+                self.net.mark_weights_as_own()
 
     def evaluate(
         self, X: Array, y: Array, metrics: Sequence[str | Metric] = (), batch_size: int = 1000
@@ -309,24 +306,47 @@ class Trainer:
 @contextmanager
 def _kept_if_data_are_unfit(net: NeuralNetwork) -> Iterator[None]:
     """Put a trained network back if a new training does not even begin."""
-    input_shape, layers = net.input_shape, [dict(vars(layer)) for layer in net.layers]
+    own, layers = dict(vars(net)), [dict(vars(layer)) for layer in net.layers]
     try:
         yield
     except BaseException:
-        net.input_shape = input_shape
+        vars(net).update(own)
         for layer, attributes in zip(net.layers, layers, strict=True):
             vars(layer).update(attributes)
         raise
 
 
-def _check_streams(name: str, X: Array | None, batch_size: int) -> None:
-    """Demand as many sequences in each batch: each goes on from its own state."""
-    if X is not None and len(X) > batch_size and len(X) % batch_size:
+def _reads_streams(net: NeuralNetwork, shuffle: bool) -> bool:
+    """Say whether each row of a batch goes on where that row of the batch before it ended."""
+    carrying = [layer for layer in net if getattr(layer, "carry", False)]
+    if carrying and shuffle:
         raise ValueError(
-            f"Trainer.fit: with state carried from batch to batch, the rows of {name} must be a "
-            f"multiple of batch_size={batch_size}, got {len(X)}; dlfs.text.streams arranges a text "
-            "so that they are"
+            f"Trainer.fit: {carrying[0]!r} carries its state from batch to batch, which has no "
+            "meaning for shuffled data: pass shuffle=False (and data from dlfs.text.streams), "
+            "or make the layer with carry=False"
         )
+    return any(getattr(layer, "carry", False) is True for layer in carrying)
+
+
+def _check_streams(batch_size: int, **data: Array | None) -> None:
+    """Demand as many sequences in each batch: each goes on from its own state."""
+    for name, X in data.items():
+        if X is not None and len(X) > batch_size and len(X) % batch_size:
+            raise ValueError(
+                f"Trainer.fit: with state carried from batch to batch, the rows of {name} must be "
+                f"a multiple of batch_size={batch_size}, got {len(X)}; dlfs.text.streams arranges "
+                "a text so that they are"
+            )
+
+
+def _callbacks(callbacks: Iterable[Callback], conv_testing: bool) -> list[Callback]:
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"Trainer.fit: callbacks must be a list, got {callbacks!r:.80}")
+    # An iterator can be gone through only once.
+    given = list(callbacks)
+    for callback in given:
+        check_instance(callback, Callback, "Trainer.fit", "callbacks")
+    return [*given, ConvTesting()] if conv_testing else given
 
 
 def _patience(early_stopping: object) -> int | None:

@@ -211,7 +211,7 @@ def test_a_loaded_network_starts_anew_from_the_same_seed(tmp_path):
     dlfs.save(net, tmp_path / "net")
     loaded = dlfs.load(tmp_path / "net")
     for network in (net, loaded):
-        Trainer(network, Adam(0.01)).fit(*data, epochs=2, verbose=0)
+        Trainer(network, Adam(0.01)).fit(*data, epochs=2, restart=True, verbose=0)
     assert same(weights(net), weights(loaded))
 
 

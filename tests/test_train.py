@@ -444,6 +444,15 @@ def test_a_callback_that_says_nothing_is_no_callback():
         Trainer(regressor(), SGD()).fit(*regression(), callbacks=[Calls], verbose=0)
 
 
+def test_callbacks_from_an_iterator_are_called_too():
+    calls = [Calls(), Calls()]
+    Trainer(regressor(), SGD()).fit(*regression(), epochs=1, callbacks=iter(calls), verbose=0)
+    assert calls[0].calls == calls[1].calls
+    assert calls[0].calls[-1] == "end"
+    with pytest.raises(TypeError, match="callbacks must be a list, got 3"):
+        Trainer(regressor(), SGD()).fit(*regression(), callbacks=3, verbose=0)
+
+
 def test_two_trainers_of_one_optimizer_each_train_their_own_network():
     data = regression()
     expected = regressor()
