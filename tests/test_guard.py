@@ -32,6 +32,26 @@ def test_an_attempt_outside_is_refused_and_remembered(attempt):
     assert not (HERE / "new").exists()
 
 
+def test_a_path_relative_to_an_open_folder_is_looked_for_there(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for folder, allowed in ((tmp_path, True), (HERE, False)):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            if allowed:
+                os.remove("file", dir_fd=descriptor)
+                os.mkdir("folder", dir_fd=descriptor)
+            else:
+                with pytest.raises(PermissionError):
+                    os.remove("test_guard.py", dir_fd=descriptor)
+                with pytest.raises(PermissionError):
+                    os.mkdir("new", dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+    assert len(guard.violations) == 2
+    guard.violations.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_a_link_that_leads_outside_is_no_way_out(tmp_path):
     (tmp_path / "link").symlink_to(HERE / "new")
     with pytest.raises(PermissionError):

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 CHANGES = {
-    # event: which of its arguments are paths that change
-    "os.chmod": (0,),
-    "os.chown": (0,),
-    "os.link": (1,),
-    "os.mkdir": (0,),
-    "os.remove": (0,),
-    "os.rename": (0, 1),
-    "os.rmdir": (0,),
-    "os.symlink": (1,),
-    "os.truncate": (0,),
-    "os.utime": (0,),
+    # event: which of its arguments are paths that change, and the folders that they are relative to
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.link": ((1, 3),),
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.rmdir": ((0, 1),),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "os.utime": ((0, 3),),
 }
 """What changes a file or folder; opening one is looked at by ``_opened_to_write``."""
 
@@ -53,12 +53,25 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         paths = arguments[:1] if _opened_to_write(*arguments) else ()
     else:
-        paths = tuple(arguments[i] for i in CHANGES.get(event, ()))
+        paths = tuple(
+            _in_folder(arguments[path], -1 if folder is None else arguments[folder])
+            for path, folder in CHANGES.get(event, ())
+        )
     for path in paths:
         # a number is a file that is open already
         if isinstance(path, str | bytes | os.PathLike) and not _may_change(path):
             violations.append(f"{event} {os.fsdecode(path)}")
             raise PermissionError(f"a test may only write into temporary folders: {violations[-1]}")
+
+
+def _in_folder(path: Any, descriptor: int) -> Any:
+    """Return where a path leads that is relative to an open folder; -1 is the current one."""
+    if descriptor == -1 or not isinstance(path, str | bytes | os.PathLike):
+        return path
+    # Where the system does not name open folders, the path stays as it is, and is refused.
+    links = (Path(f"/proc/self/fd/{descriptor}"), Path(f"/dev/fd/{descriptor}"))
+    folder = next((str(link.readlink()) for link in links if link.is_symlink()), "")
+    return os.path.join(folder, os.fsdecode(path))  # noqa: PTH118 - an absolute path stays
 
 
 def _opened_to_write(path: object, mode: str | None, flags: int) -> bool:
