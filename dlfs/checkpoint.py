@@ -15,6 +15,7 @@ from dlfs.optimizers import Optimizer
 from dlfs.saving import network_config, network_tensors, read_file, write_file
 from dlfs.snapshot import Snapshot, network_states
 from dlfs.types import Array
+from dlfs.utils.files import check_writable
 
 
 @dataclass
@@ -49,16 +50,16 @@ class Checkpoint:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no folder for it.
+    OSError
+        If the file could not be written: no folder for it, a folder that is read-only, a name that
+        is too long, a pipe or a device in its place.
     """
 
     def __init__(self, path: str | Path, settings: dict[str, Any]) -> None:
         self.path = Path(path)
         self.settings = settings
-        if not self.path.parent.is_dir() or self.path.is_dir():
-            # Said now, not when the first epoch is over.
-            raise FileNotFoundError(f"a checkpoint cannot be written to {path}: it needs a folder")
+        # Said now, not when the first epoch is over.
+        check_writable(path)
 
     def exists(self) -> bool:
         """Say whether there is something to resume from."""

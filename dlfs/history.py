@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -101,13 +102,13 @@ class History:
             + "</tbody></table>"
         )
 
-    def plot(self, path: str | None = None) -> "Figure":
+    def plot(self, path: str | PathLike[str] | None = None) -> "Figure":
         """Draw the losses, and beside them the metrics, over the epochs.
 
         Parameters
         ----------
-        path : str, optional
-            Where to save the picture.
+        path : str or path, optional
+            Where to save the picture; the name's ending says in which format.
 
         Returns
         -------

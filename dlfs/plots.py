@@ -3,14 +3,18 @@
 Needs matplotlib, the extra "plots".
 """
 
+import io
 import math
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlfs.checks import as_float_array, check_finite, check_int
 from dlfs.types import Array, IntArray
+from dlfs.utils.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +25,7 @@ BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 
 def plot_history(
     history: Iterable[dict[str, Any]],
-    path: str | None = None,
+    path: str | os.PathLike[str] | None = None,
     batch_losses: Sequence[float] | None = None,
 ) -> "Figure":
     """Draw the losses over the epochs, and the metrics beside them.
@@ -30,8 +34,8 @@ def plot_history(
     ----------
     history : History
         Or any rows like its own.
-    path : str, optional
-        Where to save the picture.
+    path : str or path, optional
+        Where to save the picture; the name's ending says in which format.
     batch_losses : sequence of float, optional
         The loss of every batch: draws how training went within the epochs.
 
@@ -83,15 +87,17 @@ def plot_history(
     return _saved(figure, path)
 
 
-def plot_filters(W: Array, path: str | None = None, columns: int = 8) -> "Figure":
+def plot_filters(
+    W: Array, path: str | os.PathLike[str] | None = None, columns: int = 8
+) -> "Figure":
     """Draw the kernels of a convolution: blue counts against, red for.
 
     Parameters
     ----------
     W : ndarray, shape (in_channels, out_channels, height, width)
         Each output channel is drawn, as it sees the first input channel.
-    path : str, optional
-        Where to save the picture.
+    path : str or path, optional
+        Where to save the picture; the name's ending says in which format.
     columns : int
 
     Returns
@@ -132,7 +138,7 @@ def plot_filters(W: Array, path: str | None = None, columns: int = 8) -> "Figure
 
 
 def plot_confusion(
-    matrix: IntArray, names: Sequence[str] | None = None, path: str | None = None
+    matrix: IntArray, names: Sequence[str] | None = None, path: str | os.PathLike[str] | None = None
 ) -> "Figure":
     """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
 
@@ -142,8 +148,8 @@ def plot_confusion(
         As dlfs.metrics.confusion_matrix returns it.
     names : sequence of str, optional
         The classes' names: their numbers unless given.
-    path : str, optional
-        Where to save the picture.
+    path : str or path, optional
+        Where to save the picture; the name's ending says in which format.
 
     Returns
     -------
@@ -185,7 +191,9 @@ def plot_confusion(
     return _saved(figure, path)
 
 
-def plot_chain(parts: Sequence[Any], path: str | None = None, backward: bool = True) -> "Figure":
+def plot_chain(
+    parts: Sequence[Any], path: str | os.PathLike[str] | None = None, backward: bool = True
+) -> "Figure":
     """Draw a computational graph: what flows through a chain forwards, and what comes back.
 
     Parameters
@@ -194,8 +202,8 @@ def plot_chain(parts: Sequence[Any], path: str | None = None, backward: bool = T
         Operations, layers or a loss after a forward pass, in their order. Whatever keeps its
         ``input_`` (a loss its ``prediction``) and its ``output`` can be drawn; a ``param``, or
         ``params``, is drawn above it.
-    path : str, optional
-        Where to save the picture.
+    path : str or path, optional
+        Where to save the picture; the name's ending says in which format.
     backward : bool
         Whether to draw the gradients, too.
 
@@ -308,7 +316,15 @@ def _label(ax: "Axes", x: str, y: str, grid: bool = True) -> None:
         ax.grid(alpha=0.25)
 
 
-def _saved(figure: "Figure", path: str | None) -> "Figure":
+def _saved(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
     if path is not None:
-        figure.savefig(path)
+        from matplotlib import rcParams  # noqa: PLC0415 - as in _figure
+
+        target = Path(path)
+        if not target.suffix:
+            # as matplotlib does
+            target = target.with_name(f"{target.name}.{rcParams['savefig.format']}")
+        picture = io.BytesIO()
+        figure.savefig(picture, format=target.suffix[1:].lower())
+        write_atomically(target, picture.getvalue())
     return figure

@@ -6,8 +6,6 @@ their arguments, and nothing else.
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 from dlfs.snapshot import network_states
 from dlfs.types import Array, Shape
+from dlfs.utils.files import write_atomically
 
 FORMAT = "dlfs 1"
 MODULES = (activations, dropout, layers, losses, normalization, pooling, reshape)
@@ -44,7 +43,7 @@ def save(net: NeuralNetwork, path: str | Path) -> None:
         It must be set up, that is, have seen data or been built.
     path : path
         The file, usually ``*.safetensors``. The save is atomic: a crash leaves the old file or the
-        new one.
+        new one. A link is written through, and a file that is there keeps its mode.
 
     Raises
     ------
@@ -54,7 +53,7 @@ def save(net: NeuralNetwork, path: str | Path) -> None:
         If the network is not set up, or an argument of a layer cannot be written down. (A function
         for weight_init can: it has done its work, and ``load`` puts "standard" in its place.)
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or the path is a folder, a pipe or a device.
 
     Notes
     -----
@@ -247,34 +246,9 @@ def write_file(path: str | Path, tensors: dict[str, Array], metadata: dict[str, 
     """Write a safetensors file, all of it or nothing."""
     from safetensors.numpy import save as to_bytes  # noqa: PLC0415 - only needed here
 
-    target = Path(path)
     header = {"format": FORMAT} | {key: json.dumps(value) for key, value in metadata.items()}
     content = to_bytes({name: np.ascontiguousarray(t) for name, t in tensors.items()}, header)
-    # The new file is complete, and on the disk, before it takes the old one's name.
-    with tempfile.NamedTemporaryFile(
-        dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    try:
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """Return what a new file's permissions leave out; there is no way to ask without setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+    write_atomically(path, content)
 
 
 def read_file(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -211,8 +211,12 @@ def test_without_resume_an_old_file_is_written_over(tmp_path):
 
 def test_a_folder_that_is_not_there_is_named_before_an_epoch_is_lost(tmp_path):
     optim = SGD()
-    for path in (tmp_path / "nowhere" / "c", tmp_path):
-        with pytest.raises(FileNotFoundError, match=re.escape(str(path))):
+    for path, error in (
+        (tmp_path / "nowhere" / "c", FileNotFoundError),
+        (tmp_path, IsADirectoryError),
+        (tmp_path / ("c" * 245), OSError),
+    ):
+        with pytest.raises(error, match=re.escape(str(path))):
             fit(classifier(), optim, classification(), checkpoint=path)
     assert optim.t == 0
 

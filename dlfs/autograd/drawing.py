@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from dlfs.autograd.graph import topological_order
 from dlfs.autograd.layout import Place, arrange
+from dlfs.utils.files import write_atomically
 
 MOST_IN_NOTEBOOKS = 100
 """A result with more nodes than this is shown as text, unless it is drawn on purpose."""
@@ -72,7 +73,7 @@ class Drawable:
                 raise ValueError(f"{owner}: path must end in .svg, got {str(path)!r}")
         svg = _svg(self, labels)
         if path is not None:
-            Path(path).write_text(svg, encoding="utf-8")
+            write_atomically(path, svg)
         return svg
 
     def _repr_svg_(self) -> str | None:

@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import dlfs
+from dlfs.utils.files import write_atomically
 
 HELP = "copy the chapters' notebooks into a folder"
 DESCRIPTION = """
@@ -68,7 +69,7 @@ def copy(folder: Path, force: bool = False) -> list[Path]:
     for path, content in contents.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        write_atomically(target, content)
     return list(contents)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import os
 from pathlib import Path
 
 from dlfs import backend, datasets
@@ -15,6 +14,7 @@ from dlfs.models import MODELS, WRITERS
 from dlfs.network import NeuralNetwork
 from dlfs.saving import save
 from dlfs.train import Trainer
+from dlfs.utils.files import check_writable
 
 HELP = "train a network and print how well it does on the test data"
 DESCRIPTION = (
@@ -122,16 +122,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_places(arguments: argparse.Namespace) -> None:
     """Find out before the training whether its result can be written."""
-    if arguments.save is not None and arguments.save.is_dir():
-        raise ValueError(f"--save needs the name of a file, and {arguments.save} is a folder")
-    for folder in (arguments.save and arguments.save.parent, arguments.plots):
-        if folder is None:
+    for path in (arguments.save, arguments.plots and arguments.plots / "curve.png"):
+        if path is None:
             continue
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"{folder} is not a folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise ValueError(f"nothing can be written into {folder}")
+        if path.parent.exists() and not path.parent.is_dir():
+            raise ValueError(f"{path.parent} is not a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(path)
     if arguments.plots is not None and importlib.util.find_spec("matplotlib") is None:
         raise ImportError("--plots needs matplotlib: pip install 'dlfs[plots]'")
 

@@ -2,12 +2,10 @@
 
 import argparse
 import json
-import os
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -19,6 +17,7 @@ from dlfs.gradcheck.check import check_gradients
 from dlfs.gradcheck.parity import disagreement
 from dlfs.gradcheck.report import GradientReport
 from dlfs.gradcheck.tables import as_html, as_text
+from dlfs.utils.files import check_writable, write_atomically
 
 HELP = "check every gradient of the library against differences"
 DESCRIPTION = (
@@ -106,8 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     # The reference comes last: the others are compared with it.
     backends = sorted(arguments.backend or available_backends(), key="reference".__eq__)
-    for option, name in (("--json", arguments.json), ("--html", arguments.html)):
-        _check_place(option, name)
+    # Found out before the checks, which may take minutes.
+    for path in (arguments.json, arguments.html):
+        if path is not None:
+            check_writable(path)
     examples = 3 if arguments.fast else arguments.examples
     rows, pictures = check_all(recipes, backends, examples, arguments.seed)
     failed = [row for row in rows if not row.passed]
@@ -117,23 +118,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         content = {"backends": backends, "examples": examples, "seed": arguments.seed}
         content["rows"] = [{**asdict(row), "passed": row.passed} for row in rows]
-        Path(arguments.json).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        write_atomically(arguments.json, json.dumps(content, indent=1))
     if arguments.html:
-        Path(arguments.html).write_text(as_html(rows, pictures), encoding="utf-8")
+        write_atomically(arguments.html, as_html(rows, pictures))
     return 1 if failed else 0
-
-
-def _check_place(option: str, name: str | None) -> None:
-    """Find out before the checks, which may take minutes, whether their results can be written."""
-    if name is None:
-        return
-    path = Path(name)
-    if path.is_dir():
-        raise ValueError(f"{option} needs the name of a file, and {path} is a folder")
-    if not path.parent.is_dir():
-        raise ValueError(f"{option} {path}: there is no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ValueError(f"{option}: nothing can be written to {path}")
 
 
 def choose(names: Sequence[str]) -> list[Recipe]:

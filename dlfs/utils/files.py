@@ -1,0 +1,204 @@
+"""Write files: all of one or nothing, through links, with the mode that it had.
+
+Everything in dlfs that writes a file writes it here.
+"""
+
+import errno
+import os
+import re
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None:
+    """Write a file: a crash leaves the old one or the new one, never a part.
+
+    The content goes to a temporary file ``.NAME.XXXXXXXX.tmp`` in the same folder, which takes the
+    file's name when it is complete and on the disk. A symbolic link stays, and the file that it
+    leads to is written; a file that is there keeps its mode. (Other hard links to it keep the old
+    content.) Temporary files of the same target that a crash left behind are removed.
+
+    Parameters
+    ----------
+    path : path
+    content : bytes or str
+        A string is written as UTF-8.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or something that is not a regular file (a folder, a pipe, a
+        device) is in its place. The error names ``path``, and nothing is changed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomically(f"{folder}/greeting.txt", "hello")
+    ...     Path(folder, "greeting.txt").read_text()
+    'hello'
+    """
+    if isinstance(content, str):
+        content = content.encode()
+    target, current = _find(path)
+    with _errors_name(path, target):
+        _sweep(target)
+        temporary, descriptor = _make_temporary(target, private=current is not None)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                if current is not None:
+                    _be_like(temporary, current)
+                # The new file is complete, and on the disk, before it takes the old one's name.
+                os.fsync(file.fileno())
+                if sys.platform != "win32":
+                    # Still open and so still locked: no other process can take it for a leftover.
+                    temporary.replace(target)
+            if sys.platform == "win32":
+                temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Demand that ``write_atomically`` could write a file here, before there is anything to write.
+
+    Makes the temporary file that a write would make, and removes it; the target is not touched.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    OSError
+        As in ``write_atomically``: FileNotFoundError where the folder is missing, IsADirectoryError
+        where the path is a folder, PermissionError where writing is not allowed, and others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check_writable(f"{folder}/net.safetensors")
+    ...     try:
+    ...         check_writable(f"{folder}/missing/net.safetensors")
+    ...     except FileNotFoundError:
+    ...         print("there is no such folder")
+    there is no such folder
+    """
+    target, _ = _find(path)
+    with _errors_name(path, target):
+        temporary, descriptor = _make_temporary(target, private=True)
+        os.close(descriptor)
+        temporary.unlink()
+
+
+@contextmanager
+def _errors_name(path: str | os.PathLike[str], target: str | Path) -> Iterator[None]:
+    """Let an error name the path that the caller gave, not that of the temporary file."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno == errno.ENOENT:
+            reason = f"there is no folder {Path(target).parent}"
+        if error.errno == errno.ENAMETOOLONG:
+            reason = "the name is too long: 14 characters are added to it while it is written"
+        raise OSError(error.errno or errno.EIO, reason, os.fspath(path)) from error
+
+
+def _find(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
+    """Return the file that a path leads to, and what it is like if it is there."""
+    name = os.fspath(path)
+    with _errors_name(path, name):
+        # realpath leaves a link in place where links lead in a circle, and stat refuses that.
+        target = Path(os.path.realpath(name))
+        try:
+            current = target.stat()
+        except FileNotFoundError:
+            return target, None
+    if stat.S_ISDIR(current.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "must be a file, got a folder", name)
+    if not stat.S_ISREG(current.st_mode):
+        raise OSError(errno.EINVAL, "must be a regular file, got a pipe or a device", name)
+    if not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, "the file is read-only", name)
+    return target, current
+
+
+def _make_temporary(target: Path, private: bool) -> tuple[Path, int]:
+    """Open a new temporary file, locked for as long as it stays open."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    while True:
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            # The system itself takes the umask off 0o666.
+            descriptor = os.open(temporary, flags, 0o600 if private else 0o666)
+        except FileExistsError:
+            continue
+        if _lock(descriptor) and _still_there(temporary, descriptor):
+            return temporary, descriptor
+        # Between open and lock another process took it for a leftover.
+        os.close(descriptor)
+
+
+def _still_there(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _be_like(temporary: Path, current: os.stat_result) -> None:
+    """Give a file the owner, where that is allowed, and the mode of the one that it replaces."""
+    if sys.platform != "win32":
+        new = temporary.stat()
+        if (new.st_uid, new.st_gid) != (current.st_uid, current.st_gid):
+            with suppress(PermissionError):
+                os.chown(temporary, current.st_uid, current.st_gid)
+    temporary.chmod(stat.S_IMODE(current.st_mode))
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed, which a crash does too; say whether that worked."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # a file system without locks: nobody can take it for a leftover, either
+    return True
+
+
+def _sweep(target: Path) -> None:
+    """Remove the temporary files of a target whose writer is gone."""
+    leftover = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.tmp")
+    with suppress(OSError):
+        for path in target.parent.iterdir():
+            if leftover.fullmatch(path.name):
+                with suppress(OSError):
+                    _remove_if_unlocked(path)
+
+
+def _remove_if_unlocked(path: Path) -> None:
+    """Remove a file that no process has locked; Windows itself refuses where one has it open."""
+    if sys.platform == "win32":
+        path.unlink()
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    finally:
+        os.close(descriptor)
