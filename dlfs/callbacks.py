@@ -70,7 +70,8 @@ class ConvTesting(Callback):
             trainer.say(f"batch {batch} loss {loss:.4f}")
         due = batch % 100 == 0 and batch > 0
         if due and trainer.X_test is not None and trainer.y_test is not None:
-            share = accuracy(trainer.y_test, trainer.net.predict(trainer.X_test))
+            prediction = trainer.net.predict(trainer.X_test)
+            share = accuracy(trainer.y_test, prediction, trainer.net.loss.decision)
             trainer.say(f"Validation accuracy after {batch} batches is {share:.2%}")
 
 

@@ -4,7 +4,7 @@ Every loss is a sum over the features (or classes) of one observation and a mean
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ class Loss(Configured):
 
     A subclass writes two methods: ``_output()`` returns the loss, computed from ``self.prediction``
     and ``self.target``; ``_input_grad()`` returns its gradient with respect to the prediction.
+    Where predictions are not on the scale of the targets (logits, say), it also writes
+    ``decision(prediction)``, which accuracy and the like go by.
 
     Attributes
     ----------
@@ -28,6 +30,9 @@ class Loss(Configured):
         What it returned.
     input_grad : ndarray
         What the last ``backward`` returned.
+    takes_logits : bool
+        Whether predictions are logits, of which the loss computes probabilities itself. A network
+        that ends in a Sigmoid or Softmax before such a loss warns. False unless a subclass says so.
 
     Notes
     -----
@@ -45,6 +50,8 @@ class Loss(Configured):
     >>> SumOfErrors().forward(np.array([[3.0]]), np.array([[1.0]]))
     2.0
     """
+
+    takes_logits: ClassVar[bool] = False
 
     prediction: Array
     target: Array
@@ -122,6 +129,33 @@ class Loss(Configured):
             )
         return array
 
+    def decision(self, prediction: Array) -> Array:
+        """Turn predictions into decisions: what a metric such as accuracy compares with the truth.
+
+        By default predictions are taken to be on the scale of the targets: the largest column is
+        the class, and a single column means yes above 0.5.
+
+        Parameters
+        ----------
+        prediction : ndarray, shape (batch, ..., columns)
+
+        Returns
+        -------
+        ndarray of int or bool
+            One class for each row, shape (batch, ...); or, where each column is a yes-no question
+            of its own, 0 or 1 for each entry, the shape of prediction.
+
+        Examples
+        --------
+        >>> MeanSquaredError().decision(np.array([[0.2], [0.9]]))
+        array([0, 1])
+        >>> BinaryCrossEntropy().decision(np.array([[0.2, -0.9]]))
+        array([[1, 0]])
+        """
+        if prediction.shape[-1] == 1:
+            return np.asarray(prediction[..., 0] > 0.5, dtype=np.int64)
+        return np.asarray(prediction.argmax(axis=-1))
+
     def distance_to_kink(self, prediction: Array, target: Array) -> Array:
         """Say how far each prediction is from where the derivative jumps; infinity if nowhere."""
         return np.full(prediction.shape, np.inf)
@@ -198,14 +232,16 @@ class MeanSquaredError(_KernelLoss):
                     "MeanSquaredError: with normalize the prediction must be (batch, classes), got "
                     f"shape {prediction.shape}"
                 )
-            self._sums = prediction.sum(axis=1, keepdims=True)
-            if not self._sums.all():
-                raise ValueError(
-                    "MeanSquaredError: a row of the prediction sums to 0 and cannot be normalized"
-                )
+            self._sums = _row_sums(prediction)
             self._normalized = prediction = prediction / self._sums
         loss, self._grad = kernels.mean_squared_error(prediction, self.target)
         return loss
+
+    def decision(self, prediction: Array) -> Array:
+        """Turn predictions, with normalize those divided by their sum, into decisions."""
+        if self.normalize:
+            prediction = prediction / _row_sums(prediction)
+        return super().decision(prediction)
 
     def _input_grad(self) -> Array:
         if not self.normalize:
@@ -213,6 +249,15 @@ class MeanSquaredError(_KernelLoss):
         along = (self._grad * self._normalized).sum(axis=1, keepdims=True)
         grad: Array = (self._grad - along) / self._sums
         return grad
+
+
+def _row_sums(prediction: Array) -> Array:
+    sums: Array = prediction.sum(axis=-1, keepdims=True)
+    if not sums.all():
+        raise ValueError(
+            "MeanSquaredError: a row of the prediction sums to 0 and cannot be normalized"
+        )
+    return sums
 
 
 class MeanAbsoluteError(_KernelLoss):
@@ -303,9 +348,15 @@ class BinaryCrossEntropy(_KernelLoss):
     array([[-0.5]])
     """
 
+    takes_logits = True
+
     def _output(self) -> float:
         loss, self._grad = kernels.binary_cross_entropy(self.prediction, self.target)
         return loss
+
+    def decision(self, prediction: Array) -> Array:
+        """Answer each question: 1 for yes, where the logit is above 0, else 0."""
+        return np.asarray(prediction > 0, dtype=np.int64)
 
 
 class SoftmaxCrossEntropy(_KernelLoss):
@@ -348,6 +399,8 @@ class SoftmaxCrossEntropy(_KernelLoss):
     >>> loss.backward()
     array([[ 0.5, -0.5]])
     """
+
+    takes_logits = True
 
     def __init__(self, eps: float = 1e-9, label_smoothing: float = 0.0) -> None:
         name = "SoftmaxCrossEntropy"
@@ -393,6 +446,12 @@ class SoftmaxCrossEntropy(_KernelLoss):
             loss, grad = kernels.softmax_cross_entropy(prediction, target, self.label_smoothing)
         self._grad = grad.reshape(shape)
         return loss
+
+    def decision(self, prediction: Array) -> Array:
+        """Choose the class with the largest logit; with one column yes, if it is above 0."""
+        if prediction.shape[-1] == 1:
+            return np.asarray(prediction[..., 0] > 0, dtype=np.int64)
+        return np.asarray(prediction.argmax(axis=-1))
 
 
 def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:

@@ -1,6 +1,7 @@
 """How good predictions are, in units that people understand.
 
-Arguments come in scikit-learn's order: the truth first.
+Arguments come in scikit-learn's order: the truth first. What a prediction means (which number
+stands for yes) is known to the loss alone: ``Loss.decision`` turns predictions into decisions.
 """
 
 from collections.abc import Callable
@@ -11,20 +12,29 @@ import numpy as np
 from dlfs.checks import as_float_array, as_number_array, check_int
 from dlfs.types import Array, IntArray
 
-Metric: TypeAlias = Callable[[Array, Array], float]
-"""A function of (y_true, y_pred) that returns a number."""
+Metric: TypeAlias = Callable[..., float]
+"""A function of (y_true, y_pred) that returns a number.
+
+If it has a parameter named ``decision``, a Trainer passes the loss's ``decision`` there.
+"""
+
+Decision: TypeAlias = Callable[[Array], Array]
+"""Turns predictions into decisions, as ``Loss.decision`` does."""
 
 
-def accuracy(y_true: Array, y_pred: Array) -> float:
-    """Return the share of observations whose predicted class is the true one.
+def accuracy(y_true: Array, y_pred: Array, decision: Decision | None = None) -> float:
+    """Return the share of decisions that are right.
 
     Parameters
     ----------
     y_true : array_like
         Integer labels (batch,), or one-hot rows (batch, classes). For sequences, one axis more.
+        Where each column is a yes-no question of its own, 0 or 1 for each.
     y_pred : array_like, shape (batch, classes)
-        Logits or probabilities; the largest is the prediction. A single column holds logits: above
-        0 means yes.
+        Predictions of a network.
+    decision : callable, optional
+        Turns y_pred into classes: ``net.loss.decision``; a Trainer passes it. By default the
+        largest column is the class, and a single column holds logits: above 0 means yes.
 
     Returns
     -------
@@ -40,12 +50,22 @@ def accuracy(y_true: Array, y_pred: Array) -> float:
     --------
     >>> accuracy([0, 1, 1], [[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]])
     0.6666666666666666
+
+    Probabilities of yes in a single column:
+
+    >>> accuracy([0, 1, 1], [[0.2], [0.6], [0.9]], decision=lambda p: p > 0.5)
+    1.0
     """
-    true, predicted = _classes(y_true, y_pred, "accuracy")
+    true, predicted, _ = _classes(y_true, y_pred, decision, "accuracy")
     return float(np.mean(true == predicted))
 
 
-def confusion_matrix(y_true: Array, y_pred: Array, classes: int | None = None) -> IntArray:
+def confusion_matrix(
+    y_true: Array,
+    y_pred: Array,
+    classes: int | None = None,
+    decision: Decision | None = None,
+) -> IntArray:
     """Count how often each true class (row) was predicted as each class (column).
 
     Parameters
@@ -53,7 +73,10 @@ def confusion_matrix(y_true: Array, y_pred: Array, classes: int | None = None) -
     y_true, y_pred : array_like
         As in accuracy.
     classes : int, optional
-        The number of classes: as many as y_pred has columns unless given.
+        The number of classes. By default as many as y_pred has columns, and 2 (no and yes) for a
+        single column or yes-no questions.
+    decision : callable, optional
+        As in accuracy.
 
     Returns
     -------
@@ -70,8 +93,7 @@ def confusion_matrix(y_true: Array, y_pred: Array, classes: int | None = None) -
     array([[1, 0],
            [1, 1]])
     """
-    true, predicted = _classes(y_true, y_pred, "confusion_matrix")
-    columns = max(np.shape(y_pred)[-1], 2)
+    true, predicted, columns = _classes(y_true, y_pred, decision, "confusion_matrix")
     count = columns if classes is None else check_int(classes, "confusion_matrix", "classes", 1)
     lowest, highest = int(true.min()), max(int(true.max()), int(predicted.max()))
     if lowest < 0 or highest >= count:
@@ -151,20 +173,47 @@ def _numbers(y_true: object, y_pred: object, owner: str) -> tuple[Array, Array]:
     return true, predicted
 
 
-def _classes(y_true: object, y_pred: object, owner: str) -> tuple[IntArray, IntArray]:
+def _classes(
+    y_true: object, y_pred: object, decision: Decision | None, owner: str
+) -> tuple[IntArray, IntArray, int]:
+    """Return the true classes, the decided ones, and how many classes there are."""
     predicted = as_float_array(y_pred, owner, "y_pred")
     if predicted.ndim < 2 or predicted.shape[-1] < 1:
         raise ValueError(f"{owner}: y_pred must be (batch, classes), got shape {predicted.shape}")
     if predicted.size == 0:
         raise ValueError(f"{owner}: there are no observations")
     single = predicted.shape[-1] == 1
-    classes = (predicted[..., 0] > 0).astype(np.int64) if single else predicted.argmax(axis=-1)
+    if decision is None:
+        classes = predicted[..., 0] > 0 if single else predicted.argmax(axis=-1)
+    else:
+        classes = _decided(decision, predicted, owner)
+    yes_no = single or classes.shape == predicted.shape
+    if single:
+        classes = classes.reshape(predicted.shape[:-1])
     true = as_number_array(y_true, owner, "y_true")
     if true.shape == predicted.shape:
-        true = (true[..., 0] > 0.5).astype(np.int64) if single else true.argmax(axis=-1)
+        true = true > 0.5 if yes_no else true.argmax(axis=-1)
     elif true.shape != classes.shape or true.dtype.kind not in "iub":
         raise ValueError(
             f"{owner}: y_true must hold integer labels of shape {classes.shape} or one-hot rows of "
             f"shape {predicted.shape}, got {true.dtype} of shape {true.shape}"
         )
-    return true.astype(np.int64).ravel(), classes.ravel()
+    count = 2 if yes_no else predicted.shape[-1]
+    return true.astype(np.int64).ravel(), classes.astype(np.int64).ravel(), count
+
+
+def _decided(decision: Decision, predicted: Array, owner: str) -> Array:
+    if not callable(decision):
+        raise TypeError(
+            f"{owner}: decision must be a function of the predictions, got {decision!r:.80}"
+        )
+    classes = as_number_array(decision(predicted), owner, "what decision returns")
+    if classes.dtype.kind not in "iub":
+        raise TypeError(f"{owner}: decision must return integers or booleans, got {classes.dtype}")
+    shapes = (predicted.shape, predicted.shape[:-1])
+    if classes.shape not in shapes:
+        raise ValueError(
+            f"{owner}: decision must return an array of shape {shapes[0]} or {shapes[1]}, "
+            f"got {classes.shape}"
+        )
+    return classes

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dlfs.advice import warn_of_doubled_probabilities
 from dlfs.base import Operation
 from dlfs.checks import (
     FLOAT_DTYPES,
@@ -208,6 +209,7 @@ class NeuralNetwork(LayerBlock):
         super().__init__(layers)
         self.loss = MeanSquaredError() if loss is None else loss
         check_instance(self.loss, Loss, "NeuralNetwork", "loss")
+        warn_of_doubled_probabilities(self.layers, self.loss)
         self.seed = None if seed is None else check_int(seed, "NeuralNetwork", "seed", 0)
         self.dtype = _float_dtype(dtype)
         self.input_shape: Shape | None = None

@@ -1,5 +1,6 @@
 """Run: one training, epoch by epoch: what Trainer.fit does once its arguments are checked."""
 
+import inspect
 import math
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from dlfs.callbacks import Callback, Training
 from dlfs.checkpoint import Checkpoint, Standing
 from dlfs.history import History
-from dlfs.metrics import Metric
+from dlfs.metrics import Decision, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.progress import progress_bar
 from dlfs.recurrent import fresh_start
@@ -195,8 +196,18 @@ def evaluate(
     """Return the loss and the measures, in inference mode; y as the loss uses it."""
     prediction = net.predict(X, batch_size)
     results = {"loss": net.loss.forward(prediction, y)}
-    results.update({name: float(metric(y, prediction)) for name, metric in measures.items()})
+    for name, metric in measures.items():
+        results[name] = _measured(metric, y, prediction, net.loss.decision)
     return results
+
+
+def _measured(metric: Metric, y: Array, prediction: Array, decision: Decision) -> float:
+    try:
+        parameters = inspect.signature(metric).parameters
+    except ValueError:  # some functions written in C cannot say what they take
+        return float(metric(y, prediction))
+    options = {"decision": decision} if "decision" in parameters else {}
+    return float(metric(y, prediction, **options))
 
 
 def _explain(net: NeuralNetwork, what: str) -> str:

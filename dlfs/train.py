@@ -126,7 +126,8 @@ class Trainer:
             each evaluation, makes a new start.
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables, optional
             What to evaluate besides the loss; accuracy for the cross-entropies unless given. A
-            callable takes (y_true, y_pred).
+            callable takes (y_true, y_pred), and ``net.loss.decision`` too if it has a parameter
+            named ``decision``.
         callbacks : sequence of Callback
         checkpoint : path, optional
             A file that holds everything after each epoch, to resume from.

@@ -190,6 +190,7 @@ def test_the_compiled_kernel_refuses_misfits_in_the_same_words(
 
 INTERNAL = {
     # what a user never calls: the checks themselves, and what holds the public parts together
+    "advice",
     "checkpoint",
     "checks",
     "configuration",

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sklearn_metrics
 
-from dlfs import metrics
+from dlfs import SGD, Linear, NeuralNetwork, Trainer, metrics
+from dlfs.losses import (
+    BinaryCrossEntropy,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
+from dlfs.metrics import Decision
 
 numbers = hnp.arrays(
     np.float64, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=st.floats(-1e3, 1e3)
@@ -73,3 +82,75 @@ def test_the_names_that_a_trainer_knows() -> None:
         "mae": metrics.mae,
         "rmse": metrics.rmse,
     }
+
+
+# --- what a prediction means is said by the loss ---
+
+
+@given(st.integers(1, 20), st.integers(1, 5), st.integers(0, 2**32))
+def test_several_yes_no_outputs_are_judged_one_by_one(count: int, outputs: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, truth = rng.standard_normal((count, outputs)), rng.integers(0, 2, (count, outputs))
+    decision = BinaryCrossEntropy().decision
+    right = np.mean((logits > 0) == truth)
+    assert metrics.accuracy(truth, logits, decision=decision) == pytest.approx(right, rel=1e-15)
+    wanted = sklearn_metrics.confusion_matrix(truth.ravel(), logits.ravel() > 0, labels=[0, 1])
+    assert np.array_equal(metrics.confusion_matrix(truth, logits, decision=decision), wanted)
+    net = NeuralNetwork([Linear()], BinaryCrossEntropy())
+    found = Trainer(net, SGD()).evaluate(logits, truth, metrics=["accuracy"])
+    assert found["accuracy"] == pytest.approx(right, rel=1e-15)
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError(), MeanAbsoluteError(), Huber()])
+def test_without_logits_one_column_means_yes_above_a_half(loss: Loss) -> None:
+    probabilities, truth = np.array([[0.1], [0.4], [0.6], [0.9]]), np.array([[0], [0], [1], [0]])
+    net = NeuralNetwork([Linear()], loss)
+    assert Trainer(net, SGD()).evaluate(probabilities, truth, ["accuracy"])["accuracy"] == 0.75
+    assert metrics.accuracy(truth, probabilities, decision=loss.decision) == 0.75
+    assert metrics.accuracy(truth[:, 0], probabilities, decision=loss.decision) == 0.75
+    matrix = metrics.confusion_matrix(truth, probabilities, decision=loss.decision)
+    assert matrix.tolist() == [[2, 1], [0, 1]]
+
+
+def test_the_decisions_of_each_loss() -> None:
+    column, table = np.array([[-0.1], [0.3], [0.7]]), np.array([[0.1, -0.2], [-3.0, -2.0]])
+    assert SoftmaxCrossEntropy().decision(column).tolist() == [0, 1, 1]
+    assert SoftmaxCrossEntropy().decision(table).tolist() == [0, 1]
+    assert BinaryCrossEntropy().decision(table).tolist() == [[1, 0], [0, 0]]
+    assert MeanSquaredError().decision(column).tolist() == [0, 0, 1]
+    assert MeanSquaredError().decision(table).tolist() == [0, 1]
+    # The shares of the second row are 0.6 and 0.4.
+    assert MeanSquaredError(normalize=True).decision(table).tolist() == [1, 0]
+
+
+def test_a_users_loss_and_metric_take_part() -> None:
+    class Hinge(Loss):
+        def _output(self) -> float:
+            return float(np.maximum(0, 1 - self.target * self.prediction).sum())
+
+        def decision(self, prediction: np.ndarray) -> np.ndarray:
+            return (prediction > -1).astype(np.int64)
+
+    def yes(y_true: np.ndarray, y_pred: np.ndarray, decision: Decision) -> float:
+        return float(decision(y_pred).mean())
+
+    def raw(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+        return float(y_pred.sum())
+
+    scores = np.array([[-2.0], [-0.5], [0.5]])
+    trainer = Trainer(NeuralNetwork([Linear()], Hinge()), SGD())
+    found = trainer.evaluate(scores, np.array([[0.0], [1.0], [0.0]]), ["accuracy", yes, raw])
+    assert found["accuracy"] == found["yes"] == 2 / 3
+    assert found["raw"] == -2
+
+
+@pytest.mark.parametrize(
+    ("decision", "error", "message"),
+    [
+        (lambda p: p, TypeError, "decision must return integers or booleans, got float64"),
+        (lambda p: np.zeros(5, int), ValueError, r"shape \(2, 3\) or \(2,\), got \(5,\)"),
+    ],
+)
+def test_a_decision_that_is_none_is_refused(decision, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        metrics.accuracy([0, 1], np.zeros((2, 3)), decision=decision)

@@ -316,16 +316,18 @@ def _metrics() -> list[Subject]:
     tables = _with(y_true=[1.0, 2.0], y_pred=[2.0, 3.0])
     classes = _with(y_true=[0, 1], y_pred=[[0.0, 1.0], [2.0, 1.0]])
     both = {"y_true": numbers(), "y_pred": numbers()}
+    decision = Wanted(lambda _: ["text", 1, 0.5, {}, np.ones(2), lambda p: p, lambda p: [1]])
     return [
         _made("metrics.mae", metrics.mae, tables, **both),
         _made("metrics.rmse", metrics.rmse, tables, **both),
-        _made("metrics.accuracy", metrics.accuracy, classes, **both),
+        _made("metrics.accuracy", metrics.accuracy, classes, **both, decision=decision),
         _made(
             "metrics.confusion_matrix",
             metrics.confusion_matrix,
             classes,
             **both,
             classes=integer(1, optional=True),
+            decision=decision,
         ),
     ]
 
