@@ -72,7 +72,7 @@ def _to_json(value: Any, owner: str, name: str) -> Any:
         return value
     if name == "weight_init" and callable(value):
         # A function cannot be saved; it has done its work when there are weights to save.
-        return "standard"
+        return None
     raise ValueError(f"{owner}: the argument {name}={value!r} cannot be saved")
 
 

@@ -8,6 +8,16 @@ convolution, both count the kernel's positions), the standard deviations are
     glorot     sqrt(2 / (fan_in + fan_out))  (Glorot and Bengio, 2010; for sigmoid and tanh)
     he         sqrt(2 / fan_in)              (He et al., 2015; for ReLU)
 
+By default, ``weight_init=None``, a layer takes what suits its activation: "he" for ReLU and its
+relatives (RELU_FAMILY), which pass on only a part of the signal, and "glorot" for everything else.
+Where the activation stands behind the layer, as in ``[Dense(10), BatchNorm(), ReLU()]``, the
+network finds it: it looks past normalization, pooling, dropout and reshaping, and stops at the next
+layer with weights and at an Operation of the user's. The book's "standard" makes the outputs of a
+layer sqrt(fan_in) times as large as its inputs, so it must be named.
+
+An Embedding sums one number into each output: "standard" suits it, and is its default, as in
+PyTorch. Recurrent layers have a ``weight_scale`` instead, whose default is PyTorch's, too.
+
 The book leaves out Glorot's square root, and for convolutions the kernel's positions. Biases start
 at zero.
 """
@@ -18,6 +28,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dlfs.activations import ELU, GELU, LeakyReLU, Linear, ReLU, SiLU, Softplus
+from dlfs.base import Operation
 from dlfs.checks import as_float_array, check_choice, check_finite, check_shape
 from dlfs.types import Array, Shape
 
@@ -27,11 +39,44 @@ Initializer: TypeAlias = Callable[[np.random.Generator, Shape, int, int], Array]
 WEIGHT_INITS = ("standard", "normal", "glorot", "he")
 """The names that weight_init takes; the book's "normal" is its "standard" for convolutions."""
 
+RELU_FAMILY = (ReLU, LeakyReLU, ELU, GELU, SiLU, Softplus)
+"""Activations with slope 1 for large inputs and little or none for small ones: "he" suits them."""
+
 
 def check_weight_init(weight_init: object, owner: str) -> None:
-    """Demand a known name, or something to call."""
-    if not callable(weight_init):
+    """Demand None, a known name, or something to call."""
+    if weight_init is not None and not callable(weight_init):
         check_choice(weight_init, WEIGHT_INITS, owner, "weight_init (or a callable)")
+
+
+def choose_init(
+    weight_init: str | Initializer | None,
+    activation: Operation,
+    following: Operation | None = None,
+) -> str | Initializer:
+    """Return weight_init, or, where that is None, the name of what suits the activation.
+
+    Parameters
+    ----------
+    weight_init : str, callable or None
+    activation : Operation
+        The layer's own.
+    following : Operation, optional
+        The activation that stands behind the layer; it counts where the layer's own is Linear.
+
+    Examples
+    --------
+    >>> choose_init(None, ReLU()), choose_init(None, Linear())
+    ('he', 'glorot')
+    >>> choose_init(None, Linear(), following=ReLU())
+    'he'
+    >>> choose_init("standard", ReLU())
+    'standard'
+    """
+    if weight_init is not None:
+        return weight_init
+    decisive = following if isinstance(activation, Linear) else activation
+    return "he" if isinstance(decisive, RELU_FAMILY) else "glorot"
 
 
 def draw_weights(

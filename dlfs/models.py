@@ -43,8 +43,8 @@ def mlp(
     check_int(classes, "mlp", "classes", 1)
     layers: list[Layer | Operation] = [
         Flatten(),
-        Dense(hidden, activation=Tanh(), weight_init="glorot"),
-        Dense(classes, weight_init="glorot"),
+        Dense(hidden, activation=Tanh()),
+        Dense(classes),
     ]
     return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
 
@@ -78,10 +78,10 @@ def cnn(
     """
     check_int(classes, "cnn", "classes", 1)
     layers: list[Layer | Operation] = [
-        Conv2D(channels, 5, activation=ReLU(), weight_init="he"),
+        Conv2D(channels, 5, activation=ReLU()),
         MaxPool2D(2),
         Flatten(),
-        Dense(classes, weight_init="glorot"),
+        Dense(classes),
     ]
     return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
 
@@ -129,7 +129,7 @@ def writer(
         Embedding(characters, 64),
         WRITERS[kind](hidden, carry=True, **options),
         Dropout(0.6),
-        Dense(characters, weight_init="glorot"),
+        Dense(characters),
     ]
     return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dlfs.activations import Linear
 from dlfs.advice import warn_of_doubled_probabilities
 from dlfs.base import Operation
 from dlfs.checks import (
@@ -15,9 +16,13 @@ from dlfs.checks import (
     check_instance,
     check_int,
 )
-from dlfs.layers import Layer, OperationLayer
+from dlfs.dropout import Dropout
+from dlfs.layers import BatchNorm, Layer, LayerNorm, OperationLayer
 from dlfs.losses import Loss, MeanSquaredError
+from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
+from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.recurrent import fresh_start
+from dlfs.reshape import Flatten, Reshape
 from dlfs.seeds import layer_seeds
 from dlfs.summary import Row, summary_html, summary_text
 from dlfs.types import Array, Shape
@@ -67,6 +72,7 @@ class LayerBlock:
             raise ValueError(
                 f"{name}: the same layer stands in two places; each place needs a layer of its own"
             )
+        _tell_what_follows(self.layers)
 
     def forward(self, X_batch: Array, inference: bool = False) -> Array:
         """Send a batch through the layers.
@@ -475,6 +481,23 @@ class NeuralNetwork(LayerBlock):
         size = count * self.dtype.itemsize
         memory = f"{size / 1024:,.1f} KiB" if size < 1024**2 else f"{size / 1024**2:,.1f} MiB"
         return f"{facts}{count:,} parameters, {self.dtype}, {memory}"
+
+
+_LOOKED_PAST = (
+    *(Linear, Dropout, Flatten, Reshape, MaxPool2D, AvgPool2D, GlobalAvgPool2D),
+    *(BatchNorm_Op, LayerNorm_Op, BatchNorm, LayerNorm),
+)
+"""What may stand between a layer and its activation."""
+
+
+def _tell_what_follows(layers: Sequence[Layer]) -> None:
+    """Tell each layer which activation stands behind it: its first weights should suit that."""
+    following: Operation | None = None
+    for layer in reversed(layers):
+        layer.following = following
+        operation = layer.operation if isinstance(layer, OperationLayer) else None
+        if not isinstance(layer if operation is None else operation, _LOOKED_PAST):
+            following = operation
 
 
 def _as_layer(layer: object, owner: str) -> Layer:

@@ -51,7 +51,7 @@ def save(net: NeuralNetwork, path: str | Path) -> None:
         If net is no NeuralNetwork.
     ValueError
         If the network is not set up, or an argument of a layer cannot be written down. (A function
-        for weight_init can: it has done its work, and ``load`` puts "standard" in its place.)
+        for weight_init can: it has done its work, and ``load`` puts the default in its place.)
     OSError
         If the file cannot be written, or the path is a folder, a pipe or a device.
 

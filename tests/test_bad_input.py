@@ -226,6 +226,7 @@ HARMLESS = {
     "reference.check_forward": "a check itself",
     "backend.fuses": "takes no arguments",
     "callbacks.Training": "a protocol, for type checkers",
+    "initializers.choose_init": "serves layers, after they have checked",
     "dense.rows": "serves Operations, after they have checked",
     "dense.with_features": "serves Operations, after they have checked",
     "layers.own_copy": "serves layers",

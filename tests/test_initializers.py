@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
-from dlfs import layers
-from dlfs.initializers import draw_weights
+import dlfs
+from dlfs import activations, layers, normalization
+from dlfs.initializers import RELU_FAMILY, draw_weights
 from dlfs.network import NeuralNetwork
 
 SCALES = {"standard": 1.0, "normal": 1.0, "glorot": (2 / 50) ** 0.5, "he": (2 / 20) ** 0.5}
@@ -86,3 +91,190 @@ def test_biases_start_at_0_and_scales_at_1() -> None:
     assert not conv.params[1].any()
     assert (norm.params[0] == 1).all()
     assert not norm.params[1].any()
+
+
+# --- the default: what suits the activation ---
+
+LAYERS = {
+    "Dense": (layers.Dense, (60,)),
+    "Conv2D": (lambda n, *a, **o: layers.Conv2D(n, 3, *a, **o), (20, 6, 6)),
+    "Conv1D": (lambda n, *a, **o: layers.Conv1D(n, 3, *a, **o), (20, 6)),
+    "ConvTranspose2D": (
+        lambda n, *a, **o: layers.ConvTranspose2D(n, 4, *a, stride=2, **o),
+        (20, 6, 6),
+    ),
+}
+HE = [dlfs.ReLU(), dlfs.LeakyReLU(0.2), dlfs.ELU(), dlfs.GELU(), dlfs.SiLU(), dlfs.Softplus()]
+GLOROT = [dlfs.Linear(), dlfs.Sigmoid(), dlfs.Tanh(), dlfs.Softmax()]
+SUITING = [(a, "he") for a in HE] + [(a, "glorot") for a in GLOROT]
+
+
+class Cube(dlfs.Operation):
+    """An activation that the library does not know."""
+
+    def _output(self) -> np.ndarray:
+        return self.input_**3
+
+    def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        return output_grad * 3 * self.input_**2
+
+
+def first_weights(parts: list, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the weights that the first layer of a network starts with."""
+    net = NeuralNetwork(parts, seed=5)
+    net.reset()  # a layer may have been in another network
+    net.build(shape)
+    return net.layers[0].params[0]
+
+
+def test_every_activation_of_the_library_is_on_one_side() -> None:
+    known = {
+        thing
+        for thing in vars(activations).values()
+        if isinstance(thing, type) and issubclass(thing, dlfs.Operation)
+    } - {dlfs.Operation}
+    assert {type(activation) for activation, _ in SUITING} == known
+    assert {type(activation) for activation in HE} == set(RELU_FAMILY)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize(("activation", "suiting"), SUITING, ids=str)
+def test_the_default_suits_the_activation_wherever_it_stands(kind, activation, suiting) -> None:
+    make, shape = LAYERS[kind]
+    named = first_weights([make(40, activation=activation, weight_init=suiting)], shape)
+    own = first_weights([make(40, activation=activation)], shape)
+    apart = first_weights([make(40), activation], shape)
+    assert np.array_equal(own, named)
+    assert np.array_equal(apart, named)
+
+
+@pytest.mark.parametrize(("activation", "suiting"), SUITING, ids=str)
+def test_the_spread_of_the_default(activation, suiting) -> None:
+    fan_in, fan_out = 300, 100
+    weights = first_weights([layers.Dense(fan_out, activation=activation)], (fan_in,))
+    scale = {"he": (2 / fan_in) ** 0.5, "glorot": (2 / (fan_in + fan_out)) ** 0.5}[suiting]
+    # the standard deviation of n normal numbers is uncertain by one part in sqrt(2 n)
+    assert abs(weights.std() - scale) < 5 * scale / (2 * weights.size) ** 0.5
+
+
+BETWEEN = st.sampled_from(
+    [
+        dlfs.Linear,
+        layers.BatchNorm,
+        layers.LayerNorm,
+        lambda: dlfs.Dropout(0.9),
+        lambda: dlfs.MaxPool2D(3, stride=1, padding="same"),
+        lambda: dlfs.AvgPool2D(3, stride=1, padding="same"),
+        normalization.BatchNorm_Op,
+        normalization.LayerNorm_Op,
+    ]
+)
+FLAT = st.sampled_from([dlfs.Flatten, lambda: dlfs.Reshape((-1,)), dlfs.GlobalAvgPool2D])
+
+
+@given(
+    between=st.lists(BETWEEN, max_size=4),
+    flat=st.lists(FLAT, max_size=1),
+    activation=st.sampled_from([*HE, *GLOROT, Cube()]),
+)
+def test_what_has_no_weights_and_does_not_bend_is_looked_past(between, flat, activation) -> None:
+    parts = [layers.Conv2D(6, 3), *(make() for make in [*between, *flat]), activation]
+    # The next layer is looked at by itself: what comes behind it does not matter.
+    parts += [dlfs.Flatten(), layers.Dense(3), dlfs.Sigmoid()]
+    suiting = "he" if activation in HE else "glorot"
+    named = first_weights([layers.Conv2D(6, 3, weight_init=suiting)], (2, 5, 5))
+    assert np.array_equal(first_weights(parts, (2, 5, 5)), named)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        [layers.Dense(4), dlfs.ReLU()],
+        [Cube(), dlfs.ReLU()],
+        [dlfs.Tanh(), dlfs.ReLU()],
+        [dlfs.Dropout(0.5)],
+        [],
+    ],
+    ids=str,
+)
+def test_an_activation_behind_something_else_does_not_count(behind) -> None:
+    named = first_weights([layers.Dense(40, weight_init="glorot")], (60,))
+    assert np.array_equal(first_weights([layers.Dense(40), *behind], (60,)), named)
+
+
+def test_the_layers_own_activation_counts_before_the_one_behind_it() -> None:
+    named = first_weights([layers.Dense(40, weight_init="glorot")], (60,))
+    both = [layers.Dense(40, activation=dlfs.Tanh()), dlfs.ReLU()]
+    assert np.array_equal(first_weights(both, (60,)), named)
+
+
+def test_a_layer_in_a_new_network_looks_at_its_new_neighbour() -> None:
+    layer = layers.Dense(40)
+    for init, behind in (("he", [dlfs.ReLU()]), ("glorot", []), ("he", [dlfs.GELU()])):
+        named = first_weights([layers.Dense(40, weight_init=init)], (60,))
+        assert np.array_equal(first_weights([layer, *behind], (60,)), named)
+
+
+def test_a_name_counts_before_the_activation() -> None:
+    standard = first_weights([layers.Dense(40, weight_init="standard"), dlfs.ReLU()], (60,))
+    assert abs(standard.std() - 1) < 5 / (2 * standard.size) ** 0.5
+
+
+def test_a_table_of_vectors_starts_with_spread_1() -> None:
+    default, named = (
+        first_weights([layers.Embedding(50, 40, weight_init=init)], (3,))
+        for init in (None, "standard")
+    )
+    assert np.array_equal(default, named)
+    assert abs(default.std() - 1) < 5 / (2 * default.size) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("layer", "shown"),
+    [
+        (layers.Dense(3), "Dense(3, activation=Linear())"),
+        (
+            layers.Dense(3, weight_init="standard"),
+            "Dense(3, activation=Linear(), weight_init='standard')",
+        ),
+        (
+            layers.Conv2D(3, 2, weight_init="normal"),
+            "Conv2D(3, 2, weight_init='normal', activation=Linear())",
+        ),
+        (layers.Embedding(5, 3, weight_init="glorot"), "Embedding(5, 3, weight_init='glorot')"),
+    ],
+    ids=str,
+)
+def test_shown_and_saved_is_what_the_user_wrote(layer, shown, tmp_path) -> None:
+    assert repr(layer) == shown
+    shape = {"Dense": (4,), "Conv2D": (2, 5, 5), "Embedding": (3,)}[type(layer).__name__]
+    net = NeuralNetwork([layer, dlfs.ReLU()], seed=2)
+    net.build(shape)
+    dlfs.save(net, tmp_path / "net.safetensors")
+    again = dlfs.load(tmp_path / "net.safetensors")
+    assert repr(again.layers[0]) == shown
+    again.reset()
+    again.build(shape)
+    assert np.array_equal(again.layers[0].params[0], layer.params[0])
+
+
+@pytest.mark.parametrize("activation", [dlfs.Tanh, dlfs.ReLU])
+def test_the_default_learns_the_digits_as_well_as_glorot(activation) -> None:
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0, stratify=y)
+
+    def accuracy(init: str | None) -> float:
+        parts = [
+            layers.Dense(64, weight_init=init),
+            activation(),
+            layers.Dense(10, weight_init=init),
+        ]
+        net = NeuralNetwork(parts, dlfs.SoftmaxCrossEntropy(), seed=1)
+        dlfs.Trainer(net, dlfs.Adam()).fit(X_train, y_train, epochs=20, verbose=0)
+        return float(np.mean(net.predict(X_test).argmax(axis=1) == y_test))
+
+    glorot = accuracy("glorot")
+    # The difference of two shares of n rows is uncertain by this much.
+    uncertainty = (2 * glorot * (1 - glorot) / len(y_test)) ** 0.5
+    assert accuracy(None) > glorot - 3 * uncertainty
+    assert accuracy("standard") < glorot - 3 * uncertainty

@@ -194,7 +194,8 @@ def test_the_first_layer_whose_output_is_no_number_is_named(value):
 @pytest.mark.parametrize("eval_every", [1, 100])
 def test_a_rate_that_is_far_too_large_ends_in_this_error(eval_every):
     X, y, X_test, y_test = regression()
-    net = NeuralNetwork([Dense(5), Dense(1)], seed=1)
+    large = {"weight_init": "standard"}
+    net = NeuralNetwork([Dense(5, **large), Dense(1, **large)], seed=1)
     with pytest.raises(NonFiniteLossError, match=r"loss became (nan|inf).*Dense"):
         Trainer(net, SGD(1e3)).fit(
             X, y, X_test, y_test, epochs=100, eval_every=eval_every, verbose=0

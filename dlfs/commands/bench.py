@@ -71,13 +71,13 @@ def on_backend(name: str, make: Callable[[str], Call], dtype: str) -> Call:
 
 def mlp_step(dtype: str) -> Call:
     """Return a training step of the book's network for digits, 784-89-10."""
-    layers = [Dense(89, activation=Sigmoid(), weight_init="glorot"), Dense(10)]
+    layers = [Dense(89, activation=Sigmoid()), Dense(10)]
     return training_step(NeuralNetwork(layers, SoftmaxCrossEntropy(), dtype=dtype), (784,))
 
 
 def cnn_step(dtype: str) -> Call:
     """Return a training step of the book's convolutional network."""
-    first = Conv2D(16, 5, activation=Tanh(), weight_init="glorot", flatten=True)
+    first = Conv2D(16, 5, activation=Tanh(), flatten=True)
     net = NeuralNetwork([first, Dense(10)], SoftmaxCrossEntropy(), dtype=dtype)
     return training_step(net, (1, 28, 28))
 

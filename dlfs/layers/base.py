@@ -40,6 +40,8 @@ class Layer(Configured):
         Whether the layer is still to be set up.
     seed : int or numpy.random.SeedSequence, optional
         Where its random numbers start; a NeuralNetwork gives each of its layers a seed of its own.
+    following : Operation, optional
+        The activation that stands behind the layer, if the network has one there.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class Layer(Configured):
         self.operations: list[Operation] = []
         self.seed: int | np.random.SeedSequence | None = None
         self.dtype: np.dtype[Any] | None = None
+        self.following: Operation | None = None
         self._with_params: Sequence[ParamOperation] = ()
         self._ran: Sequence[Any] = ()
 

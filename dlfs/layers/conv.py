@@ -11,7 +11,7 @@ from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd
 from dlfs.dropout import Dropout
 from dlfs.geometry import check_channels, check_padding, pair
-from dlfs.initializers import Initializer, check_weight_init, draw_weights
+from dlfs.initializers import Initializer, check_weight_init, choose_init, draw_weights
 from dlfs.layers.base import Layer, own_copy
 from dlfs.reshape import Flatten
 from dlfs.types import Array, Padding, Padding1D, Pair, Shape
@@ -27,7 +27,7 @@ class _ConvLayer(Layer):
         self,
         out_channels: int,
         dropout: float,
-        weight_init: str | Initializer,
+        weight_init: str | Initializer | None,
         activation: Operation | None,
         flatten: bool,
         groups: int,
@@ -72,7 +72,8 @@ class _ConvLayer(Layer):
         in_channels, dtype = input_.shape[1], self._param_dtype(input_)
         shape = (in_channels // self.groups, self.out_channels, *self._kernel_shape())
         check_channels(input_.shape, shape, self.groups, name)
-        W = draw_weights(self.weight_init, self.rng, shape, *self._fans(in_channels), dtype)
+        init = choose_init(self.weight_init, self.activation, self.following)
+        W = draw_weights(init, self.rng, shape, *self._fans(in_channels), dtype)
         self.operations = [self._convolution(W)]
         if self.bias:
             per_channel = (1, self.out_channels) + (1,) * self.dimensions
@@ -100,8 +101,9 @@ class Conv2D(_ConvLayer):
         The kernel's size.
     dropout : float
         The probability that an output is kept; 1 keeps them all.
-    weight_init : {"standard", "normal", "glorot", "he"} or callable
-        See dlfs.initializers; "normal" is the book's word here for "standard".
+    weight_init : {"standard", "normal", "glorot", "he"} or callable, optional
+        How the weights start. By default what suits the activation, see dlfs.initializers; the
+        book's is "standard", or in its word here "normal".
     activation : Operation, optional
         Linear unless given. The layer works with a copy.
     flatten : bool
@@ -138,7 +140,7 @@ class Conv2D(_ConvLayer):
         out_channels: int,
         param_size: Pair,
         dropout: float = 1.0,
-        weight_init: str | Initializer = "normal",
+        weight_init: str | Initializer | None = None,
         activation: Operation | None = None,
         flatten: bool = False,
         stride: Pair = 1,
@@ -203,7 +205,7 @@ class Conv1D(_ConvLayer):
         out_channels: int,
         param_size: int,
         dropout: float = 1.0,
-        weight_init: str | Initializer = "normal",
+        weight_init: str | Initializer | None = None,
         activation: Operation | None = None,
         flatten: bool = False,
         stride: int = 1,
@@ -273,7 +275,7 @@ class ConvTranspose2D(_ConvLayer):
         out_channels: int,
         param_size: Pair,
         dropout: float = 1.0,
-        weight_init: str | Initializer = "normal",
+        weight_init: str | Initializer | None = None,
         activation: Operation | None = None,
         flatten: bool = False,
         stride: Pair = 1,

@@ -7,7 +7,7 @@ from dlfs.base import Operation
 from dlfs.checks import check_flag, check_real
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
-from dlfs.initializers import Initializer, check_weight_init, draw_weights
+from dlfs.initializers import Initializer, check_weight_init, choose_init, draw_weights
 from dlfs.layers.base import Layer, own_copy
 from dlfs.reshape import Flatten
 from dlfs.types import Array
@@ -29,8 +29,9 @@ class Dense(Layer):
         Whether the input are images, to be flattened first.
     dropout : float
         The probability that an output is kept; 1 keeps them all.
-    weight_init : {"standard", "glorot", "he"} or callable
-        See dlfs.initializers.
+    weight_init : {"standard", "glorot", "he"} or callable, optional
+        How the weights start. By default what suits the activation, see dlfs.initializers; the
+        book's is "standard".
 
     Raises
     ------
@@ -61,7 +62,7 @@ class Dense(Layer):
         activation: Operation | None = None,
         conv_in: bool = False,
         dropout: float = 1.0,
-        weight_init: str | Initializer = "standard",
+        weight_init: str | Initializer | None = None,
     ) -> None:
         if neurons is None:
             raise TypeError("Dense: neurons must be an integer, got None")
@@ -83,9 +84,9 @@ class Dense(Layer):
         features, dtype = input_.shape[-1], self._param_dtype(input_)
         if features < 1:
             raise ValueError(f"Dense: the input has no features (shape {input_.shape})")
-        W = draw_weights(
-            self.weight_init, self.rng, (features, self.neurons), features, self.neurons, dtype
-        )
+        init = choose_init(self.weight_init, self.activation, self.following)
+        shape = (features, self.neurons)
+        W = draw_weights(init, self.rng, shape, features, self.neurons, dtype)
         self.operations = [Flatten()] if self.conv_in else []
         self.operations += [
             WeightMultiply(W),

@@ -19,8 +19,8 @@ class Embedding(Layer):
         The integers go from 0 to vocabulary_size - 1.
     neurons : int
         The length of each vector.
-    weight_init : {"standard", "glorot", "he"} or callable
-        See dlfs.initializers.
+    weight_init : {"standard", "glorot", "he"} or callable, optional
+        How the table starts, see dlfs.initializers; "standard" unless given.
 
     Raises
     ------
@@ -42,7 +42,7 @@ class Embedding(Layer):
     neurons: int
 
     def __init__(
-        self, vocabulary_size: int, neurons: int, weight_init: str | Initializer = "standard"
+        self, vocabulary_size: int, neurons: int, weight_init: str | Initializer | None = None
     ) -> None:
         if neurons is None:
             raise TypeError("Embedding: neurons must be an integer, got None")
@@ -53,5 +53,7 @@ class Embedding(Layer):
 
     def _setup_layer(self, input_: Array) -> None:
         shape = (self.vocabulary_size, self.neurons)
-        table = draw_weights(self.weight_init, self.rng, shape, *shape, self._param_dtype(input_))
+        # Nothing is summed here, so the size of the numbers does not depend on the shape.
+        init = "standard" if self.weight_init is None else self.weight_init
+        table = draw_weights(init, self.rng, shape, *shape, self._param_dtype(input_))
         self.operations = [Embedding_Op(table)]

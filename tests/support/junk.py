@@ -99,8 +99,8 @@ def choice(*, optional: bool = False) -> Wanted:
 
 
 def weight_init() -> Wanted:
-    """A word or something to call, which a class is, too."""
-    return Wanted(lambda _: [None, "text", "Glorot", b"he", 1.0, {}, [], np.array(["he", "he"])])
+    """A word or something to call, which a class is, too; None is the default."""
+    return Wanted(lambda _: ["text", "Glorot", b"he", 1.0, {}, [], np.array(["he", "he"])])
 
 
 def shape(length: int | None = None, *names: str) -> Wanted:
