@@ -1,11 +1,13 @@
 """What holds for every test: hypothesis profiles, no window, no file or global state changed."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# before anything imports matplotlib
+# before anything imports matplotlib, whose cache of fonts must not go into the home folder
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "dlfs-tests-matplotlib"))
 
 import hypothesis
 import numpy as np
