@@ -30,12 +30,15 @@ class Standing:
     best_loss : float
     waited : int
         How many evaluations in a row were no better.
+    epochs : int or None
+        How many epochs the training was to have when its checkpoint was written.
     """
 
     history: History = field(default_factory=History)
     best: Snapshot | None = None
     best_loss: float = math.inf
     waited: int = 0
+    epochs: int | None = None
 
 
 class Checkpoint:
@@ -46,20 +49,29 @@ class Checkpoint:
     path : path
         The file; ``dlfs.load`` can read the network from it, too.
     settings : dict
-        What must be the same for the training to be resumed.
+        What must be the same for the training to be resumed; "epochs" may become more.
+    net : NeuralNetwork
+        Set up.
+    optim : Optimizer
 
     Raises
     ------
     OSError
         If the file could not be written: no folder for it, a folder that is read-only, a name that
         is too long, a pipe or a device in its place.
+    ValueError
+        If the network or the optimizer cannot be written down.
     """
 
-    def __init__(self, path: str | Path, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, path: str | Path, settings: dict[str, Any], net: NeuralNetwork, optim: Optimizer
+    ) -> None:
         self.path = Path(path)
         self.settings = settings
         # Said now, not when the first epoch is over.
         check_writable(path)
+        self.network = network_config(net)
+        self.optimizer = to_config(optim)
 
     def exists(self) -> bool:
         """Say whether there is something to resume from."""
@@ -67,14 +79,15 @@ class Checkpoint:
 
     def write(self, net: NeuralNetwork, optim: Optimizer, standing: Standing) -> None:
         """Write down where a training stands, all of it or nothing."""
+        history = History.of(standing.history.rows, standing.history.stopped)
         now = Snapshot.take(net, optim)
         tensors = network_tensors(net) | _slot_tensors("optimizer", now.slots)
         training: dict[str, Any] = {
             "settings": self.settings,
-            "optimizer": to_config(optim),
+            "optimizer": self.optimizer,
             "t": now.t,
-            "rows": standing.history.rows,
-            "stopped": standing.history.stopped,
+            "rows": history.rows,
+            "stopped": history.stopped,
             "waited": standing.waited,
             "rngs": [layer.rng.bit_generator.state for layer in net.layers],
             "best": None,
@@ -84,7 +97,7 @@ class Checkpoint:
             tensors |= {f"best.params.{i}": param for i, param in enumerate(standing.best.params)}
             tensors |= {f"best.{name}": array for name, array in standing.best.states.items()}
             tensors |= _slot_tensors("best.optimizer", standing.best.slots)
-        metadata = {"network": network_config(net), "training": training}
+        metadata = {"network": self.network, "training": training}
         write_file(self.path, tensors, metadata)
 
     def read(self, net: NeuralNetwork, optim: Optimizer) -> Standing:
@@ -99,18 +112,39 @@ class Checkpoint:
         training = metadata.get("training")
         if not isinstance(training, dict):
             raise ValueError(f"{self.path} holds a network but no training to resume")
-        self._same("network", metadata.get("network"), network_config(net))
-        self._same("optimizer", training.get("optimizer"), to_config(optim))
-        self._same("settings", training.get("settings"), self.settings)
+        self._same("network", metadata.get("network"), self.network)
+        self._same("optimizer", training.get("optimizer"), self.optimizer)
+        epochs = self._same_settings(training.get("settings"))
         try:
-            return _restore(net, optim, tensors, training)
+            standing = _restore(net, optim, tensors, training)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{self.path} is no checkpoint, or damaged: {error!r:.500}") from error
+        standing.epochs = epochs
+        return standing
+
+    def _same_settings(self, saved: Any) -> int:
+        """Demand the same settings, epochs at least; return how many epochs there were to be."""
+        if not isinstance(saved, dict):
+            raise ValueError(f"{self.path} is no checkpoint, or damaged: it has no settings")
+        now = self.settings
+        names = [name for name in {**now, **saved} if name != "epochs"]
+        missing = object()
+        other = [name for name in names if saved.get(name, missing) != now.get(name, missing)]
+        before = {name: saved.get(name) for name in other}
+        self._same("settings", before, {name: now.get(name) for name in other})
+        epochs = saved.get("epochs")
+        if type(epochs) is not int or not 1 <= epochs <= now["epochs"]:
+            raise ValueError(
+                f"{self.path} belongs to another training: its settings were epochs="
+                f"{epochs!r:.80}, now {now['epochs']}; they may become more, not fewer"
+            )
+        return epochs
 
     def _same(self, what: str, saved: Any, now: Any) -> None:
         if saved != now:
             raise ValueError(
-                f"{self.path} belongs to another training: its {what} were {saved}, now {now}"
+                f"{self.path} belongs to another training: its {what} were {saved!r:.500}, "
+                f"now {now!r:.500}"
             )
 
 
@@ -125,7 +159,7 @@ def _restore(
         names = [f"best.params.{i}" for i in range(len(now.params))]
         t = training["best"]["t"]
         best = _snapshot(tensors, names, "best.", "best.optimizer", t, net, optim)
-    history = _history(training["rows"], training["stopped"])
+    history = History.of(training["rows"], training["stopped"])
     waited = check_int(training["waited"], "checkpoint", "waited", 0)
     rngs = [np.random.PCG64() for _ in net.layers]
     if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
@@ -180,19 +214,3 @@ def _like(saved: Array, current: Array) -> Array:
             f"{current.dtype} of shape {current.shape}"
         )
     return saved
-
-
-def _history(rows: Any, stopped: Any) -> History:
-    """Make a history of what a file holds, if it can be one."""
-    numbers = isinstance(rows, list) and all(
-        isinstance(row, dict)
-        and row.get("epoch") == number
-        and {"lr", "train_loss", "seconds"} <= set(row)
-        and all(type(value) in (int, float) for value in row.values())
-        for number, row in enumerate(rows, start=1)
-    )
-    if not numbers or stopped not in (None, "early", "interrupted", "callback"):
-        raise ValueError(f"the checkpoint's history is none: {rows!r:.80}, stopped {stopped!r:.80}")
-    history = History()
-    history.rows, history.stopped = rows, stopped
-    return history

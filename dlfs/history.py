@@ -1,7 +1,7 @@
 """History: what happened in a training, epoch by epoch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,92 @@ if TYPE_CHECKING:
 COLUMNS = ("epoch", "lr", "train_loss", "test_loss", "loss", "seconds")
 """The names that no metric can have."""
 
+STOPPED = (None, "early", "interrupted", "callback")
+"""What ``History.stopped`` can be."""
+
+NEEDED = ("epoch", "lr", "train_loss", "seconds")
+"""The entries that every row of a training has."""
+
+LONGEST = 1000
+"""So many characters may a text in a row have."""
+
+
+class Row(dict[str, Any]):
+    """The row of one epoch: a dict of entries that a checkpoint can hold.
+
+    An entry is a number, True or False, a text of at most 1,000 characters, or None. NumPy's
+    numbers become Python's when they are put in. Anything else is refused there and then, and so
+    is whatever would take away the entries of the Trainer.
+
+    Parameters
+    ----------
+    entries : mapping
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is of another kind; if a loss, a rate or a time is no number; if the number of
+        the epoch is changed, or an entry that every epoch has is removed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row = Row({"epoch": 1})
+    >>> row["note"], row["norm"] = "warm", np.float32(0.5)
+    >>> row
+    {'epoch': 1, 'note': 'warm', 'norm': 0.5}
+    """
+
+    def __init__(self, entries: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.update(entries)
+
+    def __setitem__(self, column: str, value: Any) -> None:
+        if not isinstance(column, str) or len(column) > LONGEST:
+            raise TypeError(f"a row's column must be named by a short text, got {column!r:.80}")
+        entry = _entry(column, value)
+        if column == "epoch" and self.get(column, entry) != entry:
+            raise ValueError(f"a row's 'epoch' must stay {self[column]}, got {value!r:.80}")
+        super().__setitem__(column, entry)
+
+    def __delitem__(self, column: str) -> None:
+        if column in NEEDED:
+            raise ValueError(f"a row's {column!r} must stay, it cannot be removed")
+        super().__delitem__(column)
+
+    def __ior__(self, entries: Any) -> "Row":  # type: ignore[override,misc]
+        self.update(entries)
+        return self
+
+    # Those of dict would pass the two methods above by.
+    update = MutableMapping.update
+    setdefault = MutableMapping.setdefault
+    pop = MutableMapping.pop
+    popitem = MutableMapping.popitem
+    clear = MutableMapping.clear
+
+
+def _entry(column: str, value: Any) -> Any:
+    """Return an entry as what JSON gives back, or refuse it."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    number = type(value) in (int, float)
+    if column in COLUMNS and not number:
+        raise TypeError(f"a row's {column!r} must be a number, got {value!r:.80}")
+    if not (number or value is None or type(value) in (bool, str)):
+        raise TypeError(
+            f"a row's {column!r:.80} must be a number, a text, True, False or None, "
+            f"got {type(value).__name__}"
+        )
+    if type(value) is int and not -(2**63) <= value < 2**64:
+        raise ValueError(f"a row's {column!r:.80} must be an integer of at most 64 bits")
+    if type(value) is str and len(value) > LONGEST:
+        raise ValueError(
+            f"a row's {column!r:.80} must be a text of at most {LONGEST} characters, "
+            f"got {len(value)}"
+        )
+    return value
+
 
 class History:
     """A row for each epoch: losses, metrics, learning rate, time.
@@ -20,7 +106,8 @@ class History:
     ----------
     rows : list of dict
         The keys are "epoch" (from 1), "lr", "train_loss", "seconds" and, in epochs with an
-        evaluation, "test_loss" and one key for each metric.
+        evaluation, "test_loss" and one key for each metric. A callback may put in more: numbers,
+        short texts, True, False and None (``Row``).
     best_epoch : int or None
         The epoch with the smallest test loss so far.
     stopped : {None, "early", "interrupted", "callback"}
@@ -38,12 +125,58 @@ class History:
     """
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Row] = []
         self.stopped: str | None = None
 
+    @classmethod
+    def of(cls, rows: Any, stopped: Any) -> "History":
+        """Return the history of a training, epoch by epoch, from rows as a file holds them.
+
+        Parameters
+        ----------
+        rows : list of dict
+        stopped : {None, "early", "interrupted", "callback"}
+
+        Raises
+        ------
+        TypeError, ValueError
+            If that is not what they are: a row for each epoch, numbered from 1, with its learning
+            rate, its loss and its time.
+
+        Examples
+        --------
+        >>> row = {"epoch": 1, "lr": 0.1, "train_loss": 2.0, "seconds": 0.1}
+        >>> len(History.of([row], "interrupted"))
+        1
+        """
+        if stopped not in STOPPED:
+            raise ValueError(f"a history's stopped must be one of {STOPPED}, got {stopped!r:.80}")
+        if not isinstance(rows, list):
+            raise TypeError(f"a history's rows must be a list, got {type(rows).__name__}")
+        history = cls()
+        for number, row in enumerate(rows, start=1):
+            if (
+                not isinstance(row, dict)
+                or row.get("epoch") != number
+                or not row.keys() >= {*NEEDED}
+            ):
+                raise ValueError(
+                    f"a history's row {number} must be a dict of that epoch with {NEEDED}, "
+                    f"got {row!r:.80}"
+                )
+            history.append(row)
+        history.stopped = stopped
+        return history
+
     def append(self, row: dict[str, Any]) -> None:
-        """Add the row of an epoch."""
-        self.rows.append(row)
+        """Add the row of an epoch; a ``Row`` as it is, any other dict as a Row of its own.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an entry is none that a Row can have.
+        """
+        self.rows.append(row if isinstance(row, Row) else Row(row))
 
     @property
     def best_epoch(self) -> int | None:
@@ -136,8 +269,10 @@ class History:
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return ""
-    if column == "epoch":
+    if column == "epoch" or isinstance(value, bool):
         return str(value)
+    if isinstance(value, str):
+        return " ".join(value.split())
     if column == "lr":
         return f"{value:.4g}"
     return f"{value:.2f}" if column == "seconds" else f"{value:.4f}"

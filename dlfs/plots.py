@@ -62,7 +62,8 @@ def plot_history(
     if not rows:
         raise ValueError("plot_history: the history has no epochs")
     known = ("epoch", "lr", "train_loss", "test_loss", "seconds")
-    metrics = list(dict.fromkeys(name for row in rows for name in row if name not in known))
+    names = dict.fromkeys(name for row in rows for name in row if name not in known)
+    metrics = [name for name in names if _column(rows, name)[0]]
     # One evaluation is a number, not a curve: it becomes the title.
     curves = [name for name in metrics if len(_column(rows, name)[0]) > 1]
     figure = _figure(width=5.2 * (1 + bool(curves)) + bool(not curves), height=3.6)
@@ -302,8 +303,8 @@ def _number(metric: str, value: float) -> str:
 
 
 def _column(rows: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
-    """Return the epochs that have an entry in a column, and the entries."""
-    found = [row for row in rows if name in row]
+    """Return the epochs that have a number in a column, and the numbers."""
+    found = [row for row in rows if type(row.get(name)) in (int, float)]
     return [row["epoch"] for row in found], [row[name] for row in found]
 
 

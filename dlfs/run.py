@@ -10,7 +10,8 @@ import numpy as np
 
 from dlfs.callbacks import Callback, Training
 from dlfs.checkpoint import Checkpoint, Standing
-from dlfs.history import History
+from dlfs.fingerprint import fingerprint
+from dlfs.history import History, Row
 from dlfs.metrics import Decision, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.progress import progress_bar
@@ -56,8 +57,10 @@ class Run:
         self._bar: Any = None
         self._silent = True
 
-    def settings(self, observations: int) -> dict[str, Any]:
-        """Return what must be the same for a training to be resumed."""
+    def settings(self, X_train: Array, y_train: Array) -> dict[str, Any]:
+        """Return what must be the same for a training to be resumed; epochs may become more."""
+        X_test, y_test = self.trainer.X_test, self.trainer.y_test
+        data = {"X_train": X_train, "y_train": y_train, "X_test": X_test, "y_test": y_test}
         return {
             "epochs": self.epochs,
             "eval_every": self.eval_every,
@@ -65,7 +68,8 @@ class Run:
             "seed": self.seed,
             "patience": self.patience,
             "shuffle": self.shuffle,
-            "observations": observations,
+            "metrics": list(self.measures),
+            **{name: None if part is None else fingerprint(part) for name, part in data.items()},
         }
 
     def resume(self) -> None:
@@ -83,6 +87,7 @@ class Run:
         with progress_bar(total, verbose != 1, initial=done * batches) as bar:
             self._bar, self._silent = bar, not verbose
             try:
+                self._say_what_more_epochs_change()
                 self._call("on_train_begin")
                 if history.stopped != "early":
                     history.stopped = None
@@ -107,7 +112,7 @@ class Run:
             order = np.random.default_rng((self.seed, epoch)).permutation(order)
         self.net.reset_state()
         self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
-        row: dict[str, Any] = {"epoch": epoch + 1}
+        row = Row({"epoch": epoch + 1})
         for batch, start in enumerate(range(0, len(order), self.batch_size)):
             chosen = order[start : start + self.batch_size]
             self.optim.set_progress(epoch, batch)
@@ -128,14 +133,36 @@ class Run:
         row["seconds"] = time.perf_counter() - started
         self.standing.history.append(row)
         going_on = self._evaluate(epoch, row)
-        self._call("on_epoch_end", row)
-        if trainer.stop and going_on:
-            self.standing.history.stopped = "callback"
-        if self.checkpoint is not None and not trainer.stop:
-            self.checkpoint.write(self.net, self.optim, self.standing)
+        complete = start + self.batch_size >= len(order)
+        try:
+            self._end_epoch(row, going_on, complete)
+        except KeyboardInterrupt:
+            # The epoch is over, and must be in the checkpoint.
+            self._write(complete)
+            raise
         return going_on and not trainer.stop
 
-    def _evaluate(self, epoch: int, row: dict[str, Any]) -> bool:
+    def _end_epoch(self, row: Row, going_on: bool, complete: bool) -> None:
+        self._call("on_epoch_end", row)
+        if self.trainer.stop and going_on:
+            self.standing.history.stopped = "callback"
+        self._write(complete)
+
+    def _write(self, complete: bool) -> None:
+        """Write the checkpoint, if there is one, and if the epoch was not broken off."""
+        if self.checkpoint is not None and complete:
+            self.checkpoint.write(self.net, self.optim, self.standing)
+
+    def _say_what_more_epochs_change(self) -> None:
+        before = self.standing.epochs
+        if before is not None and before < self.epochs and self.optim.decay_type is not None:
+            self.say(
+                f"Resumed with {self.epochs} epochs instead of {before}: from epoch "
+                f"{len(self.standing.history) + 1} on the learning rate follows the "
+                f"{self.optim.decay_type} decay over {self.epochs} epochs"
+            )
+
+    def _evaluate(self, epoch: int, row: Row) -> bool:
         """Evaluate if it is time to, and say whether to go on."""
         trainer, last = self.trainer, epoch + 1 == self.epochs
         if trainer.X_test is None or trainer.y_test is None:

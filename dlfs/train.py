@@ -130,10 +130,13 @@ class Trainer:
             named ``decision``.
         callbacks : sequence of Callback
         checkpoint : path, optional
-            A file that holds everything after each epoch, to resume from.
+            A file that holds everything after each epoch, to resume from. An epoch that is broken
+            off is not in it: it will be done again from its beginning.
         resume : bool
             Go on from the checkpoint if it is there: with the same data and arguments the result is
-            the same as if nothing had happened in between.
+            the same as if nothing had happened in between. Other data (``dlfs.fingerprint`` says
+            what is compared), arguments or metrics are refused, except a larger number of epochs;
+            see the notes. Callbacks start afresh: what they remember is not in the file.
         verbose : {0, 1, 2}
             Silent; a progress bar and a line for each evaluation; only the lines.
 
@@ -153,23 +156,22 @@ class Trainer:
         -----
         Ctrl-C ends the training early and keeps what has been learned: the History is returned and
         says so. Afterwards, however the training ended, ``optim.lr`` is what it was before.
+
+        Resumed with more epochs, a training goes on after its last epoch, unless early stopping
+        ended it. A learning rate that depends on the number of epochs (``decay_type``) follows the
+        schedule for the new number from there on, and so it may rise again. What is past stays as
+        it was: the rates that were used, and the evaluation after what was then the last epoch.
         """
         owner = "Trainer.fit"
-        for name, value in (
-            ("epochs", epochs),
-            ("eval_every", eval_every),
-            ("batch_size", batch_size),
-        ):
-            check_int(value, owner, name, 1)
-        check_int(seed, owner, "seed", 0)
-        for name, flag in (
-            ("restart", restart is not None and restart),
-            ("conv_testing", conv_testing),
-            ("resume", resume),
-            ("shuffle", shuffle),
-        ):
-            check_flag(flag, owner, name)
-        check_int(verbose, owner, "verbose", 0)
+        epochs = check_int(epochs, owner, "epochs", 1)
+        eval_every = check_int(eval_every, owner, "eval_every", 1)
+        batch_size = check_int(batch_size, owner, "batch_size", 1)
+        seed = check_int(seed, owner, "seed", 0)
+        check_flag(restart is not None and restart, owner, "restart")
+        check_flag(conv_testing, owner, "conv_testing")
+        check_flag(resume, owner, "resume")
+        shuffle = check_flag(shuffle, owner, "shuffle")
+        verbose = check_int(verbose, owner, "verbose", 0)
         patience = _patience(early_stopping)
         measures = self._measures(metrics)
         callbacks = _callbacks(callbacks, conv_testing)
@@ -197,7 +199,8 @@ class Trainer:
             self, callbacks, epochs, eval_every, batch_size, seed, patience, measures, shuffle
         )
         if checkpoint is not None:
-            run.checkpoint = Checkpoint(checkpoint, run.settings(len(X_train)))
+            settings = run.settings(X_train, y_train)
+            run.checkpoint = Checkpoint(checkpoint, settings, self.net, self.optim)
             if resume:
                 run.resume()
         self.history, self.stop, self._run = run.standing.history, False, run

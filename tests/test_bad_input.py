@@ -194,6 +194,7 @@ INTERNAL = {
     "checkpoint",
     "checks",
     "configuration",
+    "fingerprint",
     "fusion",
     "geometry",
     "progress",

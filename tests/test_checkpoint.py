@@ -277,13 +277,19 @@ def paths_in(thing, path=()):
             yield from paths_in(value, (*path, key))
 
 
+PARTS = {"net", "optim", "data"}
 OTHERS = {
-    "epochs": {"epochs": 7},
+    "fewer epochs": {"epochs": 5},
     "eval_every": {"eval_every": 1},
     "batch_size": {"batch_size": 10},
     "seed": {"seed": 2},
     "patience": {"early_stopping": True},
     "observations": {"data": classification(rows=59)},
+    "data": {"data": classification(seed=1)},
+    "test data": {"data": (*classification()[:2], *classification(seed=1)[2:])},
+    "no test data": {"data": classification()[:2]},
+    "metrics": {"metrics": ["accuracy", "rmse"]},
+    "shuffle": {"shuffle": False},
     "lr": {"optim": Adam(0.02)},
     "decay": {"optim": Adam(0.01, final_lr=0.001, decay_type="linear")},
     "clipping": {"optim": Adam(0.01, clip_norm=1.0)},
@@ -298,7 +304,9 @@ OTHERS = {
 @pytest.mark.parametrize("what", OTHERS)
 def test_the_checkpoint_of_another_training_is_refused(what, stored):
     parts = {"net": classifier(), "optim": Adam(0.01), "data": classification()} | OTHERS[what]
-    options = {name: parts.pop(name) for name in list(parts) if name in {*OPTIONS, "seed"}}
+    options = {
+        name: parts.pop(name) for name in list(parts) if name not in {"net", "optim", "data"}
+    }
     before = stored.read_bytes()
     with pytest.raises(ValueError, match=r"another training: its (network|optimizer|settings)"):
         fit(parts["net"], parts["optim"], parts["data"], checkpoint=stored, resume=True, **options)

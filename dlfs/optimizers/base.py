@@ -182,7 +182,7 @@ class Optimizer(Configured):
     def start_schedule(self, epochs: int, batches: int = 1) -> None:
         """Begin a training of ``epochs`` epochs of ``batches`` batches with the rate ``lr``."""
         self.end_schedule()
-        check_int(epochs, type(self).__name__, "epochs", 1)
+        epochs = check_int(epochs, type(self).__name__, "epochs", 1)
         self._schedule = (self.lr, epochs, batches)
 
     def set_progress(self, epoch: int, batch: int = 0) -> None:

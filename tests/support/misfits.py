@@ -13,6 +13,7 @@ from dlfs import (
     conv,
     dense,
     embedding,
+    history,
     initializers,
     layers,
     losses,
@@ -25,7 +26,6 @@ from dlfs import (
     reshape,
     threads,
 )
-from dlfs.history import History
 from tests.support import subjects_recurrent
 from tests.support.misfits_kernels import IMAGES, KERNELS, LABELS, Row, f32
 from tests.support.subjects import ones
@@ -390,7 +390,13 @@ OTHERS: list[Row] = [
         lambda: initializers.check_weight_init("Xavier", "Dense"),
         "Dense: weight_init .* must be one of 'standard'",
     ),
-    ("plots.plot_history", lambda: plots.plot_history(History()), "no epochs"),
+    ("history.Row", lambda: history.Row({"note": [1]}), "'note' must be a number"),
+    ("history.Row", lambda: history.Row({"lr": "0.1"}), "'lr' must be a number"),
+    ("history.Row", lambda: history.Row({"lr": 10**5000}), "at most 64 bits"),
+    ("history.History.of", lambda: history.History.of([], "x"), "stopped must be one of"),
+    ("history.History.of", lambda: history.History.of({}, None), "rows must be a list"),
+    ("history.History.of", lambda: history.History.of([{"epoch": 1}], None), "row 1 must be"),
+    ("plots.plot_history", lambda: plots.plot_history(history.History()), "no epochs"),
     ("plots.plot_chain", lambda: plots.plot_chain([]), "no parts"),
     (
         "plots.plot_chain",
