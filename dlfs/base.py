@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dlfs.checks import check_float_array
+from dlfs.checks import check_float_array, plain_array
 from dlfs.configuration import Configured
 from dlfs.types import Array
 
@@ -81,6 +81,7 @@ class Operation(Configured):
         TypeError, ValueError
             If the input is no floating array, or its shape does not suit the Operation.
         """
+        input_ = plain_array(input_, type(self).__name__, "input_")
         self._check_input(input_)
         self.input_ = input_
         self.inference = inference
@@ -113,6 +114,7 @@ class Operation(Configured):
         RuntimeError
             If ``forward`` was not called before.
         """
+        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
         self._check_output_grad(output_grad)
         self.input_grad = self._input_grad(output_grad)
         self._check_gradient(self.input_grad, self.input_, "input_grad", "input_")
@@ -228,6 +230,7 @@ class ParamOperation(Operation):
 
     def __init__(self, param: Array) -> None:
         super().__init__()
+        param = plain_array(param, type(self).__name__, "param")
         check_float_array(param, type(self).__name__, "param")
         self.param = param
 
@@ -255,6 +258,7 @@ class ParamOperation(Operation):
         RuntimeError
             If ``forward`` was not called before.
         """
+        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
         input_grad = super().backward(output_grad)
         self._keep_param_grad(output_grad)
         return input_grad
@@ -265,6 +269,7 @@ class ParamOperation(Operation):
         At a network's first Operation nobody asks for the gradient of the data, and it would be
         most of the work.
         """
+        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
         self._check_output_grad(output_grad)
         self._keep_param_grad(output_grad)
 

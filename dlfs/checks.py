@@ -16,11 +16,24 @@ from dlfs.types import Array, Shape
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
+_AT_A_TIME = 1 << 20
+"""How many numbers ``check_finite`` looks at before it goes on to the next ones."""
+
 
 def check_float_array(array: object, owner: str, name: str, ndim: int | None = None) -> None:
-    """Demand a NumPy array of float32 or float64, with ``ndim`` axes if that is given."""
+    """Demand a NumPy array of float32 or float64, with ``ndim`` axes if that is given.
+
+    Subclasses of ndarray are refused, because their operators may mean something else (``*`` of
+    np.matrix) and their masks would be lost; but a memmap is only an array in a file.
+    """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(array).__name__}")
+    if type(array) is not np.ndarray and type(array) is not np.memmap:
+        plain_array(array, owner, name)
+        raise TypeError(
+            f"{owner}: {name} must be a plain NumPy array, got {type(array).__name__}; "
+            f"np.asarray({name}) makes it one"
+        )
     if array.dtype not in FLOAT_DTYPES:
         raise TypeError(f"{owner}: {name} must be float32 or float64, got {array.dtype}")
     if ndim is not None and array.ndim != ndim:
@@ -128,12 +141,45 @@ def check_input_shape(
     return sizes
 
 
-def as_number_array(values: object, owner: str, name: str) -> Array:
-    """Return ``values`` as an array of real numbers, and keep integers integers."""
+def plain_array(values: Any, owner: str, name: str) -> Any:
+    """Return an array of a subclass as a plain one, a view; leave what is no array as it is.
+
+    np.matrix would bring its own ``*``, and a memmap its class into every result. A masked array
+    is refused if anything in it is masked: the values below the mask would be used.
+    """
+    if type(values) is np.ndarray or not isinstance(values, np.ndarray):
+        return values
+    _check_mask(values, owner, name)
+    return np.asarray(values)
+
+
+def as_array(values: object, owner: str, name: str) -> Array:
+    """Return ``values`` as a plain array of any dtype: a view where they are an array already."""
+    if isinstance(values, np.ndarray):
+        array: Array = plain_array(values, owner, name)
+        return array
+    # np.asarray would drop the masks of rows and entries, too.
+    rows = values if isinstance(values, list | tuple) else ()
+    for row in rows:
+        for entry in (row, *row) if isinstance(row, list | tuple) else (row,):
+            _check_mask(entry, owner, name)
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{owner}: {name} is not a rectangular array: {error}") from error
+
+
+def _check_mask(values: object, owner: str, name: str) -> None:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{owner}: {name} must have no masked entries, because the values below the mask would "
+            f"be used; replace them with {name}.filled(value), or leave their rows out"
+        )
+
+
+def as_number_array(values: object, owner: str, name: str) -> Array:
+    """Return ``values`` as a plain array of real numbers, and keep integers integers."""
+    array = as_array(values, owner, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{owner}: {name} must be an array of real numbers, got {array.dtype}")
     return array
@@ -155,10 +201,14 @@ def check_finite(array: Array, owner: str, name: str) -> None:
     """Refuse NaN and infinity, and say where the first one is."""
     if array.dtype.kind != "f":
         return
+    # Part by part: of an array in a file, no more than a part is in memory.
+    rows = max(1, _AT_A_TIME // max(1, math.prod(array.shape[1:])))
+    parts = (array[i : i + rows] for i in range(0, len(array), rows)) if array.ndim else (array,)
+    if all(np.isfinite(part).all() for part in parts):
+        return
     bad = ~np.isfinite(array)
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            f"{owner}: {name} must be finite, got {array[where]} at index {where} "
-            f"({int(bad.sum())} such values)"
-        )
+    where = tuple(int(i) for i in np.argwhere(bad)[0])
+    raise ValueError(
+        f"{owner}: {name} must be finite, got {array[where]} at index {where} "
+        f"({int(bad.sum())} such values)"
+    )

@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.checks import as_float_array, as_number_array, check_flag, check_float_array, check_real
+from dlfs.checks import (
+    as_float_array,
+    as_number_array,
+    check_flag,
+    check_float_array,
+    check_real,
+    plain_array,
+)
 from dlfs.configuration import Configured
 from dlfs.types import Array, Shape
 
@@ -77,6 +84,7 @@ class Loss(Configured):
             If prediction and target do not suit each other or the loss, or the batch is empty.
         """
         name = type(self).__name__
+        prediction = plain_array(prediction, name, "prediction")
         check_float_array(prediction, name, "prediction")
         if prediction.ndim < 1 or prediction.shape[0] < 1:
             raise ValueError(f"{name}: the batch must not be empty, got shape {prediction.shape}")

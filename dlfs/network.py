@@ -11,7 +11,9 @@ from dlfs.advice import warn_of_doubled_probabilities
 from dlfs.base import Operation
 from dlfs.checks import (
     FLOAT_DTYPES,
+    as_array,
     as_float_array,
+    as_number_array,
     check_input_shape,
     check_instance,
     check_int,
@@ -324,7 +326,7 @@ class NeuralNetwork(LayerBlock):
             If X does not suit the layers, or batch_size is no positive integer.
         """
         check_int(batch_size, "NeuralNetwork.predict", "batch_size", 1)
-        X = self.as_input(X)
+        X = self.as_data(X)
         starts = range(0, max(len(X), 1), batch_size)
         with fresh_start(self):
             parts = [self.forward(X[i : i + batch_size], inference=True) for i in starts]
@@ -423,12 +425,29 @@ class NeuralNetwork(LayerBlock):
             If it is not made of numbers, has no batch axis, or another shape than before.
         """
         name = "NeuralNetwork"
-        if isinstance(X, np.ndarray) and X.dtype == self.dtype:
-            array = X
-        elif self.layers[0].takes_integers:
-            array = np.asarray(X)
+        if self.layers[0].takes_integers:
+            array = as_array(X, name, "X")
         else:
             array = as_float_array(X, name, "X", self.dtype)
+        return self._with_batch_axis(array)
+
+    def as_data(self, X: object) -> Array:
+        """Return any number of observations, to be cut into batches, as the first layer takes them.
+
+        The array of a memory-mapped file stays in the file, unread, and keeps its dtype: each batch
+        is converted when its turn comes. Everything else is converted now, once.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As ``as_input``.
+        """
+        if not isinstance(X, np.memmap):
+            return self.as_input(X)
+        return self._with_batch_axis(as_number_array(X, "NeuralNetwork", "X"))
+
+    def _with_batch_axis(self, array: Array) -> Array:
+        name = "NeuralNetwork"
         if array.ndim < 1:
             raise ValueError(f"{name}: X needs a batch axis, got a single number")
         if self.input_shape is not None and array.ndim != len(self.input_shape) + 1:

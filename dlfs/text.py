@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from dlfs.checks import check_instance, check_int, check_real
+from dlfs.checks import as_array, check_instance, check_int, check_real
 from dlfs.network import NeuralNetwork
 from dlfs.recurrent import fresh_start
 from dlfs.saving import load, network_config, network_tensors, read_file, write_file
@@ -359,10 +359,7 @@ def _check_text(text: object, owner: str, name: str) -> None:
 
 
 def _as_row(indices: object, owner: str, name: str) -> IntArray:
-    try:
-        row = np.asarray(indices)
-    except ValueError as error:
-        raise ValueError(f"{owner}: {name} is not a row of integers: {error}") from error
+    row = as_array(indices, owner, name)
     if row.ndim == 1 and not row.size and row.dtype.kind in "iuf":
         row = row.astype(np.int64)
     if row.dtype.kind not in "iu":

@@ -8,7 +8,7 @@ import numpy as np
 
 from dlfs.callbacks import Callback, ConvTesting
 from dlfs.checkpoint import Checkpoint
-from dlfs.checks import check_finite, check_flag, check_instance, check_int
+from dlfs.checks import as_array, check_finite, check_flag, check_instance, check_int, plain_array
 from dlfs.history import COLUMNS, History
 from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from dlfs.metrics import METRICS, Metric
@@ -252,6 +252,8 @@ class Trainer:
             If X and y have different lengths, or size is no positive integer.
         """
         check_int(size, "Trainer.generate_batches", "size", 1)
+        X = plain_array(X, "Trainer.generate_batches", "X")
+        y = plain_array(y, "Trainer.generate_batches", "y")
         if len(X) != len(y):
             raise ValueError(f"Trainer.generate_batches: X has {len(X)} rows, but y has {len(y)}")
         return ((X[i : i + size], y[i : i + size]) for i in range(0, len(X), size))
@@ -281,11 +283,11 @@ class Trainer:
     def _data(self, X: object, y: object, part: str = "") -> tuple[Array, Array]:
         """Check data, convert them once, and set the network up if need be."""
         X_name, y_name, owner = f"X{part}", f"y{part}", "Trainer"
-        inputs = self.net.as_input(X)
+        inputs = self.net.as_data(X)
         if len(inputs) < 1:
             raise ValueError(f"{owner}: {X_name} has no observations (shape {inputs.shape})")
         check_finite(inputs, owner, X_name)
-        targets = np.asarray(y)
+        targets = as_array(y, owner, y_name)
         if targets.ndim < 1 or len(targets) != len(inputs):
             raise ValueError(
                 f"{owner}: {X_name} and {y_name} need the same number of rows, "

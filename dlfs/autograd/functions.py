@@ -8,7 +8,7 @@ import numpy as np
 
 from dlfs.autograd import axes, elementwise, images
 from dlfs.autograd.array import ArrayWithGrad, apply
-from dlfs.checks import check_int
+from dlfs.checks import as_array, check_int
 from dlfs.types import Array, Padding, Pair
 
 
@@ -221,7 +221,8 @@ def softmax_cross_entropy(prediction: ArrayWithGrad, target: object) -> ArrayWit
         raise ValueError(
             f"{owner}: prediction must be (batch, classes) and not empty, got {prediction.shape}"
         )
-    labels: Array = target.array if isinstance(target, ArrayWithGrad) else np.asarray(target)
+    given = target.array if isinstance(target, ArrayWithGrad) else target
+    labels = as_array(given, owner, "target")
     logs = log_softmax(prediction)
     rows, classes = math.prod(prediction.shape[:-1]), prediction.shape[-1]
     if labels.shape == prediction.shape:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dlfs.checks import plain_array
 from dlfs.gradcheck.copies import Frozen, float64_copy, own_copy, states, walk
 from dlfs.types import Array
 
@@ -41,7 +42,7 @@ class Subject(ABC):
     def __init__(self, target: Any, x: Any, inference: bool = False) -> None:
         self.name = type(target).__name__
         self.target = target
-        self.x = x
+        self.x = x = _plain(x)
         self.given = x.copy() if isinstance(x, np.ndarray) else x
         self.inference = inference
         self._pristine: Any = None
@@ -337,14 +338,14 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
     if isinstance(target, tuple | list) and len(target) == 2 and all(map(callable, target)):
         _check_no_targets(target, y)
         arrays = x if isinstance(x, tuple | list) else (x,)
-        copies = tuple(_checked(np.array(array), "x") for array in arrays)
+        copies = tuple(_checked(np.array(_plain(array)), "x") for array in arrays)
         return FunctionsSubject(tuple(target), copies)
     if isinstance(target, type):
         raise TypeError(
             f"check_gradients: target must be an instance, got the class {target.__name__}; "
             f"write {target.__name__}(...) with its arguments"
         )
-    _checked(x, "x")
+    x, y = _checked(x, "x"), _plain(y, "y")
     if hasattr(target, "_param_grad") and not hasattr(target, "param"):
         raise TypeError(
             f"check_gradients: {type(target).__name__} has no param: its __init__ must call "
@@ -384,7 +385,12 @@ def _check_no_targets(target: Any, y: Any) -> None:
         raise ValueError(f"check_gradients: y is for losses and networks; {name} takes none")
 
 
+def _plain(array: Any, name: str = "x") -> Any:
+    return plain_array(array, "check_gradients", name)
+
+
 def _checked(x: Any, name: str) -> Array:
+    x = _plain(x, name)
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
         got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise TypeError(f"check_gradients: {name} must be an array of numbers, got {got}")

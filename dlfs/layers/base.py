@@ -8,7 +8,7 @@ import numpy as np
 
 from dlfs import backend
 from dlfs.base import Operation, ParamOperation
-from dlfs.checks import check_float_array, check_instance, check_int
+from dlfs.checks import check_float_array, check_instance, check_int, plain_array
 from dlfs.configuration import Configured
 from dlfs.fusion import fuse
 from dlfs.types import Array
@@ -106,6 +106,7 @@ class Layer(Configured):
         TypeError, ValueError
             If the input does not suit the layer.
         """
+        input_ = plain_array(input_, type(self).__name__, "input_")
         if self.first:
             self.build(input_)
         elif not isinstance(input_, np.ndarray):
@@ -135,6 +136,7 @@ class Layer(Configured):
         RuntimeError
             If ``forward`` was not called before.
         """
+        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
         self._check_output_grad(output_grad)
         self._release_param_grads()
         for operation in reversed(self._ran):
@@ -147,6 +149,7 @@ class Layer(Configured):
 
         A network's first layer needs no gradient of the data.
         """
+        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
         self._check_output_grad(output_grad)
         self._release_param_grads()
         for first, operation in enumerate(self._ran):
@@ -173,6 +176,7 @@ class Layer(Configured):
         TypeError, ValueError
             If the input does not suit the layer.
         """
+        input_ = plain_array(input_, type(self).__name__, "input_")
         self._check_array(input_)
         self.rng = np.random.default_rng(self.seed) if rng is None else rng
         self._setup_layer(input_)

@@ -46,10 +46,7 @@ def one_hot(
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    try:
-        array = np.asarray(labels)
-    except ValueError as error:
-        raise ValueError(f"one_hot: labels is not a rectangular array: {error}") from error
+    array = checks.as_array(labels, "one_hot", "labels")
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"one_hot: labels must be integers, got {array.dtype}")
     if array.ndim != 1:
@@ -240,7 +237,8 @@ def train_test_split(
     >>> len(X_train), len(X_test)
     (354, 152)
     """
-    rows = check_same_rows(X, y, "train_test_split")
+    X, y = check_same_rows(X, y, "train_test_split")
+    rows = len(X)
     test_size = checks.check_real(
         test_size, "train_test_split", "test_size", 0, 1, low_open=True, high_open=True
     )
@@ -269,8 +267,9 @@ def check_float_dtype(dtype: npt.DTypeLike, owner: str) -> np.dtype[Any]:
     return found
 
 
-def check_same_rows(X: Array, y: Array, owner: str) -> int:
-    """Demand two arrays of the same length, and return that length."""
+def check_same_rows(X: Array, y: Array, owner: str) -> tuple[Array, Array]:
+    """Demand two arrays of the same length, and return them as plain arrays."""
+    X, y = checks.plain_array(X, owner, "X"), checks.plain_array(y, owner, "y")
     for name, array in (("X", X), ("y", y)):
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(array).__name__}")
@@ -280,7 +279,7 @@ def check_same_rows(X: Array, y: Array, owner: str) -> int:
         raise ValueError(
             f"{owner}: X and y must have the same number of rows, got {len(X)} and {len(y)}"
         )
-    return len(X)
+    return X, y
 
 
 def _check_table(X: Array, owner: str) -> Array:

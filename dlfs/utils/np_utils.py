@@ -64,7 +64,7 @@ def to_2d(a: Array, type: str = "col") -> Array:
     >>> to_2d(np.array([1, 2, 3])).shape, to_2d(np.array([1, 2, 3]), "row").shape
     ((3, 1), (1, 3))
     """
-    _check_array(a, "to_2d", "a")
+    a = _plain(a, "to_2d", "a")
     if a.ndim != 1:
         raise ValueError(f"to_2d: a must have 1 dimension, got {a.ndim} (shape {a.shape})")
     checks.check_choice(type, ("col", "row"), "to_2d", "type")
@@ -171,8 +171,8 @@ def permute_data(X: Array, y: Array, seed: Seed = None) -> tuple[Array, Array]:
     >>> np.array_equal(X_new, X[y_new])
     True
     """
-    rows = check_same_rows(X, y, "permute_data")
-    order = as_generator(seed, "permute_data").permutation(rows)
+    X, y = check_same_rows(X, y, "permute_data")
+    order = as_generator(seed, "permute_data").permutation(len(X))
     return X[order], y[order]
 
 
@@ -207,7 +207,8 @@ def generate_batch(X: Array, y: Array, start: int = 0, batch_size: int = 10) -> 
     >>> X_batch.shape, y_batch.shape
     ((2, 5), (2, 1))
     """
-    rows = check_same_rows(X, y, "generate_batch")
+    X, y = check_same_rows(X, y, "generate_batch")
+    rows = len(X)
     start = checks.check_int(start, "generate_batch", "start", minimum=0)
     batch_size = checks.check_int(batch_size, "generate_batch", "batch_size", minimum=1)
     if start > rows:
@@ -243,9 +244,9 @@ def generate_batches(X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array
     >>> [len(y) for X, y in generate_batches(np.zeros((7, 2)), np.zeros(7), size=3)]
     [3, 3, 1]
     """
-    rows = check_same_rows(X, y, "generate_batches")
+    X, y = check_same_rows(X, y, "generate_batches")
     size = checks.check_int(size, "generate_batches", "size", minimum=1)
-    return ((X[ii : ii + size], y[ii : ii + size]) for ii in range(0, rows, size))
+    return ((X[ii : ii + size], y[ii : ii + size]) for ii in range(0, len(X), size))
 
 
 def assert_same_shape(output: Array, output_grad: Array) -> None:
@@ -260,8 +261,8 @@ def assert_same_shape(output: Array, output_grad: Array) -> None:
         ...
     ValueError: assert_same_shape: the shapes must be the same, got (2, 3) and (3, 2)
     """
-    _check_array(output, "assert_same_shape", "output")
-    _check_array(output_grad, "assert_same_shape", "output_grad")
+    _plain(output, "assert_same_shape", "output")
+    _plain(output_grad, "assert_same_shape", "output_grad")
     if output.shape != output_grad.shape:
         raise ValueError(
             f"assert_same_shape: the shapes must be the same, "
@@ -281,7 +282,7 @@ def assert_dim(t: Array, dim: int) -> None:
         ...
     ValueError: assert_dim: t must have 4 dimensions, got 2 (shape (2, 3))
     """
-    _check_array(t, "assert_dim", "t")
+    _plain(t, "assert_dim", "t")
     dim = checks.check_int(dim, "assert_dim", "dim", minimum=0)
     if t.ndim != dim:
         raise ValueError(
@@ -386,9 +387,11 @@ def exp_ratios(ps: Array) -> Array:
     return ratios
 
 
-def _check_array(a: object, owner: str, name: str) -> None:
+def _plain(a: object, owner: str, name: str) -> Array:
     if not isinstance(a, np.ndarray):
         raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(a).__name__}")
+    array: Array = checks.plain_array(a, owner, name)
+    return array
 
 
 def _as_numbers(a: object, owner: str, name: str, ndim: int | None = None) -> Array:
