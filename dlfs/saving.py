@@ -127,8 +127,13 @@ def known_classes() -> dict[str, type]:
 
 def network_config(net: NeuralNetwork) -> dict[str, Any]:
     """Return the architecture, fit for JSON."""
-    if not net.built or net.input_shape is None:
+    if not net.built:
         raise ValueError("save: the network is not set up; train it, or call build(input_shape)")
+    if net.input_shape is None:
+        raise ValueError(
+            "save: the network has weights, but has seen no observation yet, and a file says the "
+            "shape of one; call build(input_shape), which keeps the weights"
+        )
     return {
         "layers": [to_config(layer) for layer in net.layers],
         "loss": to_config(net.loss),

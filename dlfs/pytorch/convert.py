@@ -1,6 +1,5 @@
 """Networks of dlfs to PyTorch and back: the same parameters, the same predictions."""
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ from torch import nn
 from dlfs.checks import check_input_shape, check_instance
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
-from dlfs.pytorch.inward import RULES, axes_after, layers_of
-from dlfs.pytorch.layers import ConvLayer, LSTMLayer, PyTorchLayer
-from dlfs.pytorch.outward import NoCounterpart, modules_of
+from dlfs.pytorch.chain import Part, chain_of, dtype_of, named
+from dlfs.pytorch.inward import axes_after, keeps_shape, layers_of, row_shape
+from dlfs.pytorch.outward import NoCounterpart, modules_of, own
 from dlfs.types import Shape
 
 
@@ -38,9 +37,10 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
     TypeError
         If net is no NeuralNetwork.
     ValueError
-        If it is not set up, or a layer has no counterpart in PyTorch: one that you have written, a
-        GRULayer whose reset gate comes before the product, or a recurrent layer that carries its
-        state. (An LSTMLayer with output_size that carries the mean becomes the book's LSTMLayer.)
+        If it is not set up, or has a ``forward`` of its own, or a layer has no counterpart in
+        PyTorch: one that you have written, a GRULayer whose reset gate comes before the product,
+        or a recurrent layer that carries its state. (An LSTMLayer with output_size that carries
+        the mean becomes the book's LSTMLayer.)
 
     Notes
     -----
@@ -67,11 +67,22 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
     """
     owner = "to_torch"
     check_instance(net, NeuralNetwork, owner, "net")
+    for name in ("forward", "predict", "as_input"):
+        if own(net, name, NeuralNetwork):
+            raise ValueError(
+                f"{owner}: {type(net).__name__} has a {name} of its own, which has no counterpart "
+                "in PyTorch; only what its layers compute, one after the other, can be converted"
+            )
     if input_shape is None:
         input_shape = net.input_shape
-    if not net.built or input_shape is None:
+    if not net.built:
         raise ValueError(
             f"{owner}: the network net is not set up; train it, or call build(input_shape)"
+        )
+    if input_shape is None:
+        raise ValueError(
+            f"{owner}: the network net has weights, but has seen no observation yet; pass "
+            "input_shape, the shape of one"
         )
     shape = check_input_shape(input_shape, owner)
     takes_integers = net.layers[0].takes_integers
@@ -90,67 +101,74 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
     return nn.Sequential(*modules).eval()
 
 
-def from_torch(module: nn.Module, loss: Loss | None = None) -> NeuralNetwork:
-    """Make a network of a module: a copy that gives the same predictions.
+def from_torch(
+    module: nn.Module, loss: Loss | None = None, input_shape: Shape | None = None
+) -> NeuralNetwork:
+    """Make a network of a module: a copy that gives the predictions of ``module.eval()``.
 
     Parameters
     ----------
     module : torch.nn.Module
         A chain: one of PyTorch's layers, a ``Sequential``, a layer of dlfs.pytorch, or a module
         whose ``forward`` sends its input through such, one after the other. Where it returns a
-        tuple, the first is the prediction.
+        tuple, the first is the prediction. It stays as it is.
     loss : Loss, optional
         MeanSquaredError() unless given.
+    input_shape : tuple, optional
+        The shape of one observation, without the batch axis. Where the first layer takes rows
+        (a Linear, say) that is (features,) unless given. Otherwise, unless given, the first batch
+        that the network predicts shows it, or ``build(input_shape)`` says it, which keeps the
+        weights; until then the network cannot be saved.
 
     Returns
     -------
     NeuralNetwork
-        Of the module's dtype, set up with copies of its parameters and running statistics. An
-        activation right behind a Linear or a convolution becomes part of the layer.
+        Of the module's dtype (PyTorch's default dtype if it holds no numbers), set up with copies
+        of its parameters and running statistics. An activation right behind a Linear or a
+        convolution becomes part of the layer.
 
     Raises
     ------
     TypeError
-        If module is no module, or loss no Loss.
+        If module is no module, loss no Loss, or input_shape no tuple of integers.
     ValueError
-        If a module, or one of its options, has no counterpart in dlfs, if ``forward`` does
-        something else than to call modules, or if not all tensors are float32, or all float64.
+        If a module, or one of its options, has no counterpart in dlfs; if ``forward`` does
+        something else than to call modules; if something besides its modules changes what it
+        computes (hooks, parametrizations, pruning, a ``forward`` put on an instance); if modules
+        share parameters; if not all tensors are float32, or all float64; or if observations of
+        this shape do not go through. The error names the module's path and the reason.
 
     Notes
     -----
     The two agree as far as rounding lets them, with one exception: PyTorch's Softplus takes x
     itself above its threshold, by default 20, where the logarithm is 2e-9 larger. A BatchNorm1d is
-    taken to be for rows, unless a Conv1d or a recurrent layer comes before it.
+    taken to be for rows, unless input_shape, a Conv1d or a recurrent layer says otherwise.
+
+    Training goes on with all parameters, those with ``requires_grad=False`` too, and where a layer
+    has no bias, with one that is zero so far.
 
     Examples
     --------
     >>> _ = torch.manual_seed(0)
     >>> module = nn.Sequential(nn.Linear(13, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
     >>> net = from_torch(module)
-    >>> [type(layer).__name__ for layer in net], net.dtype.name
-    (['Dense', 'OperationLayer', 'Dense'], 'float32')
+    >>> [type(layer).__name__ for layer in net], net.dtype.name, net.input_shape
+    (['Dense', 'OperationLayer', 'Dense'], 'float32', (13,))
     >>> X = torch.randn(4, 13)
     >>> bool(np.allclose(net.predict(X), module.eval()(X).detach().numpy(), atol=1e-6))
     True
     """
     owner = "from_torch"
     check_instance(module, nn.Module, owner, "module")
-    dtype = _dtype(module)
-    todo = _chain(module)
+    shape = None if input_shape is None else check_input_shape(input_shape, owner)
+    todo = chain_of(module)
     if not todo:
         raise ValueError(f"{owner}: the module holds no modules to make layers of: {module!r:.80}")
-    layers: list[Any] = []
-    axes = 2
-    while todo:
-        try:
-            found, count = layers_of(todo, axes)
-        except (NoCounterpart, TypeError, ValueError) as error:
-            raise ValueError(f"{owner}: {todo[0]!r:.200} has no counterpart: {error}") from error
-        layers += found
-        for part in todo[:count]:
-            axes = axes_after(part, axes)
-        del todo[:count]
-    net = NeuralNetwork(layers, loss, dtype=dtype)
+    if shape is None:
+        shape = row_shape(next((part for _, part in todo if not keeps_shape(part)), todo[0][1]))
+    dtype = dtype_of(module)
+    net = NeuralNetwork(_layers(todo, shape, dtype), loss, dtype=dtype)
+    net.input_shape = shape
     for layer in net:
         # They were set up before they had the seeds that the network gives them.
         layer.rng = np.random.default_rng(layer.seed)
@@ -160,66 +178,31 @@ def from_torch(module: nn.Module, loss: Loss | None = None) -> NeuralNetwork:
     return net
 
 
-def _dtype(module: nn.Module) -> str:
-    tensors = [*module.parameters(), *module.buffers()]
-    found = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-    names = {torch.float32: "float32", torch.float64: "float64"}
-    if not found:
-        return "float64"
-    if len(found) > 1 or not found <= set(names):
-        listed = ", ".join(sorted(str(dtype) for dtype in found))
-        raise ValueError(
-            f"from_torch: the module's tensors must all be float32 or all float64, got {listed}"
-        )
-    return names[found.pop()]
-
-
-def _chain(module: nn.Module) -> list[nn.Module]:
-    """Return the modules that a module sends its input through, one after the other."""
-    if isinstance(module, PyTorchLayer) and not isinstance(module, LSTMLayer):
-        if type(module)._compute not in (PyTorchLayer._compute, ConvLayer._compute):
-            raise ValueError(f"from_torch: {type(module).__name__} writes its own _compute")
-        parts = module.chain()
-    elif type(module) is nn.Sequential:
-        parts = list(module)
-    elif type(module) in RULES or _Tracer().is_leaf_module(module, ""):
-        return [module]
-    else:
-        parts = _followed(module)
-    return [inner for part in parts for inner in _chain(part)]
-
-
-class _Tracer(torch.fx.Tracer):
-    """Writes down which modules a forward calls, without looking into those that we know."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        known = type(m) in RULES or isinstance(m, PyTorchLayer)
-        return known or bool(super().is_leaf_module(m, module_qualified_name))
-
-
-def _followed(module: nn.Module) -> list[nn.Module]:
-    """Return the modules that a forward written by hand calls, from the last to the first."""
-    owner = f"from_torch: {type(module).__name__}.forward"
-    try:
-        graph = _Tracer().trace(module)
-    except Exception as error:
-        raise ValueError(f"{owner} cannot be followed: {error}") from error
-    node = next(node for node in graph.nodes if node.op == "output").args[0]
-    if isinstance(node, tuple) and node:
-        node = node[0]
-    inputs = [each for each in graph.nodes if each.op == "placeholder"]
-    found: list[nn.Module] = []
-    while node is not (inputs[0] if inputs else None):
-        if getattr(node, "op", "") == "call_function" and node.target is operator.getitem:
-            # A recurrent layer returns its final state besides.
-            source = node.args[0]
-            if node.args[1] == 0 and source.op == "call_module":
-                node = source
-        if getattr(node, "op", "") != "call_module":
-            raise ValueError(
-                f"{owner} must send its input through modules, one after the other, and nothing "
-                f"else; it also does: {getattr(node, 'target', node)!r:.80}"
-            )
-        found.insert(0, module.get_submodule(node.target))
-        node = node.args[0]
-    return found
+def _layers(todo: list[Part], shape: Shape | None, dtype: str) -> list[Any]:
+    """Return the layers that stand for all these modules, after a batch of nothing was sent on."""
+    layers: list[Any] = []
+    axes = None if shape is None else 1 + len(shape)
+    batch = None if shape is None else np.zeros((0, *shape), dtype=dtype)
+    while todo:
+        path, part = todo[0]
+        where = f"{named(path)}, {part!r:.200}"
+        try:
+            found, count = layers_of([each for _, each in todo], axes)
+        except (NoCounterpart, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"from_torch: {where}, has no counterpart: {error}") from error
+        for _, each in todo[:count]:
+            axes = axes_after(each, axes)
+        if batch is not None:
+            batch = batch.astype(np.int64) if not layers and found[0].takes_integers else batch
+            try:
+                for layer in found:
+                    batch = layer.forward(batch, True)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"from_torch: observations of shape {shape} do not go through {where}: "
+                    f"{error}; if they have another shape, pass it as input_shape"
+                ) from error
+            axes = batch.ndim
+        layers += found
+        del todo[:count]
+    return layers

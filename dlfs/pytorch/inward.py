@@ -4,6 +4,7 @@ One function for each kind of module. It is given the modules from its own on, a
 batch has there as far as that is known; it returns the layers, and how many modules they stand for.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ from dlfs.pytorch.inward_images import (
 )
 from dlfs.pytorch.inward_parts import (
     ACTIVATIONS,
+    Axes,
     Found,
     Modules,
     Rule,
@@ -52,10 +54,10 @@ from dlfs.pytorch.inward_parts import (
 from dlfs.pytorch.modules import OneHot, Recurrence
 from dlfs.pytorch.outward import GATE_ORDER, NoCounterpart
 from dlfs.reshape import Flatten, Reshape
-from dlfs.types import Array
+from dlfs.types import Array, Shape
 
 
-def layers_of(modules: Modules, axes: int) -> Found:
+def layers_of(modules: Modules, axes: Axes) -> Found:
     """Return the layers that stand for the first of these modules, or the first few."""
     rule = RULES.get(type(modules[0]))
     if rule is None:
@@ -63,30 +65,75 @@ def layers_of(modules: Modules, axes: int) -> Found:
     return rule(modules, axes)
 
 
-def axes_after(module: nn.Module, axes: int) -> int:
-    """Return how many axes a batch has behind a module."""
-    if isinstance(module, nn.Flatten):
-        return 2
-    if isinstance(module, nn.Unflatten):
+def axes_after(module: nn.Module, axes: Axes) -> Axes:
+    """Return how many axes a batch has behind a module, as far as the module says."""
+    kind: Any = type(module)
+    if kind is nn.Unflatten:
         return 1 + len(module.unflattened_size)
-    known = {nn.Conv1d: 3, nn.Conv2d: 4, nn.ConvTranspose2d: 4, nn.BatchNorm2d: 4, Recurrence: 3}
-    return known.get(type(module), axes)
+    if kind is nn.Embedding:
+        return None if axes is None else axes + 1
+    return _AXES.get(kind, axes)
+
+
+def row_shape(module: nn.Module) -> Shape | None:
+    """Return the shape of one observation where a module that comes first takes rows.
+
+    None: the module does not say (how large an image is, or how long a sequence).
+    """
+    kind: Any = type(module)
+    if kind is nn.Linear:
+        return (module.in_features,)
+    if kind is nn.BatchNorm1d:
+        return (module.num_features,)
+    if kind is nn.LayerNorm and len(module.normalized_shape) == 1:
+        return tuple(module.normalized_shape)
+    if kind is nn.Unflatten and -1 not in module.unflattened_size:
+        return (math.prod(module.unflattened_size),)
+    return None
+
+
+def keeps_shape(module: nn.Module) -> bool:
+    """Say whether a module gives a number for each number, whatever the shape."""
+    return type(module) in _ALONE
+
+
+_AXES: dict[type, int] = {
+    nn.Flatten: 2,
+    nn.RNN: 3,
+    nn.LSTM: 3,
+    nn.GRU: 3,
+    Recurrence: 3,
+    book.LSTMLayer: 3,
+    nn.Conv1d: 3,
+    nn.Conv2d: 4,
+    nn.ConvTranspose2d: 4,
+    nn.MaxPool2d: 4,
+    nn.AvgPool2d: 4,
+    nn.AdaptiveAvgPool2d: 4,
+    nn.BatchNorm2d: 4,
+    nn.BatchNorm3d: 5,
+}
 
 
 # --- dense and embedding ---
 
 
-def _dense(modules: Modules, axes: int) -> Found:
+def _dense(modules: Modules, axes: Axes) -> Found:
     module = modules[0]
-    activation, count = activation_after(modules)
+    activation, count = activation_after(modules, axes)
     layer = Dense(module.out_features, activation=activation)
     params = [array(module.weight).T, bias_of(module, module.out_features)]
     return [built(layer, none(module.in_features), params)], count
 
 
-def _embedding(modules: Modules, axes: int) -> Found:
+def _embedding(modules: Modules, axes: Axes) -> Found:
     module = modules[0]
-    demand(module, max_norm=None)
+    demand(module, max_norm=None, scale_grad_by_freq=False)
+    if module.padding_idx is not None:
+        raise NoCounterpart(
+            f"PyTorch never trains row {module.padding_idx} (padding_idx), and dlfs trains all "
+            "rows; to convert it all the same, set padding_idx to None"
+        )
     layer = Embedding(module.num_embeddings, module.embedding_dim)
     return [built(layer, np.zeros((0, 1), dtype=np.int64), [array(module.weight)])], 1
 
@@ -94,25 +141,27 @@ def _embedding(modules: Modules, axes: int) -> Found:
 # --- recurrent ---
 
 
-def _one_hot(modules: Modules, axes: int) -> Found:
+def _one_hot(modules: Modules, axes: Axes) -> Found:
     if len(modules) > 1 and type(modules[1]) is book.LSTMLayer:
         return _carrying(modules[1], modules[0].size), 2
-    if len(modules) < 2 or not isinstance(modules[1], Recurrence | nn.RNNBase):
+    if len(modules) < 2 or type(modules[1]) not in (Recurrence, nn.RNN, nn.LSTM, nn.GRU):
         raise NoCounterpart("dlfs has one-hot rows only before a recurrent layer")
     return _memory(getattr(modules[1], "memory", modules[1]), modules[0].size), 2
 
 
-def _recurrence(modules: Modules, axes: int) -> Found:
+def _recurrence(modules: Modules, axes: Axes) -> Found:
     return _memory(getattr(modules[0], "memory", modules[0])), 1
 
 
 def _memory(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
     """Return the layers of one of PyTorch's recurrent modules, which may hold several."""
-    demand(module, batch_first=True, bidirectional=False, proj_size=0)
-    if isinstance(module, nn.RNN):
-        demand(module, nonlinearity="tanh")
     kinds: dict[type, Any] = {nn.RNN: RNNLayer, nn.LSTM: LSTMLayer, nn.GRU: GRULayer}
-    reset = {"reset": "after"} if isinstance(module, nn.GRU) else {}
+    if type(module) not in kinds:
+        raise NoCounterpart(f"its memory must be an RNN, LSTM or GRU, got {type(module).__name__}")
+    demand(module, batch_first=True, bidirectional=False, proj_size=0)
+    if type(module) is nn.RNN:
+        demand(module, nonlinearity="tanh")
+    reset = {"reset": "after"} if type(module) is nn.GRU else {}
     found: list[Layer] = []
     for number in range(module.num_layers):
         first = number == 0
@@ -155,13 +204,16 @@ def _from_gate_order(theirs: Array, gates: int) -> Array:
     return np.concatenate([parts[k] for k in GATE_ORDER[gates]], axis=0).T
 
 
-def _book_lstm(modules: Modules, axes: int) -> Found:
+def _book_lstm(modules: Modules, axes: Axes) -> Found:
     return _carrying(modules[0]), 1
 
 
 def _carrying(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
     """Return the layers of the book's LSTMLayer, which carries its mean state."""
     linear, *rest = module.fc.chain()
+    demand(module.lstm, batch_first=True, bidirectional=False, proj_size=0, num_layers=1, bias=True)
+    if type(linear) is not nn.Linear or any(type(part) is not nn.Dropout for part in rest):
+        raise NoCounterpart(f"its fc must be a Linear, perhaps with Dropout, got {module.fc!r:.90}")
     layer = LSTMLayer(
         module.hidden_size,
         linear.out_features,
@@ -179,17 +231,18 @@ def _carrying(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
 # --- normalization ---
 
 
-def _batch_norm(modules: Modules, axes: int) -> Found:
+def _batch_norm(modules: Modules, axes: Axes) -> Found:
     module = modules[0]
     if module.momentum is None or module.running_mean is None:
         raise NoCounterpart("it must have a momentum, and running statistics to predict with")
-    axes = {nn.BatchNorm2d: 4, nn.BatchNorm3d: 5}.get(type(module), axes)
+    axes = {nn.BatchNorm2d: 4, nn.BatchNorm3d: 5}.get(type(module), axes or 2)
     example = none(module.num_features, *(1,) * (axes - 2))
     options = {"momentum": module.momentum, "eps": module.eps}
     mean, var = array(module.running_mean), array(module.running_var)
     layer: Layer
-    if module.affine:
-        layer = built(BatchNorm(**options), example, [array(module.weight), array(module.bias)])
+    if module.weight is not None:
+        params = [array(module.weight), bias_of(module, module.num_features)]
+        layer = built(BatchNorm(**options), example, params)
     else:
         layer = OperationLayer(BatchNorm_Op(**options))
         layer.build(example)
@@ -199,11 +252,11 @@ def _batch_norm(modules: Modules, axes: int) -> Found:
     return [layer], 1
 
 
-def _layer_norm(modules: Modules, axes: int) -> Found:
+def _layer_norm(modules: Modules, axes: Axes) -> Found:
     module = modules[0]
     if len(module.normalized_shape) != 1:
         raise NoCounterpart(f"dlfs normalizes the last axis, got {module.normalized_shape}")
-    if not module.elementwise_affine:
+    if module.weight is None:
         return [alone(LayerNorm_Op(module.eps))], 1
     features = module.normalized_shape[0]
     params = [array(module.weight), bias_of(module, features)]
@@ -213,27 +266,27 @@ def _layer_norm(modules: Modules, axes: int) -> Found:
 # --- what has no parameter ---
 
 
-def _flatten(modules: Modules, axes: int) -> Found:
+def _flatten(modules: Modules, axes: Axes) -> Found:
     demand(modules[0], start_dim=1, end_dim=-1)
     return [alone(Flatten())], 1
 
 
-def _unflatten(modules: Modules, axes: int) -> Found:
+def _unflatten(modules: Modules, axes: Axes) -> Found:
     sizes = tuple(modules[0].unflattened_size)
     if modules[0].dim != 1 or axes != 2 or -1 in sizes:
-        raise NoCounterpart("dlfs lays out anew whole observations that are flat, to known sizes")
+        raise NoCounterpart("dlfs gives a new shape, of known sizes, to flat observations only")
     return [alone(Reshape(sizes))], 1
 
 
-_ALONE: dict[type, Callable[[Any], Operation]] = {
+_ALONE: dict[type, Callable[[Any, Axes], Operation]] = {
     **ACTIVATIONS,
-    nn.Identity: lambda module: Linear(),
-    nn.Dropout: lambda module: Dropout(complement(module.p)),
+    nn.Identity: lambda module, axes: Linear(),
+    nn.Dropout: lambda module, axes: Dropout(complement(module.p)),
 }
 
 
-def _single(modules: Modules, axes: int) -> Found:
-    return [alone(_ALONE[type(modules[0])](modules[0]))], 1
+def _single(modules: Modules, axes: Axes) -> Found:
+    return [alone(_ALONE[type(modules[0])](modules[0], axes))], 1
 
 
 RULES: dict[type, Rule] = {

@@ -8,6 +8,7 @@ from torch import nn
 from dlfs.layers import Conv1D, Conv2D, ConvTranspose2D
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.pytorch.inward_parts import (
+    Axes,
     Found,
     Modules,
     activation_after,
@@ -27,11 +28,11 @@ def _both(value: Any) -> tuple[Any, Any]:
     return height, width
 
 
-def conv1d(modules: Modules, axes: int, before: tuple[int, int] = (0, 0)) -> Found:
+def conv1d(modules: Modules, axes: Axes, before: tuple[int, int] = (0, 0)) -> Found:
     """Return the Conv1D for a Conv1d, with the padding that came before it."""
     module = modules[0]
     demand(module, padding_mode="zeros")
-    activation, count = activation_after(modules)
+    activation, count = activation_after(modules, 3)
     padding: Any = module.padding
     if not isinstance(padding, str):
         padding = tuple(padding[0] + more for more in before)
@@ -55,11 +56,11 @@ def _kernels(module: Any) -> list[Array]:
     return [weight] if module.bias is None else [weight, array(module.bias)]
 
 
-def conv2d(modules: Modules, axes: int, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
+def conv2d(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
     """Return the Conv2D for a Conv2d, with the padding (left, right, top, bottom) before it."""
     module = modules[0]
     demand(module, padding_mode="zeros")
-    activation, count = activation_after(modules)
+    activation, count = activation_after(modules, 4)
     layer = Conv2D(
         module.out_channels,
         module.kernel_size,
@@ -84,7 +85,7 @@ def _ends(padding: Any, before: tuple[int, ...]) -> Any:
     return ((height + top, height + bottom), (width + left, width + right))
 
 
-def conv_transpose2d(modules: Modules, axes: int) -> Found:
+def conv_transpose2d(modules: Modules, axes: Axes) -> Found:
     """Return the ConvTranspose2D, with what is cut off behind it."""
     module = modules[0]
     demand(module, padding_mode="zeros")
@@ -93,7 +94,7 @@ def conv_transpose2d(modules: Modules, axes: int) -> Found:
     cuts = len(modules) > 1 and _pad_of(modules[1]) == 0.0 and max(modules[1].padding) <= 0
     if cuts:
         cut = tuple(-size for size in modules[1].padding)
-    activation, count = activation_after(modules[1:] if cuts else modules)
+    activation, count = activation_after(modules[1:] if cuts else modules, 4)
     a, b, *kernel = module.weight.shape
     groups = module.groups
     split = array(module.weight).reshape(groups, a // groups, b, *kernel)
@@ -119,25 +120,25 @@ def _pad_of(module: nn.Module) -> float | None:
     return float(module.value) if type(module) in kinds else None
 
 
-def pad(modules: Modules, axes: int) -> Found:
+def pad(modules: Modules, axes: Axes) -> Found:
     """Let the layer that follows do the padding."""
-    padding, following = modules[0], modules[1] if len(modules) > 1 else None
+    padding, following = modules[0], type(modules[1]) if len(modules) > 1 else None
     sizes, value = tuple(padding.padding), _pad_of(padding)
     if min(sizes) >= 0:
-        if value == 0 and isinstance(following, nn.Conv1d) and len(sizes) == 2:
+        if value == 0 and following is nn.Conv1d and len(sizes) == 2:
             layers, count = conv1d(modules[1:], axes, sizes)
             return layers, count + 1
-        if value == 0 and isinstance(following, nn.Conv2d) and len(sizes) == 4:
+        if value == 0 and following is nn.Conv2d and len(sizes) == 4:
             layers, count = conv2d(modules[1:], axes, sizes)
             return layers, count + 1
-        if value == -np.inf and isinstance(following, nn.MaxPool2d):
+        if value == -np.inf and following is nn.MaxPool2d and len(sizes) == 4:
             return max_pool(modules[1:], axes, sizes)[0], 2
-        if value == 0 and isinstance(following, nn.AvgPool2d):
+        if value == 0 and following is nn.AvgPool2d and len(sizes) == 4:
             return avg_pool(modules[1:], axes, sizes)[0], 2
     raise NoCounterpart("dlfs pads only in a convolution or a pooling, which must follow")
 
 
-def max_pool(modules: Modules, axes: int, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
+def max_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
     """Return the MaxPool2D, with the padding that came before it."""
     module = modules[0]
     demand(module, ceil_mode=False, return_indices=False)
@@ -147,7 +148,7 @@ def max_pool(modules: Modules, axes: int, before: tuple[int, ...] = (0, 0, 0, 0)
     return [alone(MaxPool2D(_both(module.kernel_size), _both(module.stride), padding))], 1
 
 
-def avg_pool(modules: Modules, axes: int, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
+def avg_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
     """Return the AvgPool2D, with the padding that came before it."""
     module = modules[0]
     demand(module, ceil_mode=False, divisor_override=None)
@@ -162,11 +163,11 @@ def avg_pool(modules: Modules, axes: int, before: tuple[int, ...] = (0, 0, 0, 0)
     return [alone(AvgPool2D(kernel_size, stride, padding, include))], 1
 
 
-def adaptive_avg_pool(modules: Modules, axes: int) -> Found:
+def adaptive_avg_pool(modules: Modules, axes: Axes) -> Found:
     """Return the GlobalAvgPool2D: the only size that it has is 1."""
     if set(_both(modules[0].output_size)) != {1}:
         raise NoCounterpart("dlfs takes the mean of the whole image only (output_size=1)")
-    if len(modules) > 1 and isinstance(modules[1], nn.Flatten):
+    if len(modules) > 1 and type(modules[1]) is nn.Flatten:
         demand(modules[1], start_dim=1, end_dim=-1)
         return [alone(GlobalAvgPool2D())], 2
     return [alone(GlobalAvgPool2D()), alone(Reshape((-1, 1, 1)))], 1

@@ -16,7 +16,10 @@ Modules: TypeAlias = Sequence[Any]
 """Modules of a chain, each of a kind that the function knows from where it is looked up."""
 
 Found: TypeAlias = tuple[list[Layer], int]
-Rule: TypeAlias = Callable[[Modules, int], Found]
+Axes: TypeAlias = int | None
+"""How many axes a batch has, the batch axis included; None where that is not known."""
+
+Rule: TypeAlias = Callable[[Modules, Axes], Found]
 
 
 def array(tensor: Tensor) -> Array:
@@ -38,6 +41,11 @@ def built(layer: Layer, example: Array, params: Sequence[Array]) -> Layer:
     layer.build(example)
     holders = [op for op in layer.operations if isinstance(op, ParamOperation)]
     for holder, values in zip(holders, params, strict=True):
+        shape = holder.param.shape if values.ndim == holder.param.ndim else (holder.param.size,)
+        if values.shape != shape:
+            raise NoCounterpart(
+                f"one of its parameters must have shape {shape} by its options, got {values.shape}"
+            )
         holder.param[...] = values.reshape(holder.param.shape)
     return layer
 
@@ -47,10 +55,16 @@ def none(*sizes: int) -> Array:
     return np.zeros((0, *sizes))
 
 
-def activation_after(modules: Modules) -> tuple[Operation | None, int]:
+def activation_after(modules: Modules, axes: Axes) -> tuple[Operation | None, int]:
     """Return the activation that comes second, which a layer takes into itself."""
     make = ACTIVATIONS.get(type(modules[1])) if len(modules) > 1 else None
-    return (None, 1) if make is None else (make(modules[1]), 2)
+    if make is None:
+        return None, 1
+    try:
+        return make(modules[1], axes), 2
+    except (TypeError, ValueError):
+        # Left alone, it is the next to be converted, and the error names it and not this module.
+        return None, 1
 
 
 def bias_of(module: Any, width: int) -> Array:
@@ -65,35 +79,41 @@ def alone(operation: Operation) -> OperationLayer:
     return layer
 
 
-def _elu(module: Any) -> Operation:
+def _elu(module: Any, axes: Axes) -> Operation:
     return ELU(module.alpha)
 
 
-def _gelu(module: Any) -> Operation:
+def _gelu(module: Any, axes: Axes) -> Operation:
     demand(module, approximate="none")
     return GELU()
 
 
-def _softplus(module: Any) -> Operation:
+def _softplus(module: Any, axes: Axes) -> Operation:
     demand(module, beta=1)
     if module.threshold < 20:
         raise NoCounterpart(f"dlfs has no threshold, and {module.threshold} would be noticed")
     return Softplus()
 
 
-def _softmax(module: Any) -> Operation:
-    demand(module, dim=-1)
+def _softmax(module: Any, axes: Axes) -> Operation:
+    if module.dim != -1 and axes is None:
+        raise NoCounterpart(
+            f"dlfs has only dim=-1, and whether dim={module.dim!r} is the last axis depends on the "
+            "input; pass input_shape, the shape of one observation"
+        )
+    if module.dim != -1 and (axes is None or module.dim != axes - 1):
+        raise NoCounterpart(f"dlfs has only the last of {axes} axes, dim=-1, got {module.dim!r}")
     return Softmax()
 
 
-ACTIVATIONS: dict[type, Callable[[Any], Operation]] = {
-    nn.Sigmoid: lambda module: Sigmoid(),
-    nn.Tanh: lambda module: Tanh(),
-    nn.ReLU: lambda module: ReLU(),
-    nn.LeakyReLU: lambda module: LeakyReLU(module.negative_slope),
+ACTIVATIONS: dict[type, Callable[[Any, Axes], Operation]] = {
+    nn.Sigmoid: lambda module, axes: Sigmoid(),
+    nn.Tanh: lambda module, axes: Tanh(),
+    nn.ReLU: lambda module, axes: ReLU(),
+    nn.LeakyReLU: lambda module, axes: LeakyReLU(module.negative_slope),
     nn.ELU: _elu,
     nn.GELU: _gelu,
-    nn.SiLU: lambda module: SiLU(),
+    nn.SiLU: lambda module, axes: SiLU(),
     nn.Softplus: _softplus,
     nn.Softmax: _softmax,
 }

@@ -38,9 +38,10 @@ class NoCounterpart(ValueError):
 
 def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
     """Return the modules of one layer, and the empty batch that comes out of it."""
-    if type(layer).forward is not Layer.forward:
-        raise NoCounterpart("it has a forward of its own")
-    if isinstance(layer, LSTMLayer) and layer.carry == "mean" and layer.output_size is not None:
+    for name in ("forward", "backward"):
+        if own(layer, name, Layer):
+            raise NoCounterpart(f"it has a {name} of its own")
+    if type(layer) is LSTMLayer and layer.carry == "mean" and layer.output_size is not None:
         modules = _book_lstm(layer, batch)
         return modules, np.zeros(
             (0, batch.shape[1], layer.output_size), dtype=layer.params[0].dtype
@@ -52,6 +53,9 @@ def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
             raise NoCounterpart(f"{type(todo[0]).__name__} is not known to PyTorch")
         found, count = rule(todo, batch)
         for operation in todo[:count]:
+            for name in ("forward", "_output", "backward", "_input_grad"):
+                if name in vars(operation):
+                    raise NoCounterpart(f"{operation!r} has a {name} of its own")
             # A copy computes: the network's own Operations keep what they remember.
             batch = copy.copy(operation).forward(batch, True)
         modules += found
@@ -59,6 +63,11 @@ def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
     if not modules and isinstance(layer, OperationLayer):
         modules = [nn.Identity()]
     return modules, batch
+
+
+def own(thing: object, name: str, base: type) -> bool:
+    """Say whether a class, or an instance, has put its own method in the place of the base's."""
+    return name in vars(thing) or getattr(type(thing), name) is not getattr(base, name)
 
 
 def fill(target: Tensor, values: Array) -> None:
