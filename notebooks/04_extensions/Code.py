@@ -329,6 +329,11 @@ assert at_the_ends["glorot"] < 0.05
 # %% [markdown]
 # Left: nearly all outputs are -1 or 1, nine of ten are stuck. Right: all values occur, and
 # few are stuck. The middle is timid; in a deeper network it would fade away.
+#
+# So `dlfs` starts a layer with what suits its activation unless you name something else:
+# `weight_init="he"`, with the deviation $\sqrt{2/n_\text{in}}$, before a ReLU and its relatives,
+# `"glorot"` before everything else. The book's weights keep their name, `"standard"`: with it the
+# networks above repeat the book's figures.
 
 # %%
 train("glorot", hidden_and_output(None, weight_init="glorot"), SoftmaxCrossEntropy(), linear())

@@ -361,6 +361,10 @@ assert sizes(book_glorot)[-1] < 1e-8
 # With deviation 1 every neuron sits at an end of the tanh (size 1, no gradient). Without the square
 # root the signal dies in a deep network; the book's have one or two hidden layers, and survive.
 #
+# A layer of `dlfs` therefore starts with Glorot's weights, or, if its activation is ReLU or a
+# relative, with He's, which exercise 3 derives. The book's deviation of 1 is there by its name,
+# `weight_init="standard"`.
+#
 # ## 6. Dropout
 #
 # Let $m$ be 1 with probability $q$ (kept), else 0. *Inverted* dropout computes $y = xm/q$:
