@@ -564,8 +564,8 @@ for backend in dlfs.available_backends():
 # ### With dlfs's own random numbers
 #
 # Now `dlfs` as you would use it: its own random numbers, its own Trainer. The book's weights have
-# the standard deviation 1, which `weight_init="standard"` asks for; chapter 4 says why the library's
-# default is another. One training depends on its seed, so here are five of them.
+# the standard deviation 1, which `weight_init="standard"` asks for; chapter 4 says why the default
+# is another. One training depends on its seed, so here are five of them.
 
 
 # %%
