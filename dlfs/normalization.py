@@ -32,7 +32,9 @@ class BatchNorm_Op(Operation):
     Attributes
     ----------
     running_mean, running_var : ndarray, shape (1, features) or (1, channels, 1, 1)
-        Set up at the first forward pass. The variance among them is the unbiased one.
+        Set up at the first forward pass. The variance among them is the unbiased one; a batch with
+        one number for each feature (one row, or one image of one pixel) leaves it as it is, and
+        moves the mean alone.
 
     Raises
     ------
@@ -93,9 +95,10 @@ class BatchNorm_Op(Operation):
             )
         output, mean, var, self._inv_std = kernels.batch_norm(self.input_, self.eps)
         count = self.input_.size // mean.size
-        unbiased = var * (count / max(count - 1, 1))
         self.running_mean += self.momentum * (mean - self.running_mean)
-        self.running_var += self.momentum * (unbiased - self.running_var)
+        if count > 1:  # a single number says nothing about the variance
+            unbiased = var * (count / (count - 1))
+            self.running_var += self.momentum * (unbiased - self.running_var)
         return output
 
     def _input_grad(self, output_grad: Array) -> Array:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dlfs import activations
-from dlfs.backend import use_backend
+from dlfs import SGD, Dense, NeuralNetwork, Trainer, activations
+from dlfs.backend import available_backends, use_backend
 from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply
@@ -194,10 +194,34 @@ def test_running_statistics_are_exponential_averages_and_used_in_inference(shape
         assert np.array_equal(array, before[name]), "inference changes no statistic"
 
 
-def test_a_single_observation_does_not_make_the_running_variance_nan() -> None:
-    norm = BatchNorm_Op()
-    norm.forward(np.array([[1.0, 2.0]]))
-    assert np.isfinite(norm.running_var).all()
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("pixels", [(), (1,), (1, 1), (2, 3)])
+@given(counts=st.lists(st.integers(1, 5), min_size=1, max_size=8), seed=st.integers(0, 2**32))
+def test_only_batches_of_several_numbers_move_the_running_variance(
+    backend: str, pixels: tuple[int, ...], counts: list[int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    axes = (0, *range(2, 2 + len(pixels)))
+    mean, var = np.zeros(2), np.ones(2)
+    norm = BatchNorm_Op(momentum=0.2)
+    with use_backend(backend):
+        for count in counts:
+            x = rng.standard_normal((count, 2, *pixels)) + 3
+            norm.forward(x)
+            mean = 0.8 * mean + 0.2 * x.mean(axis=axes)
+            if x.size // 2 > 1:
+                var = 0.8 * var + 0.2 * x.var(axis=axes, ddof=1)
+    np.testing.assert_allclose(norm.running_mean.ravel(), mean, rtol=1e-12)
+    np.testing.assert_allclose(norm.running_var.ravel(), var, rtol=1e-12)
+
+
+def test_a_last_batch_of_one_row_leaves_the_variance_near_the_truth() -> None:
+    X = np.random.default_rng(0).standard_normal((41, 3)) * 5
+    net = NeuralNetwork([BatchNorm_Op(), Dense(1)], seed=1)
+    Trainer(net, SGD(1e-3)).fit(X, X[:, :1], epochs=60, batch_size=20, verbose=0)
+    (norm,) = net.layers[0].operations
+    ratio = norm.running_var.ravel() / X.var(axis=0, ddof=1)
+    assert np.all(np.abs(ratio - 1) < 0.15), ratio
 
 
 def test_batch_normalization_refuses_another_number_of_features() -> None:

@@ -31,7 +31,8 @@ class BatchNorm(Layer):
 
     Notes
     -----
-    Ioffe and Szegedy, "Batch Normalization", 2015.
+    Ioffe and Szegedy, "Batch Normalization", 2015. In training, a batch of one row is normalized to
+    zeros, whatever it holds; it moves the running mean, but not the running variance.
 
     Examples
     --------
