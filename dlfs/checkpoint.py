@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.checks import check_int
+from dlfs.checks import check_int, shortened, shown
 from dlfs.configuration import to_config
+from dlfs.fileformat import read_file, write_file
 from dlfs.history import History
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
-from dlfs.saving import network_config, network_tensors, read_file, write_file
+from dlfs.saving import network_config, network_tensors
 from dlfs.snapshot import Snapshot, network_states
 from dlfs.types import Array
 from dlfs.utils.files import check_writable
@@ -118,7 +119,8 @@ class Checkpoint:
         try:
             standing = _restore(net, optim, tensors, training)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path} is no checkpoint, or damaged: {error!r:.500}") from error
+            reason = shortened(f"{type(error).__name__}: {error}", 500)
+            raise ValueError(f"{self.path} is no checkpoint, or damaged: {reason}") from error
         standing.epochs = epochs
         return standing
 
@@ -136,15 +138,15 @@ class Checkpoint:
         if type(epochs) is not int or not 1 <= epochs <= now["epochs"]:
             raise ValueError(
                 f"{self.path} belongs to another training: its settings were epochs="
-                f"{epochs!r:.80}, now {now['epochs']}; they may become more, not fewer"
+                f"{shown(epochs)}, now {now['epochs']}; they may become more, not fewer"
             )
         return epochs
 
     def _same(self, what: str, saved: Any, now: Any) -> None:
         if saved != now:
             raise ValueError(
-                f"{self.path} belongs to another training: its {what} were {saved!r:.500}, "
-                f"now {now!r:.500}"
+                f"{self.path} belongs to another training: its {what} were {shown(saved, 400)}, "
+                f"now {shown(now, 400)}"
             )
 
 

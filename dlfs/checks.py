@@ -14,10 +14,40 @@ import numpy as np
 
 from dlfs.types import Array, Shape
 
+MOST_SHOWN = 80
+"""So many characters of a value an error message shows at most."""
+
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 _AT_A_TIME = 1 << 20
 """How many numbers ``check_finite`` looks at before it goes on to the next ones."""
+
+
+def shortened(text: str, most: int = MOST_SHOWN) -> str:
+    """Return a text, or its beginning and "..." where it is longer than ``most`` characters.
+
+    Examples
+    --------
+    >>> shortened("a very long text", 9)
+    'a very...'
+    """
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def shown(value: object, most: int = MOST_SHOWN) -> str:
+    """Return what an error message shows of a value: its repr, shortened.
+
+    Values come from files, too: a message must stay short whatever they hold.
+
+    Examples
+    --------
+    >>> shown("text"), len(shown("text" * 1000))
+    ("'text'", 80)
+    """
+    try:
+        return shortened(repr(value), most)
+    except (ValueError, RecursionError):  # an integer of more digits than Python writes
+        return f"a value of type {type(value).__name__}"
 
 
 def check_float_array(array: object, owner: str, name: str, ndim: int | None = None) -> None:
@@ -69,7 +99,7 @@ def check_int(value: object, owner: str, name: str, minimum: int | None = None) 
     NumPy integers count as whole numbers; booleans and floats do not.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{owner}: {name} must be an integer, got {value!r}")
+        raise TypeError(f"{owner}: {name} must be an integer, got {shown(value)}")
     number = int(value)
     if minimum is not None and number < minimum:
         raise ValueError(f"{owner}: {name} must be at least {minimum}, got {number}")
@@ -88,7 +118,7 @@ def check_real(
 ) -> float:
     """Demand a finite number between ``low`` and ``high``, and return it as a float."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{owner}: {name} must be a number, got {value!r}")
+        raise TypeError(f"{owner}: {name} must be a number, got {shown(value)}")
     number = float(value)
     too_low = number <= low if low_open else number < low
     too_high = number >= high if high_open else number > high
@@ -97,7 +127,7 @@ def check_real(
         closing = ")" if high_open or high == math.inf else "]"
         raise ValueError(
             f"{owner}: {name} must be a finite number in {opening}{low:g}, {high:g}{closing}, "
-            f"got {number!r}"
+            f"got {shown(number)}"
         )
     return number
 
@@ -105,7 +135,7 @@ def check_real(
 def check_flag(value: object, owner: str, name: str) -> bool:
     """Demand True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{owner}: {name} must be True or False, got {value!r}")
+        raise TypeError(f"{owner}: {name} must be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -115,7 +145,7 @@ def check_choice(value: object, choices: Iterable[Any], owner: str, name: str) -
     # compared only with its like: an array would answer with an array
     if not any(value is o or (isinstance(value, type(o)) and value == o) for o in options):
         listed = ", ".join(repr(option) for option in options)
-        raise ValueError(f"{owner}: {name} must be one of {listed}; got {value!r}")
+        raise ValueError(f"{owner}: {name} must be one of {listed}; got {shown(value)}")
 
 
 def check_instance(value: object, kind: type, owner: str, name: str) -> None:
@@ -134,7 +164,7 @@ def check_input_shape(
 ) -> Shape:
     """Demand a tuple of sizes, none of them negative, and return it as a tuple of ints."""
     if isinstance(shape, str | bytes) or not isinstance(shape, Sequence):
-        raise TypeError(f"{owner}: {name} must be a tuple of integers, got {shape!r}")
+        raise TypeError(f"{owner}: {name} must be a tuple of integers, got {shown(shape)}")
     sizes = tuple(check_int(size, owner, name, minimum=0) for size in shape)
     if ndim is not None and len(sizes) != ndim:
         raise ValueError(f"{owner}: {name} must have {ndim} entries, got {sizes}")

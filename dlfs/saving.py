@@ -4,7 +4,6 @@ Nothing is pickled: a file can name classes of dlfs (and those passed to ``load`
 their arguments, and nothing else.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,24 +13,34 @@ import numpy as np
 
 from dlfs import activations, dropout, layers, losses, normalization, pooling, reshape
 from dlfs.base import Operation, ParamOperation
-from dlfs.configuration import from_config, to_config
+from dlfs.checks import shortened, shown
+from dlfs.configuration import (
+    check_methods,
+    check_restorable,
+    class_name,
+    class_names,
+    from_config,
+    to_config,
+)
+from dlfs.fileformat import read_file, write_file
 from dlfs.layers import Layer
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 from dlfs.snapshot import network_states
 from dlfs.types import Array, Shape
-from dlfs.utils.files import write_atomically
 
-FORMAT = "dlfs 1"
+MOST_LAYERS = 10_000
+"""A file with more layers is refused, and so is saving a network that has more."""
+
 MODULES = (activations, dropout, layers, losses, normalization, pooling, reshape)
 LARGEST_OBSERVATION = 2**27
-"""So many numbers may stand between two layers for one observation, or a file is not believed."""
+"""Largest activation, in numbers, that a file may ask for; larger ones are refused."""
 
 LARGEST_WINDOW = 2**20
-"""The same for the pixels of a pooling window: each of them costs time, even with no images."""
+"""Largest pooling window, in pixels: each of them costs time, even with no images."""
 
 LARGEST_SEQUENCE = 2**17
-"""The same for the steps that a recurrent layer takes, for the same reason."""
+"""Longest sequence for a recurrent layer, for the same reason."""
 
 
 def save(net: NeuralNetwork, path: str | Path) -> None:
@@ -50,8 +59,10 @@ def save(net: NeuralNetwork, path: str | Path) -> None:
     TypeError
         If net is no NeuralNetwork.
     ValueError
-        If the network is not set up, or an argument of a layer cannot be written down. (A function
-        for weight_init can: it has done its work, and ``load`` puts the default in its place.)
+        If the network is not set up, or could not be restored exactly: an argument of a layer
+        cannot be written down, or is not kept under its own name, or a subclass of NeuralNetwork
+        has its own constructor and changes what a NeuralNetwork does. (A function for weight_init
+        can be saved: it has done its work, and ``load`` puts the default in its place.)
     OSError
         If the file cannot be written, or the path is a folder, a pipe or a device.
 
@@ -82,7 +93,9 @@ def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNe
     ----------
     path : path
     custom : mapping, optional
-        Layers, Operations and losses of your own, by class name.
+        Layers, Operations, losses and subclasses of NeuralNetwork of your own: the class by its
+        name (``{"Swish": Swish}``), or by module and name (``{"__main__.Swish": Swish}``). Classes
+        of dlfs need not, and cannot, be given.
 
     Returns
     -------
@@ -93,12 +106,25 @@ def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNe
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If custom is not such a mapping.
     ValueError
-        If it is no such file, or damaged, or names a class that is not known.
+        If it is no such file, or damaged, or from a newer version of dlfs, or names a class that is
+        not known.
     """
-    tensors, metadata = read_file(path)
+    custom = check_custom(custom)
+    return network_from_file(path, *read_file(path, custom), custom)
+
+
+def network_from_file(
+    path: str | Path,
+    tensors: Mapping[str, Array],
+    metadata: Mapping[str, Any],
+    custom: Mapping[str, type],
+) -> NeuralNetwork:
+    """Make the network of what ``read_file`` read; an error names the file."""
     try:
-        return network_from(tensors, metadata.get("network"), custom or {})
+        return network_from(tensors, metadata.get("network"), custom)
     except (
         ArithmeticError,
         AttributeError,
@@ -108,13 +134,14 @@ def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNe
         TypeError,
         ValueError,
     ) as error:
-        raise ValueError(f"{path}: no network can be made of this file: {error!r:.500}") from error
+        reason = shortened(f"{type(error).__name__}: {error}", 500)
+        raise ValueError(f"{path}: no network can be made of this file: {reason}") from error
 
 
 def known_classes() -> dict[str, type]:
     """Return the classes that a file may name: every Layer, Loss and parameter-free Operation."""
     return {
-        name: thing
+        class_name(thing): thing
         for module in MODULES
         for name, thing in vars(module).items()
         if isinstance(thing, type)
@@ -126,7 +153,13 @@ def known_classes() -> dict[str, type]:
 
 
 def network_config(net: NeuralNetwork) -> dict[str, Any]:
-    """Return the architecture, fit for JSON."""
+    """Return the architecture, fit for JSON.
+
+    Raises
+    ------
+    ValueError
+        If the network is not set up, or could not be restored exactly.
+    """
     if not net.built:
         raise ValueError("save: the network is not set up; train it, or call build(input_shape)")
     if net.input_shape is None:
@@ -134,13 +167,52 @@ def network_config(net: NeuralNetwork) -> dict[str, Any]:
             "save: the network has weights, but has seen no observation yet, and a file says the "
             "shape of one; call build(input_shape), which keeps the weights"
         )
+    if len(net.layers) > MOST_LAYERS:
+        raise ValueError(f"save: at most {MOST_LAYERS} layers can be saved, got {len(net.layers)}")
+    known = known_classes()
+    for part in (*net.layers, net.loss):
+        check_restorable(part, known)
     return {
+        "class": _network_class(net),
         "layers": [to_config(layer) for layer in net.layers],
         "loss": to_config(net.loss),
         "seed": net.seed,
         "dtype": net.dtype.name,
         "input_shape": list(net.input_shape),
     }
+
+
+_SAYS_NOTHING = {"__init__", "__doc__", "__module__", "__annotations__"}
+"""What a subclass may define without changing what a network does once it is made."""
+
+
+def _network_class(net: NeuralNetwork) -> str:
+    """Return the name of the class that ``load`` is to make.
+
+    A subclass that only adds to NeuralNetwork (a constructor that puts the layers together, say)
+    comes back as a NeuralNetwork. One that changes it must come back as itself.
+    """
+    check_methods(net)
+    kind = type(net)
+    before = kind.__mro__[: kind.__mro__.index(NeuralNetwork)]
+    known = {name for base in NeuralNetwork.__mro__ for name in vars(base)} - _SAYS_NOTHING
+    changed = sorted({name for base in before for name in vars(base)} & known)
+    if not changed:
+        return class_name(NeuralNetwork)
+    owner, plain = kind.__name__, NeuralNetwork([layers.Dense(1)])
+    if any("__init__" in vars(base) for base in before):
+        raise ValueError(
+            f"save: {owner} changes {changed[0]} of NeuralNetwork and has its own constructor, so "
+            f"it could not be restored; give it NeuralNetwork's constructor, or save a "
+            "NeuralNetwork of its layers"
+        )
+    lost = sorted(set(vars(net)) - set(vars(plain)))
+    if lost:
+        raise ValueError(
+            f"save: {owner} changes {changed[0]} of NeuralNetwork, and its attribute {lost[0]} "
+            "would be lost"
+        )
+    return class_name(kind)
 
 
 def network_tensors(net: NeuralNetwork) -> dict[str, Array]:
@@ -171,17 +243,28 @@ def network_from(
     """Make the network again."""
     if not isinstance(config, dict):
         raise ValueError("the header holds no architecture")
-    classes = {**known_classes(), **custom}
+    if not isinstance(config["layers"], list) or len(config["layers"]) > MOST_LAYERS:
+        raise ValueError(f"layers must be a list of at most {MOST_LAYERS}")
+    classes = {**known_classes(), **_own_classes(class_names(config), custom)}
+    kind: type = NeuralNetwork
+    if config["class"] != class_name(NeuralNetwork):
+        kind = classes.get(config["class"], object)
+        if not issubclass(kind, NeuralNetwork):
+            raise ValueError(
+                f"the network is of the class {shown(config['class'])}, a subclass of "
+                "NeuralNetwork that must be passed in custom="
+            )
     made = [from_config(layer, classes) for layer in config["layers"]]
     loss = from_config(config["loss"], classes)
-    net = NeuralNetwork(made, loss, config["seed"], config["dtype"])
+    net: NeuralNetwork = kind(made, loss, config["seed"], config["dtype"])
     input_shape = tuple(config["input_shape"])
     takes_integers = net.layers[0].takes_integers
     output = np.zeros((0, *input_shape), dtype=np.int64 if takes_integers else net.dtype)
     undrawn = _Undrawn(np.random.PCG64(0))
     undrawn.dtype = net.dtype
+    held = _numbers_held(tensors)
     for i, layer in enumerate(net.layers):
-        _check_size(output.shape, layer, tensors, i)
+        _check_size(output.shape, layer, held.get(str(i), 0), i)
         layer.build(output, undrawn)
         _fill(layer, tensors, i)
         # Now that the parameters are the file's, their sizes are known to be true.
@@ -196,9 +279,38 @@ def network_from(
     return net
 
 
-def _check_size(
-    input_shape: Shape, layer: Layer, tensors: Mapping[str, Array], number: int
-) -> None:
+def _own_classes(names: set[str], custom: Mapping[str, type]) -> dict[str, type]:
+    """Return the user's classes by the names that a file has for them."""
+    own: dict[str, type] = {}
+    short: dict[str, str] = {}
+    for name in sorted(names):
+        last = name.rpartition(".")[2]
+        if name.startswith("dlfs."):
+            continue
+        if name in custom:
+            own[name] = custom[name]
+        elif last in custom:
+            if last in short:
+                raise ValueError(
+                    f"custom={{{shown(last)}: ...}} could be {shown(short[last])} or "
+                    f"{shown(name)}: give each of them by its whole name"
+                )
+            own[name], short[last] = custom[last], name
+    return own
+
+
+def _numbers_held(tensors: Mapping[str, Array]) -> dict[str, int]:
+    """Return for each layer, by its number, how many numbers a file holds for it."""
+    held: dict[str, int] = {}
+    for name, tensor in tensors.items():
+        start, _, rest = name.partition(".")
+        if start == "layers":
+            number = rest.partition(".")[0]
+            held[number] = held.get(number, 0) + tensor.size
+    return held
+
+
+def _check_size(input_shape: Shape, layer: Layer, held: int, number: int) -> None:
     """Refuse what would cost memory that the file does not account for."""
     count = math.prod(input_shape[1:])
     if count > LARGEST_OBSERVATION:
@@ -212,10 +324,11 @@ def _check_size(
         raise ValueError(f"layer {number} goes through {input_shape[1]} steps, too many to believe")
     if isinstance(kind, _NORMALIZATIONS):
         # These fill memory with ones and zeros, for each feature, before they can be compared.
-        held = sum(t.size for name, t in tensors.items() if name.startswith(f"layers.{number}."))
         features = input_shape[-1 if isinstance(kind, layers.LayerNorm) else 1 :][:1]
         if features and features[0] > held:
-            raise ValueError(f"layer {number}, {layer!r}, needs {features[0]} numbers, got {held}")
+            raise ValueError(
+                f"layer {number}, {shown(layer)}, needs {features[0]} numbers, got {held}"
+            )
 
 
 _RECURRENT = (layers.RNNLayer, layers.LSTMLayer, layers.GRULayer)
@@ -247,36 +360,17 @@ def _tensor(tensors: Mapping[str, Array], name: str, like: Array) -> Array:
     return array
 
 
-def write_file(path: str | Path, tensors: dict[str, Array], metadata: dict[str, Any]) -> None:
-    """Write a safetensors file, all of it or nothing."""
-    from safetensors.numpy import save as to_bytes  # noqa: PLC0415 - only needed here
-
-    header = {"format": FORMAT} | {key: json.dumps(value) for key, value in metadata.items()}
-    content = to_bytes({name: np.ascontiguousarray(t) for name, t in tensors.items()}, header)
-    write_atomically(path, content)
-
-
-def read_file(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read a file that ``write_file`` wrote: its tensors, and its metadata as from JSON."""
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - only needed here
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            header = file.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise ValueError(f"the format is {header.get('format')!r:.40}, not {FORMAT!r}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = {key: json.loads(text) for key, text in header.items() if key != "format"}
-    except (
-        SafetensorError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        MemoryError,
-        RecursionError,
-    ) as error:
-        raise ValueError(f"{path} is not a file that dlfs saved, or damaged: {error}") from error
-    return tensors, metadata
+def check_custom(custom: object) -> Mapping[str, type]:
+    """Demand classes that a file may name, by name."""
+    kinds = Layer | Loss | Operation | NeuralNetwork
+    if custom is None:
+        return {}
+    if not isinstance(custom, Mapping):
+        raise TypeError(f"load: custom must be a mapping of names to classes, got {shown(custom)}")
+    for name, kind in custom.items():
+        if not isinstance(name, str) or not isinstance(kind, type) or not issubclass(kind, kinds):
+            raise TypeError(
+                "load: custom must map names to Layers, Operations, losses or networks (classes), "
+                f"got {shown(name)}: {shown(kind)}"
+            )
+    return custom

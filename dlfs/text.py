@@ -4,16 +4,17 @@ A network that has read a text predicts, after each character, how likely each o
 ``sample`` draws from these probabilities, character by character, and so writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
 
 from dlfs.checks import as_array, check_instance, check_int, check_real
+from dlfs.fileformat import read_file, write_file
 from dlfs.network import NeuralNetwork
 from dlfs.recurrent import fresh_start
-from dlfs.saving import load, network_config, network_tensors, read_file, write_file
+from dlfs.saving import check_custom, network_config, network_from_file, network_tensors
 from dlfs.types import Array, IntArray
 
 
@@ -48,7 +49,8 @@ class Vocabulary:
         self.characters = characters
         self._index = {character: number for number, character in enumerate(characters)}
         if len(self._index) < len(characters):
-            twice = next(c for c in characters if characters.count(c) > 1)
+            # The index holds a character's last place.
+            twice = next(c for i, c in enumerate(characters) if self._index[c] > i)
             raise ValueError(f"Vocabulary: characters must differ, got {twice!r} more than once")
 
     @classmethod
@@ -317,12 +319,16 @@ def save_writer(net: NeuralNetwork, vocabulary: Vocabulary, path: str | Path) ->
     write_file(path, network_tensors(net), metadata)
 
 
-def load_writer(path: str | Path) -> tuple[NeuralNetwork, Vocabulary]:
+def load_writer(
+    path: str | Path, custom: Mapping[str, type] | None = None
+) -> tuple[NeuralNetwork, Vocabulary]:
     """Load what ``save_writer`` saved.
 
     Parameters
     ----------
     path : path
+    custom : mapping, optional
+        Classes of your own, as in ``dlfs.load``.
 
     Returns
     -------
@@ -336,12 +342,18 @@ def load_writer(path: str | Path) -> tuple[NeuralNetwork, Vocabulary]:
     ValueError
         If it is no such file, or damaged, or holds a network without a vocabulary.
     """
-    characters = read_file(path)[1].get("vocabulary")
+    custom = check_custom(custom)
+    tensors, metadata = read_file(path, custom)
+    characters = metadata.get("vocabulary")
     if not isinstance(characters, str):
         raise ValueError(
             f"{path} holds no vocabulary: only a network that was saved with one can write"
         )
-    return load(path), Vocabulary(characters)
+    try:
+        vocabulary = Vocabulary(characters)
+    except ValueError as error:
+        raise ValueError(f"{path} holds no possible vocabulary: {error}") from error
+    return network_from_file(path, tensors, metadata, custom), vocabulary
 
 
 def _draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:

@@ -178,7 +178,7 @@ def test_these_networks_have_every_class_that_can_be_saved(tmp_path):
         config = json.loads(read(tmp_path / "net")[0]["network"])
         for layer in config["layers"]:
             seen.update(names_in(layer))
-    seen |= {type(loss).__name__ for loss in LOSSES}
+    seen |= {f"dlfs.{type(loss).__name__}" for loss in LOSSES}
     assert set(known_classes()) == seen
 
 
@@ -278,7 +278,9 @@ def test_ones_own_classes_come_back_when_they_are_named(tmp_path):
     net.build((4,))
     path = tmp_path / "net"
     dlfs.save(net, path)
-    with pytest.raises(ValueError, match="unknown class 'Scale'"):
+    with pytest.raises(
+        ValueError, match=r"unknown class 'tests.test_saving.Scale'.*custom={'Scale': Scale}"
+    ):
         dlfs.load(path)
     loaded = dlfs.load(path, custom={"Scale": Scale, "Double": Double})
     assert same([loaded.predict(ROWS)], [net.predict(ROWS)])

@@ -134,8 +134,9 @@ def test_files_of_other_libraries_are_refused(tmp_path):
     refused(path, "None")
     save_file({"weight": np.ones(3)}, path, {"format": "pt"})
     refused(path, "pt")
-    save_file({"weight": np.ones(3)}, path, {"format": "dlfs 1"})
-    refused(path, "architecture")
+    for version in (1, 2):
+        save_file({"weight": np.ones(3)}, path, {"format": f"dlfs {version}"})
+        refused(path, "architecture")
     with (tmp_path / "arrays.npz").open("wb") as file:
         np.savez(file, weight=np.ones(3))
     refused(tmp_path / "arrays.npz", "dlfs")
@@ -176,6 +177,16 @@ def test_a_pickle_is_not_run(tmp_path):
         "open",
         "__import__",
         "NeuralNetwork",
+        "dlfs.NeuralNetwork",
+        "dlfs.Operation",
+        "dlfs.ParamOperation",
+        "dlfs.WeightMultiply",
+        "dlfs.SGD",
+        "dlfs.layers.Dense",
+        "dlfs.layers.dense.Dense",
+        "dlfs.",
+        "Dense",
+        "Tanh",
         "Operation",
         "Layer",
         "Loss",
@@ -207,7 +218,7 @@ def test_only_classes_of_the_library_are_made(good, name, place, tmp_path):
     elif place == "loss":
         config["loss"] = thing
     elif place == "operation":
-        config["layers"][4] = {"class": "OperationLayer", "arguments": {"operation": thing}}
+        config["layers"][4] = {"class": "dlfs.OperationLayer", "arguments": {"operation": thing}}
     else:
         key = {"activation": "activation", "argument": "neurons"}[place]
         config["layers"][4]["arguments"][key] = thing
@@ -272,7 +283,7 @@ def nested(depth, left, right):
         "{}",
         nested(100_000, "[", "]"),
         nested(100_000, '{"a":', "}").replace(":}", ":1}"),
-        nested(2_000, '{"class": "OperationLayer", "arguments": {"operation": ', "}}"),
+        nested(2_000, '{"class": "dlfs.OperationLayer", "arguments": {"operation": ', "}}"),
         '{"layers": ' + nested(50_000, "[", "]") + "}",
         '{"layers": [' + "1" * 10_000 + "]}",
         "\\ud800",
@@ -287,9 +298,9 @@ def test_an_architecture_that_is_none_is_refused(good, text, tmp_path):
 
 def test_configurations_nested_deep_are_refused(good, tmp_path):
     _, config, tensors, _ = good
-    thing = {"class": "Tanh", "arguments": {}}
+    thing = {"class": "dlfs.Tanh", "arguments": {}}
     for _ in range(300):
-        thing = {"class": "OperationLayer", "arguments": {"operation": thing}}
+        thing = {"class": "dlfs.OperationLayer", "arguments": {"operation": thing}}
     config = copy.deepcopy(config)
     config["layers"].append(thing)
     write(tmp_path / "net", config, tensors)
@@ -312,7 +323,7 @@ scalars = st.one_of(
     st.sampled_from([2**31, 2**32, 2**33, 2**62, 2**63, 2**64, 10**9, 10**12, 10**18]),
     st.floats(),
     st.text(max_size=5),
-    st.sampled_from(["float32", "float64", "int64", "O", "same", "valid", "glorot", "Dense"]),
+    st.sampled_from(["float32", "float64", "int64", "O", "same", "valid", "glorot", "dlfs.Dense"]),
 )
 values = st.recursive(
     scalars,
@@ -321,7 +332,9 @@ values = st.recursive(
         st.dictionaries(st.sampled_from(["class", "arguments", "a", "self"]), inner, max_size=3),
         st.fixed_dictionaries(
             {
-                "class": st.sampled_from(["Dense", "Tanh", "Dropout", "MaxPool2D", "Huber"]),
+                "class": st.sampled_from(
+                    [f"dlfs.{name}" for name in ("Dense", "Tanh", "Dropout", "MaxPool2D", "Huber")]
+                ),
                 "arguments": st.dictionaries(
                     st.sampled_from(["neurons", "keep_prob", "kernel_size", "padding", "self"]),
                     inner,
@@ -362,7 +375,7 @@ def test_missing_and_additional_entries_load_or_give_a_clear_error(good, tmp_pat
 
 
 def layer(name, **arguments):
-    return {"class": name, "arguments": arguments}
+    return {"class": f"dlfs.{name}", "arguments": arguments}
 
 
 HUGE = {
@@ -403,6 +416,7 @@ def test_sizes_that_the_file_does_not_hold_cost_no_memory(dtype, tmp_path):
     """Each in a process of its own would be better, and slower: the peak is of all together."""
     for name, (layers, shape) in HUGE.items():
         config = {
+            "class": "dlfs.NeuralNetwork",
             "layers": layers,
             "loss": layer("MeanSquaredError"),
             "seed": 1,

@@ -20,7 +20,7 @@ def scratch_file() -> str:
 def write(path: Any, config: Any, tensors: dict[str, np.ndarray], **metadata: str) -> None:
     """Write a file of dlfs' form with any architecture, as an object or as text."""
     text = config if isinstance(config, str) else json.dumps(config)
-    save_file(tensors, path, {"format": "dlfs 1", "network": text} | metadata)
+    save_file(tensors, path, {"format": "dlfs 2", "network": text} | metadata)
 
 
 def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
