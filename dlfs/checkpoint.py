@@ -33,6 +33,8 @@ class Standing:
         How many evaluations in a row were no better.
     epochs : int or None
         How many epochs the training was to have when its checkpoint was written.
+    earlier : int
+        How many epochs the network had been trained for before this training.
     """
 
     history: History = field(default_factory=History)
@@ -40,6 +42,7 @@ class Standing:
     best_loss: float = math.inf
     waited: int = 0
     epochs: int | None = None
+    earlier: int = 0
 
 
 class Checkpoint:
@@ -90,6 +93,7 @@ class Checkpoint:
             "rows": history.rows,
             "stopped": history.stopped,
             "waited": standing.waited,
+            "earlier": standing.earlier,
             "rngs": [layer.rng.bit_generator.state for layer in net.layers],
             "best": None,
         }
@@ -163,6 +167,7 @@ def _restore(
         best = _snapshot(tensors, names, "best.", "best.optimizer", t, net, optim)
     history = History.of(training["rows"], training["stopped"])
     waited = check_int(training["waited"], "checkpoint", "waited", 0)
+    earlier = check_int(training["earlier"], "checkpoint", "earlier", 0)
     rngs = [np.random.PCG64() for _ in net.layers]
     if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
         raise ValueError("it needs one random state for each layer")
@@ -172,7 +177,7 @@ def _restore(
     now.restore(net, optim)
     for layer, rng in zip(net.layers, rngs, strict=True):
         layer.rng.bit_generator.state = rng.state
-    return Standing(history, best, best_loss, waited)
+    return Standing(history, best, best_loss, waited, earlier=earlier)
 
 
 def _slot_tensors(prefix: str, slots: dict[str, list[Array]]) -> dict[str, Array]:

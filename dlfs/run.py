@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from dlfs.base import Operation
 from dlfs.callbacks import Callback, Training
 from dlfs.checkpoint import Checkpoint, Standing
 from dlfs.fingerprint import fingerprint
 from dlfs.history import History, Row
+from dlfs.interrupt import PatientInterrupt
 from dlfs.metrics import Decision, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.progress import progress_bar
@@ -51,9 +53,11 @@ class Run:
         self.shuffle = shuffle
         self.callbacks = callbacks
         self.checkpoint: Checkpoint | None = None
-        self.standing = Standing()
+        self.standing = Standing(earlier=self.net.epochs_trained)
         # In order, the test data is streams of text, as the training data is.
         self._evaluated_at_a_time = 1000 if shuffle else batch_size
+        self._stateful: list[Operation] = []
+        self._interrupt = PatientInterrupt()
         self._bar: Any = None
         self._silent = True
 
@@ -84,7 +88,9 @@ class Run:
         batches = -(-len(X_train) // self.batch_size)
         self.optim.start_schedule(self.epochs, batches)
         total = self.epochs * batches
-        with progress_bar(total, verbose != 1, initial=done * batches) as bar:
+        self._stateful = [op for layer in self.net for op in layer.operations if op.state()]
+        disable = verbose != 1
+        with progress_bar(total, disable, initial=done * batches) as bar, self._interrupt:
             self._bar, self._silent = bar, not verbose
             try:
                 self._say_what_more_epochs_change()
@@ -96,8 +102,10 @@ class Run:
                             break
             except KeyboardInterrupt:
                 history.stopped = "interrupted"
-                self.say("Interrupted: what has been learned so far is kept.")
+                self.say("Interrupted: the training ends here; restart=False goes on from here.")
             finally:
+                if history.stopped != "early" and self._put_back_best():
+                    self.say(f"The network of epoch {history.best_epoch}, the best, is put back.")
                 self.optim.end_schedule()
                 self._call("on_train_end")
                 self._bar = None
@@ -106,10 +114,12 @@ class Run:
     def _epoch(self, epoch: int, X_train: Array, y_train: Array) -> bool:
         """Train for an epoch, and say whether to go on."""
         trainer, started, total = self.trainer, time.perf_counter(), 0.0
-        # A stream for each epoch: a resumed training shuffles as the whole one would.
+        # A stream for each epoch of the network's life: a resumed training, and one that goes on
+        # from the last, shuffle as the whole one would.
+        number = self.standing.earlier + epoch
         order = np.arange(len(X_train))
         if self.shuffle:
-            order = np.random.default_rng((self.seed, epoch)).permutation(order)
+            order = np.random.default_rng((self.seed, number)).permutation(order)
         self.net.reset_state()
         self._bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
         row = Row({"epoch": epoch + 1})
@@ -117,18 +127,19 @@ class Run:
             chosen = order[start : start + self.batch_size]
             self.optim.set_progress(epoch, batch)
             row.setdefault("lr", self.optim.lr)
-            loss = self.net.train_batch(X_train[chosen], y_train[chosen])
-            if not math.isfinite(loss):
-                where = f"in batch {batch} of epoch {epoch + 1}"
-                raise NonFiniteLossError(_explain(self.net, f"the loss became {loss} {where}"))
-            self.optim.step()
+            loss = self._step(X_train[chosen], y_train[chosen], epoch, batch)
             total += loss * len(chosen)
             self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
             self._bar.update()
             for callback in self.callbacks:
                 callback.on_batch_end(trainer, epoch, batch, loss)
+            self._interrupt.check()
             if trainer.stop:
                 break
+        if not all(np.isfinite(param).all() for param in self.net.params()):
+            what = f"parameters became nan or inf in epoch {epoch + 1}"
+            raise NonFiniteLossError(_explain(self.net, what))
+        self.net.epochs_trained = number + 1
         row["train_loss"] = total / min(start + self.batch_size, len(order))
         row["seconds"] = time.perf_counter() - started
         self.standing.history.append(row)
@@ -140,7 +151,25 @@ class Run:
             # The epoch is over, and must be in the checkpoint.
             self._write(complete)
             raise
+        self._interrupt.check()
         return going_on and not trainer.stop
+
+    def _step(self, X_batch: Array, y_batch: Array, epoch: int, batch: int) -> float:
+        """Learn from a batch and return its loss; one that is not finite changes nothing."""
+        before = [_copied(operation.state()) for operation in self._stateful]
+        loss = self.net.train_batch(X_batch, y_batch)
+        states = list(zip(self._stateful, before, strict=True))
+        if math.isfinite(loss) and not any(_spoiled(op.state(), old) for op, old in states):
+            self.optim.step()
+            return loss
+        became = "running statistics became nan or inf"
+        if not math.isfinite(loss):
+            became = f"the loss became {loss}"
+        message = _explain(self.net, f"{became} in batch {batch} of epoch {epoch + 1}")
+        for operation, old in states:
+            for name, array in operation.state().items():
+                np.copyto(array, old[name])
+        raise NonFiniteLossError(message)
 
     def _end_epoch(self, row: Row, going_on: bool, complete: bool) -> None:
         self._call("on_epoch_end", row)
@@ -187,7 +216,7 @@ class Run:
         standing.waited += 1
         if standing.waited < self.patience or standing.best is None:
             return True
-        standing.best.restore(self.net, self.optim)
+        self._put_back_best()
         standing.history.stopped = "early"
         self.say(
             f"Loss increased after epoch {epoch + 1}: stopped, with the network of epoch "
@@ -195,13 +224,23 @@ class Run:
         )
         return False
 
+    def _put_back_best(self) -> bool:
+        """Go back to the best evaluation, if there is one, and say whether steps are undone."""
+        standing, steps = self.standing, self.optim.t
+        if standing.best is None or standing.history.best_epoch is None:
+            return False
+        standing.best.restore(self.net, self.optim)
+        self.net.epochs_trained = standing.earlier + standing.history.best_epoch
+        return self.optim.t != steps
+
     def _fail_in_evaluation(self, X_test: Array, loss: float, epoch: int) -> NoReturn:
-        """Name the layer that the first observation without a finite prediction fails in."""
+        """Name the layer that the observation with the worst prediction fails in."""
         prediction = self.net.predict(X_test, self._evaluated_at_a_time)
-        finite = np.isfinite(prediction).reshape(len(X_test), -1).all(axis=1)
-        first = int(finite.argmin())
+        size = np.abs(prediction).reshape(len(X_test), -1).max(axis=1)
+        # NaN is the largest of all for argmax.
+        worst = int(size.argmax())
         with fresh_start(self.net):
-            self.net.forward(X_test[first : first + 1], inference=True)
+            self.net.forward(X_test[worst : worst + 1], inference=True)
         what = f"the test loss became {loss} after epoch {epoch + 1}"
         raise NonFiniteLossError(_explain(self.net, what))
 
@@ -237,13 +276,40 @@ def _measured(metric: Metric, y: Array, prediction: Array, decision: Decision) -
     return float(metric(y, prediction, **options))
 
 
+def _copied(arrays: dict[str, Array]) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _spoiled(arrays: dict[str, Array], before: dict[str, Array]) -> bool:
+    """Say whether an array that was finite is so no longer."""
+    return any(
+        not np.isfinite(array).all() and bool(np.isfinite(before[name]).all())
+        for name, array in arrays.items()
+    )
+
+
 def _explain(net: NeuralNetwork, what: str) -> str:
+    """Say where the first numbers that are not finite are, and what helps."""
+    cure = (
+        "A smaller learning rate, another weight_init or gradient clipping (clip_norm) often helps"
+    )
     for number, layer in enumerate(net.layers):
-        bad = ~np.isfinite(layer.output)
-        if bad.any():
-            return (
-                f"{what}; the first layer whose output is not finite is layer {number}, {layer!r} "
-                f"({int(bad.sum())} of {bad.size} numbers). A smaller learning rate, another "
-                f"weight_init or gradient clipping (clip_norm) often helps"
-            )
+        states = [array for op in layer.operations for array in op.state().values()]
+        places = {
+            "parameters are": layer.params,
+            "output is": [layer.output],
+            "running statistics are": states,
+        }
+        for place, arrays in places.items():
+            size = sum(array.size for array in arrays)
+            bad = size - sum(int(np.isfinite(array).sum()) for array in arrays)
+            if bad:
+                return (
+                    f"{what}; the first layer whose {place} not finite is layer {number}, "
+                    f"{layer!r} ({bad} of {size} numbers). {cure}"
+                )
+    prediction = net.layers[-1].output
+    largest = float(np.abs(prediction).max())
+    if largest > math.sqrt(float(np.finfo(prediction.dtype).max) / prediction.size):
+        return f"{what}: predictions of up to {largest:.1e} are too large for {net.loss!r}. {cure}"
     return f"{what}, although every layer's output is finite: look at {net.loss!r} and the targets"

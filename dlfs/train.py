@@ -108,15 +108,18 @@ class Trainer:
         batch_size : int
             So many observations make one step. The last batch of an epoch may be smaller.
         seed : int
-            For the shuffling. The global random state of NumPy is neither used nor changed.
+            For the shuffling. The global random state of NumPy is neither used nor changed. With
+            restart=False the epochs of earlier trainings count: those that follow are shuffled as
+            they would be in one long training.
         restart : bool, optional
             True begins a new training: with new parameters, and an optimizer that remembers
             nothing. False goes on from where things stand. Unless given, a new training begins,
             but weights that the network did not make itself (loaded, converted, assigned; see
             ``NeuralNetwork.given``) are kept: it starts from them, also at the next ``fit``.
         early_stopping : bool or int
-            Stop after so many evaluations in a row without a new smallest test loss (True: 1), and
-            put back the parameters, and what the optimizer remembered, of the best evaluation.
+            Stop after so many evaluations in a row without a new smallest test loss (True: 1).
+            However the training ends, the parameters, and what the optimizer remembered, are then
+            put back to the best evaluation.
         conv_testing : bool
             Report within an epoch, as the book does for its convolutional network.
         shuffle : bool
@@ -150,12 +153,14 @@ class Trainer:
             If data or arguments are unfit: shapes that do not suit the network or each other, NaN,
             no observations, a checkpoint of another training.
         NonFiniteLossError
-            If the loss becomes NaN or infinite; the message names the first layer whose output did.
+            If the loss, parameters or running statistics become NaN or infinite; the message names
+            the first layer where that happened. The step that would have followed is not taken.
 
         Notes
         -----
-        Ctrl-C ends the training early and keeps what has been learned: the History is returned and
-        says so. Afterwards, however the training ended, ``optim.lr`` is what it was before.
+        Ctrl-C ends the training after the step that is being taken: the History is returned and
+        says so. (A second Ctrl-C does not wait for that; a handler for SIGINT of your own stays in
+        charge.) Afterwards, however the training ended, ``optim.lr`` is what it was before.
 
         Resumed with more epochs, a training goes on after its last epoch, unless early stopping
         ended it. A learning rate that depends on the number of epochs (``decay_type``) follows the
@@ -194,6 +199,7 @@ class Trainer:
         self.optim.net = self.net
         if restart is None or restart:
             self.optim.reset()
+            self.net.epochs_trained = 0
 
         run = Run(
             self, callbacks, epochs, eval_every, batch_size, seed, patience, measures, shuffle

@@ -106,6 +106,22 @@ def test_a_checkpoint_changes_nothing_in_a_training(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
+def test_a_training_that_goes_on_from_another_can_be_resumed(tmp_path):
+    data, path = classification(), tmp_path / "c"
+    results = []
+    for interrupted in (False, True):
+        net, optim = classifier(), Adam(0.01)
+        fit(net, optim, data, early_stopping=False)
+        if interrupted:
+            with pytest.raises(Crash):
+                fit(net, optim, data, restart=False, checkpoint=path, callbacks=[CrashAfter(2)])
+            net, optim = classifier(), Adam(0.01)
+        options = {"restart": False, "checkpoint": path, "resume": interrupted}
+        results.append((fit(net, optim, data, **options), net.epochs_trained))
+    assert_same(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+
+
 def test_many_interruptions_are_like_none(tmp_path):
     data, path = classification(), tmp_path / "c"
     expected = fit(classifier(), Adam(0.01), data, early_stopping=False)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlfs.activations import Linear, Tanh
 from dlfs.callbacks import Callback
@@ -225,25 +227,36 @@ def test_restart_forgets_the_statistics_of_a_normalization_that_stands_for_a_lay
     assert same(*results)
 
 
-def test_without_restart_two_trainings_continue_one_another():
-    X, y, _, _ = regression(rows=32)
-    # One batch an epoch, so that the order of the observations does not tell them apart.
-    options = {"batch_size": 32, "early_stopping": False, "verbose": 0}
-    whole, halves = regressor(), regressor()
-    whole_optim, half_optim = SGDMomentum(0.05), SGDMomentum(0.05)
-    Trainer(whole, whole_optim).fit(X, y, epochs=2, **options)
-    trainer = Trainer(halves, half_optim)
-    trainer.fit(X, y, epochs=1, **options)
-    after_one = memory(half_optim)
-    assert all(np.any(velocity) for velocity in after_one)
-    arrays = list(halves.params())
-    trainer.fit(X, y, epochs=1, restart=False, **options)
-    assert half_optim.t == 2
-    assert all(a is b for a, b in zip(arrays, halves.params(), strict=True))
-    # The second training shuffles its epoch 0 like the first, the whole one has an epoch 1: sums
-    # in another order, so not to the bit. 32 terms, two steps, numbers of order 1.
-    for a, b in zip(weights(whole), weights(halves), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=64 * np.finfo(np.float64).eps)
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=4), st.integers(0, 9))
+def test_without_restart_trainings_continue_one_another_to_the_bit(parts, seed):
+    options = {"batch_size": 16, "early_stopping": False, "verbose": 0, "seed": seed}
+    data = classification()
+    whole, pieces = classifier(), classifier()
+    whole_optim, piece_optim = SGDMomentum(0.05), SGDMomentum(0.05)
+    Trainer(whole, whole_optim).fit(*data, epochs=sum(parts), **options)
+    for number, epochs in enumerate(parts):
+        # Each by a Trainer of its own: it is the network that counts its epochs.
+        Trainer(pieces, piece_optim).fit(*data, epochs=epochs, restart=number == 0, **options)
+    assert same(weights(whole), weights(pieces))
+    assert same(memory(whole_optim), memory(piece_optim))
+    assert whole.epochs_trained == pieces.epochs_trained == sum(parts)
+
+
+def test_without_restart_the_arrays_stay_the_callers():
+    net = regressor()
+    trainer = Trainer(net, SGD(0.05))
+    trainer.fit(*regression(), epochs=1, verbose=0)
+    arrays = list(net.params())
+    trainer.fit(*regression(), epochs=1, restart=False, verbose=0)
+    assert all(a is b for a, b in zip(arrays, net.params(), strict=True))
+
+
+def test_a_new_training_counts_its_epochs_from_the_start():
+    net = regressor()
+    trainer = Trainer(net, SGD(0.05))
+    for restart in (None, True, None):
+        trainer.fit(*regression(), epochs=3, early_stopping=False, restart=restart, verbose=0)
+        assert net.epochs_trained == 3
 
 
 def test_forgetting_the_velocity_alone_would_give_another_result():

@@ -9,7 +9,7 @@ from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
 from dlfs.optimizers import SGD, AdaGrad, Adam, RMSProp, SGDMomentum
-from dlfs.train import Trainer
+from dlfs.train import NonFiniteLossError, Trainer
 from tests.support.training import memory, regression, same, weights
 
 
@@ -86,6 +86,94 @@ def test_it_does_not_stop_while_the_loss_falls_often_enough(script):
     assert len(history) == 8
     assert history.stopped is None
     assert same(weights(net), recorder.weights[8])
+
+
+def assert_best_is_back(net, optim, recorder, best):
+    assert same(weights(net), recorder.weights[best])
+    assert same(memory(optim), recorder.memory[best])
+    assert optim.t == recorder.steps[best]
+    assert net.epochs_trained == best
+
+
+class In(Callback):
+    """Does something in the batch of a certain epoch, or at its end."""
+
+    def __init__(self, epoch, act, at_end=False):
+        self.epoch, self.act, self.at_end = epoch, act, at_end
+
+    def on_batch_end(self, trainer, epoch, batch, loss):
+        if not self.at_end and epoch + 1 == self.epoch:
+            self.act(trainer)
+
+    def on_epoch_end(self, trainer, row):
+        if self.at_end and row["epoch"] == self.epoch:
+            self.act(trainer)
+
+
+def test_the_best_comes_back_where_the_epochs_end():
+    net, optim, history, recorder = scripted_fit([3, 1, 4, 2, 5, 6, 7, 8], early_stopping=9)
+    assert history.stopped is None
+    assert history.best_epoch == 2
+    assert_best_is_back(net, optim, recorder, 2)
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_the_best_comes_back_where_a_callback_stops(at_end):
+    recorder = Recorder()
+    stop = In(4, lambda trainer: setattr(trainer, "stop", True), at_end)
+    net, optim, history, _ = scripted_fit(
+        [3, 1, 4, 2], early_stopping=9, callbacks=[recorder, stop]
+    )
+    assert history.stopped == "callback"
+    assert_best_is_back(net, optim, recorder, 2)
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_the_best_comes_back_after_ctrl_c(at_end, capsys):
+    def interrupt(trainer):
+        raise KeyboardInterrupt
+
+    recorder = Recorder()
+    net, optim, history, _ = scripted_fit(
+        [3, 1, 4, 2], early_stopping=9, callbacks=[recorder, In(4, interrupt, at_end)], verbose=2
+    )
+    assert history.stopped == "interrupted"
+    assert_best_is_back(net, optim, recorder, 2)
+    assert "network of epoch 2, the best, is put back" in capsys.readouterr().out
+
+
+def test_the_best_comes_back_after_an_error_in_a_callback():
+    def fail(trainer):
+        raise OSError("disk full")
+
+    recorder, found = Recorder(), []
+
+    class Keep(Callback):
+        def on_train_end(self, trainer):
+            found.append((trainer.net, trainer.optim))
+
+    with pytest.raises(OSError, match="disk full"):
+        scripted_fit([3, 1, 4, 2], early_stopping=9, callbacks=[recorder, In(4, fail), Keep()])
+    assert_best_is_back(*found[0], recorder, 2)
+
+
+@pytest.mark.parametrize("script", [[3, 1, 4, np.nan], [3, 1, 4, np.inf]])
+def test_the_best_comes_back_where_the_loss_becomes_no_number(script):
+    recorder, found = Recorder(), []
+
+    class Keep(Callback):
+        def on_train_end(self, trainer):
+            found.append((trainer.net, trainer.optim))
+
+    with pytest.raises(NonFiniteLossError):
+        scripted_fit(script, early_stopping=9, callbacks=[recorder, Keep()])
+    assert_best_is_back(*found[0], recorder, 2)
+
+
+def test_nothing_comes_back_where_the_last_network_is_the_best(capsys):
+    net, optim, _, recorder = scripted_fit([8, 7, 6, 5, 4, 3, 2, 1], verbose=2)
+    assert_best_is_back(net, optim, recorder, 8)
+    assert "put back" not in capsys.readouterr().out
 
 
 def test_without_it_nothing_stops_and_nothing_is_restored():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dlfs.activations import Tanh
-from dlfs.layers import Dense, Layer
+from dlfs.activations import Linear, Tanh
+from dlfs.layers import BatchNorm, Dense, Layer
 from dlfs.losses import MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
@@ -227,6 +227,65 @@ def test_the_error_is_caught_before_the_step_that_would_spoil_the_weights():
         Trainer(net, SGD(0.1)).fit(X, y, epochs=3, batch_size=30, verbose=0)
     Trainer(expected, SGD(0.1)).fit(X, y, epochs=2, batch_size=30, verbose=0)
     assert same(weights(net), weights(expected))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_running_statistics_are_those_of_the_batches_before_the_error(value):
+    options = {"batch_size": 25, "verbose": 0}
+
+    class Spoil(Layer):
+        """Passes its input on, but what it passes on in a certain batch is no number."""
+
+        def __init__(self, batch):
+            super().__init__()
+            self.batch = batch
+
+        def _setup_layer(self, input_):
+            self.operations = [Linear()]
+
+        def forward(self, input_, inference=False):
+            self.batch -= not inference
+            factor = value if self.batch == 0 else 1.0
+            return super().forward(input_ * factor, inference)
+
+    net, expected = (
+        NeuralNetwork([Dense(4), Spoil(batch), BatchNorm(), Dense(1)], seed=1) for batch in (3, 0)
+    )
+    Trainer(expected, SGD(0.01)).fit(*regression()[:2], epochs=1, **options)
+    with pytest.raises(NonFiniteLossError, match="layer 1, Spoil"):
+        Trainer(net, SGD(0.01)).fit(*regression()[:2], epochs=2, **options)
+    assert same(weights(net), weights(expected))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_running_statistics_that_overflow_are_an_error_though_the_loss_is_finite():
+    X, y, _, _ = regression()
+    X = np.where(np.arange(50)[:, np.newaxis] == 30, 1e200, X)
+    net = NeuralNetwork([BatchNorm(), Dense(1)], seed=1)
+    with pytest.raises(NonFiniteLossError, match=r"running statistics.*layer 0, BatchNorm"):
+        Trainer(net, SGD(0.01)).fit(X, y, batch_size=25, verbose=0)
+    assert all(np.isfinite(array).all() for array in weights(net))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("lr", [1e6, 1e30, 1e300])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("test_data", [True, False])
+def test_a_rate_that_is_far_too_large_is_not_blamed_on_the_loss(lr, dtype, test_data):
+    data = regression() if test_data else regression()[:2]
+    for make in (regressor, lambda **options: NeuralNetwork([Dense(1)], **options)):
+        with pytest.raises(NonFiniteLossError) as caught:
+            Trainer(make(dtype=dtype), SGD(lr)).fit(*data, epochs=200, verbose=0)
+        assert "smaller learning rate" in str(caught.value)
+        assert "although" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_parameters_that_the_last_step_spoils_are_an_error_too():
+    X, y, _, _ = regression()
+    with pytest.raises(NonFiniteLossError, match=r"parameters became nan or inf.*layer 0, Dense"):
+        Trainer(regressor(), SGD(1e308)).fit(100 * X, 100 * y, epochs=1, batch_size=50, verbose=0)
 
 
 def test_metrics_of_one_name_are_refused_rather_than_lost():

@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dlfs
+from dlfs.activations import Linear
 from dlfs.callbacks import Callback
+from dlfs.layers import BatchNorm, Dense
+from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, SGDMomentum
 from dlfs.train import Trainer
 from tests.support.training import classification, classifier, regression, regressor, same, weights
@@ -163,6 +167,124 @@ def test_after_ctrl_c_training_can_go_on():
 def test_ctrl_c_tells_the_user(capsys):
     Trainer(regressor(), SGD(0.1)).fit(*regression(), callbacks=[InterruptIn(1)], verbose=2)
     assert "Interrupted" in capsys.readouterr().out
+
+
+@pytest.fixture
+def _ctrl_c_interrupts():
+    """A shell that starts a job in the background has it ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+class InterruptedLayer(Linear):
+    """Ctrl-C comes while a certain batch is on its way through."""
+
+    def __init__(self, batch, times=1):
+        super().__init__()
+        self.left, self.times = batch, times
+
+    def _output(self):
+        if not self.inference:
+            self.left -= 1
+            if self.left == 0:
+                for _ in range(self.times):
+                    signal.raise_signal(signal.SIGINT)
+        return super()._output()
+
+
+class InterruptedStep(SGDMomentum):
+    """Ctrl-C comes in the middle of the fifth step, when one of four parameters is changed."""
+
+    def _update_rule(self, **values):
+        super()._update_rule(**values)
+        if self.t == 5 and values["param"].shape == (3, 5):
+            signal.raise_signal(signal.SIGINT)
+
+
+def fitted(net, optim, **options):
+    history = Trainer(net, optim).fit(
+        *regression(rows=20),
+        **{"epochs": 4, "batch_size": 10, "early_stopping": False, "verbose": 0} | options,
+    )
+    return net, optim, history
+
+
+class StopAfterSteps(Callback):
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_batch_end(self, trainer, epoch, batch, loss):
+        trainer.stop = trainer.optim.t == self.steps
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
+def test_ctrl_c_waits_until_a_step_is_finished():
+    net, optim, history = fitted(regressor(), InterruptedStep(0.05))
+    assert history.stopped == "interrupted"
+    assert optim.t == 5
+    expected, _, _ = fitted(regressor(), SGDMomentum(0.05), callbacks=[StopAfterSteps(5)])
+    assert same(weights(net), weights(expected))
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
+def test_ctrl_c_within_a_batch_leaves_running_statistics_where_the_parameters_are():
+    def make(middle):
+        return NeuralNetwork([Dense(4), BatchNorm(), middle, Dense(1)], seed=1)
+
+    net, _, history = fitted(make(InterruptedLayer(5)), SGD(0.05))
+    assert history.stopped == "interrupted"
+    expected, _, _ = fitted(make(Linear()), SGD(0.05), callbacks=[StopAfterSteps(5)])
+    assert same(weights(net), weights(expected))
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
+def test_a_second_ctrl_c_does_not_wait():
+    net = NeuralNetwork([Dense(4), InterruptedLayer(5, times=2), Dense(1)], seed=1)
+    _, optim, history = fitted(net, SGD(0.05))
+    assert history.stopped == "interrupted"
+    assert optim.t == 4
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
+def test_ctrl_c_in_an_evaluation_stops_after_its_epoch():
+    class Interrupt(Callback):
+        def on_epoch_end(self, trainer, row):
+            signal.raise_signal(signal.SIGINT)
+
+    _, _, history = fitted(regressor(), SGD(0.05), callbacks=[Interrupt()])
+    assert history.stopped == "interrupted"
+    assert len(history) == 1
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
+def test_ctrl_c_after_a_training_is_what_it_was():
+    fitted(regressor(), SGD(0.05))
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_handler_of_ones_own_stays_in_charge():
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+        _, optim, history = fitted(
+            NeuralNetwork([Dense(4), InterruptedLayer(5), Dense(1)], seed=1), SGD(0.05)
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [1]
+    assert history.stopped is None
+    assert optim.t == 8
+
+
+def test_a_thread_can_train():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(fitted(regressor(), SGD(0.05))))
+    thread.start()
+    thread.join()
+    assert same(weights(results[0][0]), weights(fitted(regressor(), SGD(0.05))[0]))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or sys.platform == "win32", reason="POSIX signal")

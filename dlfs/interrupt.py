@@ -1,0 +1,52 @@
+"""Ctrl-C while a network trains: it waits until the step is finished."""
+
+import signal
+import threading
+from typing import Any
+
+
+class PatientInterrupt:
+    """Within the block, Ctrl-C is only noted; ``check`` then raises the KeyboardInterrupt.
+
+    An interrupt in the middle of a step would leave some parameters changed and others not. A
+    second Ctrl-C does not wait. A handler for SIGINT of the user's own is left alone, and so are
+    other threads than the main one, where no signal arrives.
+
+    Examples
+    --------
+    >>> with PatientInterrupt() as interrupt:
+    ...     interrupt.noted = True  # as Ctrl-C does
+    ...     print("the step is finished")
+    ...     try:
+    ...         interrupt.check()
+    ...     except KeyboardInterrupt:
+    ...         print("stopped")
+    the step is finished
+    stopped
+    """
+
+    def __init__(self) -> None:
+        self.noted = False
+        self._installed = False
+
+    def __enter__(self) -> "PatientInterrupt":
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note)
+            self._installed = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._installed = False
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was a Ctrl-C."""
+        if self.noted:
+            raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.noted:
+            raise KeyboardInterrupt
+        self.noted = True
