@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlfs.advice import warn_of_unprepared_images
 from dlfs.callbacks import Callback, ConvTesting
 from dlfs.checkpoint import Checkpoint
 from dlfs.checks import as_array, check_finite, check_flag, check_instance, check_int, plain_array
@@ -293,6 +294,8 @@ class Trainer:
         if len(inputs) < 1:
             raise ValueError(f"{owner}: {X_name} has no observations (shape {inputs.shape})")
         check_finite(inputs, owner, X_name)
+        if part == "_train":
+            warn_of_unprepared_images(self.net.layers, inputs)
         targets = as_array(y, owner, y_name)
         if targets.ndim < 1 or len(targets) != len(inputs):
             raise ValueError(
