@@ -50,6 +50,17 @@ def shown(value: object, most: int = MOST_SHOWN) -> str:
         return f"a value of type {type(value).__name__}"
 
 
+def printable(text: str) -> str:
+    r"""Return a text on one line, with control characters as escapes: it may come from a file.
+
+    Examples
+    --------
+    >>> print(printable("red: \x1b[31m"))
+    red: \x1b[31m
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def check_float_array(array: object, owner: str, name: str, ndim: int | None = None) -> None:
     """Demand a NumPy array of float32 or float64, with ``ndim`` axes if that is given.
 

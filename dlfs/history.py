@@ -1,9 +1,12 @@
 """History: what happened in a training, epoch by epoch."""
 
+import html
 import math
 from collections.abc import Iterator, Mapping, MutableMapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+
+from dlfs.checks import printable, shortened, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -181,7 +184,7 @@ class History:
     @property
     def best_epoch(self) -> int | None:
         """The epoch with the smallest test loss so far, None without an evaluation."""
-        evaluated = [row for row in self.rows if math.isfinite(row.get("test_loss", math.nan))]
+        evaluated = [row for row in self.rows if _is_finite(row.get("test_loss"))]
         if not evaluated:
             return None
         return int(min(evaluated, key=lambda row: row["test_loss"])["epoch"])
@@ -227,8 +230,8 @@ class History:
 
     def _repr_html_(self) -> str:
         header, *body = _abridged(self._cells()) if self.rows else [[""]]
-        head = "".join(f"<th>{name}</th>" for name in header)
-        rows = ("".join(f"<td>{cell}</td>" for cell in row) for row in body)
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in body)
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody>"
             + "".join(f"<tr>{row}</tr>" for row in rows)
@@ -261,21 +264,31 @@ class History:
     def _cells(self) -> list[list[str]]:
         columns = self.columns
         return [
-            columns,
+            [shortened(printable(str(column))) for column in columns],
             *[[_cell(column, row.get(column)) for column in columns] for row in self.rows],
         ]
 
 
+def _is_finite(value: Any) -> bool:
+    try:
+        return value is not None and math.isfinite(value)
+    except (OverflowError, TypeError):
+        return False
+
+
 def _cell(column: str, value: Any) -> str:
+    """Return what to show of an entry. Rows can be put in unchecked: any value can be shown."""
     if value is None:
         return ""
-    if column == "epoch" or isinstance(value, bool):
-        return str(value)
     if isinstance(value, str):
-        return " ".join(value.split())
-    if column == "lr":
-        return f"{value:.4g}"
-    return f"{value:.2f}" if column == "seconds" else f"{value:.4f}"
+        return shortened(printable(" ".join(value.split())))
+    if column == "epoch" or isinstance(value, bool):
+        return printable(shown(value))
+    form = {"lr": ".4g", "seconds": ".2f"}.get(column, ".4f")
+    try:
+        return shortened(f"{value:{form}}")
+    except (OverflowError, TypeError, ValueError):
+        return printable(shown(value))
 
 
 def _abridged(cells: list[list[str]]) -> list[list[str]]:

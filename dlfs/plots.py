@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlfs.checks import as_float_array, check_finite, check_int
+from dlfs.checks import as_float_array, check_finite, check_int, printable, shortened
 from dlfs.types import Array, IntArray
 from dlfs.utils.files import write_atomically
 
@@ -70,7 +70,7 @@ def plot_history(
     axes = figure.subplots(1, 1 + bool(curves), squeeze=False)[0]
     if metrics and not curves:
         said = ", ".join(f"{name} {_number(name, _column(rows, name)[1][-1])}" for name in metrics)
-        axes[0].set_title(f"test {said}", fontsize=11)
+        axes[0].set_title(plain(f"test {said}"), fontsize=11)
     if batch_losses is not None and len(batch_losses):
         _draw_batches(axes[0], batch_losses, len(rows))
     else:
@@ -81,9 +81,9 @@ def plot_history(
     axes[0].legend(frameon=False)
     for name in curves:
         label = f"{name}, at last {_number(name, _column(rows, name)[1][-1])}"
-        axes[1].plot(*_column(rows, name), "o-", label=label)
+        axes[1].plot(*_column(rows, name), "o-", label=plain(label))
     if curves:
-        _label(axes[1], "epoch", ", ".join(curves))
+        _label(axes[1], "epoch", plain(", ".join(curves)))
         axes[1].legend(frameon=False)
     return _saved(figure, path)
 
@@ -172,7 +172,7 @@ def plot_confusion(
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ValueError(f"plot_confusion: matrix must be square, got shape {counts.shape}")
     check_finite(counts, "plot_confusion", "matrix")
-    labels = [str(i) for i in range(len(counts))] if names is None else list(names)
+    labels = [str(i) for i in range(len(counts))] if names is None else [*map(str, names)]
     if len(labels) != len(counts):
         raise ValueError(f"plot_confusion: {len(counts)} names are needed, got {len(labels)}")
     size = 0.5 * len(counts) + 1.5
@@ -186,8 +186,8 @@ def plot_confusion(
             dark = i != j and mistakes[i, j] > mistakes.max() * 0.6
             colour = "white" if dark else GREY if i == j else "black"
             ax.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", color=colour, size=8)
-    ax.set_xticks(range(len(labels)), labels)
-    ax.set_yticks(range(len(labels)), labels)
+    ax.set_xticks(range(len(labels)), [*map(plain, labels)])
+    ax.set_yticks(range(len(labels)), [*map(plain, labels)])
     _label(ax, "predicted", "true", grid=False)
     return _saved(figure, path)
 
@@ -257,13 +257,24 @@ def plot_chain(
             edgecolor=BLUE,
         )
         name = type(part).__name__
-        ax.text(2 * i, 0, name, ha="center", va="center", size=8 - (len(name) > 15))
+        ax.text(2 * i, 0, plain(name), ha="center", va="center", size=8 - (len(name) > 15))
         if arrays:
             ax.text(2 * i, 1.2, "\n".join(map(_shape, arrays)), ha="center", size=8, color=BLUE)
             _arrow(ax, (2 * i - 0.12, 1.12), (2 * i - 0.12, 0.36), BLUE)
             if backward:
                 _arrow(ax, (2 * i + 0.12, 0.36), (2 * i + 0.12, 1.12), ORANGE)
     return _saved(figure, path)
+
+
+def plain(text: str) -> str:
+    r"""Return a text for a picture, in which matplotlib finds no formula.
+
+    Examples
+    --------
+    >>> print(plain("$100"))
+    \$100
+    """
+    return shortened(printable(text), 200).replace("$", r"\$")
 
 
 def _figure(width: float, height: float) -> "Figure":

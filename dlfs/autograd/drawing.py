@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from dlfs.autograd.graph import topological_order
 from dlfs.autograd.layout import Place, arrange
+from dlfs.checks import printable
 from dlfs.utils.files import write_atomically
 
 MOST_IN_NOTEBOOKS = 100
@@ -159,7 +160,7 @@ def _box(place: Place, lines: list[str], box: tuple[float, float, float]) -> str
         baseline = top + _MARGIN / 2 + (number + 0.75) * _LINE
         parts.append(
             f'<text x="{x + width / 2:.1f}" y="{baseline:.1f}" text-anchor="middle" '
-            f'fill="#0f172a"{weight}>{escape(line)}</text>'
+            f'fill="#0f172a"{weight}>{escape(printable(line))}</text>'
         )
     return "".join(parts)
 

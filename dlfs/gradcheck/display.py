@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlfs.gradcheck.compare import GradientResult
+from dlfs.plots import plain
 from dlfs.types import Array
 
 _GREEN, _RED = "#1a7f37", "#b3261e"
@@ -22,7 +23,7 @@ def figure(title: str, results: Iterable[GradientResult]) -> Any:
 
     results = [result for result in results if result.analytic.size]
     drawing = Figure(figsize=(12, 2.6 * max(len(results), 1)), layout="constrained")
-    drawing.suptitle(title)
+    drawing.suptitle(plain(title))
     if not results:
         return drawing
     grid = drawing.subplots(len(results), 4, squeeze=False)
@@ -37,7 +38,7 @@ def figure(title: str, results: Iterable[GradientResult]) -> Any:
         }
         for axes, (title, values) in zip(row[:3], pictures.items(), strict=True):
             image = axes.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-            axes.set_title(f"{result.name}: {title}", fontsize=9)
+            axes.set_title(plain(f"{result.name}: {title}"), fontsize=9)
             drawing.colorbar(image, ax=axes)
         with np.errstate(divide="ignore", invalid="ignore"):
             orders = np.log10(np.maximum(ratio, 1e-6))

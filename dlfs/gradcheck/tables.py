@@ -51,13 +51,15 @@ def summary(rows: Sequence[Row]) -> str:
 def as_html(rows: Sequence[Row], reports: Mapping[str, GradientReport]) -> str:
     """Return a page with the table and, for each row, one report with its pictures."""
     columns = list(rows[0].verdicts) if rows else []
-    heads = "".join(f"<th>{name}</th>" for name in ["", "cases", "worst error", *columns])
+    heads = "".join(
+        f"<th>{html.escape(name)}</th>" for name in ["", "cases", "worst error", *columns]
+    )
     lines, sections = [], []
     for row in rows:
         name = html.escape(row.name)
         cells = "".join(
             f"<td class='{'good' if row.verdicts[column] == 'passed' else 'bad'}'>"
-            f"{row.verdicts[column]}</td>"
+            f"{html.escape(row.verdicts[column])}</td>"
             for column in columns
         )
         link = f"<a href='#{name}'>{name}</a>"
