@@ -21,7 +21,7 @@ from dlfs.activations import (
 )
 from dlfs.backend import available_backends, backend_name, use_backend
 from dlfs.base import Operation, ParamOperation
-from dlfs.callbacks import Callback
+from dlfs.callbacks import Callback, ReduceLROnPlateau
 from dlfs.dropout import Dropout
 from dlfs.history import History
 from dlfs.layers import (
@@ -104,6 +104,7 @@ __all__ = [
     "RMSProp",
     "RNNLayer",
     "ReLU",
+    "ReduceLROnPlateau",
     "RegularizedSGD",
     "Reshape",
     "SGDMomentum",

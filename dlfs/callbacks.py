@@ -1,7 +1,9 @@
 """Callbacks: what else to do while a Trainer works."""
 
+import math
 from typing import Any, Protocol
 
+from dlfs.checks import check_choice, check_instance, check_int, check_real
 from dlfs.history import History
 from dlfs.metrics import accuracy
 from dlfs.network import NeuralNetwork
@@ -36,7 +38,9 @@ class Training(Protocol):
 class Callback:
     """Called by a Trainer at the turns of its work; a subclass overrides what it needs.
 
-    To end the training after the current batch, set ``trainer.stop = True``.
+    To end the training after the current batch, set ``trainer.stop = True``. To change the learning
+    rate from here on, set ``trainer.optim.lr``: a decay or warm-up then multiplies the new rate.
+    After ``fit`` the rate is the user's own again.
 
     Examples
     --------
@@ -89,3 +93,108 @@ class BatchLosses(Callback):
     def on_batch_end(self, trainer: Training, epoch: int, batch: int, loss: float) -> None:
         """Keep it."""
         self.losses.append(loss)
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiplies the learning rate by a factor when an evaluation has stopped improving.
+
+    Give it more patience than early stopping has, and the training ends before the rate falls: pass
+    ``early_stopping=False``, or several times this patience.
+
+    Parameters
+    ----------
+    monitor : str
+        The column of the history to watch: "test_loss", "train_loss" or a metric. Epochs without
+        it, because they are not evaluated, do not count.
+    factor : float
+        0 < factor < 1.
+    patience : int
+        So many values in a row must be no better before the rate falls, at least 1.
+    mode : {"min", "max"}
+        Whether smaller values are better, or larger ones.
+    min_delta : float
+        A value counts as better if it is so by more than this.
+    min_lr : float
+        The rate is not reduced below this.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit; at the begin of a training without test data, or after its first
+        evaluation, if there is no such column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> optim = SGD(lr=0.4)
+    >>> history = Trainer(NeuralNetwork([Dense(1)], seed=1), optim).fit(
+    ...     X,
+    ...     np.sin(9 * X),
+    ...     X,
+    ...     np.sin(9 * X),
+    ...     epochs=20,
+    ...     eval_every=1,
+    ...     early_stopping=False,
+    ...     callbacks=[ReduceLROnPlateau(factor=0.5, patience=4)],
+    ...     verbose=0,
+    ... )
+    >>> history["lr"][0], history["lr"][-1] < 0.4, optim.lr
+    (0.4, True, 0.4)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "test_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        mode: str = "min",
+        min_delta: float = 0.0,
+        min_lr: float = 0.0,
+    ) -> None:
+        owner = "ReduceLROnPlateau"
+        check_instance(monitor, str, owner, "monitor")
+        self.monitor = monitor
+        self.factor = check_real(factor, owner, "factor", 0, 1, low_open=True, high_open=True)
+        self.patience = check_int(patience, owner, "patience", 1)
+        check_choice(mode, ("min", "max"), owner, "mode")
+        self.mode = mode
+        self.min_delta = check_real(min_delta, owner, "min_delta", 0)
+        self.min_lr = check_real(min_lr, owner, "min_lr", 0)
+        self._best = math.inf
+        self._waited = 0
+
+    def on_train_begin(self, trainer: Training) -> None:
+        """Begin to watch; a resumed training is watched from its first epoch."""
+        if trainer.X_test is None and self.monitor != "train_loss":
+            raise ValueError(
+                f"ReduceLROnPlateau: monitor={self.monitor!r} needs X_test and y_test; without "
+                "them there is 'train_loss'"
+            )
+        self._best, self._waited = math.inf, 0
+        for row in trainer.history:
+            self._is_due(row)
+
+    def on_epoch_end(self, trainer: Training, row: dict[str, Any]) -> None:
+        """Watch, and reduce the rate if it is time to."""
+        optim = trainer.optim
+        if self._is_due(row) and optim.lr > self.min_lr:
+            optim.lr = max(optim.lr * self.factor, self.min_lr)
+            trainer.say(f"Reduced the learning rate after epoch {row['epoch']}: {optim.lr:.3g}")
+
+    def _is_due(self, row: dict[str, Any]) -> bool:
+        """Take notice of an epoch, and say whether patience is over."""
+        if self.monitor not in row:
+            if "test_loss" in row:
+                raise ValueError(
+                    f"ReduceLROnPlateau: monitor must be one of {', '.join(map(repr, row))}, "
+                    f"got {self.monitor!r}"
+                )
+            return False
+        value = row[self.monitor] if self.mode == "min" else -row[self.monitor]
+        if value < self._best - self.min_delta:
+            self._best, self._waited = value, 0
+            return False
+        self._waited = (self._waited + 1) % self.patience
+        return self._waited == 0

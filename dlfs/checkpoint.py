@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.checks import check_int, shortened, shown
+from dlfs.checks import check_int, check_real, shortened, shown
 from dlfs.configuration import to_config
 from dlfs.fileformat import read_file, write_file
 from dlfs.history import History
@@ -35,6 +35,9 @@ class Standing:
         How many epochs the training was to have when its checkpoint was written.
     earlier : int
         How many epochs the network had been trained for before this training.
+    base_lr : float or None
+        The rate that the schedule multiplies, where a checkpoint says it: a callback may have set
+        it.
     """
 
     history: History = field(default_factory=History)
@@ -43,6 +46,7 @@ class Standing:
     waited: int = 0
     epochs: int | None = None
     earlier: int = 0
+    base_lr: float | None = None
 
 
 class Checkpoint:
@@ -94,6 +98,7 @@ class Checkpoint:
             "stopped": history.stopped,
             "waited": standing.waited,
             "earlier": standing.earlier,
+            "base_lr": optim.base_lr,
             "rngs": [layer.rng.bit_generator.state for layer in net.layers],
             "best": None,
         }
@@ -168,6 +173,7 @@ def _restore(
     history = History.of(training["rows"], training["stopped"])
     waited = check_int(training["waited"], "checkpoint", "waited", 0)
     earlier = check_int(training["earlier"], "checkpoint", "earlier", 0)
+    base_lr = check_real(training["base_lr"], "checkpoint", "base_lr", 0.0)
     rngs = [np.random.PCG64() for _ in net.layers]
     if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
         raise ValueError("it needs one random state for each layer")
@@ -177,7 +183,7 @@ def _restore(
     now.restore(net, optim)
     for layer, rng in zip(net.layers, rngs, strict=True):
         layer.rng.bit_generator.state = rng.state
-    return Standing(history, best, best_loss, waited, earlier=earlier)
+    return Standing(history, best, best_loss, waited, earlier=earlier, base_lr=base_lr)
 
 
 def _slot_tensors(prefix: str, slots: dict[str, list[Array]]) -> dict[str, Array]:

@@ -87,6 +87,8 @@ class Run:
         done = len(history)
         batches = -(-len(X_train) // self.batch_size)
         self.optim.start_schedule(self.epochs, batches)
+        if self.standing.base_lr is not None:
+            self.optim.lr = self.standing.base_lr
         total = self.epochs * batches
         self._stateful = [op for layer in self.net for op in layer.operations if op.state()]
         disable = verbose != 1

@@ -262,6 +262,66 @@ def test_warm_up_and_decay(
         assert rate == pytest.approx(SHAPES[decay_type](f, lr, final_lr), rel=1e-12)
 
 
+@given(
+    st.sampled_from([None, *SHAPES]),
+    st.integers(2, 6),
+    st.integers(1, 4),
+    st.integers(0, 4),
+    st.sampled_from(["epoch", "batch"]),
+    st.data(),
+)
+def test_a_rate_that_is_set_meanwhile_scales_all_that_follow(
+    decay_type: str | None, epochs: int, batches: int, warmup: int, each: str, data: st.DataObject
+) -> None:
+    final = 0.01 if decay_type else 0
+    optim = optimizers.SGD(0.3, final, decay_type, warmup=warmup, decay_each=each)
+    planned = [rate for row in rates(optim, epochs, batches) for rate in row]
+    changes = data.draw(
+        st.dictionaries(st.integers(0, epochs * batches - 1), st.floats(0.01, 100), max_size=3)
+    )
+    optim.start_schedule(epochs, batches)
+    scale = 1.0
+    for number, rate in enumerate(planned):
+        optim.set_progress(*divmod(number, batches))
+        assert optim.lr == pytest.approx(scale * rate, rel=1e-12)
+        if number in changes:
+            optim.lr *= changes[number]
+            scale *= changes[number]
+        assert optim.base_lr == pytest.approx(scale * 0.3, rel=1e-12)
+    optim.end_schedule()
+    assert optim.lr == optim.base_lr == 0.3
+
+
+def test_without_decay_the_rate_is_exactly_what_was_set() -> None:
+    optim = optimizers.SGD(0.1)
+    optim.start_schedule(9)
+    for rate in (0.03, 0.7, 1e-5):
+        optim.lr = rate
+        optim.set_progress(1)
+        assert optim.lr == rate
+
+
+def test_a_rate_that_is_set_where_the_schedule_says_0_stays_for_that_epoch() -> None:
+    optim = optimizers.SGD(0.2, 0, "cosine")
+    optim.start_schedule(3, 2)
+    optim.set_progress(2, 0)
+    assert optim.lr == 0
+    optim.lr = 0.05
+    optim.set_progress(2, 1)
+    assert optim.lr == 0.05
+    optim.end_schedule()
+    assert optim.lr == 0.2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, "fast", None])
+def test_a_rate_that_is_set_to_no_rate_is_refused(value: Any) -> None:
+    optim = optimizers.SGD(0.2)
+    optim.start_schedule(3)
+    optim.lr = value
+    with pytest.raises((TypeError, ValueError), match="SGD: lr must be a"):
+        optim.set_progress(1)
+
+
 def test_without_decay_the_rate_stays() -> None:
     assert rates(optimizers.SGD(0.3), 4) == [[0.3]] * 4
     optim = optimizers.SGD(0.3)

@@ -1,7 +1,8 @@
 """Optimizer: what all of them share, the step and the way of the learning rate.
 
-The learning rate belongs to a schedule: while a Trainer runs, ``lr`` is the rate of the moment;
-when it ends, however it ends, ``lr`` is again what the user set.
+A schedule multiplies a base rate: while a Trainer runs, ``lr`` is the rate of the moment. Whoever
+sets ``lr`` meanwhile, a callback for example, changes the base rate from there on. When the Trainer
+ends, however it ends, ``lr`` is again what the user set.
 """
 
 import functools
@@ -47,8 +48,8 @@ class Optimizer(Configured):
         Where it ends.
     decay_type : {"exponential", "linear", "cosine"}, optional
         The way from lr, in the first epoch, to final_lr, in the last; none unless given. With the
-        progress f from 0 to 1: ``lr * (final_lr / lr)**f``, ``lr + (final_lr - lr) * f`` or
-        ``final_lr + (lr - final_lr) * (1 + cos(pi * f)) / 2``.
+        progress f from 0 to 1, and ``r = final_lr / lr``, the base rate is multiplied by ``r**f``,
+        ``1 + (r - 1) * f`` or ``r + (1 - r) * (1 + cos(pi * f)) / 2``.
     decay_each : {"epoch", "batch"}
         Whether the rate changes after every epoch (the book's way) or after every batch.
     warmup : int
@@ -63,7 +64,8 @@ class Optimizer(Configured):
     Attributes
     ----------
     lr : float
-        The learning rate of the moment.
+        The learning rate of the moment. To set it in the middle of a training scales all rates
+        that follow.
     net : NeuralNetwork
         Whose parameters to change; a Trainer sets it.
 
@@ -88,6 +90,19 @@ class Optimizer(Configured):
     >>> optim.end_schedule()
     >>> rates, optim.lr
     ([0.1, 0.01, 0.001], 0.1)
+
+    What a callback sets is what the schedule goes on from:
+
+    >>> optim = SGD(lr=0.1)
+    >>> optim.start_schedule(epochs=3)
+    >>> rates = []
+    >>> for epoch in range(3):
+    ...     optim.set_progress(epoch)
+    ...     rates.append(optim.lr)
+    ...     optim.lr *= 0.5
+    >>> optim.end_schedule()
+    >>> rates, optim.lr
+    ([0.1, 0.05, 0.025], 0.1)
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
@@ -126,6 +141,8 @@ class Optimizer(Configured):
         self.first = True
         self.t = 0
         self._schedule: tuple[float, int, int] | None = None
+        self._base = self._scheduled = self.lr
+        self._factor = 1.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments, by name, as they are now."""
@@ -179,21 +196,43 @@ class Optimizer(Configured):
         for slot in self.slots if t else ():
             setattr(self, slot, [np.array(array, copy=True, order="C") for array in state[slot]])
 
+    @property
+    def base_lr(self) -> float:
+        """The rate that the schedule multiplies: what the user, or a callback since, set.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``lr`` was set to something else than a finite number that is not negative.
+        """
+        if self._schedule is None:
+            return self.lr
+        if self.lr == self._scheduled or not self._factor:
+            return self._base
+        return check_real(self.lr, type(self).__name__, "lr", 0.0) / self._factor
+
     def start_schedule(self, epochs: int, batches: int = 1) -> None:
         """Begin a training of ``epochs`` epochs of ``batches`` batches with the rate ``lr``."""
         self.end_schedule()
-        epochs = check_int(epochs, type(self).__name__, "epochs", 1)
+        check_int(epochs, type(self).__name__, "epochs", 1)
         self._schedule = (self.lr, epochs, batches)
+        self._base = self._scheduled = self.lr
+        self._factor = 1.0
 
     def set_progress(self, epoch: int, batch: int = 0) -> None:
         """Set ``lr`` to the rate for this batch of this epoch, both counted from 0."""
         if self._schedule is None:
             return
-        base, epochs, batches = self._schedule
+        self._base = self.base_lr
+        _, epochs, batches = self._schedule
         if self.decay_each == "batch":
-            self.lr = self._rate(base, epoch * batches + batch, epochs * batches, batches)
+            factor = self._factor_of(epoch * batches + batch, epochs * batches, batches)
         else:
-            self.lr = self._rate(base, epoch, epochs, 1)
+            factor = self._factor_of(epoch, epochs, 1)
+        if factor == self._factor == 0:
+            return  # lr is 0, or what a callback has set
+        self._factor = factor
+        self.lr = self._scheduled = self._base * factor
 
     def end_schedule(self) -> None:
         """Set ``lr`` to what it was before ``start_schedule``."""
@@ -201,20 +240,21 @@ class Optimizer(Configured):
             self.lr = self._schedule[0]
             self._schedule = None
 
-    def _rate(self, base: float, index: int, count: int, per_epoch: int) -> float:
-        """Return the rate number ``index`` of ``count``."""
+    def _factor_of(self, index: int, count: int, per_epoch: int) -> float:
+        """Return what the rate number ``index`` of ``count`` is, as a multiple of the first."""
         warmup = min(self.warmup * per_epoch, count)
         if index < warmup:
-            return base * (index + 1) / (warmup + 1)
+            return (index + 1) / (warmup + 1)
         steps = count - 1 - warmup
         f = (index - warmup) / steps if steps > 0 else 0.0
+        final = self.final_lr / self._schedule[0] if self._schedule else 1.0
         if self.decay_type == "exponential":
-            return float(base * (self.final_lr / base) ** f)
+            return float(final**f)
         if self.decay_type == "linear":
-            return base + (self.final_lr - base) * f
+            return 1 + (final - 1) * f
         if self.decay_type == "cosine":
-            return self.final_lr + (base - self.final_lr) * (1 + math.cos(math.pi * f)) / 2
-        return base
+            return final + (1 - final) * (1 + math.cos(math.pi * f)) / 2
+        return 1.0
 
     def _setup_slots(self, params: Sequence[Array]) -> None:
         for slot in self.slots:

@@ -9,6 +9,7 @@ from dlfs import (
     activations,
     backend,
     base,
+    callbacks,
     conv,
     dense,
     dropout,
@@ -451,10 +452,21 @@ def _optimizers() -> list[Subject]:
         "AdamW": {"weight_decay": real(0.0)},
         "RegularizedSGD": {"alpha": real(0.0)},
     }
-    return [
+    made = [
         _made(f"optimizers.{name}", getattr(optimizers, name), _no_arguments, **common, **wanted)
         for name, wanted in own.items()
     ]
+    plateau = _made(
+        "callbacks.ReduceLROnPlateau",
+        callbacks.ReduceLROnPlateau,
+        _no_arguments,
+        factor=real(0.0, 1.0, low_open=True, high_open=True),
+        patience=integer(1),
+        mode=choice(),
+        min_delta=real(0.0),
+        min_lr=real(0.0),
+    )
+    return [*made, plateau]
 
 
 def _or_none(wanted: Wanted) -> Wanted:
