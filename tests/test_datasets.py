@@ -2,9 +2,11 @@
 
 import gzip
 import hashlib
+import io
 import math
 import shutil
 import struct
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -292,3 +294,61 @@ def test_read_idx_refuses_a_header_that_no_array_can_have() -> None:
     # lengths whose product is beyond any memory
     with pytest.raises(datasets.DamagedDataError, match="needs"):
         parse_idx(bytes([0, 0, 14, 8]) + b"\xff" * 32, "huge")
+
+
+def gzipped_zeros(size: int) -> bytes:
+    """Return a gzip file of so many zeros, without ever holding them."""
+    made = io.BytesIO()
+    with gzip.GzipFile(fileobj=made, mode="wb", compresslevel=1) as file:
+        for _ in range(size >> 20):
+            file.write(bytes(1 << 20))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        bytes([0, 0, 8, 1, 0, 0, 0, 5]),
+        bytes([0, 0, 8, 0]),
+        bytes([0, 0, 8, 255]) + bytes(4 * 255),
+        b"some text",
+        b"",
+    ],
+    ids=["five bytes", "one byte", "255 axes", "no header", "zeros"],
+)
+def test_read_idx_unpacks_no_more_than_the_header_asks_for(header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bomb"
+    # two members, which gzip unpacks one after the other
+    path.write_bytes(gzip.compress(header) + gzipped_zeros(32 << 20))
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    try:
+        with pytest.raises(datasets.DamagedDataError) as caught:
+            datasets.read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 500 + len(str(path))
+
+
+def test_read_idx_reads_no_more_of_a_file_than_its_header_asks_for(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    with path.open("wb") as file:
+        file.write(bytes([0, 0, 8, 1, 0, 0, 0, 5]))
+        file.truncate(1 << 36)  # a hole, which takes no room on the disk
+    with pytest.raises(datasets.DamagedDataError, match="has more bytes"):
+        datasets.read_idx(path)
+
+
+def test_read_idx_takes_no_memory_for_what_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "short"
+    content = bytes([0, 0, 14, 3, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 0, 1]) + bytes(100)
+    for written in (content, gzip.compress(content)):
+        path.write_bytes(written)
+        tracemalloc.start()
+        try:
+            with pytest.raises(datasets.DamagedDataError, match=r"needs 34\d+"):
+                datasets.read_idx(path)
+            assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        finally:
+            tracemalloc.stop()

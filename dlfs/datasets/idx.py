@@ -1,19 +1,24 @@
 """IDX, the file format of MNIST: an array's type and shape, then its values."""
 
 import gzip
+import io
 import math
 import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from dlfs.checks import shown
 from dlfs.datasets.files import DamagedDataError
 from dlfs.types import Array, Shape
 
 GZIP_MAGIC = b"\x1f\x8b"
+
+PIECE = 1 << 20
+"""So many bytes are read at a time."""
 
 DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -23,6 +28,10 @@ DTYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 def read_idx(path: str | os.PathLike[str]) -> Array:
@@ -47,6 +56,8 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
         There is no such file.
     DamagedDataError
         The file is no IDX file, is truncated, or goes on after its last value (a ``ValueError``).
+        It is read no further than one byte beyond what its header asks for, also where it is
+        gzipped.
 
     Notes
     -----
@@ -65,47 +76,72 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     ...     read_idx(path)
     array([5, 0, 4], dtype=uint8)
     """
-    return parse_idx(Path(path).read_bytes(), str(path))
+    with Path(path).open("rb") as file:
+        return _read(file, str(path))
 
 
 def parse_idx(content: bytes, name: str) -> Array:
     """Read an array from the bytes of an IDX file; ``name`` is what error messages call it."""
-    if content[:2] == GZIP_MAGIC:
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise DamagedDataError(f"read_idx: {name} is a damaged gzip file: {error}") from error
+    return _read(io.BufferedReader(io.BytesIO(content)), name)
 
-    if len(content) < 4:
+
+def _read(file: io.BufferedReader, name: str) -> Array:
+    """Read no more than the header asks for, and one byte: the file may be a bomb."""
+    if not file.peek(2).startswith(GZIP_MAGIC):
+        return _parse(file, name)
+    try:
+        with gzip.open(file) as unpacked:
+            return _parse(unpacked, name)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DamagedDataError(f"read_idx: {name} is a damaged gzip file: {error}") from error
+
+
+def _parse(file: _Readable, name: str) -> Array:
+    start = _up_to(file, 4)
+    if len(start) < 4:
         raise DamagedDataError(
-            f"read_idx: {name} has {len(content)} bytes, an IDX file begins with 4 bytes of header"
+            f"read_idx: {name} has {len(start)} bytes, an IDX file begins with 4 bytes of header"
         )
-    zeros, code, ndim = struct.unpack_from(">HBB", content)
+    zeros, code, ndim = struct.unpack(">HBB", start)
     if zeros != 0 or code not in DTYPES:
         raise DamagedDataError(
-            f"read_idx: {name} is not an IDX file: it begins with {content[:4].hex(' ')}, "
+            f"read_idx: {name} is not an IDX file: it begins with {start.hex(' ')}, "
             f"it needs 00 00, then one of {', '.join(f'{known:02x}' for known in DTYPES)}"
         )
-    start = 4 + 4 * ndim
-    if len(content) < start:
+    sizes = _up_to(file, 4 * ndim)
+    if len(sizes) < 4 * ndim:
         raise DamagedDataError(
-            f"read_idx: {name} ends within its header: it has {len(content)} bytes, "
-            f"the header of an array with {ndim} axes has {start}"
+            f"read_idx: {name} ends within its header: it has {4 + len(sizes)} bytes, "
+            f"the header of an array with {ndim} axes has {4 + 4 * ndim}"
         )
-    shape: Shape = struct.unpack_from(f">{ndim}I", content, 4)
+    shape: Shape = struct.unpack(f">{ndim}I", sizes)
     dtype = DTYPES[code]
     # Python's integers, which no forged header can make overflow
-    needed = start + math.prod(shape) * dtype.itemsize
-    if len(content) != needed:
+    needed = math.prod(shape) * dtype.itemsize
+    values = _up_to(file, needed + 1)
+    if len(values) != needed:
+        header = 4 + 4 * ndim
+        got = f"{header + len(values)} bytes" if len(values) < needed else "more bytes"
         raise DamagedDataError(
-            f"read_idx: {name} has {len(content)} bytes, its header (shape {shape}, "
-            f"{dtype.name}) needs {needed}"
+            f"read_idx: {name} has {got}, its header (shape {shown(shape)}, "
+            f"{dtype.name}) needs {header + needed}"
         )
-    values = np.frombuffer(content, dtype=dtype, offset=start)
     try:
-        values = values.reshape(shape)
+        array = np.frombuffer(values, dtype=dtype).reshape(shape)
     except ValueError as error:
         raise DamagedDataError(
-            f"read_idx: the header of {name} describes no possible array: shape {shape}: {error}"
+            f"read_idx: the header of {name} describes no possible array: shape {shown(shape)}: "
+            f"{error}"
         ) from error
-    return values.astype(dtype.newbyteorder("="))
+    return array.astype(dtype.newbyteorder("="))
+
+
+def _up_to(file: _Readable, count: int) -> bytearray:
+    """Read so many bytes, or what there is: memory grows with what is there, not with ``count``."""
+    content = bytearray()
+    while len(content) < count:
+        part = file.read(min(count - len(content), PIECE))
+        if not part:
+            break
+        content += part
+    return content
