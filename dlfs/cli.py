@@ -1,12 +1,15 @@
 """The command line: ``dlfs`` and ``python -m dlfs``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from dlfs import __version__
 from dlfs.commands import bench, info, notebooks, sample, train
 from dlfs.gradcheck import suite
+from dlfs.progress import write_line
 
 COMMANDS: dict[str, Any] = {
     "train": train,
@@ -25,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
         description="Deep learning from scratch: train a network on the data inside the package.",
         epilog="'dlfs COMMAND --help' explains a command. Start with: dlfs train --model cnn",
     )
+    top.add_argument("--version", action="version", version=f"dlfs {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
         sub = commands.add_parser(
@@ -40,18 +44,46 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status.
 
-    Mistakes of the user's end in one line, without a traceback.
+    Mistakes of the user's end in one line, without a traceback; and so does Ctrl-C. A reader that
+    has seen enough (``dlfs train | head``) ends the command without a word.
     """
-    parsed = parser().parse_args(arguments)
+    try:
+        try:
+            return _run(parser().parse_args(arguments))
+        finally:
+            # What cannot be written is noticed now, not when Python ends.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _throw_away_the_rest()
+        return 141  # what a shell reports of a program that SIGPIPE ended
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         status: int = COMMANDS[parsed.command].run(parsed)
+    except BrokenPipeError:
+        raise
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError) as error:
-        print(f"dlfs {parsed.command}: {error}", file=sys.stderr)
+        write_line(sys.stderr, f"dlfs {parsed.command}: {error}")
         return 2
     except KeyboardInterrupt:
-        print(f"dlfs {parsed.command}: interrupted", file=sys.stderr)
+        write_line(sys.stderr, f"dlfs {parsed.command}: interrupted")
         return 130
     return status
+
+
+def _throw_away_the_rest() -> None:
+    """Point both streams to where everything can be written, for what Python flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+        except (AttributeError, OSError, ValueError):
+            continue  # there is no such stream, or it is closed
+    os.close(nowhere)
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):

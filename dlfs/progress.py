@@ -1,12 +1,97 @@
-"""The progress bar, in terminals and notebooks."""
+"""Progress: a bar in a terminal or a notebook, lines in a log, nothing where nobody can see it."""
 
 import importlib.util
 import sys
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+FEWEST, MOST = 10, 100
+"""How many lines a log gets at least and at most; between these, one for each epoch."""
 
 
-def progress_bar(total: int, disable: bool, initial: int = 0) -> Any:
-    """Return a tqdm bar that fits where it runs: a widget in a notebook, else a line of text.
+class NoProgress:
+    """Shows nothing. Has those methods of a tqdm bar that a training calls."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def set_description(self, text: str, refresh: bool = False) -> None:
+        """Take the words before the numbers."""
+
+    def set_postfix_str(self, text: str, refresh: bool = False) -> None:
+        """Take the words after the numbers."""
+
+    def update(self) -> None:
+        """Count a step."""
+
+    def clear(self) -> None:
+        """Make room for a line of somebody else's."""
+
+    def refresh(self) -> None:
+        """Show it again."""
+
+
+class ProgressLines(NoProgress):
+    """Writes a line now and then, for a log: one after each epoch, or after each tenth of few.
+
+    Parameters
+    ----------
+    total, initial : int
+        How many steps there are, and how many of them are done already.
+    epochs : int
+        How many epochs these steps are.
+    unit : str
+        What a step is called.
+
+    Examples
+    --------
+    >>> from contextlib import redirect_stderr
+    >>> with redirect_stderr(sys.stdout):
+    ...     lines = ProgressLines(total=40, initial=36, epochs=20)
+    ...     for batch in range(4):
+    ...         lines.set_description(f"epoch {19 + batch // 2}/20")
+    ...         lines.set_postfix_str(f"loss {1 / (batch + 1):.4f}")
+    ...         lines.update()
+    epoch 19/20, batch 38/40, loss 0.5000
+    epoch 20/20, batch 40/40, loss 0.2500
+    """
+
+    def __init__(self, total: int, initial: int, epochs: int, unit: str = "batch") -> None:
+        self.total = total
+        self.unit = unit
+        self.done = initial
+        self.lines = min(max(epochs, FEWEST), MOST)
+        self.description = self.postfix = ""
+
+    def set_description(self, text: str, refresh: bool = False) -> None:
+        """Take the words before the numbers."""
+        self.description = text
+
+    def set_postfix_str(self, text: str, refresh: bool = False) -> None:
+        """Take the words after the numbers."""
+        self.postfix = text
+
+    def update(self) -> None:
+        """Count a step, and write a line if it is time to."""
+        before = self.done * self.lines // self.total
+        self.done += 1
+        if self.done * self.lines // self.total > before:
+            parts = (self.description, f"{self.unit} {self.done}/{self.total}", self.postfix)
+            write_line(sys.stderr, ", ".join(part for part in parts if part))
+
+
+def progress_bar(
+    total: int, disable: bool, initial: int = 0, epochs: int = 1, unit: str = "batch"
+) -> Any:
+    """Return what shows the progress best: a widget in a notebook, a bar in a terminal, or lines.
 
     Parameters
     ----------
@@ -14,21 +99,43 @@ def progress_bar(total: int, disable: bool, initial: int = 0) -> Any:
         How many steps there are, and how many of them are done already.
     disable : bool
         Whether to show nothing.
+    epochs : int
+        How many epochs these steps are.
+    unit : str
+        What a step is called.
     """
+    if disable:
+        return NoProgress()
     if _in_notebook():
         from tqdm.notebook import tqdm  # noqa: PLC0415 - slow to import, and only for notebooks
+    elif not _is_terminal(sys.stderr):
+        return ProgressLines(total, initial, epochs, unit)
     else:
         from tqdm.std import tqdm  # noqa: PLC0415 - only training needs it
-    # Where nobody watches the line move, an update every few seconds is enough.
-    interval = 0.1 if sys.stderr.isatty() or _in_notebook() else 5.0
-    return tqdm(
-        total=total,
-        initial=initial,
-        disable=disable,
-        mininterval=interval,
-        unit="batch",
-        leave=True,
-    )
+    return tqdm(total=total, initial=initial, unit=unit, leave=True)
+
+
+def write_line(stream: Any, text: str) -> None:
+    """Write a line at once, where there is a stream for it.
+
+    There is none (``sys.stderr`` is None) under pythonw and after ``2>&-``. A program may also have
+    put something in its place that can do no more than write.
+
+    Examples
+    --------
+    >>> write_line(sys.stdout, "done")
+    done
+    >>> write_line(None, "nobody reads this")
+    """
+    if stream is None or getattr(stream, "closed", False):
+        return
+    stream.write(f"{text}\n")
+    if hasattr(stream, "flush"):
+        stream.flush()
+
+
+def _is_terminal(stream: Any) -> bool:
+    return not getattr(stream, "closed", False) and hasattr(stream, "isatty") and stream.isatty()
 
 
 def _in_notebook() -> bool:

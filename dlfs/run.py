@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from dlfs.history import History, Row
 from dlfs.interrupt import PatientInterrupt
 from dlfs.metrics import Decision, Metric
 from dlfs.network import NeuralNetwork
-from dlfs.progress import progress_bar
+from dlfs.progress import progress_bar, write_line
 from dlfs.recurrent import fresh_start
 from dlfs.snapshot import Snapshot
 from dlfs.types import Array
@@ -91,8 +92,8 @@ class Run:
             self.optim.lr = self.standing.base_lr
         total = self.epochs * batches
         self._stateful = [op for layer in self.net for op in layer.operations if op.state()]
-        disable = verbose != 1
-        with progress_bar(total, disable, initial=done * batches) as bar, self._interrupt:
+        bar = progress_bar(total, verbose != 1, done * batches, self.epochs)
+        with bar, self._interrupt:
             self._bar, self._silent = bar, not verbose
             try:
                 self._say_what_more_epochs_change()
@@ -250,7 +251,7 @@ class Run:
         """Print a line without tearing the progress bar; nothing with verbose=0."""
         if self._bar is not None and not self._silent:
             self._bar.clear()
-            print(text, flush=True)
+            write_line(sys.stdout, text)
             self._bar.refresh()
 
     def _call(self, method: str, *arguments: Any) -> None:

@@ -197,6 +197,7 @@ INTERNAL = {
     "fingerprint",
     "fusion",
     "geometry",
+    "options",
     "progress",
     "run",
     "seeds",

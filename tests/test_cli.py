@@ -79,6 +79,11 @@ def test_info_says_which_data_is_damaged(capsys, monkeypatch):
     assert "boston_house_prices.csv is damaged" in capsys.readouterr().out
 
 
+def test_the_version(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"dlfs {dlfs.__version__}\n"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["info", "--help"]])
 def test_help_explains_itself(arguments, capsys):
     assert run(*arguments) == 0
@@ -119,24 +124,47 @@ def test_help_of_all_names_the_commands_and_a_first_step(capsys):
         (["train", "--data", "cifar"], "cifar"),
         (["train", "--epochs", "many"], "many"),
         (["train", "--epochs", "1.5"], "1.5"),
-        (["train", "--epochs", "0"], "epochs"),
-        (["train", "--epochs", "-1"], "epochs"),
-        (["train", "--batch-size", "0"], "batch_size"),
+        (["train", "--epochs", "0"], "--epochs: must be an integer, at least 1, got '0'"),
+        (["train", "--epochs", "-1"], "--epochs"),
+        (["train", "--epochs", "9" * 5000], "--epochs"),
+        (["train", "--batch-size", "0"], "--batch-size"),
         (["train", "--optimizer", "magic"], "magic"),
-        (["train", "--lr", "0"], "lr"),
-        (["train", "--lr", "nan"], "lr"),
+        (["train", "--lr", "0"], "--lr: must be a finite number, more than 0, got '0'"),
+        (["train", "--lr", "nan"], "--lr"),
+        (["train", "--lr", "1e999"], "--lr"),
         (["train", "--lr", "fast"], "fast"),
-        (["train", "--lr", "-0.1"], "lr"),
-        (["train", "--final-lr", "-1"], "final_lr"),
-        (["train", "--seed", "-3"], "seed"),
+        (["train", "--lr", "-0.1"], "--lr"),
+        (["train", "--final-lr", "-1"], "--final-lr"),
+        (["train", "--seed", "-3"], "--seed"),
+        (["train", "--model", "lstm", "--data", "mnist"], "--model lstm needs --data sonnets"),
+        (["train", "--model", "cnn", "--data", "sonnets"], "--model cnn needs --data mnist"),
+        (["train", "--model", "lstm", "--epochs", "0"], "--epochs"),
+        (["train", "--model", "lstm", "--batch-size", "0"], "--batch-size"),
+        (["train", "--model", "lstm", "--lr", "nan"], "--lr"),
+        (["train", "--model", "lstm", "--seed", "-1"], "--seed"),
+        (["sample", "nowhere", "--temperature", "-1"], "--temperature"),
+        (["sample", "nowhere", "--length", "-1"], "--length"),
+        (["sample", "nowhere", "--seed", "-1"], "--seed"),
+        (["sample", "nowhere", "--prompt", ""], "--prompt: must hold at least one character"),
+        (["bench", "--seconds", "0"], "--seconds"),
+        (["bench", "--seconds", "9999"], "at most 3600"),
+        (["bench", "--threads", "0"], "--threads"),
+        (["gradcheck", "--examples", "0"], "--examples"),
+        (["gradcheck", "--seed", "-1"], "--seed"),
+        (["gradcheck", "--backend", "quantum"], "quantum"),
         (["train", "--dtype", "float16"], "float16"),
         (["train", "--backend", "quantum"], "quantum"),
         (["train", "--sav", "x", "--unknown"], "unknown"),
         (["info", "--verbose"], "verbose"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
-def test_a_mistake_ends_in_one_clear_line(arguments, named, few_images, capsys):
+def test_a_mistake_ends_in_one_clear_line_before_data_are_read(
+    arguments, named, capsys, monkeypatch
+):
+    monkeypatch.setattr(datasets, "mnist", None)
+    monkeypatch.setattr(datasets, "sonnets", None)
+    monkeypatch.setattr(cli.sample, "load_writer", None)
     assert run(*arguments) == 2
     err = capsys.readouterr().err
     assert "Traceback" not in err
@@ -203,9 +231,9 @@ def test_rates_are_those_that_were_asked_for(few_images, capsys):
     assert 0.004 < float(rows[1][1]) < 0.02
 
 
-def test_a_progress_bar_unless_quiet(few_images, capfd):
+def test_the_progress_unless_quiet(few_images, capfd):
     assert run("train", "--model", "mlp", "--batch-size", 20) == 0
-    assert "10/10" in capfd.readouterr().err
+    assert "batch 10/10" in capfd.readouterr().err
     assert run("train", "--model", "mlp", "--batch-size", 20, "--quiet") == 0
     assert capfd.readouterr().err == ""
 
@@ -357,13 +385,7 @@ def test_every_option_matters_for_text(short_text, capsys):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["train", "--model", "lstm", "--data", "mnist"], "--model lstm needs --data sonnets"),
-        (["train", "--model", "cnn", "--data", "sonnets"], "--model cnn needs --data mnist"),
-        (["train", "--model", "lstm", "--epochs", "0"], "epochs"),
-        (["train", "--model", "lstm", "--batch-size", "0"], "streams"),
         (["train", "--model", "lstm", "--batch-size", "99"], "99 streams of length 16 need"),
-        (["train", "--model", "lstm", "--lr", "nan"], "lr"),
-        (["train", "--model", "lstm", "--seed", "-1"], "seed"),
         (["sample", "nowhere"], "there is no file nowhere"),
         (["sample", __file__], "not a file that dlfs saved"),
     ],
@@ -381,10 +403,7 @@ def test_what_cannot_be_sampled_is_explained(short_text, tmp_path, capsys):
     capsys.readouterr()
     for options, words in (
         (["--prompt", "xyz"], "the character 'x' at index 0"),
-        (["--prompt", ""], "prompt must hold at least one character"),
-        (["--temperature", "-1"], "temperature"),
-        (["--length", "-1"], "length"),
-        (["--seed", "-1"], "seed"),
+        (["--prompt", "To"], "the character 'T' at index 0"),
     ):
         assert run("sample", net, *options) == 2
         assert words in capsys.readouterr().err
@@ -418,6 +437,49 @@ def test_python_m_returns_the_status_of_a_mistake():
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+CHILD = {
+    "text": True,
+    "env": os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe that nobody reads breaks otherwise")
+@pytest.mark.parametrize(
+    ("arguments", "lines", "streams"),
+    [
+        ("train --model mlp --quiet", 1, {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}),
+        ("train --model mlp", 8, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}),
+        ("train --model mlp", 0, {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}),
+        ("train --help", 0, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}),
+        ("info", 0, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}),
+        ("gradcheck --list", 0, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}),
+    ],
+)
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(arguments, lines, streams, tmp_path):
+    log = tmp_path / "log"
+    with log.open("w") as other:
+        taken = {name: other if to == subprocess.DEVNULL else to for name, to in streams.items()}
+        command = [sys.executable, "-m", "dlfs", *arguments.split()]
+        with subprocess.Popen(command, **taken, **CHILD) as child:
+            reader = child.stdout or child.stderr
+            for _ in range(lines):
+                assert reader.readline()
+            reader.close()
+            assert child.wait() == 141
+    assert not re.search("Errno|Error|Traceback|ignored", log.read_text())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_closed_streams_are_no_obstacle(closed):
+    for arguments, status in (("gradcheck ReLU --fast", 0), ("sample nowhere", 2)):
+        script = f'"$0" -m dlfs {arguments} {closed}'
+        command = ["sh", "-c", script, sys.executable]
+        done = subprocess.run(command, capture_output=True, check=False, **CHILD)
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_the_command_that_is_installed_is_this_one():

@@ -1,5 +1,6 @@
 """What a training shows: nothing, lines, or a bar; and how Ctrl-C ends it."""
 
+import io
 import os
 import re
 import signal
@@ -67,16 +68,78 @@ def test_verbose_2_prints_a_line_for_each_evaluation_and_no_bar(capfd):
         assert f"accuracy {row['accuracy']:.4f}" in line
 
 
-def test_verbose_1_shows_a_bar_that_reaches_its_end(capfd):
+BAR = {"epochs": 3, "eval_every": 3, "batch_size": 5, "verbose": 1}
+
+
+class Terminal(io.StringIO):
+    """Takes down what a terminal would show."""
+
+    def isatty(self):
+        return True
+
+
+def test_verbose_1_shows_a_bar_that_reaches_its_end_in_a_terminal(monkeypatch, capsys):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    history = Trainer(regressor(), SGD(0.01)).fit(*regression(rows=20), **BAR)
+    shown = terminal.getvalue()
+    assert "\r" in shown
+    assert "12/12" in shown
+    assert "100%" in shown
+    assert "epoch 3/3" in shown
+    assert re.search(r"loss \d+\.\d{4}", shown)
+    assert f"{history['test_loss'][0]:.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 10, 25, 100, 1000])
+def test_a_log_gets_lines_and_no_bar(epochs, capfd):
+    options = BAR | {"epochs": epochs, "early_stopping": False, "batch_size": 1}
+    Trainer(regressor(), SGD(0.001)).fit(*regression(rows=20), **options)
+    err = capfd.readouterr().err
+    assert "\r" not in err
+    assert "\x1b" not in err
+    lines = err.splitlines()
+    assert len(lines) == min(max(epochs, 10), 100)
+    form = rf"epoch (\d+)/{epochs}, batch (\d+)/{20 * epochs}, loss \d+\.\d{{4}}"
+    found = [re.fullmatch(form, line) for line in lines]
+    assert all(found), lines
+    batches = [int(match[2]) for match in found]
+    assert batches == sorted(set(batches))
+    assert batches[-1] == 20 * epochs
+    assert all(int(match[1]) == -(-int(match[2]) // 20) for match in found)
+    if 10 <= epochs <= 100:
+        assert batches == [20 * epoch for epoch in range(1, epochs + 1)], "one after each epoch"
+
+
+class OnlyWrites:
+    """Can do what a file must do, and nothing that many files can, too."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+@pytest.mark.parametrize("make", [lambda: None, OnlyWrites, closed], ids=["None", "bare", "closed"])
+@pytest.mark.parametrize("name", ["stderr", "stdout"])
+def test_streams_that_are_missing_or_bare_are_no_obstacle(name, make, verbose, monkeypatch):
+    stream = make()
+    monkeypatch.setattr(sys, name, stream)
     history = Trainer(regressor(), SGD(0.01)).fit(
-        *regression(rows=20), epochs=3, eval_every=3, batch_size=5, verbose=1
+        *regression(rows=20), **BAR | {"verbose": verbose}
     )
-    captured = capfd.readouterr()
-    assert "12/12" in captured.err
-    assert "100%" in captured.err
-    assert "epoch 3/3" in captured.err
-    assert re.search(r"loss \d+\.\d{4}", captured.err)
-    assert f"{history['test_loss'][0]:.4f}" in captured.out
+    assert len(history) == 3
+    if isinstance(stream, OnlyWrites):
+        shows = {"stderr": verbose == 1, "stdout": verbose > 0}
+        assert bool(stream.text) == shows[name]
 
 
 def test_conv_testing_reports_within_an_epoch_as_the_book_does(capsys):

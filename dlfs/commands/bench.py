@@ -13,6 +13,7 @@ from dlfs.layers import Conv2D, Dense
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGDMomentum
+from dlfs.options import integer_option, real_option
 from dlfs.timing import interleaved, readable
 from dlfs.types import Array
 
@@ -28,15 +29,15 @@ Call = Callable[[], Any]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--seconds", type=float, default=1.0, help="how long to time a line")
+    seconds = real_option(0.0, 3600.0, low_open=True)
+    parser.add_argument("--seconds", type=seconds, default=1.0, help="how long to time a line")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="of all")
-    parser.add_argument("--threads", type=int, default=None, help="as many as are set")
+    count = integer_option(1)
+    parser.add_argument("--threads", type=count, default=None, help="as many as are set")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line for each kind of work."""
-    if not 0 < arguments.seconds <= 3600:
-        raise ValueError(f"--seconds must lie between 0 and 3600, got {arguments.seconds}")
     with ExitStack() as restore:
         if arguments.threads is not None:
             restore.callback(threads.set_num_threads, threads.get_num_threads())

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from dlfs.options import integer_option, real_option
 from dlfs.text import load_writer, sample
 
 HELP = "let a trained network write"
@@ -13,10 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add = parser.add_argument
     add("network", type=Path, help="the file")
-    add("--length", type=int, default=500, help="how many characters")
-    add("--prompt", default="\n", help="what the network reads first, and goes on from")
-    add("--temperature", type=float, default=0.8, help="lower is safer, higher is wilder")
-    add("--seed", type=int, default=1, help="one seed gives one text")
+    add("--length", type=integer_option(0), default=500, help="how many characters")
+    add(
+        "--prompt",
+        type=_prompt,
+        default="\n",
+        help="what the network reads first, and goes on from",
+    )
+    temperature = real_option(0.0)
+    add("--temperature", type=temperature, default=0.8, help="lower is safer, higher is wilder")
+    add("--seed", type=integer_option(0), default=1, help="one seed gives one text")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,3 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = (arguments.length, arguments.prompt, arguments.temperature, arguments.seed)
     print((arguments.prompt + sample(net, vocabulary, *options)).lstrip("\n"))
     return 0
+
+
+def _prompt(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("must hold at least one character")
+    return text

@@ -12,6 +12,7 @@ from dlfs.history import History
 from dlfs.layers import Conv2D
 from dlfs.models import MODELS, WRITERS
 from dlfs.network import NeuralNetwork
+from dlfs.options import integer_option, real_option
 from dlfs.saving import save
 from dlfs.train import Trainer
 from dlfs.utils.files import check_writable
@@ -40,13 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", choices=["mnist", "sonnets"], default=None, help="what suits the model")
     add(
         "--epochs",
-        type=int,
+        type=integer_option(1),
         default=None,
         help=f"how often to go through the training data ({EPOCHS}; text: {train_text.EPOCHS})",
     )
     add(
         "--batch-size",
-        type=int,
+        type=integer_option(1),
         default=None,
         help=f"observations for each step ({BATCH_SIZE}; text: {train_text.STREAMS} streams)",
     )
@@ -56,16 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="how to step (momentum; text: adam)",
     )
-    add("--lr", type=float, default=None, help="learning rate (its own for each optimizer)")
+    rate = real_option(0.0, low_open=True)
+    add("--lr", type=rate, default=None, help="learning rate (its own for each optimizer)")
     add(
         "--final-lr",
-        type=float,
+        type=real_option(0.0),
         default=None,
         help="where the rate ends, falling after every batch (a fiftieth of --lr; text: almost 0)",
     )
     add("--backend", choices=list(backend.PACKAGES), default=None, help="fast if it is compiled")
     add("--dtype", choices=["float32", "float64"], default="float32", help="of all numbers")
-    add("--seed", type=int, default=1, help="one seed gives one result")
+    add("--seed", type=integer_option(0), default=1, help="one seed gives one result")
     add("--save", type=Path, default=None, help="where to save the network")
     add(
         "--plots",
@@ -78,12 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, report, save, draw."""
-    if arguments.backend is not None:
-        backend.use_backend(arguments.backend)
-    _check_places(arguments)
     data_name = "sonnets" if arguments.model in WRITERS else "mnist"
     if arguments.data not in (None, data_name):
         raise ValueError(f"--model {arguments.model} needs --data {data_name}")
+    if arguments.backend is not None:
+        backend.use_backend(arguments.backend)
+    _check_places(arguments)
     if arguments.model in WRITERS:
         return train_text.run(arguments)
     net = MODELS[arguments.model](seed=arguments.seed, dtype=arguments.dtype)

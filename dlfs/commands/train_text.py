@@ -25,13 +25,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Train on the first 90 % of the sonnets, report the loss on the rest, write a little."""
     batch_size = STREAMS if arguments.batch_size is None else arguments.batch_size
     epochs = EPOCHS if arguments.epochs is None else arguments.epochs
+    optim = make_optimizer(arguments, RATES, fall=10_000, clip_norm=1.0)
     text = datasets.sonnets()
     vocabulary = Vocabulary.of(text)
     indices, cut = vocabulary.encode(text), len(text) * 9 // 10
     X, y = streams(indices[:cut], batch_size, LENGTH)
     X_test, y_test = streams(indices[cut:], batch_size, LENGTH)
     net = writer(arguments.model, len(vocabulary), seed=arguments.seed, dtype=arguments.dtype)
-    optim = make_optimizer(arguments, RATES, fall=10_000, clip_norm=1.0)
     net.build((LENGTH,))
     print(net)
     print(f"{optim!r}, {backend.backend_name()} backend, {X.size:,} characters", flush=True)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from dlfs.backend import PACKAGES, available_backends
 from dlfs.checks import check_choice, check_int
@@ -17,6 +16,8 @@ from dlfs.gradcheck.check import check_gradients
 from dlfs.gradcheck.parity import disagreement
 from dlfs.gradcheck.report import GradientReport
 from dlfs.gradcheck.tables import as_html, as_text
+from dlfs.options import integer_option
+from dlfs.progress import progress_bar
 from dlfs.utils.files import check_writable, write_atomically
 
 HELP = "check every gradient of the library against differences"
@@ -71,11 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         action="append",
+        choices=list(PACKAGES),
         metavar="BACKEND",
         help="one to check (may be given again); all if not given",
     )
-    parser.add_argument("--examples", type=int, help="cases of each class and dtype", default=20)
-    parser.add_argument("--seed", type=int, help="where the random numbers start", default=0)
+    examples, seed = integer_option(1), integer_option(0)
+    parser.add_argument(
+        "--examples", type=examples, help="cases of each class and dtype", default=20
+    )
+    parser.add_argument("--seed", type=seed, help="where the random numbers start", default=0)
     parser.add_argument("--fast", action="store_true", help="3 cases each: under a minute")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the results as a page with pictures")
@@ -174,13 +179,15 @@ def check_all(
         check_choice(backend, PACKAGES, "gradcheck", "backend")
     rows: list[Row] = []
     pictures: dict[str, GradientReport] = {}
-    bar = tqdm(recipes, desc="gradcheck", unit="class", disable=not progress)
-    for recipe in bar:
-        bar.set_postfix_str(recipe.name)
-        row, report = _check_recipe(recipe, backends, examples, seed)
-        rows.append(row)
-        if report is not None:
-            pictures[recipe.name] = report
+    with progress_bar(len(recipes), not progress, unit="class") as bar:
+        bar.set_description("gradcheck")
+        for recipe in recipes:
+            bar.set_postfix_str(recipe.name)
+            row, report = _check_recipe(recipe, backends, examples, seed)
+            rows.append(row)
+            if report is not None:
+                pictures[recipe.name] = report
+            bar.update()
     return rows, pictures
 
 

@@ -116,13 +116,17 @@ def test_list_says_what_could_be_checked(capsys: pytest.CaptureFixture[str]) -> 
     assert all(name in printed for name in RECIPES)
 
 
-def test_bad_arguments_are_named() -> None:
+def test_bad_arguments_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="nothing is called 'Tahn'"):
         choose(["Tahn"])
     with pytest.raises(ValueError, match="examples"):
-        main(["tanh", "--examples", "0"])
+        check_all(choose(["Tanh"]), ["reference"], 0)
     with pytest.raises(ValueError, match="backend"):
-        main(["tanh", "--backend", "slow"])
+        check_all(choose(["Tanh"]), ["slow"], 1)
+    for option, value in (("--examples", "0"), ("--seed", "-1"), ("--backend", "slow")):
+        with pytest.raises(SystemExit):
+            main(["tanh", option, value])
+        assert f"argument {option}: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--json", "--html"])
