@@ -81,6 +81,10 @@ class Run:
         """Go back to where the checkpoint was written, if there is one."""
         if self.checkpoint is not None and self.checkpoint.exists():
             self.standing = self.checkpoint.read(self.net, self.optim)
+            history = self.standing.history
+            early = history.stopped == "early"
+            epochs = history.best_epoch if early and history.best_epoch else len(history)
+            self.net.epochs_trained = self.standing.earlier + epochs
 
     def train(self, X_train: Array, y_train: Array, verbose: int) -> History:
         """Go through all epochs that are left."""
@@ -136,7 +140,10 @@ class Run:
             self._bar.update()
             for callback in self.callbacks:
                 callback.on_batch_end(trainer, epoch, batch, loss)
-            self._interrupt.check()
+            complete = start + self.batch_size >= len(order)
+            if not complete:
+                # After the last step, the epoch is ended first: it is then in the checkpoint.
+                self._interrupt.check()
             if trainer.stop:
                 break
         if not all(np.isfinite(param).all() for param in self.net.params()):
@@ -147,7 +154,6 @@ class Run:
         row["seconds"] = time.perf_counter() - started
         self.standing.history.append(row)
         going_on = self._evaluate(epoch, row)
-        complete = start + self.batch_size >= len(order)
         try:
             self._end_epoch(row, going_on, complete)
         except KeyboardInterrupt:

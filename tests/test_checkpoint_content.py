@@ -1,6 +1,7 @@
 """What checkpoints hold: all that fit accepts, every finished epoch; and more epochs."""
 
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from dlfs.callbacks import Callback
 from dlfs.checkpoint import Checkpoint, Standing
 from dlfs.history import LONGEST, STOPPED, History, Row
+from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, Adam
 from dlfs.saving import read_file
 from dlfs.train import Trainer
@@ -282,6 +284,43 @@ def test_the_epoch_at_whose_end_a_training_stops_is_in_the_checkpoint(stop, epoc
     assert again.stopped is None
 
 
+@pytest.fixture
+def ctrl_c():
+    """Return a function that does what Ctrl-C in a terminal does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "epochs"),
+    [("train_batch", 4, 1), ("train_batch", 8, 2), ("train_batch", 6, 1), ("predict", 2, 2)],
+)
+def test_ctrl_c_in_the_last_step_or_the_evaluation_lets_the_epoch_end(
+    name, call, epochs, ctrl_c, tmp_path, monkeypatch
+):
+    real, calls = getattr(NeuralNetwork, name), []
+
+    def interrupted(self, *arguments, **options):
+        calls.append(name)
+        if len(calls) == call:
+            ctrl_c()
+        return real(self, *arguments, **options)
+
+    data, path = classification(), tmp_path / "c"
+    expected = Trainer(classifier(), Adam(0.01))
+    expected.fit(*data, **OPTIONS)
+    with monkeypatch.context() as patch:
+        patch.setattr(NeuralNetwork, name, interrupted)
+        history = Trainer(classifier(), Adam(0.01)).fit(*data, **OPTIONS, checkpoint=path)
+    assert history.stopped == "interrupted"
+    assert len(history) == len(training(path)["rows"]) == epochs
+    assert "test_loss" in training(path)["rows"][-1]
+    resumed = Trainer(classifier(), Adam(0.01))
+    resumed.fit(*data, **OPTIONS, checkpoint=path, resume=True)
+    assert same(weights(resumed.net), weights(expected.net))
+
+
 def test_ctrl_c_while_the_checkpoint_is_written_loses_no_epoch(tmp_path, monkeypatch):
     real, calls = Checkpoint.write, []
 
@@ -314,6 +353,19 @@ def test_a_stop_in_the_epoch_that_early_stopping_ends_is_written_too(tmp_path):
 
 
 # --- more epochs ---
+
+
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_a_resumed_network_knows_how_long_it_was_trained(epochs, tmp_path):
+    nets = []
+    for resume in (False, True):
+        trainer = Trainer(classifier(), Adam(0.01))
+        first = OPTIONS | {"epochs": epochs, "checkpoint": tmp_path / "c"}
+        trainer.fit(*classification(), **first, resume=resume)
+        assert trainer.net.epochs_trained == epochs
+        trainer.fit(*classification(), **OPTIONS, restart=False)
+        nets.append(weights(trainer.net))
+    assert same(*nets), "what comes after is shuffled as if the training had never been resumed"
 
 
 def fit(epochs, optim=None, **options):
@@ -358,4 +410,5 @@ def test_what_early_stopping_ended_does_not_go_on_with_more_epochs(tmp_path):
     history = first.fit(*data, **options | {"epochs": 30})
     again = Trainer(classifier(), Adam(0.05))
     assert len(again.fit(*data, **options | {"epochs": 40}, resume=True)) == len(history) < 30
+    assert again.net.epochs_trained == first.net.epochs_trained == history.best_epoch
     assert same(weights(first.net), weights(again.net))
