@@ -8,8 +8,8 @@ cimport numpy as cnp
 
 
 cdef inline bint is_float(object a) noexcept:
-    """a is a NumPy array of native float32 or float64."""
-    if not cnp.PyArray_Check(a):
+    """a is a plain NumPy array of native float32 or float64; which subclasses pass, Python says."""
+    if not cnp.PyArray_CheckExact(a):
         return False
     cdef int typenum = cnp.PyArray_TYPE(<cnp.ndarray>a)
     return ((typenum == cnp.NPY_FLOAT32 or typenum == cnp.NPY_FLOAT64)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import dlfs
-from dlfs import SGD, NeuralNetwork, Trainer, autograd, metrics, reference, text
+from dlfs import SGD, NeuralNetwork, Trainer, autograd, metrics, text
 from dlfs.activations import Sigmoid
+from dlfs.backend import kernels
 from dlfs.checks import as_array, check_finite, plain_array
 from dlfs.gradcheck import check_gradients
 from dlfs.layers import Dense, Embedding
@@ -35,6 +36,11 @@ def network(seed: int = 1) -> NeuralNetwork:
     net = NeuralNetwork([Dense(4, Sigmoid()), Dense(1)], seed=seed)
     net.build((3,))
     return net
+
+
+def sigmoid(backend: str, x: np.ndarray) -> np.ndarray:
+    with dlfs.use_backend(backend):
+        return kernels.sigmoid(x)
 
 
 def seeded(layer: Dense) -> Dense:
@@ -200,10 +206,14 @@ def test_the_first_of_many_bad_values_is_named(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
-def test_kernels_refuse_what_is_no_plain_array() -> None:
+@pytest.mark.parametrize("backend", dlfs.available_backends())
+def test_kernels_refuse_what_is_no_plain_array(backend: str, tmp_path: Path) -> None:
     for given in (X.view(np.matrix), X.view(Doubled), np.ma.array(X)):
         name = type(given).__name__
         with pytest.raises(TypeError, match=f"must be a plain NumPy array, got {name}; np.asarray"):
-            reference.sigmoid(given)
+            sigmoid(backend, given)
     with pytest.raises(ValueError, match="must have no masked entries"):
-        reference.sigmoid(np.ma.array(X, mask=True))
+        sigmoid(backend, np.ma.array(X, mask=True))
+    stored = np.memmap(tmp_path / "array", X.dtype, "w+", shape=X.shape)
+    stored[...] = X
+    assert np.array_equal(sigmoid(backend, stored), sigmoid(backend, X))

@@ -7,13 +7,19 @@ import numpy as np
 
 from dlfs.autograd.drawing import Drawable
 from dlfs.autograd.elementwise import Pull, Ruled
-from dlfs.autograd.graph import CONSTANT, backpropagate, topological_order
+from dlfs.autograd.graph import (
+    CONSTANT,
+    Copyable,
+    backpropagate,
+    changed_in_place,
+    topological_order,
+)
 from dlfs.autograd.operators import Operators
 from dlfs.checks import as_float_array
 from dlfs.types import Array, Shape
 
 
-class ArrayWithGrad(Operators, Drawable):
+class ArrayWithGrad(Copyable, Operators, Drawable):
     """A NumPy array that remembers how it was computed, and can send a gradient back along that.
 
     The idea of NumberWithGrad, on arrays: forward, arithmetic notes down what each result depends
@@ -28,7 +34,8 @@ class ArrayWithGrad(Operators, Drawable):
     Attributes
     ----------
     array : ndarray
-        Whoever changes it in place after ``backward``, as an optimizer does, changes the variable.
+        An optimizer may change it in place after ``backward``. A change between a computation and
+        its ``backward`` is refused there.
     grad : ndarray or None
         None until ``backward`` is called. A second call adds to it; ``zero_grad`` takes it away.
     depends_on : list of ArrayWithGrad
@@ -73,6 +80,7 @@ class ArrayWithGrad(Operators, Drawable):
         self.depends_on: list[ArrayWithGrad] = []
         self.creation_op = ""
         self._pulls: tuple[Pull, ...] = ()
+        self._used: list[tuple[Array, int]] = []
 
     def __array_function__(
         self, function: Callable[..., Any], types: object, args: object, kwargs: object
@@ -98,6 +106,8 @@ class ArrayWithGrad(Operators, Drawable):
         TypeError, ValueError
             If backward_grad does not have the shape of the array, or is missing where the array
             holds more than one number.
+        RuntimeError
+            If an array that was used was changed in place since, as with ``x.array += 1``.
 
         Examples
         --------
@@ -156,6 +166,17 @@ class ArrayWithGrad(Operators, Drawable):
                         f"{node.shape}, got {share.shape}"
                     )
                 yield node, share
+
+    def check_unchanged(self) -> None:
+        """Refuse a gradient if this array, or one that it was computed from, has changed."""
+        for place, (array, fingerprint) in enumerate(self._used):
+            if _fingerprint(array) != fingerprint:
+                what = f"operand {place} (counted from 1)" if place else "the result"
+                raise changed_in_place("ArrayWithGrad", self.creation_op, what)
+
+    def shared(self) -> tuple[str, ...]:
+        """Name what deep copies have in common: the arrays that a gradient is computed from."""
+        return ("array", "_pulls", "_used") if self.depends_on else ()
 
     # --- what it is ---
 
@@ -283,7 +304,18 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
     value, pulls = _checked(ruled, name, len(nodes))
     result = ArrayWithGrad(np.asarray(value))
     result.depends_on, result.creation_op, result._pulls = nodes, name, pulls
+    result._used = [_use(result), *map(_use, nodes)]
     return result
+
+
+def _use(node: ArrayWithGrad) -> tuple[Array, int]:
+    """Return an array and its fingerprint: that of a result is taken once, when it is computed."""
+    return node._used[0] if node._used else (node.array, _fingerprint(node.array))
+
+
+def _fingerprint(array: Array) -> int:
+    # NumPy counts no changes of an array, as PyTorch does of a tensor; so the content is compared.
+    return hash(array.tobytes())
 
 
 def _checked(ruled: object, name: str, operands: int) -> Ruled:

@@ -1,5 +1,6 @@
 """Rules that sum over axes, choose entries or move them."""
 
+import copy
 import math
 from collections.abc import Sequence
 from types import EllipsisType
@@ -71,7 +72,8 @@ def _kept(x: Array, axes: tuple[int, ...]) -> Shape:
 
 def index(x: Array, key: Any) -> Ruled:
     """Return x[key]: each entry gets the sum of the gradients of the places it was copied to."""
-    # A copy: what is changed in x afterwards must not change what was computed before.
+    # Copies: what is changed in x or key afterwards must not change what was computed before.
+    key = copy.deepcopy(key)
     out = np.array(x[key])
     parts = key if isinstance(key, tuple) else (key,)
     simple = all(

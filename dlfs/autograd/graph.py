@@ -18,8 +18,9 @@ once.
 After Griewank and Walther, "Evaluating Derivatives", 2008, chapter 3.
 """
 
+import copy
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, SupportsIndex
 
 CONSTANT = "constant"
 """The ``creation_op`` of a plain value in a computation: it gets no gradient."""
@@ -41,6 +42,56 @@ class Node(Protocol):
 
     def pull_back(self, grad: Any) -> Iterable[tuple[Any, Any]]:
         """Give what this value depends on, each with its share of the gradient (chain rule)."""
+
+    def check_unchanged(self) -> None:
+        """Refuse a gradient if what it is computed from was changed since the value was."""
+
+
+class Copyable:
+    """What is copied with all that it depends on, however long the chain is.
+
+    Python's own copies and pickles go down a graph by recursion, which ends after some hundred
+    steps. ``copy.deepcopy`` works here without; a pickle is refused unless it is of a variable.
+    """
+
+    depends_on: list[Any]
+
+    def __copy__(self) -> Self:
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin.depends_on = list(self.depends_on)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        for node in reversed(topological_order(self)):  # operands first
+            if id(node) not in memo:
+                memo[id(node)] = twin = object.__new__(type(node))
+                shared = node.shared()
+                for name, value in vars(node).items():
+                    kept = value if name in shared else copy.deepcopy(value, memo)
+                    setattr(twin, name, kept)
+        twin_of_self: Self = memo[id(self)]
+        return twin_of_self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if self.depends_on:
+            raise TypeError(
+                f"{type(self).__name__}: a result cannot be pickled with all that it was computed "
+                "from; pickle the variables and compute it again, or pickle its value alone"
+            )
+        return super().__reduce_ex__(protocol)
+
+    def shared(self) -> tuple[str, ...]:
+        """Name the attributes that a deep copy has in common with this one."""
+        return ()
+
+
+def changed_in_place(owner: str, creation_op: str, what: str) -> RuntimeError:
+    """Return the error that says what was changed between a value and its gradient."""
+    return RuntimeError(
+        f"{owner}.backward: {what} of {creation_op!r} was changed in place after the result was "
+        "computed, and its gradient would be wrong; compute the result again, or change a copy"
+    )
 
 
 def topological_order(root: Any) -> list[Any]:
@@ -96,9 +147,17 @@ def backpropagate(root: Node, grad: Any) -> None:
     root : NumberWithGrad or ArrayWithGrad
     grad : number or ndarray
         The gradient with respect to ``root``.
+
+    Raises
+    ------
+    RuntimeError
+        If a value that a gradient is computed from was changed in place; no gradient is touched.
     """
+    order = topological_order(root)
+    for node in order:
+        node.check_unchanged()
     gathered = {id(root): grad}
-    for node in topological_order(root):
+    for node in order:
         complete = gathered.pop(id(node), None)
         if complete is None:  # a constant, or all below it
             continue

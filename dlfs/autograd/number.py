@@ -7,11 +7,17 @@ from typing import ClassVar, NoReturn
 import numpy as np
 
 from dlfs.autograd.drawing import Drawable
-from dlfs.autograd.graph import CONSTANT, backpropagate, topological_order
+from dlfs.autograd.graph import (
+    CONSTANT,
+    Copyable,
+    backpropagate,
+    changed_in_place,
+    topological_order,
+)
 from dlfs.autograd.number_rules import RULES, Number
 
 
-class NumberWithGrad(Drawable):
+class NumberWithGrad(Copyable, Drawable):
     """A number that remembers how it was computed, and can send a gradient back along that.
 
     Forward, ordinary arithmetic notes down what each result depends on. ``backward()`` then walks
@@ -99,6 +105,7 @@ class NumberWithGrad(Drawable):
         self.depends_on = [] if depends_on is None else list(depends_on)
         self.creation_op = creation_op
         self._check_creation()
+        self._computed_from = [self.num, *(node.num for node in self.depends_on)]
 
     def _check_creation(self) -> None:
         rule = RULES.get(self.creation_op) if isinstance(self.creation_op, str) else None
@@ -136,6 +143,8 @@ class NumberWithGrad(Drawable):
         ------
         TypeError
             If backward_grad is not a real number.
+        RuntimeError
+            If ``num`` of a result, or of what it was computed from, was changed since.
 
         Examples
         --------
@@ -176,6 +185,16 @@ class NumberWithGrad(Drawable):
         for node, slope in zip(self.depends_on, slopes, strict=True):
             if node.creation_op != CONSTANT:
                 yield node, grad * slope(*operands, self.num)
+
+    def check_unchanged(self) -> None:
+        """Refuse a gradient if this number, or one that it was computed from, has changed."""
+        if not self.depends_on:
+            return
+        now = [self.num, *(node.num for node in self.depends_on)]
+        for place, (new, old) in enumerate(zip(now, self._computed_from, strict=True)):
+            if new is not old and new != old:
+                what = f"operand {place}" if place else "the result"
+                raise changed_in_place("NumberWithGrad", self.creation_op, what)
 
     # --- arithmetic ---
 

@@ -174,11 +174,11 @@ CANNOT_FAIL = {
     *(f"ArrayWithGrad.{name}" for name in ("relu", "sigmoid")),
     *(f"NumberWithGrad.{name}" for name in ("describe", "zero_grad", "relu", "sigmoid", "tanh")),
 }
-# What `backward` calls on the nodes of a graph, with what it has itself computed.
+# What `backward` and copies call on the nodes of a graph, with what they have computed themselves.
 WITHIN = {
     f"{kind}.{name}"
     for kind in ("ArrayWithGrad", "NumberWithGrad")
-    for name in ("collect", "pull_back")
+    for name in ("collect", "pull_back", "check_unchanged", "shared")
 }
 
 ARITHMETIC = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
