@@ -7,7 +7,9 @@ them use these functions, so the same mistake gives the same message everywhere.
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,38 @@ def printable(text: str) -> str:
     red: \x1b[31m
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def retold(words: Mapping[str, str], note: str = "") -> Iterator[None]:
+    """Within the block, let a ValueError or TypeError speak of what the user has passed.
+
+    Parameters
+    ----------
+    words : mapping
+        What to replace in the message by what: the shape of one row by that of the data, say.
+    note : str
+        Appended to a message in which there is nothing to replace.
+
+    Examples
+    --------
+    >>> with retold({"(1, 3)": "(50, 3)"}):
+    ...     raise ValueError("got shape (1, 3)")
+    Traceback (most recent call last):
+    ValueError: got shape (50, 3)
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        told = str(error)
+        for word, other in words.items():
+            told = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", other.replace("\\", r"\\"), told)
+        if told == str(error):
+            told += note
+        if told == str(error):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(told) from error
 
 
 def check_float_array(array: object, owner: str, name: str, ndim: int | None = None) -> None:

@@ -72,7 +72,8 @@ class Loss(Configured):
         ----------
         prediction : ndarray of float32 or float64, batch axis first
         target : array_like
-            The same shape, or what the loss says that it takes.
+            The same shape, or what the loss says that it takes. Where a prediction is a single
+            column, the column's axis may be missing: (batch,) for (batch, 1).
 
         Returns
         -------
@@ -130,6 +131,8 @@ class Loss(Configured):
         """
         name = type(self).__name__
         array = as_float_array(target, name, "target", dtype)
+        if len(shape) > 1 and shape[-1] == 1 and array.shape == tuple(shape[:-1]):
+            return array.reshape(shape)
         if array.shape != tuple(shape):
             raise ValueError(
                 f"{name}: target must have the shape of the prediction, {tuple(shape)}, "
@@ -177,7 +180,7 @@ class Loss(Configured):
 
 def _advice(got: Shape, needed: Shape) -> str:
     if math.prod(got) == math.prod(needed) and len(got) < len(needed):
-        return f"; target.reshape{(-1, *needed[1:])} makes it fit"
+        return f"; np.asarray(target).reshape{(-1, *needed[1:])} makes it fit"
     return ""
 
 

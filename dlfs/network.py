@@ -17,13 +17,14 @@ from dlfs.checks import (
     check_input_shape,
     check_instance,
     check_int,
+    retold,
 )
 from dlfs.dropout import Dropout
 from dlfs.layers import BatchNorm, Layer, LayerNorm, OperationLayer
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from dlfs.recurrent import fresh_start
+from dlfs.recurrent import check_streams, fresh_start, reads_streams
 from dlfs.reshape import Flatten, Reshape
 from dlfs.seeds import layer_seeds
 from dlfs.summary import Row, summary_html, summary_text
@@ -305,16 +306,17 @@ class NeuralNetwork(LayerBlock):
         self.backward_params(self.loss.backward())
         return batch_loss
 
-    def predict(self, X: Array, batch_size: int = 1000) -> Array:
+    def predict(self, X: Array, batch_size: int | None = None) -> Array:
         """Return the predictions for any number of observations.
 
         Parameters
         ----------
         X : array_like, batch axis first
-        batch_size : int
-            So many at a time, to save memory; the result does not depend on it. Layers that carry
-            state are the exception: they begin anew here, go on from batch to batch, and afterwards
-            are where they were before.
+        batch_size : int, optional
+            So many at a time, to save memory; 1000 unless given. The result depends on it only
+            where layers carry state. Unless it is given, each row is a sequence of its own, which
+            begins anew. If it is given, each row of a batch goes on where the same row of the batch
+            before it ended. Afterwards the layers' state is what it was before.
 
         Returns
         -------
@@ -323,13 +325,24 @@ class NeuralNetwork(LayerBlock):
         Raises
         ------
         TypeError, ValueError
-            If X does not suit the layers, or batch_size is no positive integer.
+            If X does not suit the layers, or batch_size is no positive integer, or sequences are to
+            go on in batches of different sizes.
         """
-        check_int(batch_size, "NeuralNetwork.predict", "batch_size", 1)
+        owner = "NeuralNetwork.predict"
+        size = 1000 if batch_size is None else check_int(batch_size, owner, "batch_size", 1)
         X = self.as_data(X)
-        starts = range(0, max(len(X), 1), batch_size)
-        with fresh_start(self):
-            parts = [self.forward(X[i : i + batch_size], inference=True) for i in starts]
+        if batch_size is not None and reads_streams(self):
+            cure = "leave batch_size out if each row is a sequence of its own"
+            check_streams(owner, size, cure, X=X)
+        new, parts = not self.built, []
+        first, whole = (min(size, len(X)), *X.shape[1:]), X.shape
+        with fresh_start(self), retold({f"{first}": f"{whole}"}):
+            for start in range(0, max(len(X), 1), size):
+                if batch_size is None:
+                    self.reset_state()
+                parts.append(self.forward(X[start : start + size], inference=True))
+        if new:
+            self.reset_state()
         return np.concatenate(parts)
 
     def build(self, input_shape: Shape) -> None:

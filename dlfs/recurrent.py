@@ -378,3 +378,18 @@ def fresh_start(layers: Iterable[Any], carry: bool | str | None = None) -> Itera
     finally:
         for operation, (mode, carried) in zip(found, kept, strict=True):
             operation.carry, operation.carried = mode, carried
+
+
+def reads_streams(layers: Iterable[Any]) -> bool:
+    """Say whether a layer lets each row of a batch go on where that row of the last one ended."""
+    return any(getattr(layer, "carry", False) is True for layer in layers)
+
+
+def check_streams(owner: str, batch_size: int, cure: str, **data: Array | None) -> None:
+    """Demand as many sequences in each batch: each goes on from its own state."""
+    for name, X in data.items():
+        if X is not None and len(X) > batch_size and len(X) % batch_size:
+            raise ValueError(
+                f"{owner}: with state carried from batch to batch, the rows of {name} must be a "
+                f"multiple of batch_size={batch_size}, got {len(X)}; {cure}"
+            )

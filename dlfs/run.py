@@ -56,7 +56,7 @@ class Run:
         self.checkpoint: Checkpoint | None = None
         self.standing = Standing(earlier=self.net.epochs_trained)
         # In order, the test data is streams of text, as the training data is.
-        self._evaluated_at_a_time = 1000 if shuffle else batch_size
+        self._evaluated_at_a_time = None if shuffle else batch_size
         self._stateful: list[Operation] = []
         self._interrupt = PatientInterrupt()
         self._bar: Any = None
@@ -266,7 +266,11 @@ class Run:
 
 
 def evaluate(
-    net: NeuralNetwork, X: Array, y: Array, measures: dict[str, Metric], batch_size: int = 1000
+    net: NeuralNetwork,
+    X: Array,
+    y: Array,
+    measures: dict[str, Metric],
+    batch_size: int | None = None,
 ) -> dict[str, float]:
     """Return the loss and the measures, in inference mode; y as the loss uses it."""
     prediction = net.predict(X, batch_size)

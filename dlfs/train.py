@@ -9,13 +9,21 @@ import numpy as np
 from dlfs.advice import warn_of_unprepared_images
 from dlfs.callbacks import Callback, ConvTesting
 from dlfs.checkpoint import Checkpoint
-from dlfs.checks import as_array, check_finite, check_flag, check_instance, check_int, plain_array
+from dlfs.checks import (
+    as_array,
+    check_finite,
+    check_flag,
+    check_instance,
+    check_int,
+    plain_array,
+    retold,
+)
 from dlfs.history import COLUMNS, History
 from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from dlfs.metrics import METRICS, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
-from dlfs.recurrent import fresh_start
+from dlfs.recurrent import check_streams, fresh_start, reads_streams
 from dlfs.run import NonFiniteLossError, Run, evaluate
 from dlfs.types import Array
 
@@ -129,7 +137,8 @@ class Trainer:
             recurrent layers that carry their state, which is refused otherwise. Each epoch, and
             each evaluation, makes a new start.
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables, optional
-            What to evaluate besides the loss; accuracy for the cross-entropies unless given. A
+            What to evaluate on the test data besides the loss, which must therefore be there;
+            accuracy for the cross-entropies unless given. A
             callable takes (y_true, y_pred), and ``net.loss.decision`` too if it has a parameter
             named ``decision``.
         callbacks : sequence of Callback
@@ -185,7 +194,12 @@ class Trainer:
             raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
         if (X_test is None) != (y_test is None):
             raise ValueError(f"{owner}: X_test and y_test go together, one of them is missing")
-        streams = _reads_streams(self.net, shuffle)
+        if metrics and X_test is None:
+            raise ValueError(
+                f"{owner}: metrics are measured on test data: pass X_test and y_test, or leave "
+                f"metrics={metrics!r:.80} out"
+            )
+        _check_order(self.net, shuffle)
         given = self.net.given and not restart
         self.X_test = self.y_test = None
         with _kept_if_data_are_unfit(self.net):
@@ -194,8 +208,9 @@ class Trainer:
             X_train, y_train = self._data(X_train, y_train, "_train")
             if X_test is not None:
                 self.X_test, self.y_test = self._data(X_test, y_test, "_test")
-            if streams:
-                _check_streams(batch_size, X_train=X_train, X_test=self.X_test)
+            if reads_streams(self.net):
+                cure = "dlfs.text.streams arranges a text so that they are"
+                check_streams(owner, batch_size, cure, X_train=X_train, X_test=self.X_test)
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
         if restart is None or restart:
@@ -219,7 +234,11 @@ class Trainer:
                 self.net.mark_weights_as_own()
 
     def evaluate(
-        self, X: Array, y: Array, metrics: Sequence[str | Metric] = (), batch_size: int = 1000
+        self,
+        X: Array,
+        y: Array,
+        metrics: Sequence[str | Metric] = (),
+        batch_size: int | None = None,
     ) -> dict[str, float]:
         """Return the loss, and other metrics, on some data, in inference mode.
 
@@ -227,9 +246,9 @@ class Trainer:
         ----------
         X, y : array_like, batch axis first
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables
-        batch_size : int
-            So many observations at a time. It matters only where state is carried from batch to
-            batch; that begins anew here, and is afterwards what it was before.
+        batch_size : int, optional
+            So many observations at a time; 1000 unless given. It matters only where layers carry
+            state, see ``NeuralNetwork.predict``.
 
         Returns
         -------
@@ -241,7 +260,8 @@ class Trainer:
         TypeError, ValueError
             If the data do not suit the network or the loss.
         """
-        check_int(batch_size, "Trainer.evaluate", "batch_size", 1)
+        if batch_size is not None:
+            check_int(batch_size, "Trainer.evaluate", "batch_size", 1)
         X, y = self._data(X, y)
         return evaluate(self.net, X, y, self._measures(metrics), batch_size)
 
@@ -304,12 +324,16 @@ class Trainer:
             )
         if targets.dtype.kind == "f":
             check_finite(targets, owner, y_name)
-        with fresh_start(self.net):
+        # One row tells which shapes come out; an error is to speak of the user's data.
+        words = {f"{(1, *inputs.shape[1:])}": f"{inputs.shape}"}
+        note = f" (in the forward pass of one row of {X_name}, whose shape is {inputs.shape})"
+        with fresh_start(self.net), retold(words, note):
             one = self.net.forward(inputs[:1], inference=True)
             # What a layer that was just set up carries from this batch is not for training.
             self.net.reset_state()
         shape, loss = one.shape[1:], self.net.loss
-        targets = loss.as_target(targets, (len(inputs), *shape), self.net.dtype)
+        with retold({"target": y_name}):
+            targets = loss.as_target(targets, (len(inputs), *shape), self.net.dtype)
         if isinstance(loss, SoftmaxCrossEntropy | BinaryCrossEntropy):
             # A label out of range is found now, not by the batch that happens to have it.
             for start in range(0, len(targets), 1000):
@@ -331,8 +355,8 @@ def _kept_if_data_are_unfit(net: NeuralNetwork) -> Iterator[None]:
         raise
 
 
-def _reads_streams(net: NeuralNetwork, shuffle: bool) -> bool:
-    """Say whether each row of a batch goes on where that row of the batch before it ended."""
+def _check_order(net: NeuralNetwork, shuffle: bool) -> None:
+    """Refuse to shuffle what a layer reads as going on from batch to batch."""
     carrying = [layer for layer in net if getattr(layer, "carry", False)]
     if carrying and shuffle:
         raise ValueError(
@@ -340,18 +364,6 @@ def _reads_streams(net: NeuralNetwork, shuffle: bool) -> bool:
             "meaning for shuffled data: pass shuffle=False (and data from dlfs.text.streams), "
             "or make the layer with carry=False"
         )
-    return any(getattr(layer, "carry", False) is True for layer in carrying)
-
-
-def _check_streams(batch_size: int, **data: Array | None) -> None:
-    """Demand as many sequences in each batch: each goes on from its own state."""
-    for name, X in data.items():
-        if X is not None and len(X) > batch_size and len(X) % batch_size:
-            raise ValueError(
-                f"Trainer.fit: with state carried from batch to batch, the rows of {name} must be "
-                f"a multiple of batch_size={batch_size}, got {len(X)}; dlfs.text.streams arranges "
-                "a text so that they are"
-            )
 
 
 def _callbacks(callbacks: Iterable[Callback], conv_testing: bool) -> list[Callback]:

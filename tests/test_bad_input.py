@@ -234,6 +234,8 @@ HARMLESS = {
     "layers.own_copy": "serves layers",
     "normalization.statistics_shape": "serves layers",
     "optimizers.OptimizerOptions": "the types of options",
+    "recurrent.check_streams": "a check itself",
+    "recurrent.reads_streams": "serves networks and trainers, after they have checked",
 }
 
 

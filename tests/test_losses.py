@@ -157,10 +157,34 @@ def test_two_yes_no_labels_may_be_booleans() -> None:
     assert loss.forward(logits, np.array([True, False])) == loss.forward(logits, [1, 0])
 
 
-def test_a_target_that_misses_an_axis_is_told_how_to_fit() -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        losses.MeanSquaredError,
+        losses.MeanAbsoluteError,
+        losses.Huber,
+        losses.BinaryCrossEntropy,
+        losses.SoftmaxCrossEntropy,
+    ],
+)
+@pytest.mark.parametrize("shape", [(3, 1), (1, 1), (3, 2, 1)])
+def test_a_single_column_needs_no_axis_in_the_target(make, shape) -> None:
     """(3,) against (3, 1) would broadcast to a table of 9 differences."""
-    with pytest.raises(ValueError, match=r"got \(3,\); target.reshape\(-1, 1\) makes it fit"):
-        losses.MeanSquaredError().forward(np.ones((3, 1)), np.ones(3))
+    rng = np.random.default_rng(0)
+    prediction, target = rng.standard_normal(shape), rng.integers(0, 2, shape)
+    flat, column = make(), make()
+    assert flat.forward(prediction, target[..., 0]) == column.forward(prediction, target)
+    assert np.array_equal(flat.backward(), column.backward())
+    assert flat.target.shape == shape
+
+
+def test_a_target_that_misses_an_axis_is_told_how_to_fit() -> None:
+    """Whatever it is: a list or a Series of pandas has no reshape."""
+    words = r"got \(6,\); np\.asarray\(target\)\.reshape\(-1, 2\) makes it fit"
+    with pytest.raises(ValueError, match=words):
+        losses.MeanSquaredError().forward(np.ones((3, 2)), np.ones(6))
+    with pytest.raises(ValueError, match="target must have the shape"):
+        losses.MeanSquaredError().forward(np.ones(1), 1.0)
 
 
 def test_predictions_of_sequences_are_averaged_over_batch_and_time() -> None:

@@ -166,6 +166,36 @@ def test_predictions_begin_anew_and_leave_the_carried_state_alone() -> None:
     np.testing.assert_allclose(one_by_one, first, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("carry", [True, "mean", False])
+@pytest.mark.parametrize("built", [True, False])
+def test_rows_are_sequences_of_their_own_unless_batches_are_asked_for(
+    carry: bool | str, built: bool
+) -> None:
+    """1,500 rows, more than are predicted at a time."""
+    net, X = stacked(carry), np.random.default_rng(0).integers(0, 5, (1500, 7))
+    if built:
+        net.build((7,))
+        net.forward(X[:3], inference=True)
+    predictions = net.predict(X)
+    one_by_one = np.concatenate([net.predict(X[i : i + 1]) for i in (0, 999, 1000, 1499)])
+    np.testing.assert_allclose(predictions[[0, 999, 1000, 1499]], one_by_one, atol=1e-12)
+    if not built:
+        assert net.layers[1].carried is None
+    if carry is True:
+        with pytest.raises(ValueError, match=r"rows of X must be a multiple.* leave batch_size"):
+            net.predict(X, batch_size=1000)
+    halves = net.predict(X, batch_size=750)
+    assert np.allclose(halves, predictions) == (carry is False)
+    assert np.allclose(halves[:750], predictions[:750])
+
+
+def test_an_evaluation_takes_rows_as_sequences_of_their_own() -> None:
+    net, X = stacked(), np.random.default_rng(0).integers(0, 5, (1500, 7))
+    net.build((7,))
+    loss = dlfs.Trainer(net, dlfs.SGD()).evaluate(X, X)["loss"]
+    assert loss == net.loss.forward(net.predict(X), X)
+
+
 @pytest.mark.parametrize("carry", [True, "mean"])
 def test_carried_state_and_shuffled_data_are_refused(carry: bool | str) -> None:
     X, y = pieces()

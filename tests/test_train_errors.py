@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from dlfs.activations import Linear, Tanh
-from dlfs.layers import BatchNorm, Dense, Layer
+from dlfs.layers import BatchNorm, Conv2D, Dense, Layer
 from dlfs.losses import MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
+from dlfs.reshape import Reshape
 from dlfs.train import NonFiniteLossError, Trainer
 from tests.support.training import (
     classification,
@@ -16,6 +17,7 @@ from tests.support.training import (
     regressor,
     same,
     weights,
+    without_seconds,
 )
 
 
@@ -32,7 +34,7 @@ def with_value(array, value):
 
 
 def bad_regression_data():
-    data = X, y, X_test, y_test = regression(rows=10)
+    data = X, y, X_test, _ = regression(rows=10)
     for value in (np.nan, np.inf, -np.inf):
         for name, array in zip(("X_train", "y_train", "X_test", "y_test"), data, strict=True):
             yield f"{value} in {name}", changed(data, **{name: with_value(array, value)}), name
@@ -40,15 +42,14 @@ def bad_regression_data():
     yield "no test rows", changed(data, X_test=X[:0], y_test=y[:0]), "X_test"
     yield "lengths", changed(data, y_train=y[:9]), "y_train"
     yield "test lengths", changed(data, X_test=X_test[:9]), "X_test"
-    yield "flat target", changed(data, y_train=y[:, 0]), "target"
-    yield "flat test target", changed(data, y_test=y_test[:, 0]), "target"
-    yield "wide target", changed(data, y_train=np.hstack([y, y])), "target"
+    yield "wide target", changed(data, y_train=np.hstack([y, y])), "y_train must have"
+    yield "wide test target", changed(data, y_test=np.hstack([y, y])), "y_test must have"
     yield "other features", changed(data, X_test=np.hstack([X_test, X_test])), "features"
     yield "images", changed(data, X_train=X.reshape(10, 1, 3, 1)), "Dense"
     yield "a number", changed(data, X_train=3.0), "X"
     yield "numberless target", changed(data, y_train=3.0), "y_train"
     yield "text", changed(data, X_train=np.full((10, 3), "a")), "X"
-    yield "text target", changed(data, y_train=np.full((10, 1), "a")), "target"
+    yield "text target", changed(data, y_train=np.full((10, 1), "a")), "y_train"
     yield "objects", changed(data, X_train=np.full((10, 3), None)), "X"
     yield "complex", changed(data, X_train=X + 1j), "X"
     yield "ragged", changed(data, X_train=[[1.0], [1.0, 2.0]] * 5), "X"
@@ -64,6 +65,76 @@ def bad_regression_data():
 def test_data_that_no_training_can_use_is_named(data, named):
     with pytest.raises((TypeError, ValueError), match=named):
         Trainer(regressor(), SGD()).fit(*data, verbose=0)
+
+
+class Series:
+    """What a pandas Series has in common with an array: not reshape."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "as_y", [np.ravel, lambda y: y.ravel().tolist(), lambda y: Series(y[:, 0])]
+)
+def test_targets_of_a_single_column_may_be_flat(as_y):
+    X, y, X_test, y_test = regression()
+    flat, column = regressor(), regressor()
+    options = {"epochs": 2, "eval_every": 1, "metrics": ["mae"], "verbose": 0}
+    expected = Trainer(column, SGD(0.05)).fit(X, y, X_test, y_test, **options)
+    trainer = Trainer(flat, SGD(0.05))
+    history = trainer.fit(X, as_y(y), X_test, as_y(y_test), **options)
+    assert same(weights(flat), weights(column))
+    assert without_seconds(history) == without_seconds(expected)
+    assert trainer.evaluate(X, as_y(y)) == trainer.evaluate(X, y)
+
+
+def test_advice_works_for_what_was_passed():
+    X, y, _, _ = regression(rows=10)
+    wide = np.hstack([y, y])
+    for flat in (wide.ravel(), Series(wide.ravel())):
+        with pytest.raises(ValueError, match="need the same number of rows"):
+            Trainer(NeuralNetwork([Dense(2)]), SGD()).fit(X, flat, verbose=0)
+    images = NeuralNetwork([Dense(6), Reshape((2, 3))])
+    with pytest.raises(ValueError, match=r"np\.asarray\(y_train\)\.reshape\(-1, 2, 3\)"):
+        Trainer(images, SGD()).fit(X, np.ones((10, 6)), verbose=0)
+    with pytest.raises(ValueError, match=r"np\.asarray\(y\)\.reshape\(-1, 2, 3\)"):
+        Trainer(images, SGD()).evaluate(X, np.ones((10, 6)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "words"),
+    [
+        ([Conv2D(2, 3)], (50, 28, 28), r"got \(50, 28, 28\)"),
+        ([Conv2D(2, 3)], (50, 3), r"got \(50, 3\)"),
+        ([Dense(2), Conv2D(2, 3)], (50, 3), r"X_train, whose shape is \(50, 3\)"),
+        ([Conv2D(2, 5, padding="valid")], (50, 1, 3, 3), r"X_train, whose shape is"),
+    ],
+)
+def test_errors_speak_of_the_users_images_not_of_one_row(layers, shape, words):
+    with pytest.raises(ValueError, match=words):
+        Trainer(NeuralNetwork(layers), SGD()).fit(np.ones(shape), np.ones(50), verbose=0)
+
+
+def test_errors_of_predict_speak_of_the_users_images_not_of_a_batch():
+    net = NeuralNetwork([Conv2D(2, 3)])
+    with pytest.raises(ValueError, match=r"got \(1500, 4, 4\)"):
+        net.predict(np.ones((1500, 4, 4)))
+
+
+def test_metrics_without_test_data_are_refused():
+    X, y, _, _ = regression()
+    net = regressor()
+    with pytest.raises(ValueError, match=r"metrics are measured on test data.*\['mae'\]"):
+        Trainer(net, SGD()).fit(X, y, metrics=["mae"], verbose=0)
+    assert not net.built
+    Trainer(net, SGD()).fit(X, y, epochs=1, metrics=[], verbose=0)
 
 
 def bad_labels():

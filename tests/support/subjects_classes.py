@@ -393,7 +393,7 @@ def _networks() -> list[Subject]:
             predict,
             _with(X=ones(4, 3), batch_size=2),
             X=numbers(),
-            batch_size=integer(1),
+            batch_size=integer(1, optional=True),
         ),
         _made(f"{name} build", build, _with(input_shape=(3,)), input_shape=shape()),
     ]
