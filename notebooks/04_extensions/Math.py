@@ -258,10 +258,11 @@ assert np.linalg.norm(walk(0.8)[-1]) < 0.2 * np.linalg.norm(walk(0.0)[-1])
 # \text{exponential: } \eta_0 \Big(\frac{\eta_1}{\eta_0}\Big)^{t/(N-1)}.$$
 #
 # (The book's formula for the linear one divides by $N$, its code by $N-1$; with $N$ the last epoch
-# would not arrive at $\eta_1$.) In `dlfs`, with `f` for $t/(N-1)$:
+# would not arrive at $\eta_1$.) In `dlfs`, as multiples of $\eta_0$, with `f` for $t/(N-1)$ and
+# `final` for $\eta_1/\eta_0$:
 
 # %%
-quote(dlfs.Optimizer._rate, "return float(base", "return base +")
+quote(dlfs.Optimizer._factor_of, "return float(final", "return 1 +")
 
 # %% [markdown]
 # And the rates that an optimizer takes:
