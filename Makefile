@@ -25,7 +25,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-thorough test-wheel test-pytorch lint format bench \
-    bench-gradients notebooks test-notebooks render-notebooks annotate debug sanitize valgrind mutate clean
+    bench-gradients notebooks test-notebooks render-notebooks annotate debug sanitize valgrind mutate kills clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -106,6 +106,10 @@ valgrind: $(VENV)/.dev-installed ## run a few examples of the kernels' tests und
 # module. What was tried before and not named is not tried again: `rm -r mutants` begins anew.
 mutate: $(VENV)/.mutate-installed ## change the gradients' code in 4,000 places, list what no test notices; 6 minutes
 	HYPOTHESIS_PROFILE=mutate OPENBLAS_NUM_THREADS=1 $(RUN) -m tools.mutate $(MUTATE_ARGS)
+
+# A save may be cut short at any moment. No part of CI: it needs a few minutes.
+kills: $(VENV)/.dev-installed ## kill a process that saves, or trains with a checkpoint, 500 times; no file may be torn
+	$(RUN) -m tools.kills $(KILLS_ARGS)
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(BENCH_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -19,6 +19,8 @@ class Configured:
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments, by name, as they are now."""
+        if type(self).__init__ is object.__init__:
+            return {}
         parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         return {

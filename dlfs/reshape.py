@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from dlfs.base import Operation
-from dlfs.checks import check_int
+from dlfs.checks import check_int, shown
 from dlfs.types import Array, Shape
 
 
@@ -88,7 +88,8 @@ class Reshape(Operation):
         has, needs = math.prod(input_.shape[1:]), math.prod(s for s in self.shape if s > 0)
         if has % needs if -1 in self.shape else has != needs:
             raise ValueError(
-                f"Reshape: {has} numbers (shape {input_.shape[1:]}) do not fit into {self.shape}"
+                f"Reshape: {has} numbers (shape {input_.shape[1:]}) do not fit into "
+                f"{shown(self.shape)}"
             )
 
     def _output(self) -> Array:

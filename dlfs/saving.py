@@ -134,8 +134,12 @@ def network_from_file(
         TypeError,
         ValueError,
     ) as error:
-        reason = shortened(f"{type(error).__name__}: {error}", 500)
-        raise ValueError(f"{path}: no network can be made of this file: {reason}") from error
+        said = str(error)
+        reason = shortened(f"{type(error).__name__}: {said}", 500)
+        raise ValueError(f"{path}: no network can be made of this file: {reason}") from (
+            # A long message repeats what the file holds: it is not shown as the cause, either.
+            error if len(said) <= 500 else None
+        )
 
 
 def known_classes() -> dict[str, type]:

@@ -67,9 +67,11 @@ def test_a_save_that_is_killed_leaves_the_old_network_or_the_new_one(tmp_path):
         # What was reported as saved is there; at most one save more was finished unreported.
         assert found in (last, last + 1)
         number = found
-    # Unfinished files lie beside it under names of their own, and disturb nobody.
+    # What unfinished saves left lies beside it under names of their own, until the next save.
     for leftover in set(tmp_path.iterdir()) - {path}:
         assert leftover.name.startswith(".net.safetensors.")
+    dlfs.save(dlfs.load(path), path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_name_changes_hands_only_when_everything_is_on_the_disk(tmp_path, monkeypatch):
