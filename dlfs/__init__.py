@@ -7,6 +7,9 @@ book "Deep Learning From Scratch" (Seth Weidman, O'Reilly 2019); what is used mo
 >>> net = dlfs.NeuralNetwork([dlfs.Dense(13, activation=dlfs.Sigmoid()), dlfs.Dense(1)])
 """
 
+from typing import TYPE_CHECKING
+
+from dlfs import lazy
 from dlfs.activations import (
     ELU,
     GELU,
@@ -61,6 +64,36 @@ from dlfs.reshape import Flatten, Reshape
 from dlfs.saving import load, save
 from dlfs.threads import get_num_threads, set_num_threads
 from dlfs.train import NonFiniteLossError, Trainer
+
+if TYPE_CHECKING:
+    from dlfs import autograd as autograd
+    from dlfs import datasets as datasets
+    from dlfs import exercises as exercises
+    from dlfs import gradcheck as gradcheck
+    from dlfs import models as models
+    from dlfs import nodes as nodes
+    from dlfs import plots as plots
+    from dlfs import pytorch as pytorch
+    from dlfs import rnn as rnn
+    from dlfs import testing as testing
+    from dlfs import text as text
+else:
+    __getattr__, __dir__ = lazy.submodules(
+        __name__,
+        (
+            "autograd",
+            "datasets",
+            "exercises",
+            "gradcheck",
+            "models",
+            "nodes",
+            "plots",
+            "pytorch",
+            "rnn",
+            "testing",
+            "text",
+        ),
+    )
 
 __version__ = "0.1.0"
 

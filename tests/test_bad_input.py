@@ -197,6 +197,7 @@ INTERNAL = {
     "fingerprint",
     "fusion",
     "geometry",
+    "lazy",
     "options",
     "progress",
     "run",

@@ -20,14 +20,18 @@ def modules(folder: Path, package: str) -> dict[str, Path]:
     return found
 
 
-def imported(source: str, known: set[str]) -> set[str]:
+def imported(source: str, known: set[str], package: bool = False) -> set[str]:
     """Return which known modules a source names in its imports, those inside functions too.
 
     Only named ones count: whoever imports ``a.b`` runs ``a/__init__.py`` as well, and every package
-    that offers its modules' names at its top would be a circle.
+    that offers its modules' names at its top would be a circle. For the same reason what a package
+    names only for type checkers does not count: its modules that are imported when asked for.
     """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    if package:
+        tree.body = [node for node in tree.body if not for_type_checkers(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -36,6 +40,14 @@ def imported(source: str, known: set[str]) -> set[str]:
             if not inside <= known:
                 names.add(str(node.module))
     return names & known
+
+
+def for_type_checkers(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
@@ -58,7 +70,10 @@ def circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
 def graph_of(folder: Path, package: str) -> dict[str, set[str]]:
     found = modules(folder, package)
     known = set(found)
-    return {name: imported(path.read_text("utf-8"), known) for name, path in found.items()}
+    return {
+        name: imported(path.read_text("utf-8"), known, path.name == "__init__.py")
+        for name, path in found.items()
+    }
 
 
 @pytest.mark.parametrize("package", ["dlfs", "dlfs_ext"])

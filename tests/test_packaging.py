@@ -1,6 +1,8 @@
 """What a user installs: a quiet, light import, and a wheel that holds all the library needs."""
 
+import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +53,8 @@ def test_import_loads_nothing_heavy() -> None:
     loaded = python("import sys, dlfs; print('\\n'.join(sys.modules))", cwd=ROOT).split()
     assert "numpy" in loaded
     assert [name for name in HEAVY if name in loaded] == []
+    late = inspect.getclosurevars(dlfs.__getattr__).nonlocals["known"]
+    assert [name for name in late if f"dlfs.{name}" in loaded] == []
 
 
 def test_import_reads_no_data() -> None:
@@ -90,6 +94,84 @@ except ValueError:
     print("refused")
 """
     assert run(sys.executable, variable, "-c", code, cwd=ROOT).strip() == "refused"
+
+
+# --- modules that the import leaves for later ---
+
+INTERNAL = {"__main__", "cli", "commands", "options", "timing"}
+
+
+def test_every_module_is_an_attribute_of_the_package() -> None:
+    code = """
+import pkgutil, dlfs, dlfs.utils
+for package in (dlfs, dlfs.utils):
+    for module in pkgutil.iter_modules(package.__path__):
+        try:
+            shown = getattr(package, module.name).__name__ == f"{package.__name__}.{module.name}"
+        except AttributeError as error:
+            shown = "needs" in str(error)  # an extra is not installed: the message names it
+        print(module.name, shown and module.name in dir(package))
+"""
+    answers = dict(line.split() for line in python(code, cwd=ROOT).splitlines())
+    missing = {name for name, shown in answers.items() if shown != "True"}
+    assert missing == INTERNAL
+
+
+@pytest.mark.parametrize("package", [dlfs, dlfs.utils])
+def test_late_modules_are_the_same_for_python_and_for_type_checkers(package) -> None:
+    source = Path(package.__file__).read_text("utf-8")
+    typed = re.findall(r"^    from [\w.]+ import (\w+) as \1$", source, re.MULTILINE)
+    late = inspect.getclosurevars(package.__getattr__).nonlocals["known"]
+    assert sorted(typed) == sorted(late)
+
+
+def test_an_attribute_that_is_missing_is_named() -> None:
+    with pytest.raises(AttributeError, match="module 'dlfs' has no attribute 'nonsense'"):
+        dlfs.nonsense  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'nonsense' from 'dlfs'"):
+        from dlfs import nonsense  # noqa: F401
+
+
+def test_a_late_module_whose_extra_is_missing_says_which() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+import dlfs
+assert not hasattr(dlfs, "pytorch")
+try:
+    dlfs.pytorch
+except AttributeError as error:
+    assert "pip install 'dlfs[torch]'" in str(error), error
+try:
+    from dlfs import pytorch
+except ImportError as error:
+    assert "pip install 'dlfs[torch]'" in str(error), error
+"""
+    python(code, cwd=ROOT)
+
+
+@pytest.mark.source_tree
+def test_type_checkers_know_the_late_modules(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    source = tmp_path / "user.py"
+    source.write_text(
+        "import dlfs\n"
+        "import dlfs.utils\n"
+        "reveal_type(dlfs.datasets.sonnets())\n"
+        "reveal_type(dlfs.utils.data.one_hot)\n"
+        "dlfs.Dnse(3)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", source],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 'user.py:3: note: Revealed type is "str"' in result.stdout
+    assert "def (labels: " in result.stdout
+    assert 'user.py:5: error: Module has no attribute "Dnse"' in result.stdout
+    assert "Found 1 error" in result.stdout
 
 
 # --- the wheel, built where there is no compiler ---
