@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from dlfs.checks import as_array, check_instance, check_int, check_real
+from dlfs.checks import as_array, check_instance, check_int, check_real, shown
 from dlfs.fileformat import read_file, write_file
 from dlfs.network import NeuralNetwork
 from dlfs.recurrent import fresh_start
@@ -82,7 +82,7 @@ class Vocabulary:
             place = text.index(error.args[0])
             raise ValueError(
                 f"Vocabulary.encode: text has the character {error.args[0]!r} at index {place}, "
-                f"which is not among the {len(self)} known ones: {self.characters!r}"
+                f"which is not among the {len(self)} known ones: {shown(self.characters, 200)}"
             ) from None
         return np.array(numbers, dtype=np.int64)
 

@@ -266,6 +266,7 @@ def test_places_that_cannot_be_written_are_named_before_the_training(
     for arguments in (
         ["--save", tmp_path],
         ["--save", file / "net"],
+        ["--save", tmp_path / ("n" * 245)],
         ["--plots", file],
         ["--plots", file / "folder"],
     ):
