@@ -107,7 +107,11 @@ class Checkpoint:
             tensors |= {f"best.params.{i}": param for i, param in enumerate(standing.best.params)}
             tensors |= {f"best.{name}": array for name, array in standing.best.states.items()}
             tensors |= _slot_tensors("best.optimizer", standing.best.slots)
-        metadata = {"network": self.network, "training": training}
+        metadata = {
+            "network": self.network,
+            "epochs_trained": net.epochs_trained,
+            "training": training,
+        }
         write_file(self.path, tensors, metadata)
 
     def read(self, net: NeuralNetwork, optim: Optimizer) -> Standing:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlfs import activations, dropout, layers, losses, normalization, pooling, reshape
 from dlfs.base import Operation, ParamOperation
-from dlfs.checks import shortened, shown
+from dlfs.checks import check_int, shortened, shown
 from dlfs.configuration import (
     check_methods,
     check_restorable,
@@ -83,7 +83,8 @@ def save(net: NeuralNetwork, path: str | Path) -> None:
     """
     if not isinstance(net, NeuralNetwork):
         raise TypeError(f"save: net must be a NeuralNetwork, got {type(net).__name__}")
-    write_file(path, network_tensors(net), {"network": network_config(net)})
+    metadata = {"network": network_config(net), "epochs_trained": net.epochs_trained}
+    write_file(path, network_tensors(net), metadata)
 
 
 def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNetwork:
@@ -124,7 +125,11 @@ def network_from_file(
 ) -> NeuralNetwork:
     """Make the network of what ``read_file`` read; an error names the file."""
     try:
-        return network_from(tensors, metadata.get("network"), custom)
+        net = network_from(tensors, metadata.get("network"), custom)
+        # A file of 0.1.0 does not say it.
+        epochs = metadata.get("epochs_trained", 0)
+        net.epochs_trained = check_int(epochs, "the file", "epochs_trained", 0)
+        return net
     except (
         ArithmeticError,
         AttributeError,

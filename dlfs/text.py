@@ -315,7 +315,11 @@ def save_writer(net: NeuralNetwork, vocabulary: Vocabulary, path: str | Path) ->
     """
     check_instance(net, NeuralNetwork, "save_writer", "net")
     check_instance(vocabulary, Vocabulary, "save_writer", "vocabulary")
-    metadata = {"network": network_config(net), "vocabulary": vocabulary.characters}
+    metadata = {
+        "network": network_config(net),
+        "epochs_trained": net.epochs_trained,
+        "vocabulary": vocabulary.characters,
+    }
     write_file(path, network_tensors(net), metadata)
 
 

@@ -241,7 +241,9 @@ def test_the_network_of_a_checkpoint_can_be_loaded(tmp_path):
     data, path = classification(), tmp_path / "c"
     net = classifier()
     fit(net, Adam(0.01), data, checkpoint=path, early_stopping=False)
-    assert same([dlfs.load(path).predict(data[2])], [net.predict(data[2])])
+    loaded = dlfs.load(path)
+    assert same([loaded.predict(data[2])], [net.predict(data[2])])
+    assert loaded.epochs_trained == net.epochs_trained > 0
 
 
 def test_images_dropout_and_callbacks(tmp_path):

@@ -460,3 +460,13 @@ def test_sizes_that_the_file_does_not_hold_cost_no_memory(dtype, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("epochs", ["-1", "1.5", '"3"', "null", "[1]", "true"])
+def test_a_file_says_for_how_many_epochs_as_a_count(epochs, good, tmp_path):
+    _, config, tensors, _ = good
+    write(tmp_path / "net", config, tensors, epochs_trained="3")
+    assert dlfs.load(tmp_path / "net").epochs_trained == 3
+    write(tmp_path / "net", config, tensors, epochs_trained=epochs)
+    with pytest.raises(ValueError, match="the file: epochs_trained must be"):
+        dlfs.load(tmp_path / "net")

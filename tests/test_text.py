@@ -221,11 +221,13 @@ def test_a_network_is_saved_with_its_vocabulary(tmp_path: Path) -> None:
     vocabulary = text.Vocabulary("abcde")
     net = stacked()
     net.build((7,))
+    net.epochs_trained = 3
     path = tmp_path / "net"
     text.save_writer(net, vocabulary, path)
     again, characters = text.load_writer(path)
     assert characters.characters == "abcde"
     for loaded in (again, dlfs.load(path)):
+        assert loaded.epochs_trained == 3
         assert text.sample(loaded, vocabulary, 20, "a", seed=1) == text.sample(
             net, vocabulary, 20, "a", seed=1
         )
