@@ -26,8 +26,8 @@ class Loss(Configured):
 
     A subclass writes two methods: ``_output()`` returns the loss, computed from ``self.prediction``
     and ``self.target``; ``_input_grad()`` returns its gradient with respect to the prediction.
-    Where predictions are not on the scale of the targets (logits, say), it also writes
-    ``decision(prediction)``, which accuracy and the like go by.
+    Where predictions are logits it sets ``takes_logits``; where accuracy and the like must follow
+    another rule it writes ``decision(prediction)``.
 
     Attributes
     ----------
@@ -143,8 +143,8 @@ class Loss(Configured):
     def decision(self, prediction: Array) -> Array:
         """Turn predictions into decisions: what a metric such as accuracy compares with the truth.
 
-        By default predictions are taken to be on the scale of the targets: the largest column is
-        the class, and a single column means yes above 0.5.
+        By default the largest column is the class, and a single column means yes above 0.5, or
+        above 0 where the loss takes logits.
 
         Parameters
         ----------
@@ -164,7 +164,9 @@ class Loss(Configured):
         array([[1, 0]])
         """
         if prediction.shape[-1] == 1:
-            return np.asarray(prediction[..., 0] > 0.5, dtype=np.int64)
+            # A logit of 0 is a probability of 0.5.
+            least = 0.0 if self.takes_logits else 0.5
+            return np.asarray(prediction[..., 0] > least, dtype=np.int64)
         return np.asarray(prediction.argmax(axis=-1))
 
     def distance_to_kink(self, prediction: Array, target: Array) -> Array:
@@ -457,12 +459,6 @@ class SoftmaxCrossEntropy(_KernelLoss):
             loss, grad = kernels.softmax_cross_entropy(prediction, target, self.label_smoothing)
         self._grad = grad.reshape(shape)
         return loss
-
-    def decision(self, prediction: Array) -> Array:
-        """Choose the class with the largest logit; with one column yes, if it is above 0."""
-        if prediction.shape[-1] == 1:
-            return np.asarray(prediction[..., 0] > 0, dtype=np.int64)
-        return np.asarray(prediction.argmax(axis=-1))
 
 
 def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:

@@ -123,6 +123,13 @@ def test_the_decisions_of_each_loss() -> None:
     assert MeanSquaredError(normalize=True).decision(table).tolist() == [1, 0]
 
 
+def test_a_users_loss_from_logits_only_has_to_say_so() -> None:
+    class FromLogits(Loss):
+        takes_logits = True
+
+    assert FromLogits().decision(np.array([[-0.1], [0.3]])).tolist() == [0, 1]
+
+
 def test_a_users_loss_and_metric_take_part() -> None:
     class Hinge(Loss):
         def _output(self) -> float:
