@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,18 @@ def run(
     )
     assert result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
     return result.stdout + result.stderr
+
+
+def copy_sources(target: Path) -> None:
+    """Copy what a distribution is built from, and nothing that a build has made."""
+    target.mkdir(exist_ok=True)
+    for name in SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            built = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
+            shutil.copytree(path, target / name, ignore=built)
+        elif path.exists():
+            shutil.copy(path, target / name)
 
 
 def python(code: str, **options) -> str:
@@ -150,27 +163,75 @@ except ImportError as error:
     python(code, cwd=ROOT)
 
 
+# --- the editable installation, of a clone named dlfs ---
+
+
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the folder that such a clone is in, and the interpreter where it is installed."""
+    parent = tmp_path_factory.mktemp("parent")
+    copy_sources(parent / "dlfs")
+    wheels = tmp_path_factory.mktemp("wheels")
+    code = f"from setuptools import build_meta; build_meta.build_editable({str(wheels)!r})"
+    run(sys.executable, "-c", code, cwd=parent / "dlfs", environment={"DLFS_NO_EXT": "1"})
+    (wheel,) = wheels.glob("dlfs-*.whl")
+    place = tmp_path_factory.mktemp("environment")
+    venv.create(place, symlinks=os.name != "nt")
+    interpreter = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(run(interpreter, "-c", code).strip())
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    # All that dlfs needs comes from here, but not dlfs.
+    others = [name for name in sys.path if Path(name).is_dir() and Path(name).resolve() != ROOT]
+    (packages / "others.pth").write_text("\n".join(others))
+    return parent, interpreter
+
+
+SCRIPT = """
+import dlfs
+import dlfs.utils
+
+print(dlfs.__file__)
+print(dlfs.Dense.__name__, dlfs.datasets.boston().X.shape)
+"""
+
+
 @pytest.mark.source_tree
-def test_type_checkers_know_the_late_modules(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["", "dlfs", "elsewhere"])
+def test_scripts_find_an_editable_dlfs_from_everywhere(
+    folder: str, editable: tuple[Path, Path]
+) -> None:
+    parent, interpreter = editable
+    place = parent / folder
+    place.mkdir(exist_ok=True)
+    (place / "script.py").write_text(SCRIPT)
+    environment = {"PYTHONPATH": ""}
+    said = run(interpreter, place / "script.py", cwd=place, environment=environment).splitlines()
+    assert Path(said[0]) == parent / "dlfs" / "dlfs" / "__init__.py"
+    assert said[1] == "Dense (506, 13)"
+    assert "dlfs" in run(interpreter, "-m", "dlfs", "--version", cwd=place, environment=environment)
+
+
+@pytest.mark.source_tree
+def test_type_checkers_find_an_editable_dlfs_and_its_late_modules(
+    editable: tuple[Path, Path], tmp_path: Path
+) -> None:
     pytest.importorskip("mypy")
-    source = tmp_path / "user.py"
-    source.write_text(
-        "import dlfs\n"
-        "import dlfs.utils\n"
-        "reveal_type(dlfs.datasets.sonnets())\n"
-        "reveal_type(dlfs.utils.data.one_hot)\n"
-        "dlfs.Dnse(3)\n"
-    )
+    parent, interpreter = editable
+    reveal = "reveal_type(dlfs.datasets.sonnets())\nreveal_type(dlfs.utils.data.one_hot)\n"
+    (parent / "typed.py").write_text(f"{SCRIPT}{reveal}dlfs.Dnse(3)\n")
     result = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", source],
-        cwd=ROOT,
+        [interpreter, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", "typed.py"],
+        cwd=parent,
+        env={**os.environ, "PYTHONPATH": ""},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert 'user.py:3: note: Revealed type is "str"' in result.stdout
+    assert 'Revealed type is "str"' in result.stdout, result.stdout + result.stderr
     assert "def (labels: " in result.stdout
-    assert 'user.py:5: error: Module has no attribute "Dnse"' in result.stdout
+    assert 'error: Module has no attribute "Dnse"' in result.stdout
     assert "Found 1 error" in result.stdout
 
 
@@ -181,13 +242,7 @@ def test_type_checkers_know_the_late_modules(tmp_path: Path) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from a copy of the sources, with a compiler that always fails."""
     sources = tmp_path_factory.mktemp("sources")
-    for name in SOURCES:
-        path = ROOT / name
-        if path.is_dir():
-            built = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
-            shutil.copytree(path, sources / name, ignore=built)
-        elif path.exists():
-            shutil.copy(path, sources / name)
+    copy_sources(sources)
     target = tmp_path_factory.mktemp("wheel")
     run(
         sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, sources,
