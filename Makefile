@@ -20,6 +20,9 @@ JAX   ?= jax==0.10.2 jaxlib==0.10.2
 
 FOR_NOTEBOOKS := $(VENV)/.notebooks-installed $(if $(TORCH),$(VENV)/.torch-installed)
 
+# Where `make notebooks` puts the copy to work in. `make clean` leaves it alone.
+MY_NOTEBOOKS ?= my-notebooks
+
 DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
@@ -68,9 +71,11 @@ bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in an environment of it
 bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
 	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
 
-notebooks: $(FOR_NOTEBOOKS) ## open the chapters in JupyterLab; with TORCH= without PyTorch, for chapter 7
+# In a copy, which git ignores: whoever works in JupyterLab changes what is open there.
+notebooks: $(FOR_NOTEBOOKS) ## open a copy of the chapters in JupyterLab; TORCH= leaves PyTorch out (chapter 7)
+	$(RUN) -m dlfs notebooks --keep '$(MY_NOTEBOOKS)'
 	JUPYTER_CONFIG_PATH='$(CURDIR)/tools/notebooks/lab' $(RUN) -m jupyterlab \
-	    --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/README.md $(NOTEBOOK_ARGS)
+	    --ServerApp.root_dir='$(MY_NOTEBOOKS)' --LabApp.default_url=/lab/tree/README.md $(NOTEBOOK_ARGS)
 
 test-notebooks: $(FOR_NOTEBOOKS) ## run all notebooks, chapters 3 to 6 on both backends
 	$(RUN) -m tools.notebooks test --backend all $(NOTEBOOK_ARGS)

@@ -513,6 +513,33 @@ def test_notebooks_are_copied_and_never_overwritten_unasked(tmp_path, capsys):
     assert run("notebooks", folder) == 0
 
 
+def test_notebooks_that_are_there_can_be_kept(tmp_path, capsys):
+    folder = tmp_path / "mine"
+    assert run("notebooks", folder, "--keep") == 0
+    every = {path for path in folder.rglob("*") if path.is_file()}
+    assert f"{len(every)} files copied to {folder}, 0 that were there" in capsys.readouterr().out
+    mine, lost = folder / "01_foundations" / "Code.ipynb", folder / "ERRATA.md"
+    mine.write_text("my work")
+    lost.unlink()
+    assert run("notebooks", folder, "--keep") == 0
+    assert f"1 files copied to {folder}, {len(every) - 1} that" in capsys.readouterr().out
+    assert mine.read_text() == "my work"
+    assert lost.exists()
+    assert run("notebooks", folder, "--keep", "--force") == 2
+
+
+@pytest.mark.source_tree
+def test_make_notebooks_opens_a_copy_that_git_ignores():
+    text = (ROOT / "Makefile").read_text()
+    folder = re.search(r"^MY_NOTEBOOKS \?= (.+)$", text, re.MULTILINE)[1]
+    assert f"/{folder}/" in (ROOT / ".gitignore").read_text().splitlines()
+    recipe = re.search(r"^notebooks:.*\n((?:\t.*\n)+)", text, re.MULTILINE)[1]
+    assert "-m dlfs notebooks --keep '$(MY_NOTEBOOKS)'" in recipe
+    assert "--ServerApp.root_dir='$(MY_NOTEBOOKS)'" in recipe
+    cleaning = re.search(r"^clean:.*\n((?:\t.*\n)+)", text, re.MULTILINE)[1]
+    assert "NOTEBOOKS" not in cleaning, "nobody's work is removed"
+
+
 def test_notebooks_need_a_folder(tmp_path, capsys):
     (tmp_path / "file").write_text("x")
     assert run("notebooks", tmp_path / "file") == 2

@@ -12,24 +12,33 @@ from dlfs.utils.files import write_atomically
 HELP = "copy the chapters' notebooks into a folder"
 DESCRIPTION = """
 Copy the notebooks, one folder a chapter, to where you want to work in them. What is there already
-is left as it is: if a file would have to be overwritten, nothing is copied.
+is left as it is: if a file would have to be overwritten, nothing is copied, unless --keep or
+--force says what to do with it.
 """
 NEXT = """Copied {count} notebooks to {folder}
 
 What they need:  pip install 'dlfs[notebooks]'    (chapter 7 also: pip install 'dlfs[torch]')
 To open them:    jupyter lab {folder}
 Start with:      {first}"""
+KEPT = """{copied} files copied to {folder}, {kept} that were there already are left as they are.
+To get one of these anew, remove it first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("folder", metavar="DIR", help="where to copy them; made if need be")
-    parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+    present = parser.add_mutually_exclusive_group()
+    present.add_argument("--keep", action="store_true", help="copy only files that are not there")
+    present.add_argument("--force", action="store_true", help="overwrite files that are there")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Copy, and say what to do next."""
     folder = Path(arguments.folder)
+    if arguments.keep:
+        copied, kept = copy_missing(folder)
+        print(KEPT.format(copied=len(copied), kept=kept, folder=folder))
+        return 0
     copied = copy(folder, force=arguments.force)
     notebooks = sorted(path for path in copied if path.suffix == ".ipynb")
     first = folder / notebooks[0] if notebooks else folder
@@ -51,10 +60,7 @@ def copy(folder: Path, force: bool = False) -> list[Path]:
     NotADirectoryError
         If something that is no folder is in the way.
     """
-    contents = {path: entry.read_bytes() for path, entry in _entries(_origin(), Path())}
-    for part in (folder, *folder.parents):
-        if part.exists() and not part.is_dir():
-            raise NotADirectoryError(f"{part} is not a folder")
+    contents = _contents(folder)
     changed = [
         path
         for path, content in contents.items()
@@ -66,11 +72,39 @@ def copy(folder: Path, force: bool = False) -> list[Path]:
             f"{folder / changed[0]}{more} would be overwritten; nothing was copied. "
             "Name another folder, or use --force"
         )
+    _write(folder, contents)
+    return list(contents)
+
+
+def copy_missing(folder: Path) -> tuple[list[Path], int]:
+    """Copy what is not in the folder yet; return these paths in it, and how many others there were.
+
+    Raises
+    ------
+    FileNotFoundError
+        If dlfs was installed without its notebooks.
+    NotADirectoryError
+        If something that is no folder is in the way.
+    """
+    contents = _contents(folder)
+    missing = {path: content for path, content in contents.items() if not (folder / path).exists()}
+    _write(folder, missing)
+    return list(missing), len(contents) - len(missing)
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    """Return what there is to copy, by its path in the folder; check that this can be one."""
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            raise NotADirectoryError(f"{part} is not a folder")
+    return {path: entry.read_bytes() for path, entry in _entries(_origin(), Path())}
+
+
+def _write(folder: Path, contents: dict[Path, bytes]) -> None:
     for path, content in contents.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, content)
-    return list(contents)
 
 
 def _origin() -> Traversable:
