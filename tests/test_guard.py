@@ -59,6 +59,12 @@ def test_a_link_that_leads_outside_is_no_way_out(tmp_path):
     guard.violations.clear()
 
 
+def test_links_that_lead_in_a_circle_can_be_removed(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "circle").unlink()
+    assert not guard.violations
+
+
 def test_temporary_folders_and_reading_are_free(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "file").rename(tmp_path / "other")

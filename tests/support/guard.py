@@ -83,7 +83,7 @@ def _opened_to_write(path: object, mode: str | None, flags: int) -> bool:
 def _may_change(path: Any) -> bool:
     # Where a link leads is what changes when it is written to; a link itself may be moved.
     named = Path(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 - resolve would follow it
-    real = named.resolve()
+    real = Path(os.path.realpath(named))  # resolve refuses links that lead in a circle
     if CACHES & set(real.parts):
         return True
     return any(real.is_relative_to(folder) for folder in _allowed)
