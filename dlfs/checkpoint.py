@@ -1,5 +1,6 @@
 """Checkpoint: everything that a training needs to go on as if it had never been interrupted."""
 
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,10 @@ class Checkpoint:
         check_writable(path)
         self.network = network_config(net)
         self.optimizer = to_config(optim)
+        try:
+            json.dumps([self.settings, self.network, self.optimizer])
+        except ValueError as error:  # an integer of thousands of digits
+            raise ValueError(f"a checkpoint cannot hold these settings: {error}") from error
 
     def exists(self) -> bool:
         """Say whether there is something to resume from."""

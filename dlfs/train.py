@@ -1,6 +1,8 @@
 """Trainer: shows a network the data, batch by batch, and lets an optimizer learn from each."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from dlfs.checks import (
     check_int,
     plain_array,
     retold,
+    shortened,
 )
 from dlfs.history import COLUMNS, History
 from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
@@ -296,12 +299,12 @@ class Trainer:
             metrics = ["accuracy"] if classifies else []
         if isinstance(metrics, str) or not isinstance(metrics, Sequence):
             raise TypeError(f"Trainer: metrics must be a list, got {metrics!r}")
-        measures = {}
+        measures: dict[str, Metric] = {}
         for metric in metrics:
             if not callable(metric) and not (isinstance(metric, str) and metric in METRICS):
                 known = ", ".join(repr(name) for name in METRICS)
                 raise ValueError(f"Trainer: unknown metric {metric!r}; there are {known}")
-            name = getattr(metric, "__name__", repr(metric)) if callable(metric) else metric
+            name = _metric_name(metric, measures) if callable(metric) else metric
             if name in measures or name in COLUMNS:
                 raise ValueError(f"Trainer: the name {name!r} of a metric is taken already")
             measures[name] = metric if callable(metric) else METRICS[metric]
@@ -374,6 +377,17 @@ def _callbacks(callbacks: Iterable[Callback], conv_testing: bool) -> list[Callba
     for callback in given:
         check_instance(callback, Callback, "Trainer.fit", "callbacks")
     return [*given, ConvTesting()] if conv_testing else given
+
+
+def _metric_name(metric: Metric, taken: Container[str]) -> str:
+    """Return a name that is the same in every process, for a checkpoint to be resumed."""
+    name = getattr(metric, "__name__", None)
+    if isinstance(name, str):
+        return shortened(name)
+    # An object, or a functools.partial: what it shows of itself, without addresses.
+    name = shortened(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(metric)))
+    numbered = (f"{name} {number}" for number in itertools.count(2))
+    return next(found for found in itertools.chain([name], numbered) if found not in taken)
 
 
 def _patience(early_stopping: object) -> int | None:

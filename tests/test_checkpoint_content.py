@@ -1,5 +1,6 @@
 """What checkpoints hold: all that fit accepts, every finished epoch; and more epochs."""
 
+import functools
 import math
 import signal
 
@@ -231,6 +232,44 @@ def test_an_optimizer_that_cannot_be_written_is_named_before_an_epoch_is_lost(tm
     with pytest.raises(ValueError, match="rule"):
         Trainer(classifier(), optim).fit(*classification(), **OPTIONS, checkpoint=tmp_path / "c")
     assert optim.t == 0
+
+
+def test_a_number_that_cannot_be_written_is_refused_before_an_epoch_is_lost(tmp_path):
+    optim = Adam(0.01)
+    options = OPTIONS | {"seed": 10**5000, "checkpoint": tmp_path / "c"}
+    with pytest.raises(ValueError, match="cannot hold these settings"):
+        Trainer(classifier(), optim).fit(*classification(), **options)
+    assert optim.t == 0
+
+
+class Share:
+    """A metric without a name."""
+
+    def __call__(self, y_true, y_pred):
+        return (y_true == y_pred.argmax(axis=1)).mean()
+
+
+def weighted(y_true, y_pred, weights):
+    return weights.mean()
+
+
+def test_metrics_without_a_name_can_be_resumed(tmp_path):
+    def fit(epochs, **options):
+        # other objects, at other addresses, as in another process
+        metrics = [Share(), Share(), functools.partial(weighted, weights=np.ones(9000))]
+        metrics += [functools.partial(weighted, weights=np.zeros(3))]
+        trainer = Trainer(classifier(), Adam(0.01))
+        options = OPTIONS | options | {"epochs": epochs, "metrics": metrics}
+        alive.append(metrics)
+        return trainer.fit(*classification(), **options, checkpoint=tmp_path / "c")
+
+    alive = []
+    fit(2)
+    history = fit(4, resume=True)
+    names = [name for name in history.columns if "Share" in name or "partial" in name]
+    assert len(names) == 4
+    assert all(len(history[name]) == 4 for name in names)
+    assert all(len(name) <= 80 and "0x" not in name for name in names)
 
 
 # --- the epoch at whose end a training stops ---
