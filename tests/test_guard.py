@@ -59,10 +59,20 @@ def test_a_link_that_leads_outside_is_no_way_out(tmp_path):
     guard.violations.clear()
 
 
-def test_links_that_lead_in_a_circle_can_be_removed(tmp_path):
-    (tmp_path / "circle").symlink_to("circle")
-    (tmp_path / "circle").unlink()
+@pytest.mark.parametrize("target", ["link", "/dev/null", __file__, HERE, "nowhere"])
+def test_a_link_may_be_moved_and_removed_wherever_it_leads(target, tmp_path):
+    (tmp_path / "link").symlink_to(target)
+    (tmp_path / "link").rename(tmp_path / "other")
+    (tmp_path / "other").unlink()
     assert not guard.violations
+
+
+def test_a_name_in_a_folder_that_a_link_leads_to_is_looked_for_there(tmp_path):
+    (tmp_path / "link").symlink_to(HERE)
+    with pytest.raises(PermissionError):
+        (tmp_path / "link" / "test_guard.py").unlink()
+    assert len(guard.violations) == 1
+    guard.violations.clear()
 
 
 def test_temporary_folders_and_reading_are_free(tmp_path):

@@ -26,6 +26,9 @@ CHANGES = {
 }
 """What changes a file or folder; opening one is looked at by ``_opened_to_write``."""
 
+LINKS_THEMSELVES = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink"}
+"""What changes a link and not the file that it leads to."""
+
 CACHES = {".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__", "matplotlib"}
 """Folders that pytest, hypothesis, Python and matplotlib keep for themselves."""
 
@@ -59,7 +62,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         )
     for path in paths:
         # a number is a file that is open already
-        if isinstance(path, str | bytes | os.PathLike) and not _may_change(path):
+        if isinstance(path, str | bytes | os.PathLike) and not _may_change(path, event):
             violations.append(f"{event} {os.fsdecode(path)}")
             raise PermissionError(f"a test may only write into temporary folders: {violations[-1]}")
 
@@ -80,10 +83,13 @@ def _opened_to_write(path: object, mode: str | None, flags: int) -> bool:
     return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND))
 
 
-def _may_change(path: Any) -> bool:
-    # Where a link leads is what changes when it is written to; a link itself may be moved.
-    named = Path(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 - resolve would follow it
-    real = Path(os.path.realpath(named))  # resolve refuses links that lead in a circle
+def _may_change(path: Any, event: str) -> bool:
+    named = Path(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 - resolve would follow a link
+    # realpath takes links that lead in a circle, too; resolve refuses them.
+    if event in LINKS_THEMSELVES:
+        real = Path(os.path.realpath(named.parent)) / named.name
+    else:
+        real = Path(os.path.realpath(named))
     if CACHES & set(real.parts):
         return True
     return any(real.is_relative_to(folder) for folder in _allowed)
