@@ -19,6 +19,9 @@ from dlfs.snapshot import Snapshot, network_states
 from dlfs.types import Array
 from dlfs.utils.files import check_writable
 
+ROWS = "history.rows"
+"""The tensor that holds the history's rows: the bytes of their JSON."""
+
 
 @dataclass
 class Standing:
@@ -95,11 +98,12 @@ class Checkpoint:
         history = History.of(standing.history.rows, standing.history.stopped)
         now = Snapshot.take(net, optim)
         tensors = network_tensors(net) | _slot_tensors("optimizer", now.slots)
+        # Not in the header: that may not become as long as the history of many epochs.
+        tensors[ROWS] = np.frombuffer(json.dumps(history.rows).encode(), dtype=np.uint8)
         training: dict[str, Any] = {
             "settings": self.settings,
             "optimizer": self.optimizer,
             "t": now.t,
-            "rows": history.rows,
             "stopped": history.stopped,
             "waited": standing.waited,
             "earlier": standing.earlier,
@@ -136,7 +140,14 @@ class Checkpoint:
         epochs = self._same_settings(training.get("settings"))
         try:
             standing = _restore(net, optim, tensors, training)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             reason = shortened(f"{type(error).__name__}: {error}", 500)
             raise ValueError(f"{self.path} is no checkpoint, or damaged: {reason}") from error
         standing.epochs = epochs
@@ -179,7 +190,7 @@ def _restore(
         names = [f"best.params.{i}" for i in range(len(now.params))]
         t = training["best"]["t"]
         best = _snapshot(tensors, names, "best.", "best.optimizer", t, net, optim)
-    history = History.of(training["rows"], training["stopped"])
+    history = History.of(json.loads(tensors[ROWS].tobytes()), training["stopped"])
     waited = check_int(training["waited"], "checkpoint", "waited", 0)
     earlier = check_int(training["earlier"], "checkpoint", "earlier", 0)
     base_lr = check_real(training["base_lr"], "checkpoint", "base_lr", 0.0)

@@ -23,7 +23,7 @@ from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp, SGDMomentum
 from dlfs.train import Trainer
-from tests.support.files import read, write
+from tests.support.files import put_rows, read, rows_in, write
 from tests.support.training import (
     classification,
     classifier,
@@ -354,11 +354,23 @@ def test_a_damaged_checkpoint_is_refused(stored):
 def changed_checkpoint(stored, path, change):
     """Write a checkpoint again with something else in it."""
     metadata, tensors = read(stored)
-    training = json.loads(metadata["training"])
+    training = json.loads(metadata["training"]) | {"rows": rows_in(tensors)}
     change(training, tensors)
+    put_rows(tensors, training.pop("rows", None))
     del metadata["format"]
     config = metadata.pop("network")
     write(path, config, tensors, training=json.dumps(training))
+
+
+@pytest.mark.parametrize("content", [b"[" * 10**6, b"\xff", b"", b"{", b"null"])
+def test_rows_that_are_no_rows_are_refused(content, stored, tmp_path):
+    path = tmp_path / "changed"
+    metadata, tensors = read(stored)
+    tensors["history.rows"] = np.frombuffer(content, dtype=np.uint8)
+    del metadata["format"]
+    write(path, metadata.pop("network"), tensors, **metadata)
+    with pytest.raises(ValueError, match="no checkpoint, or damaged"):
+        fit(classifier(), Adam(0.01), classification(), checkpoint=path, resume=True)
 
 
 def test_the_tensors_of_a_checkpoint_must_fit(stored, tmp_path):

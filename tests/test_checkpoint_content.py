@@ -16,6 +16,7 @@ from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, Adam
 from dlfs.saving import read_file
 from dlfs.train import Trainer
+from tests.support.files import rows_in
 from tests.support.training import classification, classifier, same, weights, without_seconds
 
 OPTIONS = {"epochs": 4, "eval_every": 1, "batch_size": 16, "early_stopping": False, "verbose": 0}
@@ -23,7 +24,8 @@ OPTIONS = {"epochs": 4, "eval_every": 1, "batch_size": 16, "early_stopping": Fal
 
 def training(path):
     """Return what a checkpoint that is not fit's holds of its training."""
-    return read_file(path)[1]["training"]
+    tensors, metadata = read_file(path)
+    return metadata["training"] | {"rows": rows_in(tensors)}
 
 
 def equal(first, second):
@@ -127,6 +129,14 @@ def test_what_a_row_takes_is_written_and_read_again(
         assert all(equal(before[column], after[column]) for column in before)
     assert repr(read.history) == repr(history)
     assert read.history._repr_html_()
+
+
+def test_a_history_of_many_epochs_is_written_and_read_again(ready, tmp_path):
+    row = {"lr": 0.1, "train_loss": 1.0, "seconds": 0.5, "note": "x" * LONGEST}
+    history = History.of([{"epoch": epoch} | row for epoch in range(1, 20_001)], None)
+    file = Checkpoint(tmp_path / "c", {"epochs": 30_000}, *ready)
+    file.write(*ready, Standing(history))
+    assert file.read(*ready).history.rows == history.rows
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from dlfs.optimizers import SGD
 from dlfs.saving import MOST_LAYERS, network_config, network_from, network_tensors
 from dlfs.text import load_writer
 from dlfs.train import Trainer
-from tests.support.files import read, write
+from tests.support.files import put_rows, read, rows_in, write
 
 
 def layer(name, **arguments):
@@ -227,9 +227,10 @@ def test_rows_that_nobody_should_believe_are_refused_or_shown(column, value, tmp
 
     fit()
     metadata, tensors = read(path)
-    training = json.loads(metadata["training"])
-    training["rows"][0][column] = value
-    write(path, metadata["network"], tensors, training=json.dumps(training))
+    rows = rows_in(tensors)
+    rows[0][column] = value
+    put_rows(tensors, rows)
+    write(path, metadata["network"], tensors, training=metadata["training"])
     message = said(lambda: fit(resume=True))
     assert len(message) < 5000
     if not message:

@@ -27,3 +27,13 @@ def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return a file's metadata, each entry still as text, and its tensors."""
     with safe_open(str(path), framework="numpy") as file:
         return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def rows_in(tensors: dict[str, np.ndarray]) -> Any:
+    """Return the history's rows, which a checkpoint holds as bytes of JSON."""
+    return json.loads(tensors["history.rows"].tobytes())
+
+
+def put_rows(tensors: dict[str, np.ndarray], rows: Any) -> None:
+    """Put other rows into the tensors of a checkpoint."""
+    tensors["history.rows"] = np.frombuffer(json.dumps(rows).encode(), dtype=np.uint8)
