@@ -21,6 +21,9 @@ MOST_SHOWN = 80
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
+LARGEST_ARRAY = 2**56
+"""How many numbers an array may be said to have: in bytes, still far from overflowing 64 bits."""
+
 _AT_A_TIME = 1 << 20
 """How many numbers ``check_finite`` looks at before it goes on to the next ones."""
 
@@ -138,8 +141,14 @@ def check_gradient_pair(output_grad: Array, other: Array, owner: str, name: str)
     check_shape(output_grad, other.shape, owner, "output_grad")
 
 
-def check_int(value: object, owner: str, name: str, minimum: int | None = None) -> int:
-    """Demand a whole number, at least ``minimum``, and return it as an int.
+def check_int(
+    value: object,
+    owner: str,
+    name: str,
+    minimum: int | None = None,
+    maximum: int | None = None,
+) -> int:
+    """Demand a whole number from ``minimum`` to ``maximum``, and return it as an int.
 
     NumPy integers count as whole numbers; booleans and floats do not.
     """
@@ -147,7 +156,9 @@ def check_int(value: object, owner: str, name: str, minimum: int | None = None) 
         raise TypeError(f"{owner}: {name} must be an integer, got {shown(value)}")
     number = int(value)
     if minimum is not None and number < minimum:
-        raise ValueError(f"{owner}: {name} must be at least {minimum}, got {number}")
+        raise ValueError(f"{owner}: {name} must be at least {minimum}, got {shown(number)}")
+    if maximum is not None and number > maximum:
+        raise ValueError(f"{owner}: {name} must be at most {maximum}, got {shown(number)}")
     return number
 
 
@@ -213,6 +224,9 @@ def check_input_shape(
     sizes = tuple(check_int(size, owner, name, minimum=0) for size in shape)
     if ndim is not None and len(sizes) != ndim:
         raise ValueError(f"{owner}: {name} must have {ndim} entries, got {sizes}")
+    # 0 counts as 1: sizes are multiplied in any order.
+    if math.prod(max(size, 1) for size in sizes) > LARGEST_ARRAY:
+        raise ValueError(f"{owner}: {name} must describe at most {LARGEST_ARRAY} numbers")
     return sizes
 
 

@@ -8,15 +8,25 @@ zeros added at its ends, and so stops at
 
 places. Both backends resolve their options here, so they agree on every shape and every error.
 The results are cached: a training loop asks the same question for every batch.
+
+The compiled kernels compute with 64 bits and do not look for overflow. So everything is computed
+here first, with Python's integers, and bounded: `LARGEST`, `LARGEST_PADDED` and, for all images
+together, `dlfs.checks.LARGEST_ARRAY`. No kernel takes a window from anywhere else.
 """
 
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from dlfs.checks import check_int
+from dlfs.checks import LARGEST_ARRAY, check_int
 from dlfs.types import Padding, Padding1D, Pair, Shape
 
 Ends: TypeAlias = tuple[int, int]
+
+LARGEST = 2**31 - 1
+"""The largest option; the largest length of an axis, padded; the most positions of a kernel."""
+
+LARGEST_PADDED = 2**28
+"""The most pixels of a padded image's channel, unless its own pixels are a quarter of them."""
 
 
 class Window(NamedTuple):
@@ -35,8 +45,11 @@ def pair(value: Pair, owner: str, name: str, minimum: int = 1) -> tuple[int, int
         if len(value) != 2:
             raise ValueError(f"{owner}: {name} must be an integer or a pair, got {value!r}")
         height, width = value
-        return check_int(height, owner, name, minimum), check_int(width, owner, name, minimum)
-    number = check_int(value, owner, name, minimum)
+        return (
+            check_int(height, owner, name, minimum, LARGEST),
+            check_int(width, owner, name, minimum, LARGEST),
+        )
+    number = check_int(value, owner, name, minimum, LARGEST)
     return number, number
 
 
@@ -45,8 +58,11 @@ def ends(value: object, owner: str) -> Ends:
     if isinstance(value, tuple | list):
         if len(value) != 2:
             raise ValueError(f"{owner}: padding of an axis is (before, after), got {value!r}")
-        return check_int(value[0], owner, "padding", 0), check_int(value[1], owner, "padding", 0)
-    number = check_int(value, owner, "padding", 0)
+        return (
+            check_int(value[0], owner, "padding", 0, LARGEST),
+            check_int(value[1], owner, "padding", 0, LARGEST),
+        )
+    number = check_int(value, owner, "padding", 0, LARGEST)
     return number, number
 
 
@@ -124,7 +140,38 @@ def _window(
                 f"but the image has {size[axis]} ({padded} with its padding)"
             )
         output.append((padded - covered) // strides[axis] + 1)
-    return Window(kernel, strides, paddings, dilations, (output[0], output[1]))
+    window = Window(kernel, strides, paddings, dilations, (output[0], output[1]))
+    _check_sizes(window, size, owner)
+    return window
+
+
+def _check_sizes(window: Window, size: tuple[int, int], owner: str) -> None:
+    """Refuse a window that makes too much of images of ``size``."""
+    (height, width), paddings = size, window.padding
+    padded = height + sum(paddings[0]), width + sum(paddings[1])
+    if max(padded) > LARGEST:
+        raise ValueError(f"{owner}: the padded image must have at most {LARGEST} rows and columns")
+    if window.kernel[0] * window.kernel[1] > LARGEST:
+        raise ValueError(f"{owner}: the kernel must have at most {LARGEST} positions")
+    if padded[0] * padded[1] > max(LARGEST_PADDED, 4 * height * width):
+        raise ValueError(
+            f"{owner}: the padded image would have {padded[0]} x {padded[1]} pixels; more than "
+            f"{LARGEST_PADDED} must be at most four times the {height} x {width} of the image"
+        )
+
+
+def check_total(window: Window, size: Shape, planes: int, owner: str) -> None:
+    """Refuse a window whose work on ``planes`` channels of images of ``size`` has no end.
+
+    Counted are the padded images and, for every output, the pixels that its window covers.
+    """
+    (height, width), paddings = size, window.padding
+    padded = (height + sum(paddings[0])) * (width + sum(paddings[1]))
+    met = window.kernel[0] * window.kernel[1] * window.output[0] * window.output[1]
+    if max(planes, 1) * max(padded, met) > LARGEST_ARRAY:
+        raise ValueError(
+            f"{owner}: images and windows must have at most {LARGEST_ARRAY} pixels together"
+        )
 
 
 def _hashable(value: object) -> object:
@@ -149,7 +196,8 @@ def window_2d(
     TypeError
         If an option is not an integer, a pair of integers or (padding only) a known word.
     ValueError
-        If an option is too small, or if the window does not fit into the padded image.
+        If an option is too small or too large, if the window does not fit into the padded image, or
+        if that image is too large.
 
     Examples
     --------
@@ -171,7 +219,7 @@ def _refuse_lookalikes(option: object, owner: str, name: str) -> None:
         for item in option:
             _refuse_lookalikes(item, owner, name)
     elif not isinstance(option, str):
-        check_int(option, owner, name)
+        check_int(option, owner, name, maximum=LARGEST)
 
 
 def window_1d(
@@ -183,9 +231,9 @@ def window_1d(
     owner: str = "window_1d",
 ) -> Window:
     """Resolve a window over sequences of ``size``, as a window over images of height 1."""
-    kernel = check_int(kernel, owner, "kernel size", 1)
-    stride = check_int(stride, owner, "stride", 1)
-    dilation = check_int(dilation, owner, "dilation", 1)
+    kernel = check_int(kernel, owner, "kernel size", 1, LARGEST)
+    stride = check_int(stride, owner, "stride", 1, LARGEST)
+    dilation = check_int(dilation, owner, "dilation", 1, LARGEST)
     if isinstance(padding, str):
         _padding_word(padding, owner)
         same = padding == "same"
@@ -240,7 +288,14 @@ def transposed_window_2d(
                 f"{size[axis]}; it must be at least 1"
             )
         output.append(length)
-    return Window(kernels, strides, paddings, dilations, (output[0], output[1]))
+    window = Window(kernels, strides, paddings, dilations, (output[0], output[1]))
+    if output[0] * output[1] > LARGEST:
+        raise ValueError(
+            f"{owner}: the output would have {output[0]} x {output[1]} pixels; it must have at "
+            f"most {LARGEST}"
+        )
+    _check_sizes(window, window.output, owner)
+    return window
 
 
 def check_channels(input_shape: Shape, param_shape: Shape, groups: int, owner: str) -> int:

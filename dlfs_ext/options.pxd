@@ -16,12 +16,15 @@ cdef inline bint is_plain(object option):
 
 cdef inline bint is_shape(object shape, Py_ssize_t ndim):
     """shape is what dlfs.checks.check_input_shape would return."""
+    cdef double numbers = 1
     if type(shape) is not tuple or len(<tuple>shape) != ndim:
         return False
     for size in <tuple>shape:
-        if type(size) is not int or size < 0:
+        # Compared first: a larger integer could not be converted.
+        if type(size) is not int or size < 0 or size > 1 << 48:
             return False
-    return True
+        numbers *= max(<double>size, 1.0)
+    return numbers <= <double>(1 << 48)
 
 
 cdef inline object remembered(dict memory, object key):

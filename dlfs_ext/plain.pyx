@@ -192,7 +192,7 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
 
 def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_param_grad"
-    shape = check_input_shape(param_shape, owner, 4)
+    shape = check_input_shape(param_shape, owner, 4, "param_shape")
     check_float_array(output_grad, owner, "output_grad", 4)
     check_float_array(x, owner, "x", 4)
     check_same_dtype(owner, output_grad=output_grad, x=x)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dlfs.activations import Linear
 from dlfs.base import Operation, ParamOperation
-from dlfs.checks import check_flag, check_int, check_real
+from dlfs.checks import check_flag, check_input_shape, check_int, check_real
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd
 from dlfs.dropout import Dropout
@@ -72,6 +72,7 @@ class _ConvLayer(Layer):
         in_channels, dtype = input_.shape[1], self._param_dtype(input_)
         shape = (in_channels // self.groups, self.out_channels, *self._kernel_shape())
         check_channels(input_.shape, shape, self.groups, name)
+        check_input_shape(shape, name, name="the shape of the weights")
         init = choose_init(self.weight_init, self.activation, self.following)
         W = draw_weights(init, self.rng, shape, *self._fans(in_channels), dtype)
         self.operations = [self._convolution(W)]

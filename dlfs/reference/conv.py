@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
-from dlfs.geometry import Window, check_channels, window_1d, window_2d
+from dlfs.geometry import Window, check_channels, check_total, window_1d, window_2d
 from dlfs.types import Array, Padding, Padding1D, Pair, Shape
 
 
@@ -367,7 +367,10 @@ def _resolve_1d(
 ) -> Window:
     """Check channels and groups, and resolve the window over images of height 1."""
     check_channels(input_shape, param_shape, groups, owner)
-    return window_1d(input_shape[2], param_shape[2], stride, padding, dilation, owner)
+    window = window_1d(input_shape[2], param_shape[2], stride, padding, dilation, owner)
+    planes = input_shape[0] * max(input_shape[1], param_shape[1])
+    check_total(window, (1, input_shape[2]), planes, owner)
+    return window
 
 
 def _options(
@@ -398,7 +401,9 @@ def _resolve_shapes(
     groups = check_channels(input_shape, param_shape, groups, owner)
     size = (input_shape[2], input_shape[3])
     kernel = (param_shape[2], param_shape[3])
-    return groups, window_2d(size, kernel, stride, padding, dilation, owner)
+    window = window_2d(size, kernel, stride, padding, dilation, owner)
+    check_total(window, size, input_shape[0] * max(input_shape[1], param_shape[1]), owner)
+    return groups, window
 
 
 def _positions(window: Window) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ round.
 """
 
 from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
-from dlfs.geometry import Window, check_channels, transposed_window_2d
+from dlfs.geometry import Window, check_channels, check_total, transposed_window_2d
 from dlfs.reference.conv import conv2d, conv2d_input_grad, conv2d_param_grad
 from dlfs.types import Array, Padding, Pair, Shape
 
@@ -202,7 +202,12 @@ def _resolve(
     check_channels(input_shape, param_shape, groups, owner)
     size = (input_shape[2], input_shape[3])
     kernel = (param_shape[2], param_shape[3])
-    return transposed_window_2d(size, kernel, stride, padding, output_padding, dilation, owner)
+    window = transposed_window_2d(size, kernel, stride, padding, output_padding, dilation, owner)
+    # Turned round: the images are what is written here, and the outputs what is read.
+    turned = window._replace(output=size)
+    planes = input_shape[0] * max(input_shape[1], param_shape[1])
+    check_total(turned, window.output, planes, owner)
+    return window
 
 
 def _swap_channels(W: Array, groups: int) -> Array:

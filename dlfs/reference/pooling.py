@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlfs.checks import check_flag, check_float_array, check_input_shape, check_shape
-from dlfs.geometry import Window, window_2d
+from dlfs.geometry import Window, check_total, window_2d
 from dlfs.types import Array, IntArray, Padding, Pair, Shape
 
 
@@ -125,7 +125,7 @@ def max_pool2d_grad(
         )
     padded = np.zeros(_padded_shape(shape, window), dtype=output_grad.dtype)
     for position, pixels in enumerate(_views(padded, window)):
-        pixels += output_grad * (positions == position)
+        pixels += np.where(positions == position, output_grad, 0)
     return _crop(padded, shape, window)
 
 
@@ -317,6 +317,7 @@ def _pooling_window(
                 f"{owner}: padding must be at most half the kernel {window.kernel}, "
                 f"got {window.padding}"
             )
+    check_total(window, size, input_shape[0] * input_shape[1], owner)
     return window
 
 

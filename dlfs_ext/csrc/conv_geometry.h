@@ -50,37 +50,41 @@ static ptrdiff_t conv_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 /* Reals, rounded up so that what lies behind begins at a cache line. */
 static ptrdiff_t conv_round(ptrdiff_t n) { return conv_ceil(n, 16) * 16; }
 
-/* Rows that the taps of row class `phase` span beyond the band; -1 if no tap is of that class. */
-static ptrdiff_t conv_span(const conv_window *w, ptrdiff_t phase, ptrdiff_t *first)
+/* After how many kernel rows their classes repeat: stride / gcd(stride, dilation). */
+static ptrdiff_t conv_period(const conv_window *w)
 {
-    ptrdiff_t low = -1, high = -1;
-    for (ptrdiff_t i = 0; i < w->kernel_h; i++) {
-        if (i * w->dilation_h % w->stride_h != phase)
-            continue;
-        high = i * w->dilation_h / w->stride_h;
-        if (low < 0)
-            low = high;
+    ptrdiff_t a = w->stride_h, b = w->dilation_h % w->stride_h;
+    while (b) {
+        ptrdiff_t rest = a % b;
+        a = b;
+        b = rest;
     }
-    *first = low;
-    return low < 0 ? -1 : high - low;
+    return w->stride_h / a;
 }
 
-/* Row classes: only the first kernel_h * dilation_h of them can be met at all. */
-static ptrdiff_t conv_classes(const conv_window *w)
+/* How many classes of rows the kernel meets. Class k is that of kernel row k, and of every
+ * `period`-th row after it. A stride may be much larger than the kernel: classes that no kernel row
+ * meets are never looked at. */
+static ptrdiff_t conv_classes(const conv_window *w, ptrdiff_t period)
 {
-    return conv_least(w->stride_h, (w->kernel_h - 1) * w->dilation_h + 1);
+    return conv_least(w->kernel_h, period);
+}
+
+/* Rows that the taps of class k span beyond the band. */
+static ptrdiff_t conv_span(const conv_window *w, ptrdiff_t k, ptrdiff_t period, ptrdiff_t *first)
+{
+    ptrdiff_t last = k + (w->kernel_h - 1 - k) / period * period;
+    *first = k * w->dilation_h / w->stride_h;
+    return last * w->dilation_h / w->stride_h - *first;
 }
 
 /* Sets the sizes for bands of `band` rows and blocks of `images` images. */
 static void conv_measure(conv_layout *l, ptrdiff_t band, ptrdiff_t images)
 {
     const conv_window *w = &l->window;
-    ptrdiff_t first, shared_rows = 0;
-    for (ptrdiff_t phase = 0; phase < conv_classes(w); phase++) {
-        ptrdiff_t span = conv_span(w, phase, &first);
-        if (span >= 0)
-            shared_rows += band + span;
-    }
+    ptrdiff_t first, shared_rows = 0, period = conv_period(w);
+    for (ptrdiff_t k = 0; k < conv_classes(w, period); k++)
+        shared_rows += band + conv_span(w, k, period, &first);
     l->band = band;
     l->bands = conv_ceil(w->out_height, band);
     l->images = images;
@@ -123,22 +127,18 @@ static void conv_plan(conv_layout *l, ptrdiff_t itemsize, ptrdiff_t budget, ptrd
 static void conv_fill(conv_layout *l)
 {
     const conv_window *w = &l->window;
-    ptrdiff_t row = 0, first, start[1];
+    ptrdiff_t row = 0, first, period = conv_period(w);
     ptrdiff_t tap = 0, block = l->band * w->out_width;
     if (l->shared) {
-        for (ptrdiff_t phase = 0; phase < conv_classes(w); phase++) {
-            ptrdiff_t span = conv_span(w, phase, &first);
-            if (span < 0)
-                continue;
-            start[0] = row;
+        for (ptrdiff_t k = 0; k < conv_classes(w, period); k++) {
+            ptrdiff_t span = conv_span(w, k, period, &first), start = row;
+            ptrdiff_t phase = k * w->dilation_h % w->stride_h;
             for (ptrdiff_t r = 0; r < l->band + span; r++, row++) {
                 l->source[row] = phase + (first + r) * w->stride_h;
                 l->target[row] = row * w->out_width;
             }
-            for (ptrdiff_t i = 0; i < w->kernel_h; i++)
-                if (i * w->dilation_h % w->stride_h == phase)
-                    l->offset[i] = (start[0] + i * w->dilation_h / w->stride_h - first)
-                                   * w->out_width;
+            for (ptrdiff_t i = k; i < w->kernel_h; i += period)
+                l->offset[i] = (start + i * w->dilation_h / w->stride_h - first) * w->out_width;
         }
     } else {
         for (ptrdiff_t i = 0; i < w->kernel_h; i++) {
