@@ -17,18 +17,20 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1.
+        From 1 to 1024.
 
     Raises
     ------
     TypeError, ValueError
-        If n is no positive integer.
+        If n is not an integer from 1 to 1024.
 
     Warns
     -----
     UserWarning
-        If n is above 1 and the fast backend was not compiled: the reference runs on one thread (but
-        for NumPy's matrix products, which obey OMP_NUM_THREADS alone).
+        If n is above 1 and the kernels cannot have so many: because the fast backend was not
+        compiled (NumPy's matrix products obey OMP_NUM_THREADS alone); because the system refuses to
+        start more (``ulimit -u``); or because this process was forked. OpenMP's threads do not live
+        on in a forked child, so kernels use one thread there, and warn when they would use more.
 
     Examples
     --------
@@ -38,7 +40,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> set_num_threads(before)
     """
-    check_int(n, "set_num_threads", "n", 1)
+    check_int(n, "set_num_threads", "n", 1, 1024)
     compiled = _compiled()
     if compiled is not None:
         compiled.set_num_threads(n)

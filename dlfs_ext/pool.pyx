@@ -242,4 +242,13 @@ def set_limit(n):
         drop_free()
 
 
-set_limit(int(os.environ.get("DLFS_POOL_MB", "512")) << 20)
+def _limit_from_environment():
+    text = os.environ.get("DLFS_POOL_MB", "").strip() or "512"
+    # Longer numbers than this are more than there can be, and may be too long for int().
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise ValueError(f"environment variable DLFS_POOL_MB must be a whole number of megabytes, "
+                         f"at most 999999999, got {text[:40]!r}")
+    return int(text) << 20
+
+
+set_limit(_limit_from_environment())

@@ -16,6 +16,8 @@ while all small kernels run on one thread, and what passes between them is part 
 from libc.stdint cimport uint64_t, uintptr_t
 
 import os
+import threading
+import warnings
 
 cdef extern from "simd.h" nogil:
     int dlfs_best_level()
@@ -93,11 +95,23 @@ cdef double returned = 0  # when things count again
 
 cdef int isa_level = DLFS_GENERIC
 cdef int wanted_threads = 1
+# More are never wanted, and starting them only takes memory.
+MOST_THREADS = 1024
+# So many could be started together when that was tried last.
+cdef int proven_threads = 1
+# In a forked child: how many the parent used, until the user was told that here it is one.
+cdef int lost_threads = 0
+cdef bint forked = False
 
 
 cdef int threads_for(double multiply_adds) noexcept nogil:
     cdef double worth = multiply_adds / WORTH_A_THREAD
-    if wanted_threads == 1 or worth < 2.0 or dlfs_in_parallel():
+    if wanted_threads == 1:
+        if lost_threads > 1 and worth >= 2.0:
+            with gil:
+                tell_of_lost_threads()
+        return 1
+    if worth < 2.0 or dlfs_in_parallel():
         return 1
     return wanted_threads if worth > wanted_threads else <int>worth
 
@@ -305,15 +319,71 @@ def set_num_threads(n):
     TypeError
         If `n` is not an integer.
     ValueError
-        If `n` is below 1.
+        If `n` is below 1 or above 1024.
+
+    Warns
+    -----
+    UserWarning
+        If fewer threads can be started here, or only one may be, because this process was forked.
     """
-    global wanted_threads
+    global wanted_threads, lost_threads
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"set_num_threads: n must be an integer, got {n!r}")
-    if n < 1:
-        raise ValueError(f"set_num_threads: n must be at least 1, got {n}")
-    wanted_threads = min(int(n), 1024) if DLFS_OPENMP else 1
+    if not 1 <= n <= MOST_THREADS:
+        raise ValueError(f"set_num_threads: n must be from 1 to {MOST_THREADS}, got {n}")
+    lost_threads = 0
+    wanted_threads = 1
     start(&mood)
+    if DLFS_OPENMP and n > 1:
+        if forked:
+            warnings.warn(f"set_num_threads({n}): {FORKED}", UserWarning, stacklevel=2)
+        else:
+            wanted_threads = startable(int(n))
+
+
+FORKED = (
+    "this process was forked, and the threads of OpenMP's library do not live on in a forked "
+    "child, so the kernels use one thread here; with multiprocessing's start method 'spawn' a "
+    "child has threads of its own"
+)
+
+
+cdef int tell_of_lost_threads() noexcept:
+    global lost_threads
+    lost_threads = 0
+    try:
+        warnings.warn(FORKED, UserWarning, stacklevel=1)
+    except UserWarning as warning:
+        # Where warnings are errors: a kernel's arithmetic cannot raise one.
+        os.write(2, f"dlfs: {warning}\n".encode())
+    return 0
+
+
+cdef int startable(int n) except -1:
+    """Say how many of n threads can be started; with fewer, libgomp would end the process."""
+    global proven_threads
+    if n <= proven_threads:
+        return n
+    hold = threading.Event()
+    helpers = []
+    try:
+        for _ in range(n - 1):
+            helper = threading.Thread(target=hold.wait, daemon=True)
+            helper.start()
+            helpers.append(helper)
+    except RuntimeError:
+        warnings.warn(
+            f"set_num_threads({n}): only {len(helpers) + 1} threads can be started here, so the "
+            f"kernels use {max(1, len(helpers) // 2)}; a limit on processes or on memory (ulimit "
+            f"-u, ulimit -v) is in the way", UserWarning, stacklevel=2)
+        # Others need some, too.
+        n = max(1, len(helpers) // 2)
+    finally:
+        hold.set()
+        for helper in helpers:
+            helper.join()
+    proven_threads = n
+    return n
 
 
 def get_num_threads():
@@ -322,22 +392,35 @@ def get_num_threads():
 
 
 def _threads_from_environment():
-    for variable in ("DLFS_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(variable, "").split(",")[0].strip()
-        if text.isdecimal() and int(text) >= 1:
-            return int(text)
-    return dlfs_processors()
+    own = os.environ.get("DLFS_NUM_THREADS", "").strip()
+    # Longer numbers than this are more than there can be, and may be too long for int().
+    if own and not (own.isascii() and own.isdecimal() and len(own) <= 9
+                    and 1 <= int(own) <= MOST_THREADS):
+        raise ValueError(f"environment variable DLFS_NUM_THREADS must be an integer from 1 to "
+                         f"{MOST_THREADS}, got {own[:40]!r}")
+    if own:
+        return int(own)
+    # OpenMP's own variable is there for other libraries, too: what is odd in it is not refused.
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= 1:
+        return min(int(text), MOST_THREADS)
+    return min(dlfs_processors(), MOST_THREADS)
 
 
 def _after_fork():
     # libgomp's threads do not live on in a forked child, and waiting for them would hang it.
-    global wanted_threads
+    global wanted_threads, lost_threads, forked
+    forked = True
+    lost_threads = max(wanted_threads, lost_threads)
     wanted_threads = 1
 
 
 isa_level = dlfs_best_level()
 if os.environ.get("DLFS_ISA"):
-    set_isa(os.environ["DLFS_ISA"].lower())
+    try:
+        set_isa(os.environ["DLFS_ISA"].lower())
+    except ValueError as error:
+        raise ValueError(f"environment variable DLFS_ISA: {error}") from None
 set_num_threads(_threads_from_environment())
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pytest
 
+import dlfs
 import dlfs.reference
 import dlfs_ext
 from dlfs_ext import runtime
@@ -69,7 +70,7 @@ def test_unknown_instruction_set():
         ({"OMP_NUM_THREADS": "3"}, 3),
         ({"OMP_NUM_THREADS": "3,2"}, 3),
         ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "5"}, 5),
-        ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": "many"}, 3),
+        ({"OMP_NUM_THREADS": "3", "DLFS_NUM_THREADS": ""}, 3),
     ],
 )
 def test_environment_chooses_the_threads(environment, threads):
@@ -210,3 +211,130 @@ sys.exit(os.waitstatus_to_exitcode(status))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_computes_and_does_not_hang():
     assert run(FORK).returncode == 0
+
+
+FORKED = """
+import os, sys, warnings
+import numpy as np
+import dlfs
+from dlfs.backend import kernels
+assert dlfs.set_num_threads(2) is None
+x = np.random.default_rng(0).standard_normal((1000, 2000))
+if USED:
+    kernels.tanh(x)
+child = os.fork()
+if child:
+    _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+with warnings.catch_warnings(record=True) as heard:
+    warnings.simplefilter("always")
+    if ASKED:
+        dlfs.set_num_threads(2)
+    for _ in range(20):
+        kernels.tanh(x)
+said = [str(warning.message) for warning in heard]
+if dlfs.get_num_threads() != 1 or len(said) != 1 or "forked" not in said[0]:
+    print(dlfs.get_num_threads(), said, file=sys.stderr)
+    os._exit(1)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_forked_child_uses_one_thread_and_says_why(used, asked):
+    code = FORKED.replace("USED", str(used)).replace("ASKED", str(asked))
+    result = run(code)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("way", ["error", "default"])
+def test_a_forked_child_is_told_without_a_failure_where_warnings_are_errors(way):
+    code = """
+import os, sys
+import numpy as np
+import dlfs_ext
+dlfs_ext.set_num_threads(2)
+x = np.ones((1000, 2000))
+child = os.fork()
+if child == 0:
+    dlfs_ext.tanh(x), dlfs_ext.tanh(x)
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    result = run(code, PYTHONWARNINGS=way)
+    assert result.returncode == 0
+    assert result.stderr.count("this process was forked") == 1
+
+
+@pytest.mark.parametrize("n", [1025, 10**6, 2**31, 2**64])
+def test_too_many_threads_are_refused(n):
+    before = dlfs_ext.get_num_threads()
+    for function in (dlfs_ext.set_num_threads, dlfs.set_num_threads):
+        with pytest.raises(ValueError, match=r"from 1 to 1024|at most 1024"):
+            function(n)
+    assert dlfs_ext.get_num_threads() == before
+
+
+UNABLE = """
+import sys, threading, warnings
+start = threading.Thread.start
+started = []
+def refuse(self):
+    if len(started) >= 6:
+        raise RuntimeError("can't start new thread")
+    started.append(self)
+    start(self)
+threading.Thread.start = refuse
+with warnings.catch_warnings(record=True) as heard:
+    warnings.simplefilter("always")
+    import dlfs_ext
+    dlfs_ext.set_num_threads(500)
+assert "only 7 threads" in str(heard[-1].message), heard
+assert dlfs_ext.get_num_threads() == 3
+"""
+
+
+def test_threads_that_the_system_refuses_are_not_asked_for():
+    result = run(UNABLE, DLFS_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_limit_on_memory_leaves_fewer_threads_and_a_result():
+    pytest.importorskip("resource")
+    code = """
+import resource, warnings
+import numpy as np
+import dlfs_ext
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+warnings.simplefilter("ignore")
+dlfs_ext.set_num_threads(1024)
+for _ in range(20):
+    dlfs_ext.tanh(np.ones((1000, 2000)))
+print("alive", dlfs_ext.get_num_threads())
+"""
+    result = run(code, DLFS_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    assert result.stdout.startswith("alive"), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("DLFS_POOL_MB", value) for value in ("abc", "-1", "1.5", "9" * 5000, "²")),
+        *(("DLFS_NUM_THREADS", value) for value in ("abc", "0", "-2", "1025", "9" * 5000)),
+        ("DLFS_ISA", "abc"),
+    ],
+)
+def test_a_wrong_environment_variable_is_named(name, value):
+    result = run("import dlfs_ext", **{name: value})
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert f"environment variable {name}" in last
+    assert len(last) < 300
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "9" * 5000, "1000000", "2,1"])
+def test_an_odd_variable_of_openmp_is_no_error(value):
+    result = run("import dlfs_ext; print(dlfs_ext.get_num_threads())", OMP_NUM_THREADS=value)
+    assert 1 <= int(result.stdout) <= 1024
