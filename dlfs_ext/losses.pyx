@@ -1,11 +1,13 @@
 """Losses and their gradients, in one pass; the formulas are in dlfs.reference.losses.
 
 The compiled loops answer nan when a target is none (a label out of range, a row that does not sum
-to 1). The reference is asked then: it says what is wrong, or agrees that the result is nan.
+to 1), and compute in the arrays' dtype, where numbers may overflow that the loss, a double, can
+hold. So the reference is asked whenever a loss is not finite: it says what is wrong, does it right,
+or agrees.
 """
 
 cimport numpy as cnp
-from libc.math cimport isnan
+from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 
 from dlfs.checks import check_real
@@ -33,7 +35,9 @@ cdef extern from "losses.h" nogil:
 
 def mean_squared_error(prediction, target):
     check_pair(prediction, target, "mean_squared_error")
-    return elementwise(squared_table[isa_level][is_double(prediction)], prediction, target, 0, 2)
+    result = elementwise(squared_table[isa_level][is_double(prediction)], prediction, target, 0, 2)
+    return result if isfinite(<double>result[0]) else reference.mean_squared_error(prediction,
+                                                                                   target)
 
 
 def mean_absolute_error(prediction, target):
@@ -44,13 +48,15 @@ def mean_absolute_error(prediction, target):
 def huber(prediction, target, delta=1.0):
     check_pair(prediction, target, "huber")
     delta = check_real(delta, "huber", "delta", 0.0, low_open=True)
-    return elementwise(huber_table[isa_level][is_double(prediction)], prediction, target, delta, 1)
+    result = elementwise(huber_table[isa_level][is_double(prediction)], prediction, target, delta,
+                         1)
+    return result if isfinite(<double>result[0]) else reference.huber(prediction, target, delta)
 
 
 def binary_cross_entropy(prediction, target):
     check_pair(prediction, target, "binary_cross_entropy")
     result = elementwise(binary_table[isa_level][is_double(prediction)], prediction, target, 0, 1)
-    if isnan(<double>result[0]):
+    if not isfinite(<double>result[0]):
         return reference.binary_cross_entropy(prediction, target)
     return result
 
@@ -61,7 +67,8 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
     cdef ptrdiff_t rows, classes
     if type(label_smoothing) is float and 0 <= <double>label_smoothing < 1:
         smoothing = label_smoothing
-    else:
+    elif good:
+        # Behind the check of the prediction, as in the reference.
         smoothing = check_real(label_smoothing, "softmax_cross_entropy", "label_smoothing",
                                0.0, 1.0, high_open=True)
     if good:
@@ -91,7 +98,7 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
     with nogil:
         loss = fn(cnp.PyArray_DATA(x), probabilities, numbers, cnp.PyArray_DATA(grad), rows,
                   classes, smoothing)
-    if isnan(loss):
+    if not isfinite(loss):
         return reference.softmax_cross_entropy(prediction, target, label_smoothing)
     return loss / rows, grad
 

@@ -5,6 +5,7 @@ from cython.parallel cimport prange
 
 from dlfs.checks import check_float_array, check_gradient_pair, check_real, check_same_dtype
 from dlfs.checks import check_shape
+from dlfs.reference import normalization as reference
 from dlfs.reference.normalization import _check_features, _check_statistics
 from dlfs_ext.docstrings import share_docstrings
 
@@ -58,6 +59,8 @@ def batch_norm(x, eps=1e-5):
     sum_features(sum_squares_table[isa_level][double_], source, None, mean, None, var, 2)
     divide_table[isa_level][double_](cnp.PyArray_DATA(var), features, count)
     cdef cnp.ndarray inv_std = inverse_deviation(var, eps)
+    if not all_positive(inv_std):
+        return reference.batch_norm(x, eps)
     map_features(normalize_table[isa_level][double_], source, None, mean, inv_std, None, out, 2)
     return out, mean, var, inv_std
 
@@ -132,6 +135,8 @@ def layer_norm(x, eps=1e-5):
                     fn(xd + i * chunk * n * size, od + i * chunk * n * size, sd + i * chunk * size,
                        min(chunk, rows - i * chunk), n, epsilon)
     dismiss(&team)
+    if not all_positive(inv_std):
+        return reference.layer_norm(x, eps)
     return out, inv_std
 
 
@@ -170,6 +175,21 @@ def layer_norm_grad(output_grad, output, inv_std):
 
 cdef object nothing_to_average(str owner, object x):
     return ValueError(f"{owner}: there is nothing to average over (shape {x.shape})")
+
+
+cdef bint all_positive(cnp.ndarray inv_std) noexcept:
+    """False where a variance overflowed (1 / inf) or is nan; the reference then does it again."""
+    cdef ptrdiff_t i, n = cnp.PyArray_SIZE(inv_std)
+    cdef const float *narrow = <const float *>cnp.PyArray_DATA(inv_std)
+    cdef const double *wide = <const double *>cnp.PyArray_DATA(inv_std)
+    cdef bint good = True
+    if is_double(inv_std):
+        for i in range(n):
+            good = good & (wide[i] > 0)
+    else:
+        for i in range(n):
+            good = good & (narrow[i] > 0)
+    return good
 
 
 cdef cnp.ndarray inverse_deviation(cnp.ndarray var, double eps):

@@ -36,7 +36,7 @@ def sgd_update(param, grad, lr, weight_decay=0.0):
 
 def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False):
     cdef double[2] c
-    if not (usual(param, grad) and writable(velocity, param) and type(nesterov) is bool
+    if not (usual(param, grad) and apart(param, grad, velocity) and type(nesterov) is bool
             and number(lr, c) and number(momentum, c + 1)):
         return reference.sgd_momentum_update(param, grad, velocity, lr, momentum, nesterov)
     cdef int double_ = is_double(param)
@@ -46,7 +46,7 @@ def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False)
 
 def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
     cdef double[2] c
-    if not (usual(param, grad) and writable(sum_squares, param) and number(lr, c)
+    if not (usual(param, grad) and apart(param, grad, sum_squares) and number(lr, c)
             and number(eps, c + 1) and c[1] > 0):
         return reference.adagrad_update(param, grad, sum_squares, lr, eps)
     update(adagrad_table[isa_level][is_double(param)], param, grad, sum_squares, None, c)
@@ -54,7 +54,7 @@ def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
 
 def rmsprop_update(param, grad, mean_square, lr, decay=0.9, eps=1e-8):
     cdef double[4] c
-    if not (usual(param, grad) and writable(mean_square, param) and number(lr, c)
+    if not (usual(param, grad) and apart(param, grad, mean_square) and number(lr, c)
             and number(decay, c + 1) and number(eps, c + 3) and 0 <= c[1] < 1 and c[3] > 0):
         return reference.rmsprop_update(param, grad, mean_square, lr, decay, eps)
     c[2] = 1 - c[1]
@@ -64,8 +64,9 @@ def rmsprop_update(param, grad, mean_square, lr, decay=0.9, eps=1e-8):
 def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, eps=1e-8,
                 weight_decay=0.0):
     cdef double[9] c
-    if not (usual(param, grad) and writable(mean, param) and writable(mean_square, param)
-            and type(t) is int and t >= 1 and number(lr, c) and number(eps, c + 1)
+    if not (usual(param, grad) and apart(param, grad, mean)
+            and apart(param, grad, mean_square) and disjoint(mean, mean_square)
+            and type(t) is int and 1 <= t <= 1 << 53 and number(lr, c) and number(eps, c + 1)
             and number(beta1, c + 2) and number(beta2, c + 4) and number(weight_decay, c + 8)
             and 0 <= c[2] < 1 and 0 <= c[4] < 1 and c[1] > 0):
         return reference.adam_update(param, grad, mean, mean_square, t, lr, beta1, beta2, eps,
@@ -97,7 +98,21 @@ cdef bint writable(object array, object like) noexcept:
 
 cdef bint usual(object param, object grad) noexcept:
     return (is_float(param) and cnp.PyArray_ISCARRAY(<cnp.ndarray>param)
-            and is_float(grad) and same_type(grad, param) and same_shape(grad, param))
+            and is_float(grad) and same_type(grad, param) and same_shape(grad, param)
+            and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>grad) and disjoint(param, grad))
+
+
+cdef bint disjoint(object a, object b) noexcept:
+    """Two contiguous arrays of one size share no memory."""
+    cdef const char *first = <const char *>cnp.PyArray_DATA(<cnp.ndarray>a)
+    cdef const char *second = <const char *>cnp.PyArray_DATA(<cnp.ndarray>b)
+    cdef ptrdiff_t bytes = cnp.PyArray_NBYTES(<cnp.ndarray>a)
+    return first + bytes <= second or second + bytes <= first
+
+
+cdef bint apart(object param, object grad, object state) noexcept:
+    """Memory of the optimizer that can be changed where it lies, and is its own."""
+    return writable(state, param) and disjoint(state, param) and disjoint(state, grad)
 
 
 cdef int update(update_fn *fn, object param, object grad_, object first, object second,

@@ -228,6 +228,7 @@ HARMLESS = {
     ),
     "reference.check_backward": "a check itself",
     "reference.check_forward": "a check itself",
+    "reference.quiet": "wraps kernels, when the package is imported",
     "backend.fuses": "takes no arguments",
     "callbacks.Training": "a protocol, for type checkers",
     "initializers.choose_init": "serves layers, after they have checked",

@@ -377,3 +377,39 @@ def test_a_subclass_only_names_what_it_remembers() -> None:
     np.testing.assert_allclose(net.layers[0].params[0], weights - 0.5 * 2 * first[0], rtol=1e-14)
     np.testing.assert_allclose(net.layers[0].params[1], bias - 0.5 * first[1], rtol=1e-14)
     assert set(optim.state()) == {"sums"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1e20, 1e30, 1e200, 1e300, 1e-30, 1e-200])
+def test_the_global_norm_neither_overflows_nor_vanishes(dtype, scale):
+    if dtype == "float32" and not 1e-35 < scale < 1e35:
+        scale = 1e35
+    arrays = [np.array([3.0, 0.0], dtype) * scale, np.array([[4.0]], dtype) * scale]
+    with np.errstate(all="raise"):
+        assert optimizers.base.global_norm(arrays) == pytest.approx(5 * scale, rel=1e-6)
+
+
+def test_the_global_norm_of_nothing_infinity_and_nan():
+    assert optimizers.base.global_norm([]) == 0
+    assert optimizers.base.global_norm([np.zeros((0, 2)), np.zeros(3)]) == 0
+    assert optimizers.base.global_norm([np.array([1.0, -np.inf])]) == np.inf
+    assert np.isnan(optimizers.base.global_norm([np.array([1.0, np.nan])]))
+    assert optimizers.base.global_norm([np.array([3, -4])]) == 5
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"), [("float32", 1e20), ("float32", 1e38), ("float64", 1e200)]
+)
+def test_clipping_large_gradients_keeps_their_direction(dtype, number):
+    optim = optimizers.SGD(lr=1.0, clip_norm=0.5)
+    net = NeuralNetwork([Dense(2, weight_init="glorot")], seed=1, dtype=dtype)
+    net.build((1,))
+    optim.net = net
+    for layer in net.layers:
+        layer.param_grads = [np.zeros(param.shape, dtype) for param in layer.params]
+        layer.param_grads[0][0] = np.array([3.0, -4.0], dtype) * np.array(number / 4, dtype)
+    before = net.layers[0].params[0].copy()
+    optim.step()
+    clipped = (before - net.layers[0].params[0])[0]
+    assert clipped.dtype == dtype
+    np.testing.assert_allclose(clipped, [0.3, -0.4], rtol=1e-5)

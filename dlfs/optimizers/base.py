@@ -267,7 +267,7 @@ class Optimizer(Configured):
         if self.clip_norm is not None:
             norm = global_norm(grads)
             if norm > self.clip_norm:
-                grads = [grad * (self.clip_norm / norm) for grad in grads]
+                grads = [_shrunk(grad, self.clip_norm / norm) for grad in grads]
         return grads
 
     def _update_rule(self, **kwargs: Any) -> None:
@@ -277,13 +277,31 @@ class Optimizer(Configured):
 def global_norm(arrays: Iterable[Array]) -> float:
     """Return the Euclidean norm of all numbers in ``arrays`` together, summed in float64.
 
+    It neither overflows nor underflows where the result does not.
+
     Examples
     --------
     >>> global_norm([np.array([3.0]), np.array([[4.0]])])
     5.0
     """
-    parts = (as_number_array(part, "global_norm", "arrays") for part in arrays)
-    return math.sqrt(sum(float(np.sum(np.square(part, dtype=np.float64))) for part in parts))
+    parts = [as_number_array(part, "global_norm", "arrays") for part in arrays]
+    with np.errstate(over="ignore", under="ignore"):
+        total = sum(float(np.sum(np.square(part, dtype=np.float64))) for part in parts)
+        if 1e-280 < total < math.inf or math.isnan(total):
+            return math.sqrt(total)
+        # Squares may have overflowed, or vanished: once more, in units of the largest number.
+        largest = max((float(np.max(np.abs(part), initial=0)) for part in parts), default=0.0)
+        if largest in (0.0, math.inf):
+            return largest
+        units = (np.divide(part, largest, dtype=np.float64) for part in parts)
+        return largest * math.sqrt(sum(float(np.sum(np.square(unit))) for unit in units))
+
+
+def _shrunk(grad: Array, factor: float) -> Array:
+    if factor > 1e-30:
+        return grad * factor
+    # float32 has hardly any digits for so small a factor.
+    return np.multiply(grad, factor, dtype=np.float64).astype(grad.dtype)
 
 
 def _limit(value: object, owner: str, name: str) -> float | None:

@@ -5,6 +5,9 @@ an optimizer's update, whose whole purpose that is), takes any memory layout, an
 it was given: float32 or float64. ``dlfs_ext`` has the same functions in Cython.
 """
 
+import sys
+
+from dlfs.reference import quiet
 from dlfs.reference.activations import (
     sigmoid,
     sigmoid_grad,
@@ -163,3 +166,10 @@ __all__ = [
     "weight_multiply_input_grad",
     "weight_multiply_param_grad",
 ]
+
+# In their own modules, too: the compiled kernels leave what is unusual to those.
+for _name in __all__:
+    _kernel = quiet.quiet(globals()[_name])
+    globals()[_name] = _kernel
+    setattr(sys.modules[_kernel.__module__], _name, _kernel)
+del _name, _kernel

@@ -43,4 +43,7 @@ def dropout(x: Array, mask: Array, keep_prob: float) -> Array:
         raise TypeError(f"dropout: mask must be an array of bool, got {got}")
     check_shape(mask, x.shape, "dropout", "mask")
     keep_prob = check_real(keep_prob, "dropout", "keep_prob", 0.0, 1.0, low_open=True)
-    return x * mask * (1 / keep_prob)
+    # A mask made by a view of bytes may hold other numbers than 0 and 1.
+    kept = mask.view(np.uint8) != 0
+    output: Array = x * kept * (1 / keep_prob)
+    return output

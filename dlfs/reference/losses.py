@@ -44,8 +44,11 @@ def mean_squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
     _check_pair(prediction, target, "mean_squared_error")
     batch = prediction.shape[0]
     error = prediction - target
-    loss = np.sum(error * error, dtype=np.float64) / batch
-    return float(loss), error * (2 / batch)
+    loss = _sum(error * error)
+    if not np.isfinite(loss):  # in float32 the squares may have overflowed
+        loss = _sum(np.square(error, dtype=np.float64))
+    loss /= batch
+    return loss, error * (2 / batch)
 
 
 def mean_absolute_error(prediction: Array, target: Array) -> tuple[float, Array]:
@@ -81,8 +84,8 @@ def mean_absolute_error(prediction: Array, target: Array) -> tuple[float, Array]
     _check_pair(prediction, target, "mean_absolute_error")
     batch = prediction.shape[0]
     error = prediction - target
-    loss = np.sum(np.abs(error), dtype=np.float64) / batch
-    return float(loss), np.sign(error) * (1 / batch)
+    loss = _sum(np.abs(error)) / batch
+    return loss, np.sign(error) * (1 / batch)
 
 
 def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, Array]:
@@ -124,8 +127,11 @@ def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, 
     error = prediction - target
     clipped = np.clip(error, -delta, delta)
     # e**2 / 2 for small errors, where clipped == e, and delta * (|e| - delta / 2) for the others.
-    loss = np.sum(clipped * (error - clipped / 2), dtype=np.float64) / batch
-    return float(loss), clipped * (1 / batch)
+    loss = _sum(clipped * (error - clipped / 2))
+    if not np.isfinite(loss):  # in float32 the products may have overflowed
+        loss = _sum(np.multiply(clipped, error - clipped / 2, dtype=np.float64))
+    loss /= batch
+    return loss, clipped * (1 / batch)
 
 
 def softmax_cross_entropy(
@@ -191,9 +197,13 @@ def softmax_cross_entropy(
     shifted = prediction - prediction.max(axis=1, keepdims=True)
     exps = np.exp(shifted)
     sums = exps.sum(axis=1, keepdims=True)
-    loss = np.sum(probabilities * (np.log(sums) - shifted), dtype=np.float64) / batch
+    loss = _sum(_weighted(probabilities, np.log(sums) - shifted))
+    if not np.isfinite(loss):  # in float32 the differences may have overflowed
+        distance = np.subtract(prediction, prediction.max(axis=1, keepdims=True), dtype=np.float64)
+        loss = _sum(_weighted(probabilities, np.log(sums) - distance))
+    loss /= batch
     grad = (exps / sums - probabilities) * (1 / batch)
-    return float(loss), grad
+    return loss, grad
 
 
 def binary_cross_entropy(prediction: Array, target: Array) -> tuple[float, Array]:
@@ -236,11 +246,22 @@ def binary_cross_entropy(prediction: Array, target: Array) -> tuple[float, Array
     if target.size and not (target.min() >= 0 and target.max() <= 1):
         raise ValueError(f"{owner}: target must lie in [0, 1], got {target.min()}..{target.max()}")
     batch = prediction.shape[0]
-    # softplus(z) - t z, written so that neither term is larger than the result needs.
-    terms = np.log1p(np.exp(-np.abs(prediction))) + np.maximum(prediction, 0) - target * prediction
-    loss = np.sum(terms, dtype=np.float64) / batch
+    # softplus(z) - t z, written so that neither term is larger than the result needs: the
+    # probability of the less likely answer, times how much less likely it is.
+    unlikely = np.where(prediction > 0, 1 - target, target)
+    terms = np.log1p(np.exp(-np.abs(prediction))) + _weighted(unlikely, np.abs(prediction))
+    loss = _sum(terms) / batch
     grad = (special.expit(prediction) - target) * (1 / batch)
-    return float(loss), grad
+    return loss, grad
+
+
+def _sum(terms: Array) -> float:
+    return float(np.sum(terms, dtype=np.float64))
+
+
+def _weighted(probability: Array, cost: Array) -> Array:
+    """Return ``probability * cost``; what never happens costs nothing, even if it were infinite."""
+    return np.multiply(probability, cost, where=probability != 0, out=np.zeros_like(cost))
 
 
 def _check_pair(prediction: Array, target: Array, owner: str) -> None:

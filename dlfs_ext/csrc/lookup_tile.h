@@ -7,7 +7,7 @@ static void NAME(dropout)(const void *x_, const unsigned char *mask, void *out_,
     const real *DLFS_RESTRICT x = x_, scale = (real)scale_;
     real *DLFS_RESTRICT out = out_;
     for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = x[i] * (real)mask[i] * scale;
+        out[i] = x[i] * (real)(mask[i] != 0) * scale; /* NumPy's True may be any byte but 0 */
 }
 
 /* table[index] += row, for one row after the other: the order of the sums is that of the batch. */

@@ -2,6 +2,8 @@
 #ifndef DLFS_OPTIMIZERS_H
 #define DLFS_OPTIMIZERS_H
 
+#include <float.h>
+
 #include "simd.h"
 #define DLFS_TILE "optimizers_tile.h"
 #include "targets.h"

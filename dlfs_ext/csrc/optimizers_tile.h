@@ -5,6 +5,16 @@
  * both are still in the cache. The constants come as doubles, because 1 - 0.999 is another number
  * in float. */
 
+#define tame NAME(tame)
+#define MOST ((real)(DLFS_F64 ? DBL_MAX : FLT_MAX))
+
+/* The gradient, but no more than what can be squared; infinity and nan stay what they are. */
+DLFS_INLINE vec tame(vec g)
+{
+    const real most = (real)(DLFS_F64 ? 0x1p511 : 0x1p63);
+    return vselect(vabs(g) <= MOST, vmax(vset1(-most), vmin(vset1(most), g)), g);
+}
+
 /* p is the parameter, g its gradient, s and t the optimizer's memory. */
 #undef UPDATE
 #define UPDATE(name, constants, body)                                                      \
@@ -64,11 +74,13 @@ UPDATE(nesterov, real lr = (real)c[0]; real share = (real)c[1];,
        p -= share * s + step;)
 
 UPDATE(adagrad, real lr = (real)c[0]; real eps = (real)c[1];,
-       s += eps + g * g;
+       g = tame(g);
+       s = vmin(vset1(MOST), s + (eps + g * g));
        p -= lr * g / vsqrt(s);)
 
 UPDATE(rmsprop, real lr = (real)c[0]; real decay = (real)c[1]; real rest = (real)c[2];
        real eps = (real)c[3];,
+       g = tame(g);
        s = decay * s + rest * g * g;
        p -= lr * g / (vsqrt(s) + eps);)
 
@@ -76,6 +88,7 @@ UPDATE(rmsprop, real lr = (real)c[0]; real decay = (real)c[1]; real rest = (real
 UPDATE(adam, real lr = (real)c[0]; real eps = (real)c[1]; real beta1 = (real)c[2];
        real rest1 = (real)c[3]; real beta2 = (real)c[4]; real rest2 = (real)c[5];
        real start1 = (real)c[6]; real start2 = (real)c[7]; real decay = (real)c[8];,
+       g = tame(g);
        s = beta1 * s + rest1 * g;
        t = beta2 * t + rest2 * g * g;
        vec root = vsqrt(t / start2);
