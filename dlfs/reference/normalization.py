@@ -34,7 +34,8 @@ def batch_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array, Array, Array]
     output : ndarray, the shape of x
         ``(x - mean) * inv_std``.
     mean, var : ndarray, shape (1, features) followed by a 1 for every further axis
-        The mean and the (biased) variance that were taken off.
+        The mean and the (biased) variance that were taken off. A variance that the dtype cannot
+        hold is given as its largest number; output and inv_std are right even then.
     inv_std : ndarray, the same shape
         ``1 / sqrt(var + eps)``.
 
@@ -259,11 +260,32 @@ def layer_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
 def _normalize(x: Array, axes: Shape, eps: float, owner: str) -> tuple[Array, Array, Array, Array]:
     if any(x.shape[axis] == 0 for axis in axes):
         raise ValueError(f"{owner}: there is nothing to average over (shape {x.shape})")
+    unit = _unit(x, axes)
+    if unit is None:
+        mean = x.mean(axis=axes, keepdims=True)
+        centred = x - mean
+        var = (centred * centred).mean(axis=axes, keepdims=True)
+        inv_std = 1 / np.sqrt(var + eps)
+        return centred * inv_std, mean, var, inv_std
+    x = x / unit
     mean = x.mean(axis=axes, keepdims=True)
     centred = x - mean
     var = (centred * centred).mean(axis=axes, keepdims=True)
-    inv_std = 1 / np.sqrt(var + eps)
-    return centred * inv_std, mean, var, inv_std
+    inv_std = np.where(var > 0, 1 / np.sqrt(var + eps / unit / unit), unit / np.sqrt(eps))
+    inv_std = inv_std.astype(x.dtype, copy=False)
+    largest = np.finfo(x.dtype).max
+    return centred * inv_std, mean * unit, np.minimum(var * unit * unit, largest), inv_std / unit
+
+
+def _unit(x: Array, axes: Shape) -> Array | None:
+    """Return what to measure x in where squares of its numbers would overflow; None if nowhere."""
+    large = np.abs(x).max(axis=axes, keepdims=True, initial=0)
+    limit = 2.0**60 if x.dtype == np.float32 else 2.0**508
+    overflows = (large > limit) & np.isfinite(large)
+    if not overflows.any():
+        return None
+    # Powers of two, by which division is exact.
+    return np.where(overflows, np.exp2(np.floor(np.log2(large))), 1).astype(x.dtype)
 
 
 def _normalize_grad(output_grad: Array, output: Array, inv_std: Array, axes: Shape) -> Array:

@@ -1,8 +1,14 @@
 """The optimizers' updates. These, and only these, write into what they are given.
 
 Each changes the parameter and the optimizer's memory of it in place, so that every Operation that
-holds the parameter sees the new one.
+holds the parameter sees the new one. No two of the arrays may share memory.
+
+Where a rule squares the gradient, numbers of the gradient beyond ``2**63`` in float32 (``2**511``
+in float64) count as that, with their sign: their squares would overflow, be infinite in the
+optimizer's memory, and let no step pass from there on. An infinite gradient stays infinite.
 """
+
+import itertools
 
 import numpy as np
 
@@ -141,7 +147,9 @@ def adagrad_update(
     _check("adagrad_update", param, grad, sum_squares=sum_squares)
     lr = check_real(lr, "adagrad_update", "lr")
     eps = check_real(eps, "adagrad_update", "eps", 0.0, low_open=True)
+    grad = _tame(grad)
     sum_squares += eps + grad * grad
+    np.minimum(sum_squares, np.finfo(sum_squares.dtype).max, out=sum_squares)
     param -= lr * grad / np.sqrt(sum_squares)
 
 
@@ -191,6 +199,7 @@ def rmsprop_update(
     lr = check_real(lr, "rmsprop_update", "lr")
     decay = check_real(decay, "rmsprop_update", "decay", 0.0, 1.0, high_open=True)
     eps = check_real(eps, "rmsprop_update", "eps", 0.0, low_open=True)
+    grad = _tame(grad)
     mean_square *= decay
     mean_square += (1 - decay) * grad * grad
     param -= lr * grad / (np.sqrt(mean_square) + eps)
@@ -250,12 +259,13 @@ def adam_update(
     """
     owner = "adam_update"
     _check(owner, param, grad, mean=mean, mean_square=mean_square)
-    t = check_int(t, owner, "t", 1)
+    t = check_int(t, owner, "t", 1, 2**53)
     lr = check_real(lr, owner, "lr")
     weight_decay = check_real(weight_decay, owner, "weight_decay")
     beta1 = check_real(beta1, owner, "beta1", 0.0, 1.0, high_open=True)
     beta2 = check_real(beta2, owner, "beta2", 0.0, 1.0, high_open=True)
     eps = check_real(eps, owner, "eps", 0.0, low_open=True)
+    grad = _tame(grad)
     mean *= beta1
     mean += (1 - beta1) * grad
     mean_square *= beta2
@@ -274,3 +284,12 @@ def _check(owner: str, param: Array, grad: Array, **state: Array) -> None:
         if name != "grad" and not array.flags.writeable:
             raise ValueError(f"{owner}: {name} is changed in place, but it is read-only")
     check_same_dtype(owner, **arrays)
+    for (name, array), (other_name, other) in itertools.combinations(arrays.items(), 2):
+        if np.shares_memory(array, other):
+            raise ValueError(f"{owner}: {name} and {other_name} must not share memory")
+
+
+def _tame(grad: Array) -> Array:
+    """Return the gradient, but no more of it than can be squared."""
+    most = 2.0**63 if grad.dtype == np.float32 else 2.0**511
+    return np.where(np.isfinite(grad), np.clip(grad, -most, most), grad)
