@@ -23,12 +23,15 @@ FOR_NOTEBOOKS := $(VENV)/.notebooks-installed $(if $(TORCH),$(VENV)/.torch-insta
 # Where `make notebooks` puts the copy to work in. `make clean` leaves it alone.
 MY_NOTEBOOKS ?= my-notebooks
 
+FUZZ_CALLS ?= 1000000
+
 DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-thorough test-wheel test-pytorch lint format bench \
-    bench-gradients notebooks test-notebooks render-notebooks annotate debug sanitize valgrind mutate kills clean
+    bench-gradients notebooks test-notebooks render-notebooks annotate debug sanitize fuzz valgrind \
+    mutate kills clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -90,14 +93,21 @@ debug: $(VENV)/.dev-installed ## run the tests on kernels compiled with bounds c
 	$(call build_aside,debug,DLFS_DEBUG=1)
 	cd build/debug && HYPOTHESIS_PROFILE=default $(abspath $(RUN)) -m pytest -q $(PYTEST_ARGS)
 
-# gcc's runtimes must come first in the process. -s: a report would be lost with the captured output.
-# Leaks are not looked for, because Python keeps much until its end.
+# gcc's runtimes must come first in the process. Leaks are not looked for, because Python keeps much
+# until its end.
+SANITIZED := PYTHONMALLOC=malloc \
+    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+
+# -s: a report would be lost with the captured output.
 sanitize: $(VENV)/.dev-installed ## run the kernels' tests under the address and undefined-behaviour sanitizers
 	$(call build_aside,sanitize,DLFS_SANITIZE=1)
-	cd build/sanitize && PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=default \
-	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	cd build/sanitize && $(SANITIZED) HYPOTHESIS_PROFILE=default \
 	    $(abspath $(RUN)) -m pytest -q -s tests/ext -k 'not memory' $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev-installed ## make FUZZ_CALLS random calls of the kernels under the sanitizers; 20 minutes
+	$(call build_aside,sanitize,DLFS_SANITIZE=1)
+	cd build/sanitize && $(SANITIZED) $(abspath $(RUN)) -m tools.fuzz --calls $(FUZZ_CALLS) $(FUZZ_ARGS)
 
 # CPython itself is reported for reading what it has not written; only reports with a frame in our
 # modules count. A few examples a property: valgrind is fifty times slower.

@@ -1,0 +1,176 @@
+"""Random calls of all kernels: ``python -m tools.fuzz [--calls N]``, or ``make fuzz``.
+
+Most arguments are right, some are nearly, and some windows have several huge options at once. Fast
+and reference must give the same results or the same error, and leave their inputs the same.
+
+The calls are made in batches, each in a process of its own, which notes the number of the call that
+it makes. So a crash or an endless loop has a name, and ``--replay SEED NUMBER`` makes that call
+again, alone. On kernels compiled with gcc's sanitizers (``make fuzz``) a report ends the process,
+and so is a crash.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+import dlfs_ext
+from dlfs import backend
+from tools.fuzz_arguments import KERNELS, Arguments, Draw, enlarge, spoil
+
+NAMES = list(KERNELS)
+WINDOWS = [name for name in NAMES if "conv" in name or ("pool" in name and "global" not in name)]
+PATIENCE = 300
+"""Seconds that a batch may take beyond a hundredth of one for each call."""
+
+
+def drawn(seed: int, number: int) -> tuple[str, Arguments, bool]:
+    """Return a kernel, arguments for it, and whether their numbers are ordinary."""
+    rng = random.Random(f"{seed} {number}")
+    d = Draw(rng)
+    way = rng.random()
+    name = rng.choice(WINDOWS if way < 0.2 else NAMES)
+    with np.errstate(all="ignore"):
+        arguments = KERNELS[name](d)
+    if way < 0.2:
+        enlarge(name, arguments, d)
+    elif way < 0.4:
+        spoil(arguments, d)
+    return name, arguments, d.tame
+
+
+def outcome(name: str, arguments: Arguments) -> list[Any] | str:
+    """Return the results and the arguments afterwards, or the error in words."""
+    try:
+        result = getattr(backend.kernels, name)(**arguments)
+    except (ValueError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
+    results = list(result) if isinstance(result, tuple) else [result]
+    return [*results, *arguments.values()]
+
+
+def difference(found: Any, expected: Any, tame: bool) -> str:
+    """Return in which way a call went differently on two backends, or nothing."""
+    if isinstance(found, str) or isinstance(expected, str):
+        # Of two mistakes either may be named.
+        alike = isinstance(found, str) and isinstance(expected, str)
+        return "" if alike else f"{found if isinstance(found, str) else expected}, on one only"
+    for one, other in zip(found, expected, strict=True):
+        if not isinstance(other, np.ndarray):
+            if not (tame and isinstance(other, float)):
+                continue
+            if abs(one - other) > 1e-3 * (1 + abs(other)):
+                return f"{one} is not {other}"
+            continue
+        if one.dtype != other.dtype or one.shape != other.shape:
+            return f"{one.dtype} {one.shape} is not {other.dtype} {other.shape}"
+        if not tame or other.dtype.kind not in "fi" or not other.size:
+            continue
+        # Sums of some thousand terms: what is looked for here is another number, not its last bits.
+        eps = float(np.finfo(other.dtype).eps) if other.dtype.kind == "f" else 0.0
+        bound = 3000 * eps * max(1.0, float(np.nanmax(np.abs(other))))
+        near = np.abs(one - other) <= bound
+        if not near.all() and not np.allclose(one, other, rtol=0, atol=bound, equal_nan=True):
+            return "other numbers"
+    return ""
+
+
+def make(seed: int, number: int) -> str:
+    """Make one call on the fast backend and the reference; return what is wrong, if anything."""
+    said = []
+    name, tame = "", True
+    for way in ("fast", "reference"):
+        name, arguments, tame = drawn(seed, number)
+        with backend.use_backend(way):
+            said.append(outcome(name, arguments))
+    wrong = difference(said[0], said[1], tame)
+    return f"{name}: {wrong}" if wrong else ""
+
+
+def child(seed: int, first: int, calls: int, note: int) -> None:
+    """Make the calls of one batch; note the number of each before it is made."""
+    warnings.simplefilter("ignore")
+    dlfs_ext.set_isa(random.Random(f"{seed} {first}").choice(dlfs_ext.available_isas()))
+    for number in range(first, first + calls):
+        os.pwrite(note, b"%12d" % number, 0)
+        wrong = make(seed, number)
+        if wrong:
+            sys.exit(wrong)
+
+
+def batch(seed: int, first: int, calls: int) -> str:
+    """Run a batch in a process of its own; return what went wrong, if anything."""
+    with tempfile.TemporaryFile() as file:
+        note = file.fileno()
+        command = [sys.executable, "-m", "tools.fuzz", "--seed", str(seed)]
+        command += ["--child", str(first), str(calls), str(note)]
+        try:
+            done = subprocess.run(
+                command,
+                pass_fds=[note],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE + calls // 100,
+                check=False,
+            )
+            if done.returncode == 0:
+                return ""
+            how = f"ended with {done.returncode}: {done.stderr[-4000:]}"
+        except subprocess.TimeoutExpired:
+            how = "did not end"
+        number = os.pread(note, 12, 0).decode().strip() or "of none"
+        return f"call {number} of seed {seed} {how}"
+
+
+def show(seed: int, number: int) -> None:
+    """Make one call again, here, and show it."""
+    name, arguments, _ = drawn(seed, number)
+    print(name)
+    for key, value in arguments.items():
+        kind = f"{value.dtype} {value.shape} {value.strides}" if hasattr(value, "dtype") else value
+        print(f"  {key}: {kind}")
+    sys.stdout.flush()
+    print(make(seed, number) or "the same on both backends")
+
+
+def main() -> None:
+    """Make the calls that the command line asks for."""
+    parser = argparse.ArgumentParser(description="Make random calls of all kernels.")
+    parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=5_000, help="calls in one process")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument("--replay", type=int, nargs=2, metavar=("SEED", "NUMBER"))
+    parser.add_argument("--child", type=int, nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.replay:
+        return show(*given.replay)
+    if given.child:
+        return child(given.seed, *given.child)
+    start, made, failures = time.monotonic(), 0, []
+    firsts = range(0, given.calls, given.batch)
+    sizes = [min(given.batch, given.calls - first) for first in firsts]
+    with ThreadPoolExecutor(given.jobs) as pool:
+        runs = pool.map(batch, [given.seed] * len(sizes), firsts, sizes)
+        for size, wrong in zip(sizes, runs, strict=True):
+            made += size
+            if wrong:
+                failures.append(wrong)
+                print(wrong, flush=True)
+            elif made % (20 * given.batch) == 0:
+                print(f"{made} calls, {time.monotonic() - start:.0f} s", flush=True)
+    print(f"{made} calls in {time.monotonic() - start:.0f} s, {len(failures)} batches failed")
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()
