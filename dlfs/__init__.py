@@ -36,8 +36,11 @@ from dlfs.layers import (
     Embedding,
     GRULayer,
     Layer,
+    LayerBlock,
     LayerNorm,
     LSTMLayer,
+    Parallel,
+    Residual,
     RNNLayer,
 )
 from dlfs.losses import (
@@ -48,7 +51,7 @@ from dlfs.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
-from dlfs.network import LayerBlock, NeuralNetwork
+from dlfs.network import NeuralNetwork
 from dlfs.optimizers import (
     SGD,
     AdaGrad,
@@ -133,6 +136,7 @@ __all__ = [
     "NonFiniteLossError",
     "Operation",
     "Optimizer",
+    "Parallel",
     "ParamOperation",
     "RMSProp",
     "RNNLayer",
@@ -140,6 +144,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "RegularizedSGD",
     "Reshape",
+    "Residual",
     "SGDMomentum",
     "SiLU",
     "Sigmoid",

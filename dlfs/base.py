@@ -5,12 +5,14 @@ turns the gradient of the loss with respect to its output into the gradient with
 input (chain rule). Everything else in dlfs is made of Operations, one after the other.
 """
 
+import functools
 import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from dlfs.checks import check_float_array, plain_array
+from dlfs.checks import FLOAT_DTYPES, check_float_array, plain_array
 from dlfs.configuration import Configured
 from dlfs.types import Array
 
@@ -51,17 +53,14 @@ class Operation(Configured):
     array([[6.]])
     """
 
+    trains: ClassVar[bool] = False
     inference = False
-    _output_takes_inference: ClassVar[bool] = False
 
     input_: Array
     output: Array
     input_grad: Array
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "_output" in cls.__dict__:
-            cls._output_takes_inference = len(inspect.signature(cls._output).parameters) > 1
+    rng: np.random.Generator
+    fused_into: Any
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
         """Compute and remember the output.
@@ -81,11 +80,12 @@ class Operation(Configured):
         TypeError, ValueError
             If the input is no floating array, or its shape does not suit the Operation.
         """
-        input_ = plain_array(input_, type(self).__name__, "input_")
+        if type(input_) is not np.ndarray:
+            input_ = plain_array(input_, type(self).__name__, "input_")
         self._check_input(input_)
         self.input_ = input_
         self.inference = inference
-        if self._output_takes_inference:
+        if takes(type(self)._output, "inference"):
             self.output = self._output(inference)  # type: ignore[call-arg]
         else:
             self.output = self._output()
@@ -114,11 +114,18 @@ class Operation(Configured):
         RuntimeError
             If ``forward`` was not called before.
         """
-        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
-        self._check_output_grad(output_grad)
+        output_grad = checked_output_grad(self, output_grad)
         self.input_grad = self._input_grad(output_grad)
         self._check_gradient(self.input_grad, self.input_, "input_grad", "input_")
         return self.input_grad
+
+    def __getattr__(self, name: str) -> Any:
+        # Python comes here only for what is missing: after a fused pass, a part's input and output.
+        if name in ("input_", "output") and "fused_into" in self.__dict__:
+            self.fused_into.fill_parts()
+            if name in self.__dict__:
+                return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each entry of an input is from where the derivative jumps.
@@ -152,19 +159,8 @@ class Operation(Configured):
         raise NotImplementedError(f"{type(self).__name__} must define _input_grad(output_grad)")
 
     def _check_input(self, input_: Array) -> None:
-        check_float_array(input_, type(self).__name__, "input_")
-
-    def _check_output_grad(self, output_grad: Array) -> None:
-        name = type(self).__name__
-        output = getattr(self, "output", None)
-        if output is None:
-            raise RuntimeError(f"{name}: backward was called before forward")
-        check_float_array(output_grad, name, "output_grad")
-        if output_grad.shape != output.shape:
-            raise ValueError(
-                f"{name}: output_grad must have the shape of the output, {output.shape}, "
-                f"got {output_grad.shape}"
-            )
+        if type(input_) is not np.ndarray or input_.dtype not in FLOAT_DTYPES:
+            check_float_array(input_, type(self).__name__, "input_")
 
     def _check_gradient(self, grad: Array, array: Array, grad_name: str, name: str) -> None:
         """Find the mistake of a subclass here, where its name is known."""
@@ -224,6 +220,7 @@ class ParamOperation(Operation):
     array([[6., 6.]])
     """
 
+    trains = True
     penalized: ClassVar[bool] = True
 
     param_grad: Array
@@ -234,22 +231,19 @@ class ParamOperation(Operation):
         check_float_array(param, type(self).__name__, "param")
         self.param = param
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "backward" in cls.__dict__ and "backward_params" not in cls.__dict__:
-            # Whoever writes an own backward means it for the parameters too.
-            cls.backward_params = _whole_backward  # type: ignore[method-assign, assignment]
-
-    def backward(self, output_grad: Array) -> Array:
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Turn the gradient of the output into those of the input and, kept, the parameter.
 
         Parameters
         ----------
         output_grad : ndarray, the shape of the last output
+        input_grad : bool
+            False leaves out the gradient of the input. At a network's first Operation that is the
+            gradient of the data, which no training needs, and most of the work.
 
         Returns
         -------
-        ndarray, the shape of the last input
+        ndarray, the shape of the last input; None without input_grad
 
         Raises
         ------
@@ -258,24 +252,13 @@ class ParamOperation(Operation):
         RuntimeError
             If ``forward`` was not called before.
         """
-        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
-        input_grad = super().backward(output_grad)
-        self._keep_param_grad(output_grad)
-        return input_grad
-
-    def backward_params(self, output_grad: Array) -> None:
-        """Compute only the gradient of the parameter.
-
-        At a network's first Operation nobody asks for the gradient of the data, and it would be
-        most of the work.
-        """
-        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
-        self._check_output_grad(output_grad)
-        self._keep_param_grad(output_grad)
-
-    def _keep_param_grad(self, output_grad: Array) -> None:
+        if input_grad:
+            super().backward(output_grad)
+        else:
+            output_grad = checked_output_grad(self, output_grad)
         self.param_grad = self._param_grad(output_grad)
         self._check_gradient(self.param_grad, self.param, "param_grad", "param")
+        return self.input_grad if input_grad else None
 
     def _param_grad(self, output_grad: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} must define _param_grad(output_grad)")
@@ -288,5 +271,66 @@ def _forgotten(result: object) -> str:
     return ": is a return missing?" if result is None else ""
 
 
-def _whole_backward(operation: ParamOperation, output_grad: Array) -> None:
-    operation.backward(output_grad)
+def checked_output_grad(thing: Any, output_grad: Array) -> Array:
+    """Return an output gradient that suits an Operation or a layer, as a plain array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If output_grad is not a floating array, or does not have the shape of the last output.
+    RuntimeError
+        If there is no last output.
+    """
+    output = getattr(thing, "output", None)
+    if (
+        type(output_grad) is np.ndarray
+        and output_grad.dtype in FLOAT_DTYPES
+        and output is not None
+        and output_grad.shape == output.shape
+    ):
+        return output_grad
+    name = type(thing).__name__
+    if output is None:
+        raise RuntimeError(f"{name}: backward was called before forward")
+    plain: Array = plain_array(output_grad, name, "output_grad")
+    check_float_array(plain, name, "output_grad")
+    if plain.shape != output.shape:
+        raise ValueError(
+            f"{name}: output_grad must have the shape of the output, {output.shape}, "
+            f"got {plain.shape}"
+        )
+    return plain
+
+
+def backward_through(chain: Sequence[Any], output_grad: Array, input_grad: bool = True) -> Any:
+    """Send a gradient back through a chain of Operations or layers (chain rule).
+
+    Parameters
+    ----------
+    chain : sequence of Operation or Layer
+    output_grad : ndarray, the shape of the last output
+    input_grad : bool
+        False goes back only as far as something in the chain trains. A subclass whose own
+        ``backward(output_grad)`` has no such argument computes everything.
+
+    Returns
+    -------
+    ndarray, the shape of the chain's input; None without input_grad
+    """
+    first = 0
+    if not input_grad:
+        while first < len(chain) and not chain[first].trains:
+            first += 1
+    for number in range(len(chain) - 1, first - 1, -1):
+        part = chain[number]
+        if input_grad or number > first or not takes(type(part).backward, "input_grad"):
+            output_grad = part.backward(output_grad)
+        else:
+            part.backward(output_grad, input_grad=False)
+    return output_grad if input_grad else None
+
+
+@functools.cache
+def takes(function: Callable[..., Any], argument: str) -> bool:
+    """Say whether a function has an argument of this name."""
+    return argument in inspect.signature(function).parameters

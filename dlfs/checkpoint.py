@@ -12,6 +12,7 @@ from dlfs.checks import check_int, check_real, shortened, shown
 from dlfs.configuration import to_config
 from dlfs.fileformat import read_file, write_file
 from dlfs.history import History
+from dlfs.layers import Layer
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.saving import network_config, network_tensors
@@ -108,7 +109,7 @@ class Checkpoint:
             "waited": standing.waited,
             "earlier": standing.earlier,
             "base_lr": optim.base_lr,
-            "rngs": [layer.rng.bit_generator.state for layer in net.layers],
+            "rngs": [layer.rng.bit_generator.state for layer in _drawing(net)],
             "best": None,
         }
         if standing.best is not None:
@@ -179,6 +180,11 @@ class Checkpoint:
             )
 
 
+def _drawing(net: NeuralNetwork) -> list[Layer]:
+    """Return the layers that have random numbers of their own: those not made of layers."""
+    return [layer for _, layer in net.walk() if not layer.layers]
+
+
 def _restore(
     net: NeuralNetwork, optim: Optimizer, tensors: dict[str, Array], training: dict[str, Any]
 ) -> Standing:
@@ -194,14 +200,14 @@ def _restore(
     waited = check_int(training["waited"], "checkpoint", "waited", 0)
     earlier = check_int(training["earlier"], "checkpoint", "earlier", 0)
     base_lr = check_real(training["base_lr"], "checkpoint", "base_lr", 0.0)
-    rngs = [np.random.PCG64() for _ in net.layers]
+    rngs = [np.random.PCG64() for _ in _drawing(net)]
     if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
         raise ValueError("it needs one random state for each layer")
     for rng, state in zip(rngs, training["rngs"], strict=True):
         rng.state = state
     # Everything is there and fits: only now is anything changed.
     now.restore(net, optim)
-    for layer, rng in zip(net.layers, rngs, strict=True):
+    for layer, rng in zip(_drawing(net), rngs, strict=True):
         layer.rng.bit_generator.state = rng.state
     return Standing(history, best, best_loss, waited, earlier=earlier, base_lr=base_lr)
 

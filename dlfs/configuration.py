@@ -6,7 +6,7 @@ name.
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlfs.checks import shortened, shown
@@ -121,9 +121,17 @@ def check_restorable(thing: Configured, known: Mapping[str, type]) -> None:
                 f"{owner} cannot be saved: made with {name}={shown(value)}, it keeps "
                 f"{name}={shown(again[name])}; the attribute must be what the constructor was given"
             )
-        for part in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(part, Configured):
-                check_restorable(part, known)
+        for part in _parts(value):
+            check_restorable(part, known)
+
+
+def _parts(value: object) -> Iterator[Configured]:
+    """Go through the objects in an argument, which may be a list, or a list of lists."""
+    if isinstance(value, Configured):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _parts(item)
 
 
 def check_methods(thing: object) -> None:
@@ -210,14 +218,15 @@ def from_config(config: Any, classes: Mapping[str, type]) -> Any:
         ) from None
 
 
-def class_names(config: Any) -> set[str]:
-    """Return the names of all classes in a configuration, however deep."""
-    found, waiting = set(), [config]
+def class_names(config: Any) -> list[str]:
+    """Return the names of all classes in a configuration, however deep, each as often as it is."""
+    found: list[str] = []
+    waiting = [config]
     while waiting:
         thing = waiting.pop()
         if isinstance(thing, dict):
             if isinstance(thing.get("class"), str):
-                found.add(thing["class"])
+                found.append(thing["class"])
             waiting.extend(thing.values())
         elif isinstance(thing, list):
             waiting.extend(thing)

@@ -36,7 +36,7 @@ class Embedding_Op(ParamOperation):
     array([[20.],
            [10.],
            [20.]])
-    >>> look_up.backward_params(np.ones((1, 3, 1)))
+    >>> look_up.backward(np.ones((1, 3, 1)), input_grad=False)
     >>> look_up.param_grad
     array([[1.],
            [2.],

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.checks import (
+    FLOAT_DTYPES,
     as_float_array,
     as_number_array,
     check_flag,
@@ -85,8 +86,9 @@ class Loss(Configured):
             If prediction and target do not suit each other or the loss, or the batch is empty.
         """
         name = type(self).__name__
-        prediction = plain_array(prediction, name, "prediction")
-        check_float_array(prediction, name, "prediction")
+        if type(prediction) is not np.ndarray or prediction.dtype not in FLOAT_DTYPES:
+            prediction = plain_array(prediction, name, "prediction")
+            check_float_array(prediction, name, "prediction")
         if prediction.ndim < 1 or prediction.shape[0] < 1:
             raise ValueError(f"{name}: the batch must not be empty, got shape {prediction.shape}")
         self.target = self.as_target(target, prediction.shape, prediction.dtype)
@@ -422,12 +424,13 @@ class SoftmaxCrossEntropy(_KernelLoss):
             label_smoothing, name, "label_smoothing", 0.0, 1.0, high_open=True
         )
 
-    def as_target(self, target: object, shape: Shape, dtype: "np.dtype[Any]") -> Array:
+    def as_target(self, target: Any, shape: Shape, dtype: "np.dtype[Any]") -> Array:
         """Check labels or probabilities, and return them as integers or as the dtype."""
         name = type(self).__name__
         if len(shape) < 2:
             raise ValueError(f"{name}: the prediction must be (batch, classes), got shape {shape}")
-        array = as_number_array(target, name, "target")
+        known = type(target) is np.ndarray and target.dtype.kind in "fiub"
+        array: Array = target if known else as_number_array(target, name, "target")
         classes = shape[-1]
         if array.shape == tuple(shape):
             if classes == 1:

@@ -1,12 +1,13 @@
-"""LayerBlock and NeuralNetwork: layers, chained, and a loss at their end."""
+"""NeuralNetwork: layers, and a loss at their end."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import threading
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dlfs.activations import Linear
 from dlfs.advice import warn_of_doubled_probabilities
 from dlfs.base import Operation
 from dlfs.checks import (
@@ -19,151 +20,12 @@ from dlfs.checks import (
     check_int,
     retold,
 )
-from dlfs.dropout import Dropout
-from dlfs.layers import BatchNorm, Layer, LayerNorm, OperationLayer
+from dlfs.layers import Layer, LayerBlock
 from dlfs.losses import Loss, MeanSquaredError
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
-from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from dlfs.recurrent import check_streams, fresh_start, reads_streams
-from dlfs.reshape import Flatten, Reshape
-from dlfs.seeds import layer_seeds
+from dlfs.recurrent import check_streams, reads_streams
+from dlfs.seeds import seed_layers
 from dlfs.summary import Row, summary_html, summary_text
 from dlfs.types import Array, Shape
-
-
-class LayerBlock:
-    """A chain of layers.
-
-    Forward: each layer takes the output of the one before it. Backward: the same chain the other
-    way round.
-
-    Parameters
-    ----------
-    layers : sequence of Layer
-        An Operation without parameters (MaxPool2D, Flatten, an activation) may stand for a layer.
-
-    Raises
-    ------
-    TypeError
-        If something else is among them.
-    ValueError
-        If there are none, or one twice: a layer remembers its last input, so each place needs its
-        own.
-
-    Notes
-    -----
-    Book, chapter 3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dlfs.layers import Dense
-    >>> block = LayerBlock([Dense(13), Dense(1)])
-    >>> block.forward(np.zeros((4, 7))).shape
-    (4, 1)
-    """
-
-    def __init__(self, layers: Sequence[Layer | Operation]) -> None:
-        name = type(self).__name__
-        if isinstance(layers, Layer | Operation) or not isinstance(layers, Sequence):
-            raise TypeError(f"{name}: layers must be a list of layers, got {layers!r:.80}")
-        self.layers = [_as_layer(layer, name) for layer in layers]
-        if not self.layers:
-            raise ValueError(f"{name}: at least one layer is needed")
-        parts = [getattr(layer, "operation", layer) for layer in self.layers]
-        if len({id(part) for part in parts}) < len(parts):
-            raise ValueError(
-                f"{name}: the same layer stands in two places; each place needs a layer of its own"
-            )
-        _tell_what_follows(self.layers)
-
-    def forward(self, X_batch: Array, inference: bool = False) -> Array:
-        """Send a batch through the layers.
-
-        Parameters
-        ----------
-        X_batch : ndarray, batch axis first
-        inference : bool
-            True when predicting: what is for training only (dropout) is left out.
-
-        Returns
-        -------
-        ndarray
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the batch does not suit the first layer, or an output the next layer.
-        """
-        for layer in self.layers:
-            layer.release()
-        X_out = X_batch
-        for layer in self.layers:
-            X_out = layer.forward(X_out, inference)
-        return X_out
-
-    def backward(self, loss_grad: Array) -> Array:
-        """Send the gradient back through the layers, to the input and all parameters.
-
-        Parameters
-        ----------
-        loss_grad : ndarray, the shape of the last output
-
-        Returns
-        -------
-        ndarray, the shape of the last input
-
-        Raises
-        ------
-        TypeError, ValueError
-            If loss_grad is no floating array, or does not have the shape of the output.
-        RuntimeError
-            If ``forward`` was not called before.
-        """
-        grad = loss_grad
-        for layer in reversed(self.layers):
-            grad = layer.backward(grad)
-        return grad
-
-    def backward_params(self, loss_grad: Array) -> None:
-        """Send the gradient back only as far as there are parameters: all that training needs."""
-        grad = loss_grad
-        for first, layer in enumerate(self.layers):
-            if layer.params:
-                for later in reversed(self.layers[first + 1 :]):
-                    grad = later.backward(grad)
-                layer.backward_params(grad)
-                return
-
-    def params(self) -> Iterator[Array]:
-        """Go through all parameters, layer by layer."""
-        for layer in self.layers:
-            yield from layer.params
-
-    def param_grads(self) -> Iterator[Array]:
-        """Go through the gradients from the last backward pass, in the order of ``params``."""
-        for layer in self.layers:
-            yield from layer.param_grads
-
-    def penalized(self) -> Iterator[bool]:
-        """Say for each of ``params`` whether weight decay applies to it."""
-        for layer in self.layers:
-            yield from layer.penalized()
-
-    def parameter_count(self) -> int:
-        """Return how many numbers all parameters together hold; 0 before the set-up."""
-        return sum(param.size for param in self.params())
-
-    def reset_state(self) -> None:
-        """Forget what is carried from one batch to the next: a new sequence begins."""
-        for layer in self.layers:
-            layer.reset_state()
-
-    def __iter__(self) -> Iterator[Layer]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)
 
 
 class NeuralNetwork(LayerBlock):
@@ -208,6 +70,8 @@ class NeuralNetwork(LayerBlock):
     (4, 1)
     """
 
+    dtype: "np.dtype[Any]"
+
     def __init__(
         self,
         layers: Sequence[Layer | Operation],
@@ -224,10 +88,11 @@ class NeuralNetwork(LayerBlock):
         self.input_shape: Shape | None = None
         self.epochs_trained = 0
         self._own_weights: bytes | None = None
-        seeds = layer_seeds(self.seed, len(self.layers))
-        for layer, own_seed in zip(self.layers, seeds, strict=True):
-            layer.seed = own_seed
+        self._claim_layers()
+        seed_layers(self.layers, self.seed)
+        for _, layer in self.walk():
             layer.dtype = self.dtype
+        self._lock = Lock()
 
     def forward(self, X_batch: Array, inference: bool = False) -> Array:
         """Send a batch through the layers.
@@ -248,10 +113,13 @@ class NeuralNetwork(LayerBlock):
         TypeError, ValueError
             If the batch does not suit the first layer, or an output the next layer.
         """
-        X_batch = self.as_input(X_batch)
+        # A batch of the right kind, as a Trainer's are, needs no conversion.
+        known = type(X_batch) is np.ndarray and X_batch.dtype == self.dtype and self.input_shape
+        if not known or X_batch.ndim != len(self.input_shape or ()) + 1:
+            X_batch = self.as_input(X_batch)
         if self.input_shape is not None:
             return super().forward(X_batch, inference)
-        new = all(layer.first for layer in self.layers)
+        new = not self._any_set_up()
         try:
             output = super().forward(X_batch, inference)
         except BaseException:
@@ -302,8 +170,9 @@ class NeuralNetwork(LayerBlock):
         TypeError, ValueError
             If the batch does not suit the layers, or the targets the loss.
         """
-        batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)
-        self.backward_params(self.loss.backward())
+        with self._lock:
+            batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)
+            self.backward(self.loss.backward(), input_grad=False)
         return batch_loss
 
     def predict(self, X: Array, batch_size: int | None = None) -> Array:
@@ -336,7 +205,7 @@ class NeuralNetwork(LayerBlock):
             check_streams(owner, size, cure, X=X)
         new, parts = not self.built, []
         first, whole = (min(size, len(X)), *X.shape[1:]), X.shape
-        with fresh_start(self), retold({f"{first}": f"{whole}"}):
+        with self._lock, self.fresh_start(), retold({f"{first}": f"{whole}"}):
             for start in range(0, max(len(X), 1), size):
                 if batch_size is None:
                     self.reset_state()
@@ -369,10 +238,10 @@ class NeuralNetwork(LayerBlock):
         else:
             self.reset()
         # A batch of no observations has all the shapes and costs nothing.
-        takes_integers = self.layers[0].takes_integers
-        batch = np.zeros((0, *shape), dtype=np.int64 if takes_integers else self.dtype)
+        dtype = np.dtype(np.int64) if self.takes_integers else self.dtype
+        batch = np.zeros((0, *shape), dtype=dtype)
         try:
-            self.forward(batch, True)
+            self.forward(batch, inference=True)
         except (TypeError, ValueError) as error:
             if not given:
                 raise
@@ -387,7 +256,7 @@ class NeuralNetwork(LayerBlock):
         self.input_shape = None
         self.epochs_trained = 0
         self._own_weights = None
-        for layer in self.layers:
+        for _, layer in self.walk():
             layer.first = True
 
     @property
@@ -410,7 +279,7 @@ class NeuralNetwork(LayerBlock):
         >>> net.given
         True
         """
-        return not all(layer.first for layer in self.layers) and (
+        return self._any_set_up() and (
             self._own_weights is None or self._own_weights != self._weights_digest()
         )
 
@@ -427,7 +296,7 @@ class NeuralNetwork(LayerBlock):
     @property
     def built(self) -> bool:
         """Whether all layers are set up."""
-        return not any(layer.first for layer in self.layers)
+        return not any(layer.first for layer in self._leaves())
 
     def as_input(self, X: object) -> Array:
         """Return a batch as the first layer takes it.
@@ -438,7 +307,7 @@ class NeuralNetwork(LayerBlock):
             If it is not made of numbers, has no batch axis, or another shape than before.
         """
         name = "NeuralNetwork"
-        if self.layers[0].takes_integers:
+        if self.takes_integers:
             array = as_array(X, name, "X")
         else:
             array = as_float_array(X, name, "X", self.dtype)
@@ -493,15 +362,40 @@ class NeuralNetwork(LayerBlock):
     def _repr_html_(self) -> str:
         return summary_html(self._summary_rows(), self._summary_total())
 
+    def _any_set_up(self) -> bool:
+        return not all(layer.first for layer in self._leaves())
+
+    def _leaves(self) -> list[Layer]:
+        """Return the layers that are not made of layers."""
+        return [layer for _, layer in self.walk() if not layer.layers]
+
+    def _claim_layers(self) -> None:
+        """Refuse layers that another network uses: they would be one network with two names."""
+        for _, layer in list(self.walk())[1:]:
+            check_instance(layer, Layer, type(self).__name__, "layers")
+            owner = _owners.get(layer, lambda: None)()
+            if owner is not None:
+                raise ValueError(
+                    f"{type(self).__name__}: {layer!r} belongs to another network; make a new "
+                    "layer, or take copy.deepcopy(layer). dlfs.LayerBlock looks at the layers of "
+                    "a network without taking them"
+                )
+        for _, layer in list(self.walk())[1:]:
+            _owners[layer] = weakref.ref(self)
+
     def _summary_rows(self) -> list[Row]:
         """Return (layer, output shape, number of parameters) for each layer, as text."""
         rows = []
-        for layer in self.layers:
+        for path, layer in list(self.walk())[1:]:
+            indent = "  " * path.count(".layers.")
+            # A layer that is made of layers shows them below it, indented.
+            title = f"{indent}{type(layer).__name__ if layer.layers else repr(layer)}"
             if layer.first or not hasattr(layer, "output"):
-                rows.append((repr(layer), "?", "?"))
+                rows.append((title, "?", "?"))
             else:
                 shape = ", ".join(str(size) for size in ("batch", *layer.output.shape[1:]))
-                rows.append((repr(layer), f"({shape})", f"{layer.parameter_count():,}"))
+                count = "" if layer.layers else f"{layer.parameter_count():,}"
+                rows.append((title, f"({shape})", count))
         return rows
 
     def _summary_total(self) -> str:
@@ -515,34 +409,16 @@ class NeuralNetwork(LayerBlock):
         return f"{facts}{count:,} parameters, {self.dtype}, {memory}"
 
 
-_LOOKED_PAST = (
-    *(Linear, Dropout, Flatten, Reshape, MaxPool2D, AvgPool2D, GlobalAvgPool2D),
-    *(BatchNorm_Op, LayerNorm_Op, BatchNorm, LayerNorm),
+class Lock(type(threading.RLock())):  # type: ignore[misc]
+    """A lock for one network: a copy of the network gets a lock of its own."""
+
+    def __reduce__(self) -> tuple[type["Lock"], tuple[()]]:
+        return Lock, ()
+
+
+_owners: "weakref.WeakKeyDictionary[Layer, weakref.ref[NeuralNetwork]]" = (
+    weakref.WeakKeyDictionary()
 )
-"""What may stand between a layer and its activation."""
-
-
-def _tell_what_follows(layers: Sequence[Layer]) -> None:
-    """Tell each layer which activation stands behind it: its first weights should suit that."""
-    following: Operation | None = None
-    for layer in reversed(layers):
-        layer.following = following
-        operation = layer.operation if isinstance(layer, OperationLayer) else None
-        if not isinstance(layer if operation is None else operation, _LOOKED_PAST):
-            following = operation
-
-
-def _as_layer(layer: object, owner: str) -> Layer:
-    if isinstance(layer, Layer):
-        return layer
-    if isinstance(layer, Operation):
-        return OperationLayer(layer)
-    if isinstance(layer, type):
-        raise TypeError(
-            f"{owner}: layers must be instances, got the class {layer.__name__}; "
-            f"write {layer.__name__}(...)"
-        )
-    raise TypeError(f"{owner}: layers must be Layers or Operations, got {layer!r:.80}")
 
 
 def _float_dtype(dtype: Any) -> "np.dtype[Any]":

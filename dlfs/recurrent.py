@@ -5,8 +5,6 @@ all time steps at once (an Embedding_Op does, where they are whole numbers); the
 Operations here, which goes through the steps. So each has one parameter, as everywhere.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,9 +58,9 @@ class _Recurrence(ParamOperation):
         """Let the next batch start as the first one did."""
         self.carried = None
 
-    def backward_params(self, output_grad: Array) -> None:
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Go back through all steps: the gradient of the weights needs that of every gate."""
-        self.backward(output_grad)
+        return super().backward(output_grad)
 
     def _weight_shape(self) -> tuple[int, int]:
         return (self.hidden_size, self.columns * self.hidden_size)
@@ -332,57 +330,9 @@ class GRU_Op(_Recurrence):
         return z_grad, (h0_grad,), W_h_grad
 
 
-@contextmanager
-def fresh_start(layers: Iterable[Any], carry: bool | str | None = None) -> Iterator[None]:
-    """Within the block, begin new sequences; then put back the state that was carried before.
-
-    Parameters
-    ----------
-    layers : iterable of Layer
-        A network, say. Layers without state stay as they are.
-    carry : {False, True, "mean"}, optional
-        Whether state is carried within the block; as each layer does unless given.
-
-    Raises
-    ------
-    ValueError
-        If carry is something else.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dlfs.network import NeuralNetwork
-    >>> from dlfs.layers import LSTMLayer
-    >>> net = NeuralNetwork([LSTMLayer(4)])
-    >>> x = np.ones((1, 6, 3))
-    >>> whole = net.forward(x)
-    >>> with fresh_start(net, carry=True):
-    ...     parts = [net.forward(x[:, :2]), net.forward(x[:, 2:])]
-    >>> bool(np.allclose(np.concatenate(parts, axis=1), whole))
-    True
-    """
-    if carry is not None:
-        check_choice(carry, CARRIES, "fresh_start", "carry")
-    found = [
-        operation
-        for layer in layers
-        for operation in layer.operations
-        if isinstance(operation, _Recurrence)
-    ]
-    kept = [(operation.carry, operation.carried) for operation in found]
-    for operation in found:
-        operation.carry = operation.carry if carry is None else carry
-        operation.carried = None
-    try:
-        yield
-    finally:
-        for operation, (mode, carried) in zip(found, kept, strict=True):
-            operation.carry, operation.carried = mode, carried
-
-
-def reads_streams(layers: Iterable[Any]) -> bool:
+def reads_streams(net: Any) -> bool:
     """Say whether a layer lets each row of a batch go on where that row of the last one ended."""
-    return any(getattr(layer, "carry", False) is True for layer in layers)
+    return any(getattr(layer, "carry", False) is True for _, layer in net.walk())
 
 
 def check_streams(owner: str, batch_size: int, cure: str, **data: Array | None) -> None:

@@ -108,7 +108,7 @@ class RNNModel(NeuralNetwork):
         """
         loss = self.loss.forward(self.forward(x_batch), y_batch)
         grad: Array = self.loss.backward()
-        self.backward_params(grad * math.prod(grad.shape[:-1]))
+        self.backward(grad * math.prod(grad.shape[:-1]), input_grad=False)
         return loss
 
 

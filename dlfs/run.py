@@ -18,7 +18,6 @@ from dlfs.interrupt import PatientInterrupt
 from dlfs.metrics import Decision, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.progress import progress_bar, write_line
-from dlfs.recurrent import fresh_start
 from dlfs.snapshot import Snapshot
 from dlfs.types import Array
 
@@ -248,7 +247,7 @@ class Run:
         size = np.abs(prediction).reshape(len(X_test), -1).max(axis=1)
         # NaN is the largest of all for argmax.
         worst = int(size.argmax())
-        with fresh_start(self.net):
+        with self.net.fresh_start():
             self.net.forward(X_test[worst : worst + 1], inference=True)
         what = f"the test loss became {loss} after epoch {epoch + 1}"
         raise NonFiniteLossError(_explain(self.net, what))
@@ -301,12 +300,21 @@ def _spoiled(arrays: dict[str, Array], before: dict[str, Array]) -> bool:
     )
 
 
+def _place(path: str) -> str:
+    """Return the number of a layer, or its place inside other layers."""
+    number = path.removeprefix("layers.")
+    return f"layer {number}" if number.isdigit() else path
+
+
 def _explain(net: NeuralNetwork, what: str) -> str:
     """Say where the first numbers that are not finite are, and what helps."""
     cure = (
         "A smaller learning rate, another weight_init or gradient clipping (clip_norm) often helps"
     )
-    for number, layer in enumerate(net.layers):
+    # The first layer inside a block comes before the block itself.
+    leaves = [(path, layer) for path, layer in net.walk() if not layer.layers]
+    blocks = [(path, layer) for path, layer in net.walk() if path and layer.layers]
+    for path, layer in leaves + blocks:
         states = [array for op in layer.operations for array in op.state().values()]
         places = {
             "parameters are": layer.params,
@@ -318,7 +326,7 @@ def _explain(net: NeuralNetwork, what: str) -> str:
             bad = size - sum(int(np.isfinite(array).sum()) for array in arrays)
             if bad:
                 return (
-                    f"{what}; the first layer whose {place} not finite is layer {number}, "
+                    f"{what}; the first layer whose {place} not finite is {_place(path)}, "
                     f"{layer!r} ({bad} of {size} numbers). {cure}"
                 )
     prediction = net.layers[-1].output

@@ -4,6 +4,7 @@ Nothing is pickled: a file can name classes of dlfs (and those passed to ``load`
 their arguments, and nothing else.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from dlfs.configuration import (
     to_config,
 )
 from dlfs.fileformat import read_file, write_file
-from dlfs.layers import Layer
+from dlfs.layers import Layer, LayerBlock
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 from dlfs.snapshot import network_states
@@ -83,8 +84,7 @@ def save(net: NeuralNetwork, path: str | Path) -> None:
     """
     if not isinstance(net, NeuralNetwork):
         raise TypeError(f"save: net must be a NeuralNetwork, got {type(net).__name__}")
-    metadata = {"network": network_config(net), "epochs_trained": net.epochs_trained}
-    write_file(path, network_tensors(net), metadata)
+    write_file(path, network_tensors(net), network_metadata(net))
 
 
 def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNetwork:
@@ -147,6 +147,11 @@ def network_from_file(
         )
 
 
+def network_metadata(net: NeuralNetwork) -> dict[str, Any]:
+    """Return what a file says of a network besides its numbers."""
+    return {"network": network_config(net), "epochs_trained": net.epochs_trained}
+
+
 def known_classes() -> dict[str, type]:
     """Return the classes that a file may name: every Layer, Loss and parameter-free Operation."""
     return {
@@ -176,12 +181,17 @@ def network_config(net: NeuralNetwork) -> dict[str, Any]:
             "save: the network has weights, but has seen no observation yet, and a file says the "
             "shape of one; call build(input_shape), which keeps the weights"
         )
-    if len(net.layers) > MOST_LAYERS:
-        raise ValueError(f"save: at most {MOST_LAYERS} layers can be saved, got {len(net.layers)}")
+    count = sum(1 for _ in net.walk()) - 1
+    if count > MOST_LAYERS:
+        raise ValueError(f"save: at most {MOST_LAYERS} layers can be saved, got {count}")
     known = known_classes()
     for part in (*net.layers, net.loss):
         check_restorable(part, known)
+    for _, layer in net.walk():
+        _check_inner_layers(layer)
+    tied = {name: owner for name, (_, owner) in _parameters(net).items() if owner != name}
     return {
+        **({"tied": tied} if tied else {}),
         "class": _network_class(net),
         "layers": [to_config(layer) for layer in net.layers],
         "loss": to_config(net.loss),
@@ -209,6 +219,7 @@ def _network_class(net: NeuralNetwork) -> str:
     if not changed:
         return class_name(NeuralNetwork)
     owner, plain = kind.__name__, NeuralNetwork([layers.Dense(1)])
+    plain.build((1,))
     if any("__init__" in vars(base) for base in before):
         raise ValueError(
             f"save: {owner} changes {changed[0]} of NeuralNetwork and has its own constructor, so "
@@ -226,12 +237,33 @@ def _network_class(net: NeuralNetwork) -> str:
 
 def network_tensors(net: NeuralNetwork) -> dict[str, Array]:
     """Return parameters and state by name."""
-    params = {
-        f"layers.{i}.params.{j}": param
-        for i, layer in enumerate(net.layers)
-        for j, param in enumerate(layer.params)
-    }
+    params = {name: param for name, (param, owner) in _parameters(net).items() if name == owner}
     return {**params, **network_states(net)}
+
+
+def _parameters(net: NeuralNetwork) -> dict[str, tuple[Array, str]]:
+    """Return each layer's parameters by name, each with the name that its array has first."""
+    found: dict[str, tuple[Array, str]] = {}
+    owners: dict[int, str] = {}
+    for path, layer in net.walk():
+        if not layer.layers:
+            for number, param in enumerate(layer.params):
+                name = f"{path}.params.{number}"
+                found[name] = param, owners.setdefault(id(param), name)
+    return found
+
+
+def _check_inner_layers(layer: Layer) -> None:
+    """Refuse a layer that keeps another one where ``walk`` does not find it."""
+    listed = {id(inner) for _, inner in layer.walk()}
+    for name, held in vars(layer).items():
+        for thing in held if isinstance(held, list | tuple) else [held]:
+            if isinstance(thing, Layer) and id(thing) not in listed:
+                owner = type(layer).__name__
+                raise ValueError(
+                    f"{owner} cannot be saved: the weights of its layer {name} would be lost; "
+                    f"list inner layers in self.layers"
+                )
 
 
 class _Undrawn(np.random.Generator):
@@ -252,9 +284,10 @@ def network_from(
     """Make the network again."""
     if not isinstance(config, dict):
         raise ValueError("the header holds no architecture")
-    if not isinstance(config["layers"], list) or len(config["layers"]) > MOST_LAYERS:
+    names = class_names(config)
+    if not isinstance(config["layers"], list) or len(names) > 3 * MOST_LAYERS:
         raise ValueError(f"layers must be a list of at most {MOST_LAYERS}")
-    classes = {**known_classes(), **_own_classes(class_names(config), custom)}
+    classes = {**known_classes(), **_own_classes(set(names), custom)}
     kind: type = NeuralNetwork
     if config["class"] != class_name(NeuralNetwork):
         kind = classes.get(config["class"], object)
@@ -266,26 +299,64 @@ def network_from(
     made = [from_config(layer, classes) for layer in config["layers"]]
     loss = from_config(config["loss"], classes)
     net: NeuralNetwork = kind(made, loss, config["seed"], config["dtype"])
+    if sum(1 for _ in net.walk()) > MOST_LAYERS + 1:
+        raise ValueError(f"layers must be a list of at most {MOST_LAYERS}")
+    restorer = _Restorer(net, tensors, config.get("tied", {}))
     input_shape = tuple(config["input_shape"])
-    takes_integers = net.layers[0].takes_integers
-    output = np.zeros((0, *input_shape), dtype=np.int64 if takes_integers else net.dtype)
-    undrawn = _Undrawn(np.random.PCG64(0))
-    undrawn.dtype = net.dtype
-    held = _numbers_held(tensors)
-    for i, layer in enumerate(net.layers):
-        _check_size(output.shape, layer, held.get(str(i), 0), i)
-        layer.build(output, undrawn)
-        _fill(layer, tensors, i)
-        # Now that the parameters are the file's, their sizes are known to be true.
-        output = layer.forward(output, inference=True)
-        layer.rng = np.random.default_rng(layer.seed)
-        for operation in layer.operations:
-            if hasattr(operation, "rng"):
-                operation.rng = layer.rng
-    for name, array in network_states(net).items():
-        np.copyto(array, _tensor(tensors, name, array))
+    dtype = np.dtype(np.int64) if net.takes_integers else net.dtype
+    LayerBlock.forward(net, np.zeros((0, *input_shape), dtype=dtype), inference=True)
+    restorer.finish()
     net.input_shape = input_shape
     return net
+
+
+class _Restorer:
+    """Puts a file's parameters into layers, each when it is set up, before anything passes it.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+        A new one: a batch of no observations goes through it next.
+    tensors : mapping
+    tied : mapping
+        For a parameter that stands in several places, the name that it has in the file.
+    """
+
+    def __init__(self, net: NeuralNetwork, tensors: Mapping[str, Array], tied: Any) -> None:
+        if not isinstance(tied, dict):
+            raise ValueError(f"tied must be a dictionary, got {shown(tied)}")
+        self._net = net
+        self._tensors = {**tensors, **{name: tensors[owner] for name, owner in tied.items()}}
+        self._undrawn = _Undrawn(np.random.PCG64(0))
+        self._undrawn.dtype = net.dtype
+        self._held = _numbers_held(self._tensors)
+        self._layers = [(path, layer) for path, layer in net.walk() if not layer.layers]
+        for path, layer in self._layers:
+            # Found before the class's method, and taken away at the first call.
+            vars(layer)["set_up"] = functools.partial(self._set_up, layer, path)
+
+    def finish(self) -> None:
+        """Put in what layers keep besides parameters, and begin their random numbers."""
+        for path, layer in self._layers:
+            if "set_up" in vars(layer):
+                raise ValueError(f"{path}, {shown(layer)}, is never reached")
+        for name, array in network_states(self._net).items():
+            np.copyto(array, _tensor(self._tensors, name, array))
+        for _, layer in self._layers:
+            layer.rng = np.random.default_rng(layer.seed)
+            for operation in layer.operations:
+                if hasattr(operation, "rng"):
+                    operation.rng = layer.rng
+
+    def _set_up(self, layer: Layer, path: str, input_: Array) -> None:
+        del vars(layer)["set_up"]
+        _check_size(input_.shape, layer, self._held.get(path, 0), path)
+        layer.set_up(input_, self._undrawn)
+        # From now on the parameters are the file's, and their sizes are known to be true.
+        layer.params = [
+            _tensor(self._tensors, f"{path}.params.{number}", param)
+            for number, param in enumerate(layer.params)
+        ]
 
 
 def _own_classes(names: set[str], custom: Mapping[str, type]) -> dict[str, type]:
@@ -309,52 +380,35 @@ def _own_classes(names: set[str], custom: Mapping[str, type]) -> dict[str, type]
 
 
 def _numbers_held(tensors: Mapping[str, Array]) -> dict[str, int]:
-    """Return for each layer, by its number, how many numbers a file holds for it."""
+    """Return for each layer, by its place, how many numbers a file holds for it."""
     held: dict[str, int] = {}
     for name, tensor in tensors.items():
-        start, _, rest = name.partition(".")
-        if start == "layers":
-            number = rest.partition(".")[0]
-            held[number] = held.get(number, 0) + tensor.size
+        path = name.rpartition(".params.")[0] or name.rpartition(".operations.")[0]
+        held[path] = held.get(path, 0) + tensor.size
     return held
 
 
-def _check_size(input_shape: Shape, layer: Layer, held: int, number: int) -> None:
+def _check_size(input_shape: Shape, layer: Layer, held: int, path: str) -> None:
     """Refuse what would cost memory that the file does not account for."""
     count = math.prod(input_shape[1:])
     if count > LARGEST_OBSERVATION:
-        raise ValueError(f"an observation of {count} numbers, before layer {number}, is too large")
+        raise ValueError(f"an observation of {count} numbers, before {path}, is too large")
     kind = getattr(layer, "operation", layer)
     if isinstance(kind, pooling.MaxPool2D | pooling.AvgPool2D):
         pixels = math.prod(kind.kernel_size)
         if pixels > LARGEST_WINDOW:
-            raise ValueError(f"layer {number} pools over {pixels} pixels, too many to believe")
+            raise ValueError(f"{path} pools over {pixels} pixels, too many to believe")
     if isinstance(kind, _RECURRENT) and input_shape[1:] and input_shape[1] > LARGEST_SEQUENCE:
-        raise ValueError(f"layer {number} goes through {input_shape[1]} steps, too many to believe")
+        raise ValueError(f"{path} goes through {input_shape[1]} steps, too many to believe")
     if isinstance(kind, _NORMALIZATIONS):
         # These fill memory with ones and zeros, for each feature, before they can be compared.
         features = input_shape[-1 if isinstance(kind, layers.LayerNorm) else 1 :][:1]
         if features and features[0] > held:
-            raise ValueError(
-                f"layer {number}, {shown(layer)}, needs {features[0]} numbers, got {held}"
-            )
+            raise ValueError(f"{path}, {shown(layer)}, needs {features[0]} numbers, got {held}")
 
 
 _RECURRENT = (layers.RNNLayer, layers.LSTMLayer, layers.GRULayer)
 _NORMALIZATIONS = (layers.BatchNorm, layers.LayerNorm, normalization.BatchNorm_Op)
-
-
-def _fill(layer: Layer, tensors: Mapping[str, Array], number: int) -> None:
-    """Put the file's parameters into a layer."""
-    operations = [op for op in layer.operations if isinstance(op, ParamOperation)]
-    saved = [
-        _tensor(tensors, f"layers.{number}.params.{j}", param)
-        for j, param in enumerate(layer.params)
-    ]
-    if len(operations) == len(saved):
-        for operation, array in zip(operations, saved, strict=True):
-            operation.param = array
-    layer.params = saved
 
 
 def _tensor(tensors: Mapping[str, Array], name: str, like: Array) -> Array:

@@ -1,5 +1,8 @@
 """From the one seed of a network to a stream of random numbers for each of its layers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 
@@ -34,3 +37,26 @@ def layer_seeds(seed: int | None, count: int) -> list[LayerSeed]:
     """
     root = np.random.SeedSequence(seed)
     return [LayerSeed(root.entropy, spawn_key=(number,)) for number in range(count)]
+
+
+def seed_layers(layers: Sequence[Any], seed: int | None) -> None:
+    """Give every layer, and every layer inside one, a seed of its own.
+
+    Examples
+    --------
+    >>> from dlfs.activations import Tanh
+    >>> from dlfs.layers import Dense, Residual
+    >>> block = Residual([Dense(3), Dense(3)])
+    >>> seed_layers([Dense(3), block], 1)
+    >>> [layer.seed.spawn_key for layer in block.layers]
+    [(1, 0), (1, 1)]
+    """
+    root = np.random.SeedSequence(seed)
+    for number, layer in enumerate(layers):
+        _seed_tree(layer, LayerSeed(root.entropy, spawn_key=(number,)))
+
+
+def _seed_tree(layer: Any, seed: LayerSeed) -> None:
+    layer.seed = seed
+    for number, inner in enumerate(layer.layers):
+        _seed_tree(inner, LayerSeed(seed.entropy, spawn_key=(*seed.spawn_key, number)))

@@ -52,8 +52,8 @@ class Snapshot:
 def network_states(net: NeuralNetwork) -> dict[str, Array]:
     """Return the arrays of every Operation's ``state()``, by a name that says whose they are."""
     return {
-        f"layers.{i}.operations.{j}.{name}": array
-        for i, layer in enumerate(net.layers)
+        f"{path}.operations.{j}.{name}": array
+        for path, layer in net.walk()
         for j, operation in enumerate(layer.operations)
         for name, array in operation.state().items()
     }

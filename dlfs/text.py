@@ -13,8 +13,7 @@ from scipy.special import softmax
 from dlfs.checks import as_array, check_instance, check_int, check_real, shown
 from dlfs.fileformat import read_file, write_file
 from dlfs.network import NeuralNetwork
-from dlfs.recurrent import fresh_start
-from dlfs.saving import check_custom, network_config, network_from_file, network_tensors
+from dlfs.saving import check_custom, network_from_file, network_metadata, network_tensors
 from dlfs.types import Array, IntArray
 
 
@@ -269,7 +268,7 @@ def sample(
     if not net.built:
         net.build((len(read),))
     written: list[int] = []
-    with fresh_start(net, carry=True):
+    with net.fresh_start(carry=True):
         while len(written) < length:
             logits = net.forward(read[np.newaxis], inference=True)
             if logits.ndim != 3 or logits.shape[-1] != len(vocabulary):
@@ -315,11 +314,7 @@ def save_writer(net: NeuralNetwork, vocabulary: Vocabulary, path: str | Path) ->
     """
     check_instance(net, NeuralNetwork, "save_writer", "net")
     check_instance(vocabulary, Vocabulary, "save_writer", "vocabulary")
-    metadata = {
-        "network": network_config(net),
-        "epochs_trained": net.epochs_trained,
-        "vocabulary": vocabulary.characters,
-    }
+    metadata = {**network_metadata(net), "vocabulary": vocabulary.characters}
     write_file(path, network_tensors(net), metadata)
 
 

@@ -26,7 +26,7 @@ from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from dlfs.metrics import METRICS, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
-from dlfs.recurrent import check_streams, fresh_start, reads_streams
+from dlfs.recurrent import check_streams, reads_streams
 from dlfs.run import NonFiniteLossError, Run, evaluate
 from dlfs.types import Array
 
@@ -330,7 +330,7 @@ class Trainer:
         # One row tells which shapes come out; an error is to speak of the user's data.
         words = {f"{(1, *inputs.shape[1:])}": f"{inputs.shape}"}
         note = f" (in the forward pass of one row of {X_name}, whose shape is {inputs.shape})"
-        with fresh_start(self.net), retold(words, note):
+        with self.net.fresh_start(), retold(words, note):
             one = self.net.forward(inputs[:1], inference=True)
             # What a layer that was just set up carries from this batch is not for training.
             self.net.reset_state()
@@ -348,19 +348,18 @@ class Trainer:
 @contextmanager
 def _kept_if_data_are_unfit(net: NeuralNetwork) -> Iterator[None]:
     """Put a trained network back if a new training does not even begin."""
-    own, layers = dict(vars(net)), [dict(vars(layer)) for layer in net.layers]
+    before = [(layer, dict(vars(layer))) for _, layer in net.walk()]
     try:
         yield
     except BaseException:
-        vars(net).update(own)
-        for layer, attributes in zip(net.layers, layers, strict=True):
+        for layer, attributes in before:
             vars(layer).update(attributes)
         raise
 
 
 def _check_order(net: NeuralNetwork, shuffle: bool) -> None:
     """Refuse to shuffle what a layer reads as going on from batch to batch."""
-    carrying = [layer for layer in net if getattr(layer, "carry", False)]
+    carrying = [layer for _, layer in net.walk() if getattr(layer, "carry", False)]
     if carrying and shuffle:
         raise ValueError(
             f"Trainer.fit: {carrying[0]!r} carries its state from batch to batch, which has no "

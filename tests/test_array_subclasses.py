@@ -178,14 +178,14 @@ def test_a_file_is_read_batch_by_batch(dtype: str, tmp_path: Path, monkeypatch) 
     assert type(unread) is np.ndarray
     assert np.shares_memory(unread, stored)
     largest = 0
-    as_input = net.as_input
+    forward = net.forward
 
-    def watched(rows: np.ndarray) -> np.ndarray:
+    def watched(rows: np.ndarray, inference: bool = False) -> np.ndarray:
         nonlocal largest
         largest = max(largest, len(rows))
-        return as_input(rows)
+        return forward(rows, inference)
 
-    monkeypatch.setattr(net, "as_input", watched)
+    monkeypatch.setattr(net, "forward", watched)
     predicted = net.predict(stored)
     assert largest == 1000
     assert np.array_equal(predicted, net.predict(np.array(stored)))

@@ -110,16 +110,19 @@ BEFORE_FORWARD = {
         "WeightMultiply",
     ),
     "its parameter alone": (
-        lambda: dense.WeightMultiply(np.ones((1, 1))).backward_params(np.ones((1, 1))),
+        lambda: dense.WeightMultiply(np.ones((1, 1))).backward(np.ones((1, 1)), input_grad=False),
         "WeightMultiply",
     ),
     "a layer": (lambda: layers.Dense(1).backward(np.ones((1, 1))), "Dense"),
-    "a layer's parameters": (lambda: layers.Dense(1).backward_params(np.ones((1, 1))), "Dense"),
+    "a layer's parameters": (
+        lambda: layers.Dense(1).backward(np.ones((1, 1)), input_grad=False),
+        "Dense",
+    ),
     "a loss": (lambda: losses.Huber().backward(), "Huber"),
     "a node": (lambda: nodes.GRUNode().backward(np.ones((1, 1)), np.ones((1, 1)), {}), "GRUNode"),
     "a network": (
         lambda: network.NeuralNetwork([layers.Dense(1)]).backward(np.ones((1, 1))),
-        "Dense",
+        "NeuralNetwork",
     ),
 }
 
@@ -234,10 +237,20 @@ HARMLESS = {
     "initializers.choose_init": "serves layers, after they have checked",
     "dense.rows": "serves Operations, after they have checked",
     "dense.with_features": "serves Operations, after they have checked",
+    "base.backward_through": "serves layers, after they have checked",
+    "base.checked_output_grad": "a check itself",
+    "base.takes": "serves Operations and layers",
     "layers.own_copy": "serves layers",
+    **dict.fromkeys(
+        (
+            *("layers.Frozen", "layers.OwnParam", "layers.ParamList", "layers.summed"),
+            *("layers.FusedBias", "layers.FusedConv", "layers.FusedDense", "layers.FusedLookup"),
+            *("layers.FusedStep", "layers.fuse", "layers.as_layer"),
+        ),
+        "made by layers, not by users",
+    ),
     "plots.plain": "takes any text",
     "normalization.statistics_shape": "serves layers",
-    "optimizers.OptimizerOptions": "the types of options",
     "recurrent.check_streams": "a check itself",
     "recurrent.reads_streams": "serves networks and trainers, after they have checked",
 }

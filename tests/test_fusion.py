@@ -5,7 +5,6 @@ order as the unfused chain; so nothing may differ at all.
 """
 
 import copy
-import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -17,8 +16,8 @@ from dlfs.backend import use_backend
 from dlfs.base import Operation
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.embedding import Embedding_Op
-from dlfs.fusion import FusedBias, FusedDense, FusedLookup, fuse
 from dlfs.layers import Conv1D, Conv2D, ConvTranspose2D, Dense, Layer, LayerNorm
+from dlfs.layers.fusion import FusedBias, FusedDense, FusedLookup, fuse
 from dlfs.losses import MeanSquaredError
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGDMomentum
@@ -78,7 +77,7 @@ def test_a_layer_gives_the_same_fused(name: str, activation: type, dtype: type, 
         grad = np.random.default_rng(1).standard_normal(output.shape).astype(dtype)
         input_grad = layer.backward(grad)
         grads = [param_grad.copy() for param_grad in layer.param_grads]
-        layer.backward_params(grad)
+        layer.backward(grad, input_grad=False)
         again = [param_grad.copy() for param_grad in layer.param_grads]
         inference = layer.forward(x, inference=True)
         results.append([output, input_grad, *grads, *again, inference])
@@ -165,7 +164,7 @@ def test_a_bias_that_nothing_is_fused_into_serves_all_steps_of_a_sequence(shape)
     assert input_grad.shape == shape
     assert np.array_equal(input_grad, right)
     del step.bias.param_grad
-    step.backward_params(grad)
+    step.backward(grad, input_grad=False)
     assert np.array_equal(step.bias.param_grad, chain[0].param_grad)
 
 
@@ -219,27 +218,6 @@ def test_the_backward_pass_goes_where_the_forward_pass_went(fusing) -> None:
         assert np.array_equal(layer.backward(grad), right.backward(grad))
         for mine, others in zip(layer.param_grads, right.param_grads, strict=True):
             assert np.array_equal(mine, others)
-
-
-def test_the_old_gradient_is_let_go_before_the_new_one_takes_its_place(
-    fusing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Weights, old and new gradient would be three large arrays; two are enough."""
-    fusing(True)
-    layer, x, grad = Dense(4, Tanh()), np.ones((2, 3)), np.ones((2, 4))
-    layer.forward(x)
-    layer.backward(grad)
-    old, kernel = weakref.ref(layer.param_grads[0]), reference.weight_multiply_param_grad
-    alive = []
-
-    def watched(*arrays: np.ndarray) -> np.ndarray:
-        alive.append(old() is not None)
-        return kernel(*arrays)
-
-    monkeypatch.setattr(reference, "weight_multiply_param_grad", watched)
-    layer.forward(x)
-    layer.backward(grad)
-    assert alive == [False]
 
 
 def test_a_copy_of_a_fused_layer_has_its_own_parameters(fusing) -> None:

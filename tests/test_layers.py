@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dlfs import layers
 from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
-from dlfs.base import ParamOperation
+from dlfs.base import ParamOperation, backward_through
 from dlfs.conv import Conv2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
@@ -100,7 +100,7 @@ def test_shapes_parameters_and_gradients(name: str, dtype: type) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_backward_params_gives_the_gradients_that_backward_gives(name: str) -> None:
+def test_without_the_inputs_gradient_the_others_are_the_same(name: str) -> None:
     make, shape, _, _ = SHAPES[name]
     layer, x = make(), data(name, shape)
     output = layer.forward(x)
@@ -108,7 +108,7 @@ def test_backward_params_gives_the_gradients_that_backward_gives(name: str) -> N
     layer.backward(grad)
     whole = [array.copy() for array in layer.param_grads]
     layer.forward(x)
-    assert layer.backward_params(grad) is None
+    assert layer.backward(grad, input_grad=False) is None
     for mine, others in zip(layer.param_grads, whole, strict=True):
         assert np.array_equal(mine, others)
 
@@ -213,9 +213,9 @@ def test_build_starts_anew_from_the_same_seed() -> None:
     x = np.ones((2, 3))
     before = layer.forward(x).copy()
     layer.params[0] += 1
-    layer.build(x)
+    layer.set_up(x)
     assert np.array_equal(layer.forward(x), before)
-    layer.build(np.ones((2, 5)))
+    layer.set_up(np.ones((2, 5)))
     assert layer.forward(np.ones((2, 5))).shape == (2, 4)
 
 
@@ -262,7 +262,7 @@ class Doubling(layers.Layer):
 
     def forward(self, input_: np.ndarray, inference: bool = False) -> np.ndarray:
         if self.first:
-            self.build(input_)
+            self.set_up(input_)
         self.input_ = input_
         self.output = input_ * self.params[0]
         return self.output
@@ -290,7 +290,7 @@ def test_an_own_backward_is_called_wherever_the_layer_stands(first: bool) -> Non
     X, y = np.ones((4, 3)), np.zeros((4, 3))
     net.train_batch(X, y)
     assert own.param_grads[0].shape == (1, 3)
-    assert next(net.penalized()) is (not first)
+    assert net.penalized()[0] is (not first)
     loss_grad = net.loss.backward()
     came = dense.operations[0].input_ if first else own.input_
     assert came.shape == (4, 3)
@@ -301,7 +301,7 @@ def test_an_own_backward_is_called_wherever_the_layer_stands(first: bool) -> Non
 def test_an_operations_own_backward_serves_its_parameter_too() -> None:
     operation = Third(np.ones((1, 3)))
     operation.forward(np.ones((4, 3)))
-    operation.backward_params(np.ones((4, 3)))
+    backward_through([operation], np.ones((4, 3)), input_grad=False)
     assert (operation.param_grad == 7).all()
 
 

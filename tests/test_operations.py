@@ -62,7 +62,7 @@ def test_forward_and_backward_are_remembered_and_leave_their_input_alone(name: s
     if hasattr(operation, "param"):
         assert operation.param_grad.shape == operation.param.shape
         before = operation.param_grad
-        operation.backward_params(grad)
+        operation.backward(grad, input_grad=False)
         assert np.array_equal(operation.param_grad, before)
 
 

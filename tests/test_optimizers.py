@@ -1,7 +1,7 @@
 """Optimizers over several steps of a network, against the formulas; clipping; schedules."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -360,12 +360,12 @@ def test_the_arguments_shown_are_the_users_even_in_the_middle_of_a_schedule() ->
 class Averaged(optimizers.Optimizer):
     """Steps along the mean of all gradients so far; it remembers their sum."""
 
-    slots = ("sums",)
+    slots: ClassVar[dict[str, str]] = {"sums": "total"}
     penalizes = True
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        kwargs["sum"] += kwargs["grad"] * (2 if kwargs["penalized"] else 1)
-        kwargs["param"] -= self.lr * kwargs["sum"] / self.t
+    def _update_rule(self, param: Any, grad: Any, total: Any, penalized: bool) -> None:
+        total += grad * (2 if penalized else 1)
+        param -= self.lr * total / self.t
 
 
 def test_a_subclass_only_names_what_it_remembers() -> None:

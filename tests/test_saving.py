@@ -50,6 +50,13 @@ ACTIVATIONS = [
 
 # name: layers, input. Together they name every class that a file may name; a test checks that.
 NETWORKS = {
+    "nested": lambda: (
+        [
+            dlfs.Residual([dlfs.LayerBlock([Dense(4, dlfs.Tanh()), Dense(4)])]),
+            dlfs.Parallel([[], [Dense(3, dropout=0.5)]], merge="concat"),
+        ],
+        ROWS,
+    ),
     "activations": lambda: (
         [layer for act in ACTIVATIONS for layer in (Dense(4, activation=act), type(act)())],
         ROWS,
@@ -141,6 +148,9 @@ def names_in(config):
         yield config["class"]
         for value in config["arguments"].values():
             yield from names_in(value)
+    elif isinstance(config, list):
+        for item in config:
+            yield from names_in(item)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

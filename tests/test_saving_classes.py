@@ -236,7 +236,7 @@ def test_what_could_not_be_restored_is_refused_with_the_reason(what, place, tmp_
     operation = make()
     if place == "layer":
         net.layers.append(dlfs.layers.OperationLayer(operation))
-        net.layers[-1].build(np.zeros((1, 3)))
+        net.layers[-1].set_up(np.zeros((1, 3)))
     else:
         net.layers[0].activation = operation
     with pytest.raises(ValueError, match=match) as caught:

@@ -1,5 +1,7 @@
 """Which weights a training starts from: those that were given are never discarded unasked."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -62,7 +64,7 @@ def trained_by_hand(path):
 def of_anothers_layers(path):
     old = regressor()
     Trainer(old, Adam(0.01)).fit(*regression(), epochs=2, verbose=0)
-    return NeuralNetwork([old.layers[0], Dense(1)], seed=3)
+    return NeuralNetwork([copy.deepcopy(old.layers[0]), Dense(1)], seed=3)
 
 
 def converted(path):

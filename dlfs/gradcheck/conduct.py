@@ -6,13 +6,13 @@ influence.
 """
 
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dlfs.base import takes
 from dlfs.gradcheck.copies import walk
 from dlfs.gradcheck.subjects import Subject
 from dlfs.types import Array
@@ -28,7 +28,7 @@ class Finding:
     ----------
     kind : str
         A short name: "raises", "shape", "dtype", "finite", "random", "writes", "accumulates",
-        "varies", "stale" or "backward_params".
+        "varies", "stale" or "parameters alone".
     message : str
         One sentence for a student.
     variable : str
@@ -217,16 +217,18 @@ def _run_quietly(subject: Subject, other: Array) -> None:
 
 
 def _only_params(subject: Subject, output_grad: Array, grads: dict[str, Array]) -> list[Finding]:
-    """Compare ``backward_params`` with ``backward``."""
-    only: Callable[[Array], None] | None = getattr(subject.target, "backward_params", None)
-    if only is None or subject.kind not in ("operation", "layer") or not subject._params():
+    """Compare the gradients with and without that of the input."""
+    backward = getattr(subject.target, "backward", None)
+    if backward is None or not takes(type(subject.target).backward, "input_grad"):
+        return []
+    if subject.kind not in ("operation", "layer") or not subject._params():
         return []
     subject._restore()
     subject._forward()
     for thing in walk(subject.target):
         if isinstance(getattr(thing, "param_grad", None), np.ndarray):
             thing.param_grad = np.full_like(thing.param_grad, np.nan)
-    only(output_grad)
+    backward(output_grad, input_grad=False)
     found = {name: np.array(grad) for name, grad in subject._param_grads().items()}
     subject._restore()
     names = _different({name: grads[name] for name in found}, found)
@@ -234,8 +236,9 @@ def _only_params(subject: Subject, output_grad: Array, grads: dict[str, Array]) 
         return []
     return [
         Finding(
-            "backward_params",
-            f"backward_params gives another gradient of {', '.join(names)} than backward.",
+            "parameters alone",
+            f"backward(output_grad, input_grad=False) gives another gradient of "
+            f"{', '.join(names)} than backward(output_grad).",
         )
     ]
 

@@ -351,7 +351,7 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
             f"check_gradients: {type(target).__name__} has no param: its __init__ must call "
             "super().__init__(param)"
         )
-    if hasattr(target, "layers"):
+    if hasattr(target, "loss"):
         if x.dtype.kind == "f" and hasattr(target, "dtype"):
             x = x.astype(target.dtype, copy=False)  # as it would be at the network's door
         return NetworkSubject(own_copy(target), x, inference, y)
@@ -443,4 +443,6 @@ def _param_names(layer: Any) -> list[str]:
 
 
 def _operations(layer: Any) -> Iterator[Any]:
-    return (op for op in getattr(layer, "operations", []) if hasattr(op, "param"))
+    yield from (op for op in getattr(layer, "operations", []) if hasattr(op, "param"))
+    for inner in getattr(layer, "layers", []):
+        yield from _operations(inner)

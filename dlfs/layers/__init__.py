@@ -1,6 +1,7 @@
 """Layers: Operations, chained, with their parameters."""
 
 from dlfs.layers.base import Layer, OperationLayer
+from dlfs.layers.blocks import LayerBlock, Parallel, Residual
 from dlfs.layers.conv import Conv1D, Conv2D, ConvTranspose2D
 from dlfs.layers.dense import Dense
 from dlfs.layers.embedding import Embedding
@@ -17,7 +18,10 @@ __all__ = [
     "GRULayer",
     "LSTMLayer",
     "Layer",
+    "LayerBlock",
     "LayerNorm",
     "OperationLayer",
+    "Parallel",
     "RNNLayer",
+    "Residual",
 ]

@@ -1,20 +1,25 @@
-"""Layer: a chain of Operations that is set up when it sees its first input."""
+"""Layer: a chain of Operations, or of other layers, that is set up when it sees its first input."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dlfs import backend
-from dlfs.base import Operation, ParamOperation
-from dlfs.checks import check_float_array, check_instance, check_int, plain_array
+from dlfs.base import Operation, ParamOperation, backward_through, checked_output_grad
+from dlfs.checks import (
+    check_choice,
+    check_instance,
+    check_int,
+    plain_array,
+)
 from dlfs.configuration import Configured
-from dlfs.fusion import fuse
+from dlfs.layers.fusion import fuse
+from dlfs.layers.params import Frozen, OwnParam, ParamList
+from dlfs.recurrent import CARRIES
 from dlfs.types import Array
-
-_WORTH_RELEASING = 1 << 18
-"""Bytes that a layer holds of its input and output; less stays in the cache anyway."""
 
 
 class Layer(Configured):
@@ -24,7 +29,8 @@ class Layer(Configured):
     other way round (chain rule).
 
     A subclass writes ``_setup_layer(input_)``, which fills ``self.operations`` when the first input
-    arrives and its shape is known.
+    arrives and its shape is known. Or it lists inner layers in ``self.layers``: then it is a chain
+    of those, and may write its own ``forward`` and ``backward`` to connect them in another way.
 
     Parameters
     ----------
@@ -34,14 +40,20 @@ class Layer(Configured):
     Attributes
     ----------
     operations : list of Operation
-    params, param_grads : list of ndarray
-        The parameters, in the Operations' order, and the gradients from the last ``backward``.
+        The chain as the book has it.
+    steps : list
+        What ran in the last ``forward``: the Operations, or fused steps that stand for several
+        of them (``step.parts``).
+    layers : list of Layer
+        The inner layers of a layer that is made of layers; empty for all others.
     first : bool
         Whether the layer is still to be set up.
     seed : int or numpy.random.SeedSequence, optional
         Where its random numbers start; a NeuralNetwork gives each of its layers a seed of its own.
     following : Operation, optional
         The activation that stands behind the layer, if the network has one there.
+    trainable : bool
+        False freezes the layer, and all inside it: optimizers leave its parameters as they are.
 
     Raises
     ------
@@ -64,6 +76,8 @@ class Layer(Configured):
     """
 
     takes_integers: ClassVar[bool] = False
+    trainable = True
+    layers: "Sequence[Layer]" = ()
 
     input_: Array
     output: Array
@@ -73,23 +87,17 @@ class Layer(Configured):
             neurons = check_int(neurons, type(self).__name__, "neurons", 1)
         self.neurons = neurons
         self.first = True
-        self.params: list[Array] = []
-        self.param_grads: list[Array] = []
         self.operations: list[Operation] = []
+        self.steps: Sequence[Any] = ()
         self.seed: int | np.random.SeedSequence | None = None
-        self.dtype: np.dtype[Any] | None = None
+        self.dtype: Any = None
         self.following: Operation | None = None
-        self._with_params: Sequence[ParamOperation] = ()
-        self._ran: Sequence[Any] = ()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "backward" in cls.__dict__ and "backward_params" not in cls.__dict__:
-            # Whoever writes an own backward means it for the parameters too.
-            cls.backward_params = _whole_backward  # type: ignore[method-assign, assignment]
+        self._fused: Sequence[Operation] = ()
+        self._own_params: list[Array] = []
+        self._own_param_grads: list[Array] = []
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
-        """Send the input through the Operations.
+        """Send the input through the chain.
 
         Parameters
         ----------
@@ -106,28 +114,31 @@ class Layer(Configured):
         TypeError, ValueError
             If the input does not suit the layer.
         """
-        input_ = plain_array(input_, type(self).__name__, "input_")
-        if self.first:
-            self.build(input_)
-        elif not isinstance(input_, np.ndarray):
+        if type(input_) is not np.ndarray:
+            input_ = plain_array(input_, type(self).__name__, "input_")
             self._check_array(input_)
+        if self.first:
+            self.set_up(input_)
         self.input_ = input_
-        self._ran = self._fused if backend.fuses() else self.operations
-        for operation in self._ran:
-            input_ = operation.forward(input_, inference)
+        self.steps = self.layers or (self._fused if backend.fuses() else self.operations)
+        for step in self.steps:
+            input_ = step.forward(input_, inference)
         self.output = input_
         return input_
 
-    def backward(self, output_grad: Array) -> Array:
-        """Send the gradient back through the Operations, to the input and all parameters.
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Send the gradient back through the chain, to the input and all parameters.
 
         Parameters
         ----------
         output_grad : ndarray, the shape of the last output
+        input_grad : bool
+            False goes back only as far as there are parameters to train: a network's first layer
+            needs no gradient of the data.
 
         Returns
         -------
-        ndarray, the shape of the last input
+        ndarray, the shape of the last input; None without input_grad
 
         Raises
         ------
@@ -136,34 +147,21 @@ class Layer(Configured):
         RuntimeError
             If ``forward`` was not called before.
         """
-        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
-        self._check_output_grad(output_grad)
-        self._release_param_grads()
-        for operation in reversed(self._ran):
-            output_grad = operation.backward(output_grad)
-        self._param_grads()
-        return output_grad
+        output_grad = checked_output_grad(self, output_grad)
+        try:
+            return backward_through(self.steps, output_grad, input_grad)
+        except BaseException:
+            # Some gradients would be of this pass, some of the one before.
+            for held in self.param_holders():
+                for holder in held:
+                    vars(holder).pop("param_grad", None)
+            raise
 
-    def backward_params(self, output_grad: Array) -> None:
-        """Send the gradient back only as far as there are parameters.
-
-        A network's first layer needs no gradient of the data.
-        """
-        output_grad = plain_array(output_grad, type(self).__name__, "output_grad")
-        self._check_output_grad(output_grad)
-        self._release_param_grads()
-        for first, operation in enumerate(self._ran):
-            if hasattr(operation, "backward_params"):
-                for later in reversed(self._ran[first + 1 :]):
-                    output_grad = later.backward(output_grad)
-                operation.backward_params(output_grad)
-                break
-        self._param_grads()
-
-    def build(self, input_: Array, rng: np.random.Generator | None = None) -> None:
+    def set_up(self, input_: Array, rng: np.random.Generator | None = None) -> None:
         """Set the layer up for inputs like this one, with new parameters.
 
         ``forward`` does so by itself at its first call; the values of the input do not matter.
+        Inner layers are set up when the input reaches them.
 
         Parameters
         ----------
@@ -180,36 +178,162 @@ class Layer(Configured):
         self._check_array(input_)
         self.rng = np.random.default_rng(self.seed) if rng is None else rng
         self._setup_layer(input_)
-        self._params()
         self._fused = fuse(self.operations)
         self.first = False
+        if not self._keeps_own():
+            self._own_params = []
 
-    def release(self) -> None:
-        """Let go of the last batch's arrays: the new ones then lie where those lay, in the cache.
+    @property
+    def params(self) -> Any:
+        """The parameters, in the Operations' order; assigning to an entry changes the Operation.
 
-        A network does so when the next batch arrives: until then they can be looked at.
+        A tied parameter stands here once, where it comes first. A layer without parameters in
+        Operations may keep its own here, in a list.
         """
-        kept = self.__dict__
-        if "output" in kept and self.output.nbytes + self.input_.nbytes > _WORTH_RELEASING:
-            del self.output, self.input_
-            for operation in self.operations:
-                for name in ("input_", "output", "input_grad"):
-                    operation.__dict__.pop(name, None)
+        return self._view("param", self._own_params)
+
+    @params.setter
+    def params(self, params: Sequence[Array]) -> None:
+        self._assign("param", "_own_params", params)
+
+    @property
+    def param_grads(self) -> Any:
+        """The gradients from the last ``backward``, in the order of ``params``; empty before it.
+
+        The gradient of a tied parameter is the sum over the places where it is used, that of a
+        frozen one is zero.
+        """
+        return self._view("param_grad", self._own_param_grads)
+
+    @param_grads.setter
+    def param_grads(self, grads: Sequence[Array]) -> None:
+        self._assign("param_grad", "_own_param_grads", grads)
+
+    def param_holders(self) -> list[list[Any]]:
+        """Return, for each parameter, the Operations that hold it: its owner, then borrowers.
+
+        The holders of a frozen layer's parameters have ``trains = False``.
+        """
+        groups: dict[int, list[Any]] = {}
+        waiting: list[tuple[Layer, bool]] = [(self, True)]
+        while waiting:
+            layer, trains = waiting.pop()
+            trains = trains and layer.trainable
+            # Before the set-up is over, Operations may be those of an earlier one.
+            holders: list[Any] = [] if layer.first else layer.operations
+            for holder in layer._own_holders() if layer._own_params else holders:
+                if holder.trains:
+                    held = groups.setdefault(id(holder.param), [])
+                    held.append(holder if trains else Frozen(holder))
+            waiting += [(inner, trains) for inner in reversed(layer.layers)]
+        return list(groups.values())
+
+    def walk(self, path: str = "") -> "Iterator[tuple[str, Layer]]":
+        """Go through this layer and all inside it, outermost first, each with its place.
+
+        Examples
+        --------
+        >>> from dlfs.activations import ReLU
+        >>> from dlfs.layers import Dense, Residual
+        >>> [path for path, _ in Residual([Dense(3), ReLU()]).walk("block")]
+        ['block', 'block.layers.0', 'block.layers.1']
+        """
+        yield path, self
+        for number, layer in enumerate(self.layers):
+            yield from layer.walk(f"{path}{'.' if path else ''}layers.{number}")
 
     def penalized(self) -> list[bool]:
         """Say for each parameter whether weight decay applies to it: to weights, not to biases."""
-        flags = [op.penalized for op in self.operations if isinstance(op, ParamOperation)]
-        # A layer that keeps parameters outside of Operations: what has one row is a bias.
-        return flags if len(flags) == len(self.params) else [p.shape[0] > 1 for p in self.params]
+        return [held[0].penalized for held in self.param_holders()]
 
     def parameter_count(self) -> int:
-        """Return how many numbers the parameters hold."""
-        return sum(param.size for param in self.params)
+        """Return how many numbers all parameters together hold; 0 before the set-up."""
+        return sum(held[0].param.size for held in self.param_holders())
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a parameter that an optimizer may change."""
+        if self.trainable:
+            for operation in self.operations:
+                if operation.trains:
+                    return True
+            for layer in self.layers:
+                if layer.trains:
+                    return True
+        return self.trainable and bool(self._own_params)
 
     def reset_state(self) -> None:
         """Forget what is carried from one batch to the next: the state of recurrent layers."""
-        for operation in self.operations:
-            operation.reset_state()
+        for _, layer in self.walk():
+            for operation in layer.operations:
+                operation.reset_state()
+
+    @contextmanager
+    def fresh_start(self, carry: bool | str | None = None) -> Iterator[None]:
+        """Within the block, begin new sequences; then put back the state that was carried before.
+
+        Parameters
+        ----------
+        carry : {False, True, "mean"}, optional
+            Whether state is carried within the block; as each layer does unless given.
+
+        Raises
+        ------
+        ValueError
+            If carry is something else.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dlfs.layers import LSTMLayer
+        >>> layer = LSTMLayer(4)
+        >>> x = np.ones((1, 6, 3))
+        >>> whole = layer.forward(x)
+        >>> with layer.fresh_start(carry=True):
+        ...     parts = [layer.forward(x[:, :2]), layer.forward(x[:, 2:])]
+        >>> bool(np.allclose(np.concatenate(parts, axis=1), whole))
+        True
+        """
+        if carry is not None:
+            check_choice(carry, CARRIES, "fresh_start", "carry")
+        found: list[Any] = [
+            operation
+            for _, layer in self.walk()
+            for operation in layer.operations
+            if hasattr(operation, "carried")
+        ]
+        kept = [(operation.carry, operation.carried) for operation in found]
+        for operation in found:
+            operation.carry = operation.carry if carry is None else carry
+            operation.carried = None
+        try:
+            yield
+        finally:
+            for operation, (mode, carried) in zip(found, kept, strict=True):
+                operation.carry, operation.carried = mode, carried
+
+    def _own_holders(self) -> list[OwnParam]:
+        own, grads = self._own_params, self._own_param_grads
+        return [OwnParam(own, grads, number) for number in range(len(own))] if own else []
+
+    def _keeps_own(self) -> bool:
+        """Say whether parameters lie in the layer itself; during the set-up they all do."""
+        in_operations = any(isinstance(op, ParamOperation) for op in self.operations)
+        return not self.layers and (self.first or not in_operations)
+
+    def _view(self, name: str, own: list[Array]) -> ParamList | list[Array]:
+        if self._keeps_own():
+            return own
+        holders = self.param_holders()
+        if name == "param" or all(hasattr(held[0], name) for held in holders):
+            return ParamList(holders, name)
+        return []
+
+    def _assign(self, name: str, own: str, values: Sequence[Array]) -> None:
+        if self._keeps_own():
+            setattr(self, own, values if isinstance(values, list) else list(values))
+        else:
+            ParamList(self.param_holders(), name).assign(values)
 
     def _setup_layer(self, input_: Array) -> None:
         pass
@@ -217,36 +341,11 @@ class Layer(Configured):
     def _check_array(self, input_: object) -> None:
         check_instance(input_, np.ndarray, type(self).__name__, "the input")
 
-    def _param_dtype(self, input_: Array) -> np.dtype[Any]:
+    def _param_dtype(self, input_: Array) -> Any:
         """Return the dtype of new parameters: the network's, or else the input's."""
         if self.dtype is not None:
             return self.dtype
         return input_.dtype if input_.dtype.kind == "f" else np.dtype(np.float64)
-
-    def _params(self) -> None:
-        self._with_params = [op for op in self.operations if isinstance(op, ParamOperation)]
-        if self._with_params:
-            self.params = [operation.param for operation in self._with_params]
-
-    def _param_grads(self) -> None:
-        if self._with_params:
-            self.param_grads = [operation.param_grad for operation in self._with_params]
-
-    def _release_param_grads(self) -> None:
-        """Let go of the last gradients: the new ones then lie where those lay, in the cache."""
-        if self._with_params:
-            self.param_grads = []
-
-    def _check_output_grad(self, output_grad: Array) -> None:
-        name = type(self).__name__
-        if not hasattr(self, "output"):
-            raise RuntimeError(f"{name}: backward was called before forward")
-        check_float_array(output_grad, name, "output_grad")
-        if output_grad.shape != self.output.shape:
-            raise ValueError(
-                f"{name}: output_grad must have the shape of the output, {self.output.shape}, "
-                f"got {output_grad.shape}"
-            )
 
 
 class OperationLayer(Layer):
@@ -304,8 +403,6 @@ def own_copy(activation: Operation | None, default: type[Operation], owner: str)
     check_instance(activation, Operation, owner, "activation")
     if isinstance(activation, ParamOperation):
         raise TypeError(f"{owner}: activation must have no parameter, got {activation!r}")
-    return copy.copy(activation)
-
-
-def _whole_backward(layer: Layer, output_grad: Array) -> None:
-    layer.backward(output_grad)
+    own = copy.copy(activation)
+    own.__dict__.pop("fused_into", None)
+    return own

@@ -1,7 +1,7 @@
 """Optimizers: how a gradient becomes a step, and how the learning rate falls."""
 
 from dlfs.optimizers.adaptive import AdaGrad, Adam, AdamW, RMSProp
-from dlfs.optimizers.base import DECAY_TYPES, Optimizer, OptimizerOptions, global_norm
+from dlfs.optimizers.base import DECAY_TYPES, Optimizer, global_norm
 from dlfs.optimizers.gradient_descent import SGD, RegularizedSGD, SGDMomentum
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Adam",
     "AdamW",
     "Optimizer",
-    "OptimizerOptions",
     "RMSProp",
     "RegularizedSGD",
     "SGDMomentum",

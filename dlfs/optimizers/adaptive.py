@@ -1,10 +1,11 @@
 """Optimizers that give each number a learning rate of its own."""
 
-from typing import Any, Unpack
+from typing import ClassVar
 
 from dlfs.backend import kernels
 from dlfs.checks import check_real
-from dlfs.optimizers.base import Optimizer, OptimizerOptions
+from dlfs.optimizers.base import Optimizer
+from dlfs.types import Array
 
 
 class AdaGrad(Optimizer):
@@ -18,7 +19,8 @@ class AdaGrad(Optimizer):
         The learning rate.
     final_lr_exp, final_lr_linear : float
         The book's way to ask for an exponential or a linear decay to that rate.
-    final_lr, decay_type, **options
+    final_lr, decay_type
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
     eps : float
         Keeps the division possible; eps > 0.
@@ -38,7 +40,7 @@ class AdaGrad(Optimizer):
     'linear'
     """
 
-    slots = ("sum_squares",)
+    slots: ClassVar[dict[str, str]] = {"sum_squares": "sum_square"}
 
     def __init__(
         self,
@@ -48,7 +50,11 @@ class AdaGrad(Optimizer):
         final_lr: float = 0,
         decay_type: str | None = None,
         eps: float = 1e-7,
-        **options: Unpack[OptimizerOptions],
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
     ) -> None:
         final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
         final_lr_linear = check_real(final_lr_linear, "AdaGrad", "final_lr_linear", 0.0)
@@ -59,13 +65,12 @@ class AdaGrad(Optimizer):
             if decay_type is not None:
                 raise ValueError("AdaGrad: decay_type goes with final_lr")
             decay_type = "exponential" if final_lr_exp else "linear"
-        super().__init__(lr, final_lr_exp or final_lr_linear or final_lr, decay_type, **options)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        super().__init__(lr, final_lr_exp or final_lr_linear or final_lr, decay_type, *options)
         self.eps = check_real(eps, "AdaGrad", "eps", 0.0, low_open=True)
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        kernels.adagrad_update(
-            kwargs["param"], kwargs["grad"], kwargs["sum_square"], self.lr, self.eps
-        )
+    def _update_rule(self, param: Array, grad: Array, sum_square: Array) -> None:
+        kernels.adagrad_update(param, grad, sum_square, self.lr, self.eps)
 
 
 class RMSProp(Optimizer):
@@ -76,7 +81,8 @@ class RMSProp(Optimizer):
 
     Parameters
     ----------
-    lr, final_lr, decay_type, **options
+    lr, final_lr, decay_type
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
     decay : float
         The share of the mean that is kept; 0 <= decay < 1.
@@ -98,7 +104,7 @@ class RMSProp(Optimizer):
     RMSProp(lr=0.001)
     """
 
-    slots = ("mean_squares",)
+    slots: ClassVar[dict[str, str]] = {"mean_squares": "mean_square"}
 
     def __init__(
         self,
@@ -107,16 +113,19 @@ class RMSProp(Optimizer):
         decay_type: str | None = None,
         decay: float = 0.9,
         eps: float = 1e-8,
-        **options: Unpack[OptimizerOptions],
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
     ) -> None:
-        super().__init__(lr, final_lr, decay_type, **options)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        super().__init__(lr, final_lr, decay_type, *options)
         self.decay = check_real(decay, "RMSProp", "decay", 0.0, 1.0, high_open=True)
         self.eps = check_real(eps, "RMSProp", "eps", 0.0, low_open=True)
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        kernels.rmsprop_update(
-            kwargs["param"], kwargs["grad"], kwargs["mean_square"], self.lr, self.decay, self.eps
-        )
+    def _update_rule(self, param: Array, grad: Array, mean_square: Array) -> None:
+        kernels.rmsprop_update(param, grad, mean_square, self.lr, self.decay, self.eps)
 
 
 class Adam(Optimizer):
@@ -127,7 +136,8 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    lr, final_lr, decay_type, **options
+    lr, final_lr, decay_type
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
     beta1, beta2 : float
         The shares of the two means that are kept; 0 <= beta < 1.
@@ -149,7 +159,7 @@ class Adam(Optimizer):
     Adam(lr=0.001)
     """
 
-    slots = ("means", "mean_squares")
+    slots: ClassVar[dict[str, str]] = {"means": "mean", "mean_squares": "mean_square"}
 
     def __init__(
         self,
@@ -159,30 +169,24 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
-        **options: Unpack[OptimizerOptions],
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
     ) -> None:
-        super().__init__(lr, final_lr, decay_type, **options)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        super().__init__(lr, final_lr, decay_type, *options)
         name = type(self).__name__
         self.beta1 = check_real(beta1, name, "beta1", 0.0, 1.0, high_open=True)
         self.beta2 = check_real(beta2, name, "beta2", 0.0, 1.0, high_open=True)
         self.eps = check_real(eps, name, "eps", 0.0, low_open=True)
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        self._adam_step(kwargs, weight_decay=0.0)
-
-    def _adam_step(self, kwargs: dict[str, Any], weight_decay: float) -> None:
-        kernels.adam_update(
-            kwargs["param"],
-            kwargs["grad"],
-            kwargs["mean"],
-            kwargs["mean_square"],
-            self.t,
-            self.lr,
-            self.beta1,
-            self.beta2,
-            self.eps,
-            weight_decay,
-        )
+    def _update_rule(
+        self, param: Array, grad: Array, mean: Array, mean_square: Array, weight_decay: float = 0.0
+    ) -> None:
+        rates = (self.lr, self.beta1, self.beta2, self.eps, weight_decay)
+        kernels.adam_update(param, grad, mean, mean_square, self.t, *rates)
 
 
 class AdamW(Adam):
@@ -193,7 +197,8 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, final_lr, decay_type, beta1, beta2, eps, **options
+    lr, final_lr, decay_type, beta1, beta2, eps
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Adam.
     weight_decay : float
         weight_decay >= 0.
@@ -224,10 +229,18 @@ class AdamW(Adam):
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.01,
-        **options: Unpack[OptimizerOptions],
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
     ) -> None:
-        super().__init__(lr, final_lr, decay_type, beta1, beta2, eps, **options)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        super().__init__(lr, final_lr, decay_type, beta1, beta2, eps, *options)
         self.weight_decay = check_real(weight_decay, "AdamW", "weight_decay", 0.0)
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        self._adam_step(kwargs, self.weight_decay if kwargs["penalized"] else 0.0)
+    def _update_rule(  # type: ignore[override]
+        self, param: Array, grad: Array, mean: Array, mean_square: Array, penalized: bool
+    ) -> None:
+        decay = self.weight_decay if penalized else 0.0
+        super()._update_rule(param, grad, mean, mean_square, decay)

@@ -5,40 +5,30 @@ sets ``lr`` meanwhile, a callback for example, changes the base rate from there 
 ends, however it ends, ``lr`` is again what the user set.
 """
 
-import functools
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from dlfs.checks import as_number_array, check_choice, check_flag, check_int, check_real
 from dlfs.configuration import Configured
+from dlfs.layers.params import summed
 from dlfs.types import Array
 
 if TYPE_CHECKING:
-    from dlfs.network import LayerBlock
+    from dlfs.layers import LayerBlock
 
 DECAY_TYPES = ("exponential", "linear", "cosine")
-
-
-class OptimizerOptions(TypedDict, total=False):
-    """What every optimizer takes besides its own arguments; see Optimizer."""
-
-    decay_each: str
-    warmup: int
-    clip_value: float | None
-    clip_norm: float | None
-    gradient_clipping: bool
 
 
 class Optimizer(Configured):
     """Changes a network's parameters along their gradients.
 
-    A subclass writes ``_update_rule(param=, grad=, ...)``, which changes one parameter in place,
-    and names in ``slots`` what it remembers of each parameter from step to step; these are passed
-    to the rule by the singular name. With ``penalizes = True`` the rule is also told whether a
-    penalty applies, ``penalized=``. Or it writes its own ``step()``, as the book does.
+    A subclass writes ``_update_rule(param, grad, ...)``, which changes one parameter in place.
+    ``slots`` names what it remembers of each parameter from step to step: the name of the list and
+    that of the rule's argument, ``slots = {"velocities": "velocity"}``. With ``penalizes = True``
+    the rule has the argument ``penalized``, too. Or it writes its own ``step()``, as in the book.
 
     Parameters
     ----------
@@ -105,7 +95,7 @@ class Optimizer(Configured):
     ([0.1, 0.05, 0.025], 0.1)
     """
 
-    slots: ClassVar[tuple[str, ...]] = ()
+    slots: ClassVar[dict[str, str]] = {}
     penalizes: ClassVar[bool] = False
 
     net: "LayerBlock"
@@ -115,7 +105,11 @@ class Optimizer(Configured):
         lr: float = 0.01,
         final_lr: float = 0,
         decay_type: str | None = None,
-        **options: Unpack[OptimizerOptions],
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
     ) -> None:
         name = type(self).__name__
         self.lr = check_real(lr, name, "lr", 0.0, low_open=True)
@@ -126,16 +120,12 @@ class Optimizer(Configured):
             raise ValueError(f"{name}: final_lr={final_lr} needs a decay_type to get there")
         if decay_type == "exponential" and not self.final_lr:
             raise ValueError(f"{name}: an exponential decay needs a final_lr above 0")
-        unknown = set(options) - set(OptimizerOptions.__annotations__)
-        if unknown:
-            raise TypeError(f"{name}: unknown argument {min(unknown)!r}")
-        self.decay_each = options.get("decay_each", "epoch")
-        check_choice(self.decay_each, ("epoch", "batch"), name, "decay_each")
-        self.warmup = check_int(options.get("warmup", 0), name, "warmup", 0)
-        self.clip_value = _limit(options.get("clip_value"), name, "clip_value")
-        self.clip_norm = _limit(options.get("clip_norm"), name, "clip_norm")
-        self.gradient_clipping = options.get("gradient_clipping", False)
-        check_flag(self.gradient_clipping, name, "gradient_clipping")
+        check_choice(decay_each, ("epoch", "batch"), name, "decay_each")
+        self.decay_each = decay_each
+        self.warmup = check_int(warmup, name, "warmup", 0)
+        self.clip_value = _limit(clip_value, name, "clip_value")
+        self.clip_norm = _limit(clip_norm, name, "clip_norm")
+        self.gradient_clipping = check_flag(gradient_clipping, name, "gradient_clipping")
         if self.gradient_clipping and self.clip_value is None:
             self.clip_value = 2.0
         self.first = True
@@ -146,9 +136,8 @@ class Optimizer(Configured):
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments, by name, as they are now."""
-        options = {name: getattr(self, name) for name in OptimizerOptions.__annotations__}
         base = self._schedule[0] if self._schedule else self.lr
-        return {**super().arguments(), "lr": base, **options}
+        return {**super().arguments(), "lr": base}
 
     def __repr__(self) -> str:
         shown = [f"lr={self.arguments()['lr']:g}"]
@@ -160,25 +149,29 @@ class Optimizer(Configured):
         """Change every parameter of ``net`` along its gradient from the last backward pass."""
         if not hasattr(self, "net"):
             raise RuntimeError(f"{type(self).__name__}: no network to step; a Trainer sets .net")
-        params = list(self.net.params())
+        holders = self.net.param_holders()
         if self.first:
-            self._setup_slots(params)
-        grads = self._clipped(list(self.net.param_grads()))
-        names = _column_names(tuple(self.slots), self.penalizes)
-        columns: list[Sequence[Any]] = [params, grads]
-        columns += [getattr(self, slot) for slot in self.slots]
-        if self.penalizes:
-            columns.append(list(self.net.penalized()))
-        if [len(column) for column in columns] != [len(params)] * len(columns):
-            counts = zip(columns, names, strict=True)
-            counted = ", ".join(f"{len(column)} x {name}" for column, name in counts)
-            raise RuntimeError(
-                f"{type(self).__name__}: the network differs from what is remembered of it "
-                f"({counted}); was backward called, and the optimizer reset for a new network?"
-            )
+            self._setup_slots([held[0].param for held in holders])
+        remembered = [(argument, getattr(self, slot)) for slot, argument in self.slots.items()]
+        grads = self._gradients(holders)
+        if self.clip_value is not None or self.clip_norm is not None:
+            grads = self._clipped(grads)
+        for argument, arrays in (("grad", grads), *remembered):
+            if len(arrays) != len(holders):
+                raise RuntimeError(
+                    f"{type(self).__name__}: the network differs from what is remembered of it "
+                    f"({len(holders)} x param, {len(arrays)} x {argument}); was backward called, "
+                    "and the optimizer reset for a new network?"
+                )
         self.t += 1
-        for values in zip(*columns, strict=True):
-            self._update_rule(**dict(zip(names, values, strict=True)))
+        for number, held in enumerate(holders):
+            values = {"param": held[0].param, "grad": grads[number]}
+            for argument, arrays in remembered:
+                values[argument] = arrays[number]
+            if self.penalizes:
+                values["penalized"] = held[0].penalized
+            if held[0].trains:
+                self._update_rule(**values)
 
     def reset(self) -> None:
         """Forget everything remembered from earlier steps."""
@@ -256,6 +249,13 @@ class Optimizer(Configured):
             return final + (1 - final) * (1 + math.cos(math.pi * f)) / 2
         return 1.0
 
+    def _gradients(self, holders: Sequence[Sequence[Any]]) -> list[Array]:
+        """Return the gradient of each parameter; none at all if there was no backward pass."""
+        try:
+            return [held[0].param_grad if len(held) == 1 else summed(held) for held in holders]
+        except AttributeError:
+            return []
+
     def _setup_slots(self, params: Sequence[Array]) -> None:
         for slot in self.slots:
             setattr(self, slot, [np.zeros_like(param) for param in params])
@@ -270,7 +270,7 @@ class Optimizer(Configured):
                 grads = [_shrunk(grad, self.clip_norm / norm) for grad in grads]
         return grads
 
-    def _update_rule(self, **kwargs: Any) -> None:
+    def _update_rule(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must define _update_rule or step")
 
 
@@ -306,14 +306,3 @@ def _shrunk(grad: Array, factor: float) -> Array:
 
 def _limit(value: object, owner: str, name: str) -> float | None:
     return None if value is None else check_real(value, owner, name, 0.0, low_open=True)
-
-
-@functools.cache
-def _column_names(slots: tuple[str, ...], penalizes: bool) -> tuple[str, ...]:
-    """Return what an update rule calls the parameter, its gradient, and all that goes with them."""
-    names = ("param", "grad", *map(_singular, slots))
-    return (*names, "penalized") if penalizes else names
-
-
-def _singular(slot: str) -> str:
-    return "velocity" if slot == "velocities" else slot.removesuffix("s")

@@ -1,10 +1,11 @@
 """Gradient descent: one learning rate for all numbers."""
 
-from typing import Any, Unpack
+from typing import ClassVar
 
 from dlfs.backend import kernels
 from dlfs.checks import check_flag, check_real
-from dlfs.optimizers.base import Optimizer, OptimizerOptions
+from dlfs.optimizers.base import Optimizer
+from dlfs.types import Array
 
 
 class SGD(Optimizer):
@@ -12,7 +13,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    lr, final_lr, decay_type, **options
+    lr, final_lr, decay_type
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
 
     Raises
@@ -30,8 +32,8 @@ class SGD(Optimizer):
     SGD(lr=0.1)
     """
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        kernels.sgd_update(kwargs["param"], kwargs["grad"], self.lr)
+    def _update_rule(self, param: Array, grad: Array) -> None:
+        kernels.sgd_update(param, grad, self.lr)
 
 
 class SGDMomentum(Optimizer):
@@ -42,7 +44,8 @@ class SGDMomentum(Optimizer):
 
     Parameters
     ----------
-    lr, final_lr, decay_type, **options
+    lr, final_lr, decay_type
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
     momentum : float
         The share of the velocity that is kept; 0 <= momentum < 1.
@@ -63,7 +66,7 @@ class SGDMomentum(Optimizer):
     SGDMomentum(lr=0.1, final_lr=0.05, decay_type='linear')
     """
 
-    slots = ("velocities",)
+    slots: ClassVar[dict[str, str]] = {"velocities": "velocity"}
 
     def __init__(
         self,
@@ -72,22 +75,20 @@ class SGDMomentum(Optimizer):
         decay_type: str | None = None,
         momentum: float = 0.9,
         nesterov: bool = False,
-        **options: Unpack[OptimizerOptions],
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
     ) -> None:
-        super().__init__(lr, final_lr, decay_type, **options)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        super().__init__(lr, final_lr, decay_type, *options)
         name = "SGDMomentum"
         self.momentum = check_real(momentum, name, "momentum", 0.0, 1.0, high_open=True)
         self.nesterov = check_flag(nesterov, name, "nesterov")
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        kernels.sgd_momentum_update(
-            kwargs["param"],
-            kwargs["grad"],
-            kwargs["velocity"],
-            self.lr,
-            self.momentum,
-            self.nesterov,
-        )
+    def _update_rule(self, param: Array, grad: Array, velocity: Array) -> None:
+        kernels.sgd_momentum_update(param, grad, velocity, self.lr, self.momentum, self.nesterov)
 
 
 class RegularizedSGD(Optimizer):
@@ -102,7 +103,8 @@ class RegularizedSGD(Optimizer):
         The learning rate.
     alpha : float
         The strength of the penalty; alpha >= 0.
-    final_lr, decay_type, **options
+    final_lr, decay_type
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
 
     Raises
@@ -128,11 +130,15 @@ class RegularizedSGD(Optimizer):
         alpha: float = 0.1,
         final_lr: float = 0,
         decay_type: str | None = None,
-        **options: Unpack[OptimizerOptions],
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
     ) -> None:
-        super().__init__(lr, final_lr, decay_type, **options)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        super().__init__(lr, final_lr, decay_type, *options)
         self.alpha = check_real(alpha, "RegularizedSGD", "alpha", 0.0)
 
-    def _update_rule(self, **kwargs: Any) -> None:
-        alpha = self.alpha if kwargs["penalized"] else 0.0
-        kernels.sgd_update(kwargs["param"], kwargs["grad"], self.lr, alpha)
+    def _update_rule(self, param: Array, grad: Array, penalized: bool) -> None:
+        kernels.sgd_update(param, grad, self.lr, self.alpha if penalized else 0.0)

@@ -245,7 +245,7 @@ def _batch_norm(modules: Modules, axes: Axes) -> Found:
         layer = built(BatchNorm(**options), example, params)
     else:
         layer = OperationLayer(BatchNorm_Op(**options))
-        layer.build(example)
+        layer.set_up(example)
     statistics: Any = layer.operations[0]
     shape = (1, module.num_features) + (1,) * (axes - 2)
     statistics.running_mean, statistics.running_var = mean.reshape(shape), var.reshape(shape)

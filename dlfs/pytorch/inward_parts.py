@@ -38,7 +38,7 @@ def built(layer: Layer, example: Array, params: Sequence[Array]) -> Layer:
     """Set a layer up for batches like the example, with these parameters."""
     if params:
         layer.dtype = params[0].dtype
-    layer.build(example)
+    layer.set_up(example)
     holders = [op for op in layer.operations if isinstance(op, ParamOperation)]
     for holder, values in zip(holders, params, strict=True):
         shape = holder.param.shape if values.ndim == holder.param.ndim else (holder.param.size,)
@@ -75,7 +75,7 @@ def bias_of(module: Any, width: int) -> Array:
 def alone(operation: Operation) -> OperationLayer:
     """Return an Operation as a layer, set up."""
     layer = OperationLayer(operation)
-    layer.build(none(1))
+    layer.set_up(none(1))
     return layer
 
 

@@ -48,10 +48,13 @@ class GradientInFloat64(Tanh):
         return super()._input_grad(output_grad).astype(np.float64)
 
 
-@mutant("backward_params without the sum over the batch")
+@mutant("parameters alone: without the sum over the batch")
 class OtherParamsGradient(BiasAdd):
-    def backward_params(self, output_grad):
+    def backward(self, output_grad, input_grad=True):
+        if input_grad:
+            return super().backward(output_grad)
         self.param_grad = self._param_grad(output_grad[:1])
+        return None
 
 
 @mutant("gradient that is NaN where the output is 0")
@@ -64,21 +67,19 @@ class GradientNaN(ReLU):
 @mutant("layer: activation left out on the way back", "chain")
 class ActivationLeftOut(Dense):
     def backward(self, output_grad):
-        for operation in reversed(self._ran):
+        for operation in reversed(self.operations):
             if operation is not self.activation:
                 output_grad = operation.backward(output_grad)
-        self._param_grads()
         return output_grad
 
 
 @mutant("layer: parameter gradients taken before they are computed", "chain")
 class GradientsOfLastPass(Dense):
     def backward(self, output_grad):
-        for operation in reversed(self._ran):
+        for operation in reversed(self.operations):
             if isinstance(operation, ParamOperation):
                 operation.param_grad = np.zeros_like(operation.param)
-        self._param_grads()
-        kept = self.param_grads
+        kept = list(self.param_grads)
         output_grad = super().backward(output_grad)
         self.param_grads = kept
         return output_grad

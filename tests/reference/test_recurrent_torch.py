@@ -46,7 +46,7 @@ def test_outputs_and_all_gradients_agree(kind: str, time: int, backend: str) -> 
     }[kind]
     layer.seed = 1
     x = rng.standard_normal((batch, time, features))
-    layer.build(x)
+    layer.set_up(x)
     for param in layer.params:
         param += 0.2 * rng.standard_normal(param.shape)
     recurrence = layer.operations[-1]
@@ -98,7 +98,7 @@ def test_the_book_gru_agrees_with_pytorch_automatic_differentiation(
     layer = GRULayer(hidden)
     layer.seed = 1
     x = rng.standard_normal((batch, time, features))
-    layer.build(x)
+    layer.set_up(x)
     for param in layer.params:
         param += 0.2 * rng.standard_normal(param.shape)
     layer.operations[-1].given = (rng.standard_normal((batch, hidden)),)

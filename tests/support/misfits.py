@@ -266,7 +266,22 @@ def _twice() -> Any:
 
 NETWORKS: list[Row] = [
     (
-        "network.LayerBlock",
+        "layers.Residual",
+        lambda: layers.Residual([layers.Dense(3)]).forward(ones(2, 2)),
+        r"Residual: the block must keep the shape and dtype of its input, \(2, 2\)",
+    ),
+    (
+        "layers.Parallel",
+        lambda: layers.Parallel([[layers.Dense(3)], []]).forward(ones(2, 2)),
+        r"Parallel: with merge='add' the branches' outputs must have one shape, got \(2, 3\)",
+    ),
+    (
+        "layers.Parallel",
+        lambda: layers.Parallel([[layers.Dense(3)]], merge="mean"),
+        "Parallel: merge must be one of",
+    ),
+    (
+        "layers.LayerBlock",
         lambda: network.LayerBlock([dense.BiasAdd(ones(1, 2))]),
         "BiasAdd has a parameter",
     ),
@@ -422,8 +437,8 @@ OTHERS: list[Row] = [
     ),
     (
         "optimizers.Optimizer",
-        lambda: optimizers.SGD(lr=0.1, momentum=0.9),
-        "SGD: unknown argument 'momentum'",
+        lambda: optimizers.SGD(lr=0.1, decay_each="step"),
+        "SGD: decay_each must be one of",
     ),
     (
         "optimizers.AdaGrad",

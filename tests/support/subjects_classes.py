@@ -370,7 +370,8 @@ def _networks() -> list[Subject]:
     )
     trained = _with(X_batch=ones(4, 3), y_batch=ones(4, 2))
     return [
-        _made("network.LayerBlock", network.LayerBlock, one_layer, layers=several),
+        _made("layers.LayerBlock", layers.LayerBlock, one_layer, layers=several),
+        _made("layers.Residual", layers.Residual, one_layer, layers=several),
         _made(
             name,
             network.NeuralNetwork,

@@ -192,7 +192,7 @@ def _layers() -> list[Subject]:
 
 
 def _node(made: Any, layer: Any, states: tuple[str, ...]) -> list[Subject]:
-    layer.build(ones(BATCH, TIME, 3))
+    layer.set_up(ones(BATCH, TIME, 3))
 
     def valid() -> dict[str, Any]:
         given = {state: ones(BATCH, HIDDEN) for state in states}
@@ -436,8 +436,8 @@ MISFITS: list[Row] = [
         r"LSTM_Op: the input must be \(batch, time, 8\), got shape \(2, 1, 7\)",
     ),
     (
-        "recurrent.fresh_start",
-        lambda: recurrent.fresh_start([], carry="yes").__enter__(),
+        "layers.Layer",
+        lambda: layers.Dense(1).fresh_start(carry="yes").__enter__(),
         "fresh_start: carry must be one of",
     ),
     (

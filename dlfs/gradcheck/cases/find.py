@@ -9,10 +9,17 @@ from dlfs.base import Operation, ParamOperation
 from dlfs.gradcheck.cases.registry import RECIPES
 from dlfs.layers import Layer
 from dlfs.losses import Loss
+from dlfs.network import NeuralNetwork
 
 _ABSTRACT = {"Operation", "ParamOperation", "Layer", "Loss"}
-# Chapter 7 has gradients of PyTorch's own.
-_ELSEWHERE = ("dlfs.pytorch", "dlfs.gradcheck", "dlfs.testing", "dlfs.__main__")
+# Chapter 7 has gradients of PyTorch's own; fused steps are checked as the layers that they run in.
+_ELSEWHERE = (
+    "dlfs.pytorch",
+    "dlfs.gradcheck",
+    "dlfs.testing",
+    "dlfs.__main__",
+    "dlfs.layers.fusion",
+)
 
 
 def gradient_classes() -> dict[str, type[Any]]:
@@ -29,6 +36,7 @@ def gradient_classes() -> dict[str, type[Any]]:
             if (
                 isinstance(value, type)
                 and issubclass(value, Operation | ParamOperation | Layer | Loss)
+                and not issubclass(value, NeuralNetwork)  # made of what is checked
                 and value.__module__ == name
                 and not value.__name__.startswith("_")
                 and value.__name__ not in _ABSTRACT

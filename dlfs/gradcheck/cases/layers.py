@@ -15,9 +15,13 @@ from dlfs.layers import (
     Dense,
     Embedding,
     GRULayer,
+    Layer,
+    LayerBlock,
     LayerNorm,
     LSTMLayer,
     OperationLayer,
+    Parallel,
+    Residual,
     RNNLayer,
 )
 from dlfs.pooling import MaxPool2D
@@ -116,6 +120,33 @@ def _operation_layer(sketch: Sketch) -> Case:
     return sketch.case(OperationLayer, operation=operation)
 
 
+def _nested_layer(sketch: Sketch, width: int) -> Layer:
+    """Draw a layer whose output has the shape of its input, maybe made of layers."""
+    kind = sketch.choose.choice((Dense, LayerNorm, Residual, Dense))
+    if kind is Residual:
+        return Residual([Dense(width, activation=_activation(sketch)), Dense(width)])
+    return LayerNorm() if kind is LayerNorm else Dense(width, activation=_activation(sketch))
+
+
+def _block(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        width = sketch.choose.integer(1, 4)
+        sketch.normal("x", sketch.batch(), width)
+        sketch.any_layout("x")
+        layers = [_nested_layer(sketch, width) for _ in range(sketch.choose.integer(1, 2))]
+        return sketch.case(kind, layers=layers)
+
+    return draw
+
+
+def _parallel(sketch: Sketch) -> Case:
+    width = sketch.choose.integer(1, 4)
+    sketch.normal("x", sketch.batch(), width)
+    sketch.any_layout("x")
+    branches = [[_nested_layer(sketch, width)] for _ in range(sketch.choose.integer(1, 3))]
+    return sketch.case(Parallel, branches=branches, merge=sketch.choose.choice(("add", "concat")))
+
+
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "Dense": _dense,
     "Conv1D": _convolution(Conv1D, 1),
@@ -128,4 +159,7 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "RNNLayer": _recurrent(RNNLayer),
     "LSTMLayer": _recurrent(LSTMLayer),
     "GRULayer": _recurrent(GRULayer),
+    "LayerBlock": _block(LayerBlock),
+    "Residual": _block(Residual),
+    "Parallel": _parallel,
 }

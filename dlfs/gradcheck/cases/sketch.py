@@ -207,6 +207,8 @@ class Sketch:
         return drawn
 
     def _import(self, value: Any) -> None:
+        for item in value if isinstance(value, list | tuple) else ():
+            self._import(item)
         kind = value if isinstance(value, type) else type(value)
         if kind.__module__.startswith("dlfs"):
             self._imports.add((kind.__module__, kind.__name__))

@@ -1,0 +1,317 @@
+"""Layers made of layers: chains, residual connections, parallel branches."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlfs.activations import Linear
+from dlfs.base import Operation, backward_through, checked_output_grad
+from dlfs.checks import check_choice
+from dlfs.dropout import Dropout
+from dlfs.layers.base import Layer, OperationLayer
+from dlfs.layers.normalization import BatchNorm, LayerNorm
+from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
+from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.reshape import Flatten, Reshape
+from dlfs.types import Array
+
+MERGES = ("add", "concat")
+
+
+class LayerBlock(Layer):
+    """A chain of layers.
+
+    Forward: each layer takes the output of the one before it. Backward: the same chain the other
+    way round. A block is a layer: blocks stand in blocks, to any depth.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        An Operation without parameters (MaxPool2D, Flatten, an activation) may stand for a layer.
+
+    Raises
+    ------
+    TypeError
+        If something else is among them.
+    ValueError
+        If there are none, or one twice: a layer remembers its last input, so each place needs its
+        own.
+
+    Notes
+    -----
+    Book, chapter 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.layers import Dense
+    >>> block = LayerBlock([Dense(13), Dense(1)])
+    >>> block.forward(np.zeros((4, 7))).shape
+    (4, 1)
+    """
+
+    layers: list[Layer]
+
+    def __init__(self, layers: Sequence[Layer | Operation]) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if isinstance(layers, Layer | Operation) or not isinstance(layers, Sequence):
+            raise TypeError(f"{name}: layers must be a list of layers, got {layers!r:.80}")
+        self.layers = [as_layer(layer, name) for layer in layers]
+        if not self.layers:
+            raise ValueError(f"{name}: at least one layer is needed")
+        _tell_what_follows(self.layers)
+        parts = [getattr(layer, "operation", layer) for _, layer in self.walk()]
+        if len({id(part) for part in parts}) < len(parts):
+            raise ValueError(
+                f"{name}: the same layer stands in two places; each place needs a layer of its own"
+            )
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]
+        """Whether the first layer takes integers, as an Embedding does."""
+        return self.layers[0].takes_integers
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.layers!r})"
+
+
+class Residual(LayerBlock):
+    """A block whose input is added to its output: a skip connection.
+
+    Forward: ``output = input_ + block(input_)``. Backward: ``input_grad = output_grad +
+    block.backward(output_grad)``, because the input reaches the output on two ways.
+
+    Parameters
+    ----------
+    layers : sequence of Layer or Operation
+        The chain that is gone round. Its output must have the shape of its input.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As LayerBlock; in ``forward``, if the block changes the shape.
+
+    Notes
+    -----
+    He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.activations import Tanh
+    >>> residual = Residual([Tanh()])
+    >>> residual.forward(np.zeros((1, 2)))
+    array([[0., 0.]])
+    >>> residual.backward(np.ones((1, 2)))
+    array([[2., 2.]])
+    """
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Return the sum of the input and what the chain makes of it.
+
+        Parameters
+        ----------
+        input_ : ndarray of float32 or float64, batch axis first
+        inference : bool
+
+        Returns
+        -------
+        ndarray, the shape of the input
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the input does not suit the first layer, or the chain changes its shape or dtype.
+        """
+        output = super().forward(input_, inference)
+        if output.shape != input_.shape or output.dtype != input_.dtype:
+            raise ValueError(
+                f"Residual: the block must keep the shape and dtype of its input, "
+                f"{input_.shape} of {input_.dtype}, got {output.shape} of {output.dtype}"
+            )
+        self.output = input_ + output
+        return self.output
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Send the gradient back on both ways, and add what arrives.
+
+        Parameters
+        ----------
+        output_grad : ndarray, the shape of the output
+        input_grad : bool
+            False leaves out the gradient of the input, which no training needs at the first layer.
+
+        Returns
+        -------
+        ndarray, the shape of the input; None without input_grad
+        """
+        grad = super().backward(output_grad, input_grad)
+        return output_grad + grad if input_grad else None
+
+
+class Parallel(Layer):
+    """Branches that all see the same input; their outputs are added or put side by side.
+
+    Forward: ``output = sum of branch(input_)`` or ``concatenate([branch(input_), ...], axis=1)``.
+    Backward: each branch gets the output gradient ("add"), or its own slice of it ("concat"), and
+    the gradients that arrive at the input are added.
+
+    Parameters
+    ----------
+    branches : sequence of sequences of Layer or Operation
+        Each is a chain; an empty one passes the input on.
+    merge : {"add", "concat"}
+        "concat" joins along axis 1: features, or the channels of images.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As LayerBlock; in ``forward``, if the branches' outputs do not fit each other.
+
+    Notes
+    -----
+    Szegedy et al., "Going deeper with convolutions", 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.layers import Dense
+    >>> both = Parallel([[Dense(3)], [Dense(2), Dense(4)]], merge="concat")
+    >>> both.forward(np.zeros((5, 6))).shape
+    (5, 7)
+    """
+
+    layers: list[LayerBlock]
+
+    def __init__(self, branches: Sequence[Sequence[Layer | Operation]], merge: str = "add") -> None:
+        super().__init__()
+        check_choice(merge, MERGES, "Parallel", "merge")
+        self.merge = merge
+        if isinstance(branches, Layer | Operation | str) or not isinstance(branches, Sequence):
+            raise TypeError(f"Parallel: branches must be lists of layers, got {branches!r:.80}")
+        if not branches:
+            raise ValueError("Parallel: at least one branch is needed")
+        self.layers = [LayerBlock(branch or [Linear()]) for branch in branches]
+
+    @property
+    def branches(self) -> list[list[Layer]]:
+        """The layers of each branch."""
+        return [block.layers for block in self.layers]
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]
+        """Whether every branch takes integers, as an Embedding does."""
+        return all(block.takes_integers for block in self.layers)
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Send the input through every branch, and merge the outputs.
+
+        Parameters
+        ----------
+        input_ : ndarray, batch axis first
+        inference : bool
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the input does not suit a branch, or the outputs do not fit each other.
+        """
+        if self.first:
+            self.set_up(input_)
+        self.input_ = input_
+        outputs = [block.forward(input_, inference) for block in self.layers]
+        self._check_outputs(outputs)
+        if self.merge == "add":
+            self.output = sum(outputs[1:], outputs[0])
+        else:
+            self.output = np.concatenate(outputs, axis=1)
+        return self.output
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Send each branch its part of the gradient, and add what arrives at the input.
+
+        Parameters
+        ----------
+        output_grad : ndarray, the shape of the output
+        input_grad : bool
+            False leaves out the gradient of the input, which no training needs at the first layer.
+
+        Returns
+        -------
+        ndarray, the shape of the input; None without input_grad
+        """
+        output_grad = checked_output_grad(self, output_grad)
+        arrived = [
+            backward_through([block], part, input_grad)
+            for block, part in zip(self.layers, self._parts(output_grad), strict=True)
+        ]
+        return sum(arrived[1:], arrived[0]) if input_grad else None
+
+    def _parts(self, output_grad: Array) -> list[Array]:
+        if self.merge == "add":
+            return [output_grad] * len(self.layers)
+        ends = np.cumsum([block.output.shape[1] for block in self.layers])
+        return [np.ascontiguousarray(part) for part in np.split(output_grad, ends[:-1], axis=1)]
+
+    def _check_outputs(self, outputs: list[Array]) -> None:
+        shapes = [output.shape for output in outputs]
+        if self.merge == "add":
+            fit = len(set(shapes)) == 1
+        else:
+            fit = len(shapes[0]) > 1 and len({(s[:1], s[2:], len(s)) for s in shapes}) == 1
+        if not fit or len({output.dtype for output in outputs}) > 1:
+            wanted = "one shape" if self.merge == "add" else "one shape but for axis 1"
+            got = ", ".join(f"{output.shape} of {output.dtype}" for output in outputs)
+            raise ValueError(
+                f"Parallel: with merge={self.merge!r} the branches' outputs must have {wanted}, "
+                f"got {got}"
+            )
+
+
+def as_layer(layer: object, owner: str) -> Layer:
+    """Return a layer as it is, and an Operation as a layer of its own.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if isinstance(layer, Layer):
+        return layer
+    if isinstance(layer, Operation):
+        return OperationLayer(layer)
+    if isinstance(layer, type):
+        raise TypeError(
+            f"{owner}: layers must be instances, got the class {layer.__name__}; "
+            f"write {layer.__name__}(...)"
+        )
+    raise TypeError(f"{owner}: layers must be Layers or Operations, got {layer!r:.80}")
+
+
+_LOOKED_PAST = (
+    *(Linear, Dropout, Flatten, Reshape, MaxPool2D, AvgPool2D, GlobalAvgPool2D),
+    *(BatchNorm_Op, LayerNorm_Op, BatchNorm, LayerNorm),
+)
+"""What may stand between a layer and its activation."""
+
+
+def _tell_what_follows(layers: Sequence[Layer]) -> None:
+    """Tell each layer which activation stands behind it: its first weights should suit that."""
+    following: Operation | None = None
+    for layer in reversed(layers):
+        layer.following = following
+        operation = layer.operation if isinstance(layer, OperationLayer) else None
+        if not isinstance(layer if operation is None else operation, _LOOKED_PAST):
+            following = operation

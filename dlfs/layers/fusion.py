@@ -1,0 +1,237 @@
+"""Fusion: several Operations of a layer, computed by one kernel.
+
+A reader of Layer need not come in here. ``layer.operations`` is the book's chain; ``layer.steps``
+is what ran. A fused step is an Operation with ``parts``, the Operations that it stands for. Its
+kernel gives their output and gradients without what lies between them; whoever looks at a part's
+``input_`` or ``output`` after such a pass, or calls its ``backward``, gets the value that the chain
+gives, computed at that moment (``Operation.__getattr__``).
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
+from dlfs.backend import kernels
+from dlfs.base import Operation
+from dlfs.conv import Conv2D_Op
+from dlfs.dense import BiasAdd, WeightMultiply, rows, with_features
+from dlfs.embedding import Embedding_Op
+from dlfs.types import Array
+
+ACTIVATIONS: dict[type[Operation], str] = {
+    Linear: "linear",
+    Sigmoid: "sigmoid",
+    Tanh: "tanh",
+    ReLU: "relu",
+}
+"""The activations that kernels know, and what they call them."""
+
+
+class FusedStep(Operation):
+    """Several Operations in one.
+
+    A subclass writes ``_output`` and ``backward``, which leaves with the parts their parameter
+    gradients, and returns the gradient of the input (None without ``input_grad``).
+
+    Parameters
+    ----------
+    parts : Operations, in their order
+    """
+
+    trains: ClassVar[bool] = True
+
+    def __init__(self, *parts: Operation) -> None:
+        super().__init__()
+        self.parts = parts
+        for part in parts:
+            part.fused_into = self
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Compute the last part's output; the parts forget what they know of earlier passes."""
+        for part in self.parts:
+            known = part.__dict__
+            known.pop("input_", None)
+            known.pop("output", None)
+        self.input_ = input_
+        self.inference = inference
+        self.output = self._output()
+        return self.output
+
+    def fill_parts(self) -> None:
+        """Give every part the ``input_`` and ``output`` that it had in the last pass.
+
+        Raises
+        ------
+        RuntimeError
+            If the parameters or the input have changed since: then they cannot be known.
+        """
+        if "output" not in self.__dict__:
+            return
+        value = self.input_
+        for part in self.parts:
+            value = part.forward(value, self.inference)
+        # What the chain gives differs from what the kernel gave by rounding alone.
+        allowed = np.finfo(self.output.dtype).eps ** 0.5
+        if not np.allclose(value, self.output, rtol=allowed, atol=allowed, equal_nan=True):
+            for part in self.parts:
+                del part.input_, part.output
+            raise RuntimeError(
+                f"{type(self).__name__}: the parts' values of the last pass cannot be computed any "
+                "more, because a parameter or the input has changed since; look at them before the "
+                "optimizer's step, or let the parts run: dlfs.use_backend('reference')"
+            )
+        self.parts[-1].output = self.output
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.parts))})"
+
+
+class FusedBias(FusedStep):
+    """Bias and activation: ``activation(input_ + B)``, after an Operation that no kernel takes in.
+
+    Used where no kernel fuses the bias with the Operation before it.
+    """
+
+    def __init__(self, bias: BiasAdd, activation: Operation) -> None:
+        super().__init__(bias, activation)
+        self.bias = bias
+        self.activation = activation
+        self._name = ACTIVATIONS[type(activation)]
+
+    def _output(self) -> Array:
+        B = self.bias.param
+        flat = kernels.bias_activation(with_features(self.input_, B), B, self._name)
+        return flat.reshape(self.input_.shape)
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Leave the gradients of the parameters with the parts."""
+        B, output = self.bias.param, self.output
+        grad, self.bias.param_grad = kernels.bias_activation_grad(
+            with_features(output_grad, B), with_features(output, B), self._name
+        )
+        return grad.reshape(output.shape) if input_grad else None
+
+
+class FusedDense(FusedStep):
+    """Weight multiply, bias and activation: ``activation(input_ @ W + B)``."""
+
+    def __init__(self, multiply: WeightMultiply, bias: BiasAdd, activation: Operation) -> None:
+        super().__init__(multiply, bias, activation)
+        self.multiply = multiply
+        self.bias = bias
+        self.activation = activation
+        self._name = ACTIVATIONS[type(activation)]
+
+    def _output(self) -> Array:
+        input_, W, B = self.input_, self.multiply.param, self.bias.param
+        if input_.ndim == 2:
+            return kernels.dense(input_, W, B, self._name)
+        flat = kernels.dense(rows(input_), W, B, self._name)
+        return flat.reshape(*input_.shape[:-1], W.shape[1])
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Leave the gradients of the parameters with the parts."""
+        input_, grad = self.input_, output_grad
+        if input_.ndim > 2:
+            input_, grad = rows(input_), rows(grad)
+        if self._name == "linear":
+            self.bias.param_grad = kernels.bias_add_param_grad(grad)
+        else:
+            grad, self.bias.param_grad = kernels.bias_activation_grad(
+                grad, rows(self.output), self._name
+            )
+        self.multiply.param_grad = kernels.weight_multiply_param_grad(grad, input_)
+        if not input_grad:
+            return None
+        found = kernels.weight_multiply_input_grad(grad, self.multiply.param)
+        return found.reshape(self.input_.shape)
+
+
+class FusedConv(FusedStep):
+    """Convolution, bias and activation: ``activation(conv2d(input_, W) + B)``."""
+
+    def __init__(self, convolution: Conv2D_Op, bias: BiasAdd, activation: Operation) -> None:
+        super().__init__(convolution, bias, activation)
+        self.convolution = convolution
+        self.bias = bias
+        self.activation = activation
+        self._name = ACTIVATIONS[type(activation)]
+        op = convolution
+        self._options = (op.stride, op.padding, op.dilation, op.groups)
+
+    def _output(self) -> Array:
+        return kernels.conv2d_bias_activation(
+            self.input_, self.convolution.param, self.bias.param, self._name, *self._options
+        )
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Leave the gradients of the parameters with the parts."""
+        # The sums of the parameters run in one order whether or not the input's gradient is asked.
+        W, input_ = self.convolution.param, self.input_
+        self.convolution.param_grad, self.bias.param_grad = (
+            kernels.conv2d_bias_activation_param_grad(
+                output_grad, self.output, input_, W.shape, self._name, *self._options
+            )
+        )
+        if not input_grad:
+            return None
+        grad, _ = kernels.bias_activation_grad(output_grad, self.output, self._name)
+        return kernels.conv2d_input_grad(grad, W, input_.shape, *self._options)
+
+
+class FusedLookup(FusedStep):
+    """Look-up and bias: the input projection of a recurrent layer whose input is integers.
+
+    A table is mostly smaller than a batch of sequences. Then the bias is added to it before rows
+    are looked up, and the bias's gradient is summed from the table's.
+    """
+
+    def __init__(self, embedding: Embedding_Op, bias: BiasAdd, activation: Operation) -> None:
+        super().__init__(embedding, bias, activation)
+        self.embedding = embedding
+        self.bias = bias
+
+    def _output(self) -> Array:
+        table, B = self.embedding.param, self.bias.param
+        if self._table_is_smaller():
+            return kernels.embedding(self.input_, kernels.bias_add(table, B))
+        looked_up = kernels.embedding(self.input_, table)
+        return kernels.bias_add(rows(looked_up), B).reshape(looked_up.shape)
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Leave the gradients of the parameters with the parts."""
+        indices, count = self.input_, self.embedding.param.shape[0]
+        table_grad = kernels.embedding_param_grad(output_grad, indices, count)
+        summed = table_grad if self._table_is_smaller() else rows(output_grad)
+        self.embedding.param_grad = table_grad
+        self.bias.param_grad = kernels.bias_add_param_grad(summed)
+        return np.zeros(indices.shape, dtype=output_grad.dtype) if input_grad else None
+
+    def _table_is_smaller(self) -> bool:
+        return bool(np.size(self.input_) > self.embedding.param.shape[0])
+
+
+def fuse(operations: Sequence[Operation]) -> list[Operation]:
+    """Return the same chain with fused steps where that is possible.
+
+    Only the library's own classes are fused, never a subclass, which may do something else.
+    """
+    steps: list[Operation] = []
+    for operation in operations:
+        before = steps[-1] if steps else None
+        if type(operation) in ACTIVATIONS and type(before) is BiasAdd:
+            steps.pop()
+            first = steps[-1] if steps else None
+            if type(first) is WeightMultiply and before.param.ndim == 2:
+                steps[-1] = FusedDense(first, before, operation)
+            elif type(first) is Conv2D_Op and before.param.ndim == 4:
+                steps[-1] = FusedConv(first, before, operation)
+            elif type(first) is Embedding_Op and type(operation) is Linear:
+                steps[-1] = FusedLookup(first, before, operation)
+            else:
+                steps.append(FusedBias(before, operation))
+        else:
+            steps.append(operation)
+    return steps

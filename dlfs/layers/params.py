@@ -1,0 +1,166 @@
+"""Views of parameters: each lives in one Operation, and lists of them are made from there."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from dlfs.types import Array
+
+
+class OwnParam:
+    """A parameter that a layer keeps itself, not in an Operation, shown like an Operation's.
+
+    Parameters
+    ----------
+    params, param_grads : list of ndarray
+        The layer's own lists.
+    number : int
+    """
+
+    trains = True
+
+    def __init__(self, params: list[Array], param_grads: list[Array], number: int) -> None:
+        self._params = params
+        self._param_grads = param_grads
+        self._number = number
+
+    @property
+    def param(self) -> Array:
+        """The parameter."""
+        return self._params[self._number]
+
+    @param.setter
+    def param(self, param: Array) -> None:
+        self._params[self._number] = param
+
+    @property
+    def param_grad(self) -> Array:
+        """Its gradient from the last backward pass."""
+        return self._param_grads[self._number]
+
+    @param_grad.setter
+    def param_grad(self, grad: Array) -> None:
+        self._param_grads[self._number] = grad
+
+    @property
+    def penalized(self) -> bool:
+        """Whether weight decay applies: what has one row is a bias."""
+        return bool(self.param.shape[0] > 1)
+
+
+class Frozen:
+    """A parameter that no optimizer changes: its gradient is zero, whatever was computed.
+
+    Parameters
+    ----------
+    holder : ParamOperation or OwnParam
+    """
+
+    trains = False
+    penalized = False
+
+    def __init__(self, holder: Any) -> None:
+        self._holder = holder
+
+    @property
+    def param(self) -> Array:
+        """The parameter."""
+        param: Array = self._holder.param
+        return param
+
+    @param.setter
+    def param(self, param: Array) -> None:
+        self._holder.param = param
+
+    @property
+    def param_grad(self) -> Array:
+        """Zeros."""
+        return np.zeros_like(self.param)
+
+
+Holders = Sequence[Sequence[Any]]
+"""For each parameter the Operations that hold it: its owner, then those that borrow it."""
+
+
+class ParamList(Sequence[Array]):
+    """The parameters, or their gradients, of a layer or network: a view, made when it is asked for.
+
+    Assigning to an entry assigns to the Operation. Calling it, as the book calls a network's
+    ``params()``, goes through the entries.
+
+    Parameters
+    ----------
+    holders : sequence of sequences
+    name : {"param", "param_grad"}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.layers import Dense
+    >>> layer = Dense(1)
+    >>> output = layer.forward(np.ones((1, 2)))
+    >>> layer.params[0] = np.array([[3.0], [4.0]])
+    >>> layer.operations[0].param
+    array([[3.],
+           [4.]])
+    """
+
+    def __init__(self, holders: Holders, name: str) -> None:
+        self._holders = holders
+        self._name = name
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Array]: ...
+    def __getitem__(self, index: int | slice) -> Array | list[Array]:
+        if isinstance(index, slice):
+            return [self._value(held) for held in self._holders[index]]
+        return self._value(self._holders[index])
+
+    def __setitem__(self, index: int | slice, value: Any) -> None:
+        if isinstance(index, slice):
+            ParamList(self._holders[index], self._name).assign(value)
+        else:
+            for holder in self._holders[index]:
+                setattr(holder, self._name, value)
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter([self._value(held) for held in self._holders])
+
+    def __call__(self) -> Iterator[Array]:
+        """Go through the entries."""
+        return iter(self)
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def assign(self, values: Iterable[Array]) -> None:
+        """Give every entry a new value.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer values than entries.
+        """
+        values = list(values)
+        if len(values) != len(self):
+            raise ValueError(f"{len(self)} arrays are needed, got {len(values)}")
+        for index, value in enumerate(values):
+            self[index] = value
+
+    def _value(self, held: Sequence[Any]) -> Array:
+        value: Array = summed(held) if self._name == "param_grad" else held[0].param
+        return value
+
+
+def summed(held: Sequence[Any]) -> Array:
+    """Return the gradient of a parameter: the sum over all that hold it."""
+    grad: Array = held[0].param_grad
+    for borrower in held[1:]:
+        grad = grad + borrower.param_grad
+    return grad
