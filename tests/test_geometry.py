@@ -27,7 +27,9 @@ def backend(request):
         yield request.param
 
 
-@pytest.mark.parametrize("number", TOO_LARGE)
+@pytest.mark.parametrize(
+    "number", TOO_LARGE, ids=lambda number: f"{number:.4g}" if number < 2**70 else "huge"
+)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_has_a_bound(option, number):
     message = f"at most {LARGEST}"
@@ -86,7 +88,7 @@ def test_images_and_windows_have_a_bound_together(backend):
         kernels.max_pool2d(image, 64, 1)
 
 
-@pytest.mark.parametrize("shape", [(1, 2**57), (2**63,), (0, 2**40, 2**40), (10**400,)])
+@pytest.mark.parametrize("shape", [(1, 2**57), (2**63,), (0, 2**40, 2**40), (10**400,)], ids=len)
 def test_a_shape_that_is_only_told_has_a_bound(shape):
     with pytest.raises(ValueError, match=f"at most {LARGEST_ARRAY}"):
         check_input_shape(shape, "owner")

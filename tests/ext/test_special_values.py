@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+import dlfs
 import dlfs.reference
 import dlfs_ext
 import dlfs_ext.plain
@@ -144,3 +145,20 @@ def test_the_reference_is_deaf_to_seterr(name, dtype):
             fast = call(dlfs_ext, name, arguments)
         assert_alike(found, expected, dtype, f"{name}({arguments})")
         assert isinstance(fast, str) == isinstance(expected, str)
+
+
+@pytest.mark.parametrize("backend", ["fast", "reference"])
+@pytest.mark.parametrize("activation", [dlfs.Sigmoid, dlfs.GELU, dlfs.SiLU, dlfs.Softplus])
+def test_training_is_deaf_to_seterr(backend, activation):
+    """Numbers so large that their sigmoids underflow, and so small that their squares do."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 1, 6, 6)) * 1e3, rng.integers(0, 3, 20)
+    layers = [dlfs.Conv2D(4, 3, activation=activation()), dlfs.BatchNorm(), dlfs.MaxPool2D(2)]
+    layers += [dlfs.Flatten(), dlfs.Dense(10, activation=activation()), dlfs.LayerNorm()]
+    net = dlfs.NeuralNetwork(
+        [*layers, dlfs.Dense(3)], dlfs.SoftmaxCrossEntropy(), seed=1, dtype="float32"
+    )
+    with dlfs.use_backend(backend), np.errstate(all="raise"):
+        trainer = dlfs.Trainer(net, dlfs.Adam(0.01, clip_norm=1.0))
+        trainer.fit(X, y, X, y, epochs=2, verbose=0)
+        assert np.isfinite(net.predict(X * 1e-36)).all()
