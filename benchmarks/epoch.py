@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks.work import on_threads
 from dlfs import datasets
 from dlfs.backend import use_backend
-from dlfs.models import cnn
+from dlfs.commands.recipes import cnn
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGDMomentum
 from dlfs.train import Trainer

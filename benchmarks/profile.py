@@ -14,7 +14,7 @@ import dlfs
 from benchmarks.sequences import our_step
 from dlfs import backend
 from dlfs.commands.bench import cnn_step, mlp_step
-from dlfs.timing import readable
+from dlfs.commands.stopwatch import readable
 
 STEPS: dict[str, Callable[[str], Callable[[], None]]] = {
     "MLP 784-89-10": mlp_step,

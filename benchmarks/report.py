@@ -6,7 +6,7 @@ from benchmarks.accuracy import Accuracy
 from benchmarks.epoch import Epoch
 from benchmarks.machine import description
 from benchmarks.work import DTYPES, FAST, REFERENCE, TORCH, Result
-from dlfs.timing import readable
+from dlfs.commands.stopwatch import readable
 
 INTRODUCTION = """\
 # Benchmarks

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks import kernels, networks, sequences
 from benchmarks.machine import multiply_adds
 from benchmarks.work import REFERENCE, Result, Work, on_threads
-from dlfs.timing import interleaved
+from dlfs.commands.stopwatch import interleaved
 
 PEAK = "peak"
 

@@ -9,7 +9,7 @@ book "Deep Learning From Scratch" (Seth Weidman, O'Reilly 2019); what is used mo
 
 from typing import TYPE_CHECKING
 
-from dlfs import lazy
+from dlfs import lazy, moved
 from dlfs.activations import (
     ELU,
     GELU,
@@ -22,11 +22,15 @@ from dlfs.activations import (
     Softplus,
     Tanh,
 )
-from dlfs.backend import available_backends, backend_name, use_backend
+from dlfs.backend import (
+    available_backends,
+    backend_name,
+    get_num_threads,
+    set_num_threads,
+    use_backend,
+)
 from dlfs.base import Operation, ParamOperation
-from dlfs.callbacks import Callback, ReduceLROnPlateau
 from dlfs.dropout import Dropout
-from dlfs.history import History
 from dlfs.layers import (
     BatchNorm,
     Conv1D,
@@ -65,19 +69,19 @@ from dlfs.optimizers import (
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten, Reshape
 from dlfs.saving import load, save
-from dlfs.threads import get_num_threads, set_num_threads
 from dlfs.train import NonFiniteLossError, Trainer
+from dlfs.train import callbacks as callbacks
+from dlfs.train import metrics as metrics
+from dlfs.train.callbacks import Callback, ReduceLROnPlateau
+from dlfs.train.history import History
 
 if TYPE_CHECKING:
     from dlfs import autograd as autograd
     from dlfs import datasets as datasets
     from dlfs import exercises as exercises
     from dlfs import gradcheck as gradcheck
-    from dlfs import models as models
-    from dlfs import nodes as nodes
     from dlfs import plots as plots
     from dlfs import pytorch as pytorch
-    from dlfs import rnn as rnn
     from dlfs import testing as testing
     from dlfs import text as text
 else:
@@ -88,17 +92,16 @@ else:
             "datasets",
             "exercises",
             "gradcheck",
-            "models",
-            "nodes",
             "plots",
             "pytorch",
-            "rnn",
             "testing",
             "text",
         ),
     )
 
 __version__ = "0.1.0"
+
+moved.install()
 
 __all__ = [
     "ELU",

@@ -2,7 +2,7 @@
 
 import sys
 
-from dlfs.cli import main
+from dlfs.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,8 +3,8 @@
 from dlfs.backend import kernels
 from dlfs.base import ParamOperation
 from dlfs.checks import check_float_array, check_int
-from dlfs.geometry import check_padding, pair
 from dlfs.types import Array, Padding, Padding1D, Pair
+from dlfs.windows import check_padding, pair
 
 
 class Conv2D_Op(ParamOperation):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dlfs.backend import kernels
+from dlfs.base import Configured
 from dlfs.checks import (
     FLOAT_DTYPES,
     as_float_array,
@@ -18,7 +19,6 @@ from dlfs.checks import (
     check_real,
     plain_array,
 )
-from dlfs.configuration import Configured
 from dlfs.types import Array, Shape
 
 

@@ -20,10 +20,10 @@ from dlfs.checks import (
     check_int,
     retold,
 )
+from dlfs.initializers import seed_layers
 from dlfs.layers import Layer, LayerBlock
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.recurrent import check_streams, reads_streams
-from dlfs.seeds import seed_layers
 from dlfs.summary import Row, summary_html, summary_text
 from dlfs.types import Array, Shape
 

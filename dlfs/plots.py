@@ -52,7 +52,7 @@ def plot_history(
 
     Examples
     --------
-    >>> from dlfs.history import History
+    >>> from dlfs.train.history import History
     >>> history = History()
     >>> history.append({"epoch": 1, "lr": 0.1, "train_loss": 2.0, "seconds": 0.1})
     >>> len(plot_history(history).axes)
@@ -146,7 +146,7 @@ def plot_confusion(
     Parameters
     ----------
     matrix : ndarray of int, shape (classes, classes)
-        As dlfs.metrics.confusion_matrix returns it.
+        As dlfs.train.metrics.confusion_matrix returns it.
     names : sequence of str, optional
         The classes' names: their numbers unless given.
     path : str or path, optional

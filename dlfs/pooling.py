@@ -7,8 +7,8 @@ import numpy as np
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_flag
-from dlfs.geometry import check_padding, pair, window_2d
 from dlfs.types import Array, IntArray, Padding, Pair
+from dlfs.windows import check_padding, pair, window_2d
 
 
 class MaxPool2D(Operation):

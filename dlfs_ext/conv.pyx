@@ -254,7 +254,7 @@ cdef dict _memory = {}
 
 cdef object resolve(object input_shape, object param_shape, object stride, object padding,
                     object dilation, object groups, str owner):
-    """The checked number of groups and the dlfs.geometry.Window."""
+    """The checked number of groups and the dlfs.windows.Window."""
     key = (input_shape, param_shape, stride, padding, dilation, groups)
     found = remembered(_memory, key)
     if found is None:
@@ -280,7 +280,7 @@ cdef object resolve_1d(object input_shape, object param_shape, object stride, ob
 
 
 cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
-    """The C form of dlfs.geometry.Window; without channels."""
+    """The C form of dlfs.windows.Window; without channels."""
     cdef conv_window w
     memset(&w, 0, sizeof(w))
     w.height, w.width = height, width

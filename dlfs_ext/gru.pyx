@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from dlfs.checks import check_choice
 from dlfs.reference.gru import GRU_RESETS
-from dlfs.reference.steps import check_backward, check_forward
+from dlfs.reference.time_steps import check_backward, check_forward
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double

@@ -194,7 +194,7 @@ cdef dict _memory = {}
 
 cdef object resolve(object input_shape, object kernel_size, object stride, object padding,
                     str owner):
-    """The checked dlfs.geometry.Window."""
+    """The checked dlfs.windows.Window."""
     key = (input_shape, kernel_size, stride, padding)
     found = remembered(_memory, key)
     if found is None:
@@ -204,7 +204,7 @@ cdef object resolve(object input_shape, object kernel_size, object stride, objec
 
 
 cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
-    """The C form of dlfs.geometry.Window."""
+    """The C form of dlfs.windows.Window."""
     cdef pool_window w
     memset(&w, 0, sizeof(w))
     w.height, w.width = height, width

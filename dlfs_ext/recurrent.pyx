@@ -7,7 +7,7 @@ steps at once without a copy.
 cimport numpy as cnp
 
 from dlfs.checks import check_float_array, check_same_dtype, check_shape
-from dlfs.reference.steps import check_backward, check_forward
+from dlfs.reference.time_steps import check_backward, check_forward
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double

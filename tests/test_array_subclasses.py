@@ -12,10 +12,11 @@ from dlfs import SGD, NeuralNetwork, Trainer, autograd, metrics, text
 from dlfs.activations import Sigmoid
 from dlfs.backend import kernels
 from dlfs.checks import as_array, check_finite, plain_array
+from dlfs.datasets import prepare as data
 from dlfs.gradcheck import check_gradients
 from dlfs.layers import Dense, Embedding
 from dlfs.losses import MeanSquaredError, SoftmaxCrossEntropy
-from dlfs.utils import data, np_utils
+from dlfs.utils import np_utils
 
 X = np.random.default_rng(0).standard_normal((6, 3))
 Y = X[:, :1].copy()

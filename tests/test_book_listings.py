@@ -15,18 +15,18 @@ from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
 from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv2D_Op
 from dlfs.datasets import boston, sonnets
+from dlfs.datasets.prepare import train_test_split
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
 from dlfs.layers import Conv2D, Dense, GRULayer, Layer, LSTMLayer, RNNLayer
 from dlfs.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
-from dlfs.metrics import mae, rmse
 from dlfs.network import LayerBlock, NeuralNetwork
 from dlfs.optimizers import SGD, AdaGrad, Optimizer, RegularizedSGD, SGDMomentum
 from dlfs.reshape import Flatten
-from dlfs.rnn import RNNModel, RNNTrainer
+from dlfs.text.book import RNNModel, RNNTrainer
 from dlfs.train import Trainer
+from dlfs.train.metrics import mae, rmse
 from dlfs.utils import mnist, np_utils
-from dlfs.utils.data import train_test_split
 from dlfs.utils.np_utils import assert_dim, assert_same_shape, softmax, to_2d
 
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dlfs
-from dlfs.callbacks import Callback, ReduceLROnPlateau
 from dlfs.optimizers import SGD, SGDMomentum
 from dlfs.train import Trainer
+from dlfs.train.callbacks import Callback, ReduceLROnPlateau
 from tests.support.training import (
     classification,
     classifier,

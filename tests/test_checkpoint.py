@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dlfs
-from dlfs.callbacks import Callback
 from dlfs.layers import Conv2D, Dense
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp, SGDMomentum
 from dlfs.train import Trainer
+from dlfs.train.callbacks import Callback
 from tests.support.files import put_rows, read, rows_in, write
 from tests.support.training import (
     classification,
@@ -453,7 +453,7 @@ def test_a_training_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tm
         import numpy as np
         import dlfs
         from tests.support.training import classification, classifier, weights
-        from dlfs.callbacks import Callback
+        from dlfs.train.callbacks import Callback
 
         class Report(Callback):
             def on_batch_end(self, trainer, epoch, batch, loss):

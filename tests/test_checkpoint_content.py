@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlfs.callbacks import Callback
-from dlfs.checkpoint import Checkpoint, Standing
-from dlfs.history import LONGEST, STOPPED, History, Row
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, Adam
-from dlfs.saving import read_file
+from dlfs.saving.format import read_file
 from dlfs.train import Trainer
+from dlfs.train.callbacks import Callback
+from dlfs.train.checkpoint import Checkpoint, Standing
+from dlfs.train.history import LONGEST, STOPPED, History, Row
 from tests.support.files import rows_in
 from tests.support.training import classification, classifier, same, weights, without_seconds
 

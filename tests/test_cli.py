@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import dlfs
-from dlfs import backend, cli, datasets
-from dlfs.commands import train, train_text
+from dlfs import backend, datasets
+from dlfs.commands import cli, train, train_text
 from dlfs.datasets.digits import MNIST
-from dlfs.history import History
+from dlfs.train.history import History
 
 ROOT = Path(dlfs.__file__).parents[1]
 
@@ -413,7 +413,7 @@ def test_what_cannot_be_sampled_is_explained(short_text, tmp_path, capsys):
     assert "holds no vocabulary" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("module", ["dlfs", "dlfs.cli"])
+@pytest.mark.parametrize("module", ["dlfs", "dlfs.commands.cli"])
 def test_python_m(module):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", module, "info"],
@@ -485,7 +485,7 @@ def test_closed_streams_are_no_obstacle(closed):
 
 def test_the_command_that_is_installed_is_this_one():
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"dlfs": "dlfs.cli:main"}
+    assert project["scripts"] == {"dlfs": "dlfs.commands.cli:main"}
 
 
 def test_notebooks_are_copied_and_never_overwritten_unasked(tmp_path, capsys):

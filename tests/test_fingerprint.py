@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dlfs.fingerprint import fingerprint
+from dlfs.train.fingerprint import fingerprint
 
 SHAPES = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=6)
 DTYPES = st.sampled_from(["float32", "float64", "int64", "uint8"])

@@ -12,8 +12,8 @@ from dlfs import NeuralNetwork, layers, load, pooling, save
 from dlfs.activations import Tanh
 from dlfs.backend import available_backends, kernels, use_backend
 from dlfs.checks import LARGEST_ARRAY, check_input_shape
-from dlfs.geometry import LARGEST, LARGEST_PADDED, transposed_window_2d, window_1d, window_2d
 from dlfs.losses import MeanSquaredError
+from dlfs.windows import LARGEST, LARGEST_PADDED, transposed_window_2d, window_1d, window_2d
 from tests.support.huge_windows import HUGE
 
 TOO_LARGE = [number for number in HUGE if number > LARGEST]

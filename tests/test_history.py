@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dlfs.history import History
 from dlfs.optimizers import SGD
 from dlfs.train import Trainer
+from dlfs.train.history import History
 from tests.support.training import classification, classifier, regression, regressor
 
 

@@ -16,8 +16,8 @@ from dlfs.base import Operation
 from dlfs.gradcheck import check_gradients
 from dlfs.gradcheck.suite import Row
 from dlfs.gradcheck.tables import as_html
-from dlfs.history import History
 from dlfs.layers import Dense, OperationLayer
+from dlfs.train.history import History
 from tests.test_saving_classes import Smooth
 
 HOSTILE = [

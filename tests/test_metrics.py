@@ -16,7 +16,7 @@ from dlfs.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
-from dlfs.metrics import Decision
+from dlfs.train.metrics import Decision
 
 numbers = hnp.arrays(
     np.float64, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=st.floats(-1e3, 1e3)

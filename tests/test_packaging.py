@@ -111,7 +111,7 @@ except ValueError:
 
 # --- modules that the import leaves for later ---
 
-INTERNAL = {"__main__", "cli", "commands", "options", "timing"}
+INTERNAL = {"__main__", "commands"}
 
 
 def test_every_module_is_an_attribute_of_the_package() -> None:
@@ -219,7 +219,7 @@ def test_type_checkers_find_an_editable_dlfs_and_its_late_modules(
 ) -> None:
     pytest.importorskip("mypy")
     parent, interpreter = editable
-    reveal = "reveal_type(dlfs.datasets.sonnets())\nreveal_type(dlfs.utils.data.one_hot)\n"
+    reveal = "reveal_type(dlfs.datasets.sonnets())\nreveal_type(dlfs.datasets.prepare.one_hot)\n"
     (parent / "typed.py").write_text(f"{SCRIPT}{reveal}dlfs.Dnse(3)\n")
     result = subprocess.run(
         [interpreter, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", "typed.py"],
@@ -290,7 +290,7 @@ def test_wheel_holds_data_notices_and_types_and_nothing_else(wheel: Path) -> Non
     assert len(shipped) == 7
     assert shipped <= names
     assert {"LICENSE", "NOTICE.md"} <= set(metadata)
-    assert "dlfs = dlfs.cli:main" in scripts
+    assert "dlfs = dlfs.commands.cli:main" in scripts
     assert "Requires-Python: >=3.11" in text
     assert "License-Expression: MIT" in text
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "dlfs").rglob("*.py")}
@@ -336,7 +336,7 @@ for module in pkgutil.walk_packages(dlfs.__path__, "dlfs."):
 def test_gradients_are_checked_from_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
     code = """
 import sys
-from dlfs.cli import main
+from dlfs.commands.cli import main
 sys.modules["hypothesis"] = None
 sys.exit(main(["gradcheck", "GRULayer", "Huber", "--fast", "--html", "report.html"]))
 """
@@ -350,7 +350,7 @@ def test_notebooks_come_out_of_the_wheel(wheel: Path, installed: Path, tmp_path:
     notebooks = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.ipynb")}
     wanted = notebooks | {"README.md", "ERRATA.md"}
     for number, place in enumerate((installed, wheel)):
-        code = f"from dlfs.cli import main; print(main(['notebooks', 'new/{number}']))"
+        code = f"from dlfs.commands.cli import main; print(main(['notebooks', 'new/{number}']))"
         out = python_on(place, code, tmp_path)
         assert f"Copied {len(notebooks)} notebooks to " in out
         copied = tmp_path / "new" / str(number)

@@ -8,8 +8,8 @@ import pytest
 import dlfs
 from dlfs.layers import GRULayer, LSTMLayer, RNNLayer
 from dlfs.optimizers import SGD, AdaGrad
-from dlfs.rnn import RNNModel, RNNTrainer
-from dlfs.run import NonFiniteLossError
+from dlfs.text.book import RNNModel, RNNTrainer
+from dlfs.train.loop import NonFiniteLossError
 
 TEXT = "to be or not to be, that is the question. " * 8
 SIZE = len(set(TEXT))

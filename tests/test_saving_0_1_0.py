@@ -11,9 +11,9 @@ import pytest
 
 import dlfs
 from dlfs.base import Operation
-from dlfs.fileformat import CLASSES_OF_VERSION_1
 from dlfs.optimizers import Adam
 from dlfs.saving import known_classes
+from dlfs.saving.format import CLASSES_OF_VERSION_1
 from dlfs.text import load_writer
 from dlfs.train import Trainer
 from tests.support.files import read, write

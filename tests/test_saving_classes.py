@@ -8,12 +8,12 @@ import pytest
 
 import dlfs
 from dlfs.base import Operation
-from dlfs.configuration import class_name
-from dlfs.fileformat import read_file, write_file
 from dlfs.layers import Dense, Layer
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
 from dlfs.saving import known_classes
+from dlfs.saving.config import class_name
+from dlfs.saving.format import read_file, write_file
 from dlfs.text import Vocabulary, load_writer, save_writer
 from dlfs.train import Trainer
 from tests.support.files import read
@@ -308,7 +308,7 @@ def test_a_class_that_only_pretends_to_be_the_librarys_is_refused(tmp_path):
 @pytest.mark.parametrize("number", ["3", "12", "999999999"])
 def test_a_newer_format_is_refused_as_newer(number, tmp_path, monkeypatch):
     path = tmp_path / "net"
-    monkeypatch.setattr("dlfs.fileformat.VERSION", number)
+    monkeypatch.setattr("dlfs.saving.format.VERSION", number)
     write_file(path, {}, {"network": {}})
     monkeypatch.undo()
     for load in (dlfs.load, load_writer, read_file):

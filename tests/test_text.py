@@ -7,8 +7,8 @@ import pytest
 
 import dlfs
 from dlfs import text
+from dlfs.commands.recipes import writer
 from dlfs.layers import GRULayer, LSTMLayer, RNNLayer
-from dlfs.models import writer
 
 KINDS = ("rnn", "lstm", "gru")
 LAYERS = (RNNLayer, LSTMLayer, GRULayer)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import dlfs
-from dlfs.cli import main
+from dlfs.commands.cli import main
 
 
 @pytest.fixture

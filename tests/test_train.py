@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlfs.activations import Linear, Tanh
-from dlfs.callbacks import Callback
 from dlfs.dropout import Dropout
 from dlfs.layers import Conv2D, Dense, Layer
 from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
@@ -14,6 +13,7 @@ from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
 from dlfs.optimizers import SGD, AdaGrad, Adam, AdamW, RegularizedSGD, RMSProp, SGDMomentum
 from dlfs.train import Trainer
+from dlfs.train.callbacks import Callback
 from tests.support.training import (
     classification,
     classifier,

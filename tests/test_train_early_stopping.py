@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from dlfs.callbacks import Callback
 from dlfs.layers import Dense
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
 from dlfs.optimizers import SGD, AdaGrad, Adam, RMSProp, SGDMomentum
 from dlfs.train import NonFiniteLossError, Trainer
+from dlfs.train.callbacks import Callback
 from tests.support.training import memory, regression, same, weights
 
 

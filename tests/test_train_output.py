@@ -15,11 +15,11 @@ import pytest
 
 import dlfs
 from dlfs.activations import Linear
-from dlfs.callbacks import Callback
 from dlfs.layers import BatchNorm, Dense
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, SGDMomentum
 from dlfs.train import Trainer
+from dlfs.train.callbacks import Callback
 from tests.support.training import classification, classifier, regression, regressor, same, weights
 
 
@@ -358,7 +358,7 @@ def test_a_real_interrupt_from_outside(tmp_path):
         import signal, sys
         import numpy as np
         import dlfs
-        from dlfs.callbacks import Callback
+        from dlfs.train.callbacks import Callback
 
         # A shell that starts a job in the background has it ignore SIGINT.
         signal.signal(signal.SIGINT, signal.default_int_handler)

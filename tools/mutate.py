@@ -53,7 +53,7 @@ BACKWARD = [
     "dlfs.reference.normalization.x__batch_axes",
     "dlfs.reference.normalization.x__check_*",
     "dlfs.reference.pooling.x__*",
-    "dlfs.reference.steps.*",
+    "dlfs.reference.time_steps.*",
 ]
 LEFT = "left"
 # As mutmut counts them.

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from dlfs import backend, threads
+from dlfs import backend
 from dlfs.activations import Sigmoid, Tanh
+from dlfs.commands.options import integer_option, real_option
+from dlfs.commands.stopwatch import interleaved, readable
 from dlfs.layers import Conv2D, Dense
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGDMomentum
-from dlfs.options import integer_option, real_option
-from dlfs.timing import interleaved, readable
 from dlfs.types import Array
 
 HELP = "compare the backends' speed"
@@ -40,15 +40,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one line for each kind of work."""
     with ExitStack() as restore:
         if arguments.threads is not None:
-            restore.callback(threads.set_num_threads, threads.get_num_threads())
-            threads.set_num_threads(arguments.threads)
+            restore.callback(backend.set_num_threads, backend.get_num_threads())
+            backend.set_num_threads(arguments.threads)
         # "plain" is for reading; timing it would take longer than all the rest.
         names = [name for name in backend.available_backends() if name != "plain"]
-        print(f"{arguments.dtype}, up to {threads.get_num_threads()} threads, batch {BATCH}")
+        print(f"{arguments.dtype}, up to {backend.get_num_threads()} threads, batch {BATCH}")
         print(f"{'':<24}" + "".join(f"{name:>12}" for name in names) + f"{'ratio':>8}")
         for work, make in WORK.items():
             calls = {name: on_backend(name, make, arguments.dtype) for name in names}
-            times = interleaved(calls, arguments.seconds, threads.get_num_threads())
+            times = interleaved(calls, arguments.seconds, backend.get_num_threads())
             line = f"{work:<24}" + "".join(f"{readable(times[name]):>12}" for name in names)
             if len(names) > 1:
                 line += f"{times['reference'] / times['fast']:>8.1f}"

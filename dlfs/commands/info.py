@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 
-from dlfs import __version__, backend, threads
+from dlfs import __version__, backend
 from dlfs.datasets import files
 
 HELP = "show versions, backends, threads and data"
@@ -64,7 +64,7 @@ def _instructions() -> str:
 def _threads() -> str:
     names = ("DLFS_NUM_THREADS", "OMP_NUM_THREADS")
     wanted = "".join(f", {name}={os.environ[name]}" for name in names if os.environ.get(name))
-    kernels = f"up to {threads.get_num_threads()} for compiled kernels"
+    kernels = f"up to {backend.get_num_threads()} for compiled kernels"
     return f"{kernels}, {os.cpu_count()} processors{wanted}"
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dlfs.options import integer_option, real_option
+from dlfs.commands.options import integer_option, real_option
 from dlfs.text import load_writer, sample
 
 HELP = "let a trained network write"

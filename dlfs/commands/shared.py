@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dlfs import optimizers
-from dlfs.history import History
 from dlfs.optimizers import Optimizer
+from dlfs.train.history import History
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": optimizers.SGD,

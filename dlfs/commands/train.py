@@ -5,16 +5,16 @@ import importlib.util
 from pathlib import Path
 
 from dlfs import backend, datasets
-from dlfs.callbacks import BatchLosses
 from dlfs.commands import train_text
+from dlfs.commands.options import integer_option, real_option
+from dlfs.commands.recipes import MODELS, WRITERS
 from dlfs.commands.shared import OPTIMIZERS, draw_curve, make_optimizer
-from dlfs.history import History
 from dlfs.layers import Conv2D
-from dlfs.models import MODELS, WRITERS
 from dlfs.network import NeuralNetwork
-from dlfs.options import integer_option, real_option
 from dlfs.saving import save
 from dlfs.train import Trainer
+from dlfs.train.callbacks import BatchLosses
+from dlfs.train.history import History
 from dlfs.utils.files import check_writable
 
 HELP = "train a network and print how well it does on the test data"

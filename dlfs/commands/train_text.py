@@ -3,12 +3,12 @@
 import argparse
 
 from dlfs import backend, datasets
-from dlfs.callbacks import BatchLosses
+from dlfs.commands.recipes import writer
 from dlfs.commands.shared import draw_curve, make_optimizer
-from dlfs.history import History
-from dlfs.models import writer
 from dlfs.text import Vocabulary, sample, save_writer, streams
 from dlfs.train import Trainer
+from dlfs.train.callbacks import BatchLosses
+from dlfs.train.history import History
 
 STREAMS, LENGTH, EPOCHS = 16, 64, 16
 RATES = {

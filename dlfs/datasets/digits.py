@@ -8,9 +8,9 @@ import numpy.typing as npt
 from dlfs import checks
 from dlfs.datasets import files
 from dlfs.datasets.idx import parse_idx
+from dlfs.datasets.prepare import check_float_dtype
+from dlfs.datasets.prepare import one_hot as encode_one_hot
 from dlfs.types import Array
-from dlfs.utils.data import check_float_dtype
-from dlfs.utils.data import one_hot as encode_one_hot
 
 CLASSES = 10
 PIXEL_VALUES = 256

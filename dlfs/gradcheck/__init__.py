@@ -1,8 +1,8 @@
 """The gradient checker: it holds a backward pass against differences of the forward pass."""
 
+from dlfs.gradcheck.behaviour import Finding
 from dlfs.gradcheck.check import check_gradients
 from dlfs.gradcheck.compare import GradientResult
-from dlfs.gradcheck.conduct import Finding
 from dlfs.gradcheck.report import GradientError, GradientReport, Hint
 
 __all__ = [

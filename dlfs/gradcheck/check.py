@@ -8,8 +8,8 @@ import numpy as np
 
 from dlfs import backend as backends
 from dlfs.checks import check_choice, check_flag, check_int, check_real
+from dlfs.gradcheck.behaviour import examine
 from dlfs.gradcheck.compare import GradientResult, Tolerances, compare
-from dlfs.gradcheck.conduct import examine
 from dlfs.gradcheck.entries import Differentiator
 from dlfs.gradcheck.hints import find_hints
 from dlfs.gradcheck.kinks import KinkWatch

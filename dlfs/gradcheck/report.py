@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from dlfs.gradcheck.behaviour import Finding
 from dlfs.gradcheck.compare import MOST_SKIPPED, GradientResult
-from dlfs.gradcheck.conduct import Finding
 from dlfs.gradcheck.display import figure, html
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from dlfs.backend import PACKAGES, available_backends
 from dlfs.checks import check_choice, check_int
+from dlfs.commands.options import integer_option
 from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser, Recipe
 from dlfs.gradcheck.check import check_gradients
 from dlfs.gradcheck.parity import disagreement
 from dlfs.gradcheck.report import GradientReport
 from dlfs.gradcheck.tables import as_html, as_text
-from dlfs.options import integer_option
-from dlfs.progress import progress_bar
+from dlfs.train.output import progress_bar
 from dlfs.utils.files import check_writable, write_atomically
 
 HELP = "check every gradient of the library against differences"

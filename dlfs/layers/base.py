@@ -8,14 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dlfs import backend
-from dlfs.base import Operation, ParamOperation, backward_through, checked_output_grad
+from dlfs.base import Configured, Operation, ParamOperation, backward_through, checked_output_grad
 from dlfs.checks import (
     check_choice,
     check_instance,
     check_int,
     plain_array,
 )
-from dlfs.configuration import Configured
 from dlfs.layers.fusion import fuse
 from dlfs.layers.params import Frozen, OwnParam, ParamList
 from dlfs.recurrent import CARRIES

@@ -10,11 +10,11 @@ from dlfs.checks import check_flag, check_input_shape, check_int, check_real
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd
 from dlfs.dropout import Dropout
-from dlfs.geometry import check_channels, check_padding, pair
 from dlfs.initializers import Initializer, check_weight_init, choose_init, draw_weights
 from dlfs.layers.base import Layer, own_copy
 from dlfs.reshape import Flatten
 from dlfs.types import Array, Padding, Padding1D, Pair, Shape
+from dlfs.windows import check_channels, check_padding, pair
 
 
 class _ConvLayer(Layer):

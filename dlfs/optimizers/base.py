@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from dlfs.base import Configured
 from dlfs.checks import as_number_array, check_choice, check_flag, check_int, check_real
-from dlfs.configuration import Configured
 from dlfs.layers.params import summed
 from dlfs.types import Array
 

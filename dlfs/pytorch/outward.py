@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from dlfs import activations, conv, dense, dropout, embedding, normalization, pooling, recurrent
 from dlfs import reshape as reshaping
 from dlfs.base import Operation
-from dlfs.geometry import Ends, transposed_window_2d, window_1d, window_2d
 from dlfs.layers import Layer, LSTMLayer, OperationLayer
 from dlfs.pytorch import layers as book
 from dlfs.pytorch.helpers import complement
 from dlfs.pytorch.modules import OneHot, Recurrence
 from dlfs.types import Array
+from dlfs.windows import Ends, transposed_window_2d, window_1d, window_2d
 
 Found: TypeAlias = tuple[list[nn.Module], int]
 Operations: TypeAlias = Sequence[Any]

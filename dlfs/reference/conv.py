@@ -19,8 +19,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
-from dlfs.geometry import Window, check_channels, check_total, window_1d, window_2d
 from dlfs.types import Array, Padding, Padding1D, Pair, Shape
+from dlfs.windows import Window, check_channels, check_total, window_1d, window_2d
 
 
 def conv2d(

@@ -7,9 +7,9 @@ round.
 """
 
 from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
-from dlfs.geometry import Window, check_channels, check_total, transposed_window_2d
 from dlfs.reference.conv import conv2d, conv2d_input_grad, conv2d_param_grad
 from dlfs.types import Array, Padding, Pair, Shape
+from dlfs.windows import Window, check_channels, check_total, transposed_window_2d
 
 
 def conv_transpose2d(

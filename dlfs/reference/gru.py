@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from dlfs.checks import check_choice
-from dlfs.reference.steps import by_time, check_backward, check_forward, cut, product, shifted
+from dlfs.reference.time_steps import by_time, check_backward, check_forward, cut, product, shifted
 from dlfs.types import Array
 
 GRU_RESETS = ("before", "after")

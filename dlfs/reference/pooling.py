@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dlfs.checks import check_flag, check_float_array, check_input_shape, check_shape
-from dlfs.geometry import Window, check_total, window_2d
 from dlfs.types import Array, IntArray, Padding, Pair, Shape
+from dlfs.windows import Window, check_total, window_2d
 
 
 def max_pool2d(

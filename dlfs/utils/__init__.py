@@ -1,12 +1,11 @@
-"""What the book keeps under this name, ``np_utils`` and ``mnist``, and ``data`` to prepare data."""
+"""What the book keeps under this name: ``np_utils`` and ``mnist``."""
 
 from typing import TYPE_CHECKING
 
 from dlfs import lazy
 
 if TYPE_CHECKING:
-    from dlfs.utils import data as data
     from dlfs.utils import mnist as mnist
     from dlfs.utils import np_utils as np_utils
 else:
-    __getattr__, __dir__ = lazy.submodules(__name__, ("data", "mnist", "np_utils"))
+    __getattr__, __dir__ = lazy.submodules(__name__, ("mnist", "np_utils"))

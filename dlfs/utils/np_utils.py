@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlfs import checks
+from dlfs.datasets.prepare import check_same_rows
 from dlfs.types import Array
-from dlfs.utils.data import check_same_rows
 
 Seed = int | np.random.Generator | None
 """What to draw random numbers with: a seed, a generator, or None for a new generator each time."""

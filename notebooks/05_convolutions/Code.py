@@ -24,7 +24,7 @@ from dlfs.conv import Conv1D_Op, Conv2D_Op
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
 from dlfs.plots import BLUE, GREY, ORANGE
-from dlfs.timing import interleaved, readable
+from dlfs.commands.stopwatch import interleaved, readable
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
 plt.rcParams["figure.constrained_layout.use"] = True

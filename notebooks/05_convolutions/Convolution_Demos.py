@@ -35,10 +35,10 @@ from dlfs import (
     backend_name,
     datasets,
 )
-from dlfs.callbacks import BatchLosses
+from dlfs.train.callbacks import BatchLosses
 from dlfs.conv import Conv2D_Op
 from dlfs.exercises import check
-from dlfs.metrics import confusion_matrix
+from dlfs.train.metrics import confusion_matrix
 from dlfs.plots import plot_confusion, plot_filters, plot_history
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})

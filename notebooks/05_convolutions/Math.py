@@ -21,9 +21,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 
-from dlfs import geometry, reference
+from dlfs import reference, windows
 from dlfs.exercises import check
-from dlfs.geometry import same_ends, transposed_window_2d, window_2d
+from dlfs.windows import same_ends, transposed_window_2d, window_2d
 
 rng = np.random.default_rng(5)
 
@@ -89,10 +89,10 @@ print("the definition and dlfs agree for six pairs of stride and dilation")
 #
 # $$ m = \left\lfloor \frac{n + a + b - d(k-1) - 1}{s} \right\rfloor + 1 $$
 #
-# In `dlfs/geometry.py`:
+# In `dlfs/windows.py`:
 
 # %%
-quote(geometry._window, "covered =", "output.append")
+quote(windows._window, "covered =", "output.append")
 
 # %% [markdown]
 # Check it by counting:

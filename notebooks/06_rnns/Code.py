@@ -27,8 +27,8 @@ from dlfs.datasets import sonnets
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
 from dlfs.layers import Dense, Embedding, GRULayer, LSTMLayer, RNNLayer
-from dlfs.nodes import LSTMNode, RNNNode
-from dlfs.rnn import RNNModel, RNNTrainer
+from dlfs.recurrent.cells import LSTMNode, RNNNode
+from dlfs.text.book import RNNModel, RNNTrainer
 from dlfs.text import Vocabulary, sample, streams, windows
 
 COLOURS = {"RNN": "#6c757d", "GRU": "#e07a1f", "LSTM": "#2a6f97"}

@@ -25,7 +25,7 @@ from dlfs.activations import Tanh
 from dlfs.conv import Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dropout import Dropout
 from dlfs.exercises import check
-from dlfs.geometry import transposed_window_2d
+from dlfs.windows import transposed_window_2d
 from dlfs.layers import BatchNorm, Dense, GRULayer, LSTMLayer
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
@@ -276,7 +276,7 @@ for name, y in (("dlfs", ours), ("PyTorch", theirs)):
 #
 # $$ n = (m - 1)\,s - a - b + d(K-1) + 1 + e $$
 #
-# In `dlfs/geometry.py`, `transposed_window_2d`:
+# In `dlfs/windows.py`, `transposed_window_2d`:
 #
 #     (size[axis] - 1) * strides[axis] - sum(paddings[axis])
 #     + dilations[axis] * (kernels[axis] - 1) + 1 + extra[axis]

@@ -36,7 +36,7 @@ from IPython.display import HTML
 import dlfs_ext
 from dlfs import get_num_threads, reference, set_num_threads
 from dlfs.exercises import check
-from dlfs.timing import interleaved, readable
+from dlfs.commands.stopwatch import interleaved, readable
 from dlfs_ext import plain
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})

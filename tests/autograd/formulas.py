@@ -29,7 +29,7 @@ from dlfs.autograd import (
     softmax,
     softmax_cross_entropy,
 )
-from dlfs.geometry import transposed_window_2d, window_2d
+from dlfs.windows import transposed_window_2d, window_2d
 
 
 def erf(x):

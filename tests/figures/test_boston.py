@@ -10,10 +10,10 @@ import pytest
 from dlfs import datasets
 from dlfs.activations import Sigmoid
 from dlfs.layers import Dense
-from dlfs.metrics import rmse
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
 from dlfs.train import Trainer
+from dlfs.train.metrics import rmse
 
 SEEDS = range(1, 6)
 

@@ -9,8 +9,9 @@ import statistics
 
 import pytest
 
-from dlfs import cli, datasets
+from dlfs import datasets
 from dlfs.activations import Tanh
+from dlfs.commands import cli
 from dlfs.layers import Conv2D, Dense
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork

@@ -9,13 +9,13 @@ import pytest
 
 from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
 from dlfs.base import Operation
+from dlfs.commands.recipes import writer
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
 from dlfs.embedding import Embedding_Op
 from dlfs.gradcheck import GradientError, check_gradients
 from dlfs.layers import BatchNorm, Conv2D, Dense, GRULayer, LSTMLayer, RNNLayer
 from dlfs.losses import MeanAbsoluteError, MeanSquaredError, SoftmaxCrossEntropy
-from dlfs.models import writer
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
 from dlfs.pooling import MaxPool2D

@@ -3,8 +3,8 @@
 import numpy as np
 
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
-from dlfs.geometry import window_2d
 from dlfs.reference import conv2d_input_grad, conv2d_param_grad
+from dlfs.windows import window_2d
 from tests.mutants.catalogue import mutant
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from dlfs.geometry import window_2d
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten
+from dlfs.windows import window_2d
 from tests.mutants.catalogue import mutant
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import expit
 
-from dlfs.nodes import GRUNode
 from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op
+from dlfs.recurrent.cells import GRUNode
 from tests.mutants.catalogue import mutant
 
 

@@ -43,7 +43,7 @@ from dlfs.pytorch import (  # noqa: E402
 )
 from dlfs.pytorch import LSTMLayer as BookLSTM  # noqa: E402
 from dlfs.reshape import Flatten, Reshape  # noqa: E402
-from dlfs.rnn import RNNModel  # noqa: E402
+from dlfs.text.book import RNNModel  # noqa: E402
 from tests.support.subjects_classes import ACTIVATIONS  # noqa: E402
 
 ROW, STEPS, SEQUENCE, IMAGE = (5,), (4, 3), (4, 9), (4, 7, 6)

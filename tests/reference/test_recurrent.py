@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dlfs import reference as kernels
 from dlfs.gradcheck import check_gradients
 from dlfs.layers import GRULayer, LSTMLayer, RNNLayer
-from dlfs.nodes import GRUNode, LSTMNode, RNNNode
+from dlfs.recurrent.cells import GRUNode, LSTMNode, RNNNode
 from tests.support.arrays import assert_within, drawn, dtypes, layouts, seeds, watched
 
 KINDS = ("rnn", "lstm", "gru before", "gru after")

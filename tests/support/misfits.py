@@ -13,7 +13,6 @@ from dlfs import (
     conv,
     dense,
     embedding,
-    history,
     initializers,
     layers,
     losses,
@@ -24,8 +23,9 @@ from dlfs import (
     plots,
     pooling,
     reshape,
-    threads,
 )
+from dlfs import backend as threads
+from dlfs.train import history
 from tests.support import subjects_recurrent
 from tests.support.misfits_kernels import IMAGES, KERNELS, LABELS, Row, f32
 from tests.support.subjects import ones
@@ -370,7 +370,7 @@ TABLES = ([0, 1], [[0.0, 1.0], [2.0, 1.0]])
 
 OTHERS: list[Row] = [
     *(
-        ("threads.set_num_threads", lambda n=n: threads.set_num_threads(n), "set_num_threads: n ")
+        ("backend.set_num_threads", lambda n=n: threads.set_num_threads(n), "set_num_threads: n ")
         for n in (0, -1, None, 1.5, "2", True)
     ),
     ("metrics.mae", lambda: metrics.mae(ones(3), ones(3, 1)), "must have the same shape"),

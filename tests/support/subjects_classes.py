@@ -19,7 +19,6 @@ from dlfs import (
     layers,
     losses,
     metrics,
-    models,
     network,
     normalization,
     optimizers,
@@ -27,7 +26,8 @@ from dlfs import (
     pooling,
     reshape,
 )
-from dlfs.history import History
+from dlfs.commands import recipes as models
+from dlfs.train.history import History
 from tests.support import subjects_recurrent
 from tests.support.junk import (
     Wanted,
@@ -405,19 +405,19 @@ def _models() -> list[Subject]:
     own = {"classes": integer(1)}
     to_network = {"seed": SEED, "dtype": dtype()}
     return [
-        _made("models.mlp", models.mlp, _no_arguments, **own),
-        _made("models.cnn", models.cnn, _no_arguments, **own),
-        Subject("models.mlp network", models.mlp, _no_arguments, to_network, "NeuralNetwork"),
-        Subject("models.cnn network", models.cnn, _no_arguments, to_network, "NeuralNetwork"),
+        _made("recipes.mlp", models.mlp, _no_arguments, **own),
+        _made("recipes.cnn", models.cnn, _no_arguments, **own),
+        Subject("recipes.mlp network", models.mlp, _no_arguments, to_network, "NeuralNetwork"),
+        Subject("recipes.cnn network", models.cnn, _no_arguments, to_network, "NeuralNetwork"),
         Subject(
-            "models.mlp layer",
+            "recipes.mlp layer",
             models.mlp,
             _no_arguments,
             {"hidden": integer(1, "neurons")},
             "Dense",
         ),
         Subject(
-            "models.cnn layer",
+            "recipes.cnn layer",
             models.cnn,
             _no_arguments,
             {"channels": integer(1, "out_channels")},

@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from dlfs import layers, models, network, nodes, optimizers, recurrent, reference, rnn, text
+from dlfs import layers, network, optimizers, recurrent, reference, text
+from dlfs.commands import recipes as models
+from dlfs.recurrent import cells as nodes
+from dlfs.text import book as rnn
 from tests.support.files import scratch_file
 from tests.support.junk import (
     NEVER,
@@ -214,10 +217,10 @@ def _node(made: Any, layer: Any, states: tuple[str, ...]) -> list[Subject]:
     wanted = {name: array(ndim=True) for name in ("X_in", *states)}
     return [
         Subject(
-            f"nodes.{name} forward", forward, valid, {**wanted, "params_dict": instance()}, name
+            f"recurrent.{name} forward", forward, valid, {**wanted, "params_dict": instance()}, name
         ),
         Subject(
-            f"nodes.{name} backward",
+            f"recurrent.{name} backward",
             backward,
             grads,
             dict.fromkeys(grads(), array(ndim=True)),
@@ -231,7 +234,7 @@ def _nodes() -> list[Subject]:
         *_node(nodes.RNNNode, layers.RNNLayer(HIDDEN), ("H_in",)),
         *_node(nodes.LSTMNode, layers.LSTMLayer(HIDDEN), ("H_in", "C_in")),
         *_node(nodes.GRUNode, layers.GRULayer(HIDDEN), ("H_in",)),
-        Subject("nodes.GRUNode", nodes.GRUNode, lambda: {"reset": "after"}, {"reset": RESET}),
+        Subject("recurrent.GRUNode", nodes.GRUNode, lambda: {"reset": "after"}, {"reset": RESET}),
     ]
 
 
@@ -317,23 +320,25 @@ def _models() -> list[Subject]:
 
     trainer = rnn.RNNTrainer(None, model(), optimizers.SGD())
     return [
-        Subject("models.writer", models.writer, dict, {"kind": choice(), "characters": integer(1)}),
         Subject(
-            "models.writer layer",
+            "recipes.writer", models.writer, dict, {"kind": choice(), "characters": integer(1)}
+        ),
+        Subject(
+            "recipes.writer layer",
             models.writer,
             dict,
             {"hidden": integer(1, "hidden_size")},
             "LSTMLayer",
         ),
         Subject(
-            "models.writer network",
+            "recipes.writer network",
             models.writer,
             dict,
             {"seed": SEED, "dtype": dtype()},
             "NeuralNetwork",
         ),
         Subject(
-            "rnn.RNNModel",
+            "text.RNNModel",
             rnn.RNNModel,
             _model_arguments,
             {
@@ -345,14 +350,14 @@ def _models() -> list[Subject]:
             },
         ),
         Subject(
-            "rnn.RNNModel network",
+            "text.RNNModel network",
             rnn.RNNModel,
             _model_arguments,
             {"loss": instance(optional=True), "seed": SEED, "dtype": dtype()},
             "NeuralNetwork",
         ),
         Subject(
-            "rnn.RNNTrainer",
+            "text.RNNTrainer",
             rnn.RNNTrainer,
             lambda: {"text_file": None, "model": model(), "optim": optimizers.SGD()},
             {
@@ -363,7 +368,7 @@ def _models() -> list[Subject]:
             },
         ),
         Subject(
-            "rnn.RNNTrainer train",
+            "text.RNNTrainer train",
             trainer.train,
             lambda: {"num_iterations": 1},
             {
@@ -373,7 +378,7 @@ def _models() -> list[Subject]:
             },
         ),
         Subject(
-            "rnn.RNNTrainer sample_output",
+            "text.RNNTrainer sample_output",
             trainer.sample_output,
             lambda: {"input_char": 3, "sample_length": 2},
             {
@@ -456,7 +461,7 @@ MISFITS: list[Row] = [
         "3",
     ),
     (
-        "nodes.RNNNode",
+        "recurrent.RNNNode",
         lambda: nodes.RNNNode().forward(ones(2, 3), ones(2, 4), {}),
         "RNNNode: params_dict needs 'W_x', got ",
     ),
@@ -494,12 +499,12 @@ MISFITS: list[Row] = [
         "is not a file that dlfs saved",
     ),
     (
-        "rnn.RNNTrainer",
+        "text.RNNTrainer",
         lambda: rnn.RNNTrainer(None, rnn.RNNModel([layers.RNNLayer(2)], 3, 5), optimizers.SGD()),
         "RNNTrainer: the text has 62 different characters, but the model vocab_size=5",
     ),
     (
-        "rnn.RNNTrainer",
+        "text.RNNTrainer",
         lambda: rnn.RNNTrainer(
             None, rnn.RNNModel([layers.RNNLayer(2)], 95_700, 62), optimizers.SGD()
         ),

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn import model_selection
 
 from dlfs import datasets
-from dlfs.utils import data
+from dlfs.datasets import prepare as data
 
 # --- one-hot ---
 

@@ -17,10 +17,10 @@ import dlfs
 from dlfs import plots
 from dlfs.autograd import NumberWithGrad
 from dlfs.gradcheck.suite import main as gradcheck
-from dlfs.history import History
 from dlfs.optimizers import SGD
 from dlfs.text import Vocabulary, save_writer
 from dlfs.train import Trainer
+from dlfs.train.history import History
 from dlfs.utils.files import check_writable, write_atomically
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
-from dlfs.geometry import axis_paddings
 from dlfs.gradcheck.cases.sketch import Case, Sketch
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.windows import axis_paddings
 
 
 def windows(sketch: Sketch, axes: int, transposed: bool = False) -> dict[str, Any]:

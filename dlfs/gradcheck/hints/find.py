@@ -8,10 +8,10 @@ import numpy as np
 from dlfs.base import Operation
 from dlfs.gradcheck.compare import Tolerances
 from dlfs.gradcheck.copies import own_copy, walk
-from dlfs.gradcheck.hints.arithmetic import arithmetic
-from dlfs.gradcheck.hints.conduct import from_findings
+from dlfs.gradcheck.hints.behaviour import from_findings
 from dlfs.gradcheck.hints.elementwise import elementwise
 from dlfs.gradcheck.hints.evidence import Evidence
+from dlfs.gradcheck.hints.factors import arithmetic
 from dlfs.gradcheck.hints.losses import losses
 from dlfs.gradcheck.hints.places import places
 from dlfs.gradcheck.hints.sums import sums

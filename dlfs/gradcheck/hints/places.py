@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dlfs.geometry import window_2d
 from dlfs.gradcheck.hints.evidence import Evidence
 from dlfs.gradcheck.report import Hint
 from dlfs.types import Array
+from dlfs.windows import window_2d
 
 
 def places(evidence: Evidence) -> Iterator[Hint]:

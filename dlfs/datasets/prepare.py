@@ -41,7 +41,7 @@ def one_hot(
 
     Examples
     --------
-    >>> from dlfs.utils.data import one_hot
+    >>> from dlfs.datasets.prepare import one_hot
     >>> one_hot([2, 0], num_classes=3)
     array([[0., 0., 1.],
            [1., 0., 0.]])
@@ -90,7 +90,7 @@ class Standardizer:
     Examples
     --------
     >>> import numpy as np
-    >>> from dlfs.utils.data import Standardizer
+    >>> from dlfs.datasets.prepare import Standardizer
     >>> X_train = np.array([[1.0, 7.0], [3.0, 7.0]])
     >>> scaler = Standardizer.fit(X_train)
     >>> scaler.transform(X_train)
@@ -187,7 +187,7 @@ def standardize(X_train: Array, *others: Array) -> tuple[Array, ...]:
     Examples
     --------
     >>> import numpy as np
-    >>> from dlfs.utils.data import standardize
+    >>> from dlfs.datasets.prepare import standardize
     >>> X_train, X_test = standardize(np.array([[1.0], [3.0]]), np.array([[4.0]]))
     >>> X_train.ravel(), X_test.ravel()
     (array([-1.,  1.]), array([2.]))
@@ -231,7 +231,7 @@ def train_test_split(
     Examples
     --------
     >>> from dlfs.datasets import boston
-    >>> from dlfs.utils.data import train_test_split
+    >>> from dlfs.datasets.prepare import train_test_split
     >>> X, y, _ = boston()
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, seed=80718)
     >>> len(X_train), len(X_test)

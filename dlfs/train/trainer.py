@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from dlfs.advice import warn_of_unprepared_images
-from dlfs.callbacks import Callback, ConvTesting
-from dlfs.checkpoint import Checkpoint
 from dlfs.checks import (
     as_array,
     check_finite,
@@ -21,16 +19,16 @@ from dlfs.checks import (
     retold,
     shortened,
 )
-from dlfs.history import COLUMNS, History
 from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from dlfs.metrics import METRICS, Metric
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.recurrent import check_streams, reads_streams
-from dlfs.run import NonFiniteLossError, Run, evaluate
+from dlfs.train.callbacks import Callback, ConvTesting
+from dlfs.train.checkpoint import Checkpoint
+from dlfs.train.history import COLUMNS, History
+from dlfs.train.loop import Run, evaluate
+from dlfs.train.metrics import METRICS, Metric
 from dlfs.types import Array
-
-__all__ = ["NonFiniteLossError", "Trainer"]
 
 
 class Trainer:
@@ -150,9 +148,9 @@ class Trainer:
             off is not in it: it will be done again from its beginning.
         resume : bool
             Go on from the checkpoint if it is there: with the same data and arguments the result is
-            the same as if nothing had happened in between. Other data (``dlfs.fingerprint`` says
-            what is compared), arguments or metrics are refused, except a larger number of epochs;
-            see the notes. Callbacks start afresh: what they remember is not in the file.
+            the same as if nothing had happened in between. Other data (``dlfs.train.fingerprint``
+            says what is compared), arguments or metrics are refused, except a larger number of
+            epochs; see the notes. Callbacks start afresh: what they remember is not in the file.
         verbose : {0, 1, 2}
             Silent; a progress bar and a line for each evaluation; only the lines.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.gradcheck.conduct import Finding
+from dlfs.gradcheck.behaviour import Finding
 from dlfs.gradcheck.copies import walk
 from dlfs.gradcheck.report import Hint
 from dlfs.gradcheck.subjects import Subject

@@ -18,8 +18,8 @@ from dlfs.losses import Loss, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.recurrent import CARRIES
-from dlfs.run import NonFiniteLossError
 from dlfs.text import Vocabulary, sample, windows
+from dlfs.train.loop import NonFiniteLossError
 from dlfs.types import Array, IntArray
 
 

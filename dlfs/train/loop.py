@@ -10,15 +10,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from dlfs.base import Operation
-from dlfs.callbacks import Callback, Training
-from dlfs.checkpoint import Checkpoint, Standing
-from dlfs.fingerprint import fingerprint
-from dlfs.history import History, Row
-from dlfs.interrupt import PatientInterrupt
-from dlfs.metrics import Decision, Metric
 from dlfs.network import NeuralNetwork
-from dlfs.progress import progress_bar, write_line
-from dlfs.snapshot import Snapshot
+from dlfs.train.callbacks import Callback, Training
+from dlfs.train.checkpoint import Checkpoint, Snapshot, Standing
+from dlfs.train.fingerprint import fingerprint
+from dlfs.train.history import History, Row
+from dlfs.train.interrupt import PatientInterrupt
+from dlfs.train.metrics import Decision, Metric
+from dlfs.train.output import progress_bar, write_line
 from dlfs.types import Array
 
 

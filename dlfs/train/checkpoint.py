@@ -9,19 +9,58 @@ from typing import Any
 import numpy as np
 
 from dlfs.checks import check_int, check_real, shortened, shown
-from dlfs.configuration import to_config
-from dlfs.fileformat import read_file, write_file
-from dlfs.history import History
 from dlfs.layers import Layer
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
-from dlfs.saving import network_config, network_tensors
-from dlfs.snapshot import Snapshot, network_states
+from dlfs.saving import network_config, network_states, network_tensors
+from dlfs.saving.config import to_config
+from dlfs.saving.format import read_file, write_file
+from dlfs.train.history import History
 from dlfs.types import Array
 from dlfs.utils.files import check_writable
 
 ROWS = "history.rows"
 """The tensor that holds the history's rows: the bytes of their JSON."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The parameters and state of a network, and what its optimizer remembers.
+
+    Attributes
+    ----------
+    params : list of ndarray
+    states : dict
+        The arrays of every Operation's ``state()``, by a name that says whose they are.
+    slots : dict
+        What the optimizer's ``state()`` returned, copied.
+    t : int
+        The number of steps that the optimizer had taken.
+    """
+
+    params: list[Array]
+    states: dict[str, Array]
+    slots: dict[str, list[Array]]
+    t: int
+
+    @classmethod
+    def take(cls, net: NeuralNetwork, optim: Optimizer) -> "Snapshot":
+        """Copy everything."""
+        return cls(
+            [param.copy() for param in net.params()],
+            {name: array.copy() for name, array in network_states(net).items()},
+            {slot: [array.copy() for array in arrays] for slot, arrays in optim.state().items()},
+            optim.t,
+        )
+
+    def restore(self, net: NeuralNetwork, optim: Optimizer) -> None:
+        """Put everything back, into the arrays that the network already has."""
+        for param, saved in zip(net.params(), self.params, strict=True):
+            np.copyto(param, saved)
+        current = network_states(net)
+        for name, saved in self.states.items():
+            np.copyto(current[name], saved)
+        optim.load_state(self.slots, self.t)
 
 
 @dataclass

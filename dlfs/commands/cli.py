@@ -9,7 +9,7 @@ from typing import Any
 from dlfs import __version__
 from dlfs.commands import bench, info, notebooks, sample, train
 from dlfs.gradcheck import suite
-from dlfs.progress import write_line
+from dlfs.train.output import write_line
 
 COMMANDS: dict[str, Any] = {
     "train": train,

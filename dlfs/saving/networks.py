@@ -15,7 +15,10 @@ import numpy as np
 from dlfs import activations, dropout, layers, losses, normalization, pooling, reshape
 from dlfs.base import Operation, ParamOperation
 from dlfs.checks import check_int, shortened, shown
-from dlfs.configuration import (
+from dlfs.layers import Layer, LayerBlock
+from dlfs.losses import Loss
+from dlfs.network import NeuralNetwork
+from dlfs.saving.config import (
     check_methods,
     check_restorable,
     class_name,
@@ -23,11 +26,7 @@ from dlfs.configuration import (
     from_config,
     to_config,
 )
-from dlfs.fileformat import read_file, write_file
-from dlfs.layers import Layer, LayerBlock
-from dlfs.losses import Loss
-from dlfs.network import NeuralNetwork
-from dlfs.snapshot import network_states
+from dlfs.saving.format import read_file, write_file
 from dlfs.types import Array, Shape
 
 MOST_LAYERS = 10_000
@@ -239,6 +238,16 @@ def network_tensors(net: NeuralNetwork) -> dict[str, Array]:
     """Return parameters and state by name."""
     params = {name: param for name, (param, owner) in _parameters(net).items() if name == owner}
     return {**params, **network_states(net)}
+
+
+def network_states(net: NeuralNetwork) -> dict[str, Array]:
+    """Return the arrays of every Operation's ``state()``, by a name that says whose they are."""
+    return {
+        f"{path}.operations.{j}.{name}": array
+        for path, layer in net.walk()
+        for j, operation in enumerate(layer.operations)
+        for name, array in operation.state().items()
+    }
 
 
 def _parameters(net: NeuralNetwork) -> dict[str, tuple[Array, str]]:

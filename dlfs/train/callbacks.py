@@ -4,10 +4,10 @@ import math
 from typing import Any, Protocol
 
 from dlfs.checks import check_choice, check_instance, check_int, check_real
-from dlfs.history import History
-from dlfs.metrics import accuracy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
+from dlfs.train.history import History
+from dlfs.train.metrics import accuracy
 from dlfs.types import Array
 
 

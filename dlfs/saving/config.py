@@ -1,56 +1,12 @@
-"""How an object is written down as its class and its arguments, to be shown or saved.
-
-One convention makes this short: every constructor keeps each argument as an attribute of the same
-name.
-"""
+"""How an object is written down for a file: its class, and its arguments (``Configured``)."""
 
 import inspect
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dlfs.base import PLAIN, Configured
 from dlfs.checks import shortened, shown
-
-_PLAIN = (bool, int, float, str, type(None))
-
-
-class Configured:
-    """Something that can be made again from its constructor's arguments."""
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the constructor's arguments, by name, as they are now."""
-        if type(self).__init__ is object.__init__:
-            return {}
-        parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]
-        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        return {
-            parameter.name: getattr(self, parameter.name)
-            for parameter in parameters
-            if parameter.kind in named and hasattr(self, parameter.name)
-        }
-
-    def __repr__(self) -> str:
-        parameters = inspect.signature(type(self).__init__).parameters
-        shown = []
-        for name, argument in self.arguments().items():
-            default = parameters[name].default
-            value = _short(argument)
-            if default is inspect.Parameter.empty:
-                shown.append(repr(value))
-            elif not (value is default or _same(value, default)):
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _short(value: Any) -> Any:
-    """Show the same number for height and width once."""
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1]:
-        return value[0]
-    return value
-
-
-def _same(value: object, default: object) -> bool:
-    return isinstance(value, _PLAIN) and isinstance(default, _PLAIN) and value == default
 
 
 def class_name(kind: type) -> str:
@@ -177,7 +133,7 @@ def _to_json(value: Any, owner: str, name: str) -> Any:
         return [_to_json(item, owner, name) for item in value]
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
-    if isinstance(value, _PLAIN):
+    if isinstance(value, PLAIN):
         return value
     if name == "weight_init" and callable(value):
         # A function cannot be saved; it has done its work when there are weights to save.

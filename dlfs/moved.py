@@ -1,0 +1,63 @@
+"""Modules that are imported by another name than that of their file.
+
+``dlfs.callbacks`` and ``dlfs.metrics`` are short for modules of ``dlfs.train``. The others are the
+names of 0.1; they still import, with a warning, until 0.3.
+"""
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+SHORT = {"dlfs.callbacks": "dlfs.train.callbacks", "dlfs.metrics": "dlfs.train.metrics"}
+"""Names that stay."""
+
+MOVED = {
+    "dlfs.checkpoint": "dlfs.train.checkpoint",
+    "dlfs.cli": "dlfs.commands.cli",
+    "dlfs.geometry": "dlfs.windows",
+    "dlfs.history": "dlfs.train.history",
+    "dlfs.models": "dlfs.commands.recipes",
+    "dlfs.nodes": "dlfs.recurrent.cells",
+    "dlfs.rnn": "dlfs.text.book",
+    "dlfs.run": "dlfs.train.loop",
+    "dlfs.seeds": "dlfs.initializers",
+    "dlfs.threads": "dlfs.backend",
+    "dlfs.utils.data": "dlfs.datasets.prepare",
+}
+"""The old name of each module, and the new one."""
+
+
+class MovedFinder(MetaPathFinder, Loader):
+    """Finds a module by its old name; Python asks it last, for what is nowhere else."""
+
+    _spec: ModuleSpec | None = None
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return a spec for an old name, None for every other."""
+        return ModuleSpec(fullname, self) if fullname in SHORT or fullname in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Import the module by its new name."""
+        name = spec.name
+        if name in MOVED:
+            message = f"{name} is {MOVED[name]} now; the old name goes with dlfs 0.3"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+        module = importlib.import_module(SHORT.get(name) or MOVED[name])
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own spec back; it ran when it was imported by its new name."""
+        module.__spec__ = self._spec
+
+
+def install() -> None:
+    """Let Python find modules by these names, too."""
+    if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
+        sys.meta_path.append(MovedFinder())

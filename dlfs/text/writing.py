@@ -1,0 +1,177 @@
+"""Writing: a network that has read a text draws one character after the other.
+
+A network that has read a text predicts, after each character, how likely each other one comes next.
+``sample`` draws from these probabilities, character by character, and so writes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from dlfs.checks import check_instance, check_int, check_real
+from dlfs.network import NeuralNetwork
+from dlfs.saving import check_custom, network_from_file, network_metadata, network_tensors
+from dlfs.saving.format import read_file, write_file
+from dlfs.text.vocabulary import Vocabulary, check_text
+from dlfs.types import Array
+
+
+def sample(
+    net: NeuralNetwork,
+    vocabulary: Vocabulary,
+    length: int = 200,
+    prompt: str = "\n",
+    temperature: float = 1.0,
+    seed: int | None = None,
+) -> str:
+    """Let a network write.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+        Takes integers (batch, time), gives logits (batch, time, characters). It is left as it was,
+        the state that its layers carry included.
+    vocabulary : Vocabulary
+        The one that it was trained with.
+    length : int
+        How many characters to write.
+    prompt : str
+        What the network reads before it writes; not part of the result.
+    temperature : float
+        The logits are divided by it. Below 1 the likely becomes likelier; at 0 the likeliest
+        character is always taken; above 1 the writing becomes wilder.
+    seed : int, optional
+        One seed gives one text; None: different every time.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit, the prompt empty or with an unknown character, or the network's
+        output does not suit the vocabulary.
+
+    Notes
+    -----
+    ``p = softmax(logits / temperature)``. Recurrent layers carry their state from character to
+    character meanwhile. Book, chapter 6.
+
+    Examples
+    --------
+    >>> from dlfs.layers import GRULayer
+    >>> vocabulary = Vocabulary("ab")
+    >>> net = NeuralNetwork([GRULayer(4, output_size=2, vocabulary_size=2)])
+    >>> text = sample(net, vocabulary, length=6, prompt="ab", seed=1)
+    >>> len(text), set(text) <= set("ab")
+    (6, True)
+    """
+    check_instance(net, NeuralNetwork, "sample", "net")
+    check_instance(vocabulary, Vocabulary, "sample", "vocabulary")
+    check_int(length, "sample", "length", 0)
+    temperature = check_real(temperature, "sample", "temperature", 0.0)
+    rng = np.random.default_rng(None if seed is None else check_int(seed, "sample", "seed", 0))
+    check_text(prompt, "sample", "prompt")
+    read = vocabulary.encode(prompt)
+    if not len(read):
+        raise ValueError("sample: prompt must hold at least one character, got ''")
+    if not net.built:
+        net.build((len(read),))
+    written: list[int] = []
+    with net.fresh_start(carry=True):
+        while len(written) < length:
+            logits = net.forward(read[np.newaxis], inference=True)
+            if logits.ndim != 3 or logits.shape[-1] != len(vocabulary):
+                raise ValueError(
+                    f"sample: net must give logits (batch, time, {len(vocabulary)}), one for each "
+                    f"character of the vocabulary, got shape {logits.shape}"
+                )
+            written.append(_draw(logits[0, -1], temperature, rng))
+            read = np.array(written[-1:])
+    return vocabulary.decode(written)
+
+
+def save_writer(net: NeuralNetwork, vocabulary: Vocabulary, path: str | Path) -> None:
+    """Save a network with the vocabulary that it was trained with.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+        It must be set up, that is, have seen data or been built.
+    vocabulary : Vocabulary
+    path : path
+        As in ``dlfs.save``, of which this is the same file and a line more: ``dlfs.load`` reads it,
+        too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unfit, or the network not set up.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from dlfs.layers import GRULayer
+    >>> net = NeuralNetwork([GRULayer(4, output_size=2, vocabulary_size=2)])
+    >>> net.build((5,))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_writer(net, Vocabulary("ab"), f"{folder}/net.safetensors")
+    ...     _, vocabulary = load_writer(f"{folder}/net.safetensors")
+    >>> vocabulary
+    Vocabulary('ab')
+    """
+    check_instance(net, NeuralNetwork, "save_writer", "net")
+    check_instance(vocabulary, Vocabulary, "save_writer", "vocabulary")
+    metadata = {**network_metadata(net), "vocabulary": vocabulary.characters}
+    write_file(path, network_tensors(net), metadata)
+
+
+def load_writer(
+    path: str | Path, custom: Mapping[str, type] | None = None
+) -> tuple[NeuralNetwork, Vocabulary]:
+    """Load what ``save_writer`` saved.
+
+    Parameters
+    ----------
+    path : path
+    custom : mapping, optional
+        Classes of your own, as in ``dlfs.load``.
+
+    Returns
+    -------
+    net : NeuralNetwork
+    vocabulary : Vocabulary
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no such file, or damaged, or holds a network without a vocabulary.
+    """
+    custom = check_custom(custom)
+    tensors, metadata = read_file(path, custom)
+    characters = metadata.get("vocabulary")
+    if not isinstance(characters, str):
+        raise ValueError(
+            f"{path} holds no vocabulary: only a network that was saved with one can write"
+        )
+    try:
+        vocabulary = Vocabulary(characters)
+    except ValueError as error:
+        raise ValueError(f"{path} holds no possible vocabulary: {error}") from error
+    return network_from_file(path, tensors, metadata, custom), vocabulary
+
+
+def _draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:
+    if temperature == 0:
+        return int(logits.argmax())
+    # The largest becomes 0 first: divided by a tiny temperature, the others go to minus infinity.
+    with np.errstate(over="ignore"):
+        scaled = (logits.astype(np.float64) - logits.max()) / temperature
+    return int(rng.choice(len(logits), p=softmax(scaled)))

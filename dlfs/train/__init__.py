@@ -1,0 +1,6 @@
+"""Training: the Trainer and its loop, what is measured, written down and called meanwhile."""
+
+from dlfs.train.loop import NonFiniteLossError
+from dlfs.train.trainer import Trainer
+
+__all__ = ["NonFiniteLossError", "Trainer"]
