@@ -210,7 +210,7 @@ def test_a_parameter_assigned_anywhere_is_the_same_everywhere(drawn, choice) -> 
     net, X, y = drawn
     net.train_batch(X, y)
     number = choice.draw(st.integers(0, len(net.params) - 1))
-    owner = net.param_holders()[number][0]
+    owner = net.param_holders()[number]
     right = np.full_like(owner.param, 0.25)
     new = right.copy()
     how = choice.draw(st.sampled_from(["operation", "entry", "all", "in place"]))

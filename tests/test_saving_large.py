@@ -17,8 +17,8 @@ import dlfs
 from dlfs.layers import BatchNorm, Dense
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
-from dlfs.saving.networks import MOST_LAYERS, network_config, network_from, network_tensors
 from dlfs.saving.format import LARGEST_HEADER, read_file, write_file
+from dlfs.saving.networks import MOST_LAYERS, network_config, network_from, network_tensors
 from dlfs.text import load_writer
 from dlfs.train import Trainer
 from tests.support.files import put_rows, read, rows_in, write

@@ -16,7 +16,7 @@ from dlfs.checks import (
     plain_array,
 )
 from dlfs.layers.fusion import fuse
-from dlfs.layers.params import Frozen, OwnParam, ParamList
+from dlfs.layers.params import Frozen, OwnParam, ParamList, Tied
 from dlfs.recurrent import CARRIES
 from dlfs.types import Array
 
@@ -151,9 +151,9 @@ class Layer(Configured):
             return backward_through(self.steps, output_grad, input_grad)
         except BaseException:
             # Some gradients would be of this pass, some of the one before.
-            for held in self.param_holders():
-                for holder in held:
-                    vars(holder).pop("param_grad", None)
+            for _, layer in self.walk():
+                for operation in layer.operations:
+                    vars(operation).pop("param_grad", None)
             raise
 
     def set_up(self, input_: Array, rng: np.random.Generator | None = None) -> None:
@@ -208,24 +208,15 @@ class Layer(Configured):
     def param_grads(self, grads: Sequence[Array]) -> None:
         self._assign("param_grad", "_own_param_grads", grads)
 
-    def param_holders(self) -> list[list[Any]]:
-        """Return, for each parameter, the Operations that hold it: its owner, then borrowers.
+    def param_holders(self) -> list[Any]:
+        """Return what holds each parameter: mostly an Operation, with ``param``, ``param_grad``.
 
-        The holders of a frozen layer's parameters have ``trains = False``.
+        A tied parameter has one holder for all the Operations that use it. The holders of a frozen
+        layer have ``trains = False``.
         """
-        groups: dict[int, list[Any]] = {}
-        waiting: list[tuple[Layer, bool]] = [(self, True)]
-        while waiting:
-            layer, trains = waiting.pop()
-            trains = trains and layer.trainable
-            # Before the set-up is over, Operations may be those of an earlier one.
-            holders: list[Any] = [] if layer.first else layer.operations
-            for holder in layer._own_holders() if layer._own_params else holders:
-                if holder.trains:
-                    held = groups.setdefault(id(holder.param), [])
-                    held.append(holder if trains else Frozen(holder))
-            waiting += [(inner, trains) for inner in reversed(layer.layers)]
-        return list(groups.values())
+        found: dict[int, Any] = {}
+        self._collect_holders(found, True)
+        return list(found.values())
 
     def walk(self, path: str = "") -> "Iterator[tuple[str, Layer]]":
         """Go through this layer and all inside it, outermost first, each with its place.
@@ -243,11 +234,11 @@ class Layer(Configured):
 
     def penalized(self) -> list[bool]:
         """Say for each parameter whether weight decay applies to it: to weights, not to biases."""
-        return [held[0].penalized for held in self.param_holders()]
+        return [holder.penalized for holder in self.param_holders()]
 
     def parameter_count(self) -> int:
         """Return how many numbers all parameters together hold; 0 before the set-up."""
-        return sum(held[0].param.size for held in self.param_holders())
+        return sum(holder.param.size for holder in self.param_holders())
 
     @property
     def trains(self) -> bool:
@@ -311,9 +302,25 @@ class Layer(Configured):
             for operation, (mode, carried) in zip(found, kept, strict=True):
                 operation.carry, operation.carried = mode, carried
 
+    def _collect_holders(self, found: dict[int, Any], trains: bool) -> None:
+        trains = trains and self.trainable
+        holders: Sequence[Any] = ()
+        if self._own_params:
+            holders = self._own_holders()
+        elif not self.first:  # before the set-up is over, Operations may be those of an earlier one
+            holders = self.operations
+        for holder in holders:
+            if holder.trains:
+                key = id(holder.param)
+                if not trains:
+                    holder = Frozen(holder)
+                found[key] = Tied(found[key], holder) if key in found else holder
+        for layer in self.layers:
+            layer._collect_holders(found, trains)
+
     def _own_holders(self) -> list[OwnParam]:
         own, grads = self._own_params, self._own_param_grads
-        return [OwnParam(own, grads, number) for number in range(len(own))] if own else []
+        return [OwnParam(own, grads, number) for number in range(len(own))]
 
     def _keeps_own(self) -> bool:
         """Say whether parameters lie in the layer itself; during the set-up they all do."""
@@ -324,7 +331,7 @@ class Layer(Configured):
         if self._keeps_own():
             return own
         holders = self.param_holders()
-        if name == "param" or all(hasattr(held[0], name) for held in holders):
+        if name == "param" or all(hasattr(holder, name) for holder in holders):
             return ParamList(holders, name)
         return []
 

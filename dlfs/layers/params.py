@@ -79,8 +79,44 @@ class Frozen:
         return np.zeros_like(self.param)
 
 
-Holders = Sequence[Sequence[Any]]
-"""For each parameter the Operations that hold it: its owner, then those that borrow it."""
+class Tied:
+    """A parameter that several Operations use: its gradient is the sum of theirs.
+
+    Parameters
+    ----------
+    *holders
+        Its owner, then those that borrow it.
+    """
+
+    def __init__(self, *holders: Any) -> None:
+        self._holders = holders
+        self.penalized = holders[0].penalized
+        self.trains = any(holder.trains for holder in holders)
+
+    @property
+    def param(self) -> Array:
+        """The parameter."""
+        param: Array = self._holders[0].param
+        return param
+
+    @param.setter
+    def param(self, param: Array) -> None:
+        for holder in self._holders:
+            holder.param = param
+
+    @property
+    def param_grad(self) -> Array:
+        """The sum of the gradients."""
+        first, *others = [holder.param_grad for holder in self._holders]
+        grad: Array = sum(others, first)
+        return grad
+
+    @param_grad.setter
+    def param_grad(self, grad: Array) -> None:
+        first, *others = self._holders
+        first.param_grad = grad
+        for holder in others:
+            holder.param_grad = np.zeros_like(grad)
 
 
 class ParamList(Sequence[Array]):
@@ -91,7 +127,7 @@ class ParamList(Sequence[Array]):
 
     Parameters
     ----------
-    holders : sequence of sequences
+    holders : sequence of ParamOperation, OwnParam, Frozen or Tied
     name : {"param", "param_grad"}
 
     Examples
@@ -106,7 +142,7 @@ class ParamList(Sequence[Array]):
            [4.]])
     """
 
-    def __init__(self, holders: Holders, name: str) -> None:
+    def __init__(self, holders: Sequence[Any], name: str) -> None:
         self._holders = holders
         self._name = name
 
@@ -119,18 +155,18 @@ class ParamList(Sequence[Array]):
     def __getitem__(self, index: slice) -> list[Array]: ...
     def __getitem__(self, index: int | slice) -> Array | list[Array]:
         if isinstance(index, slice):
-            return [self._value(held) for held in self._holders[index]]
-        return self._value(self._holders[index])
+            return [getattr(holder, self._name) for holder in self._holders[index]]
+        value: Array = getattr(self._holders[index], self._name)
+        return value
 
     def __setitem__(self, index: int | slice, value: Any) -> None:
         if isinstance(index, slice):
             ParamList(self._holders[index], self._name).assign(value)
         else:
-            for holder in self._holders[index]:
-                setattr(holder, self._name, value)
+            setattr(self._holders[index], self._name, value)
 
     def __iter__(self) -> Iterator[Array]:
-        return iter([self._value(held) for held in self._holders])
+        return iter([getattr(holder, self._name) for holder in self._holders])
 
     def __call__(self) -> Iterator[Array]:
         """Go through the entries."""
@@ -152,15 +188,3 @@ class ParamList(Sequence[Array]):
             raise ValueError(f"{len(self)} arrays are needed, got {len(values)}")
         for index, value in enumerate(values):
             self[index] = value
-
-    def _value(self, held: Sequence[Any]) -> Array:
-        value: Array = summed(held) if self._name == "param_grad" else held[0].param
-        return value
-
-
-def summed(held: Sequence[Any]) -> Array:
-    """Return the gradient of a parameter: the sum over all that hold it."""
-    grad: Array = held[0].param_grad
-    for borrower in held[1:]:
-        grad = grad + borrower.param_grad
-    return grad

@@ -13,7 +13,6 @@ import numpy as np
 
 from dlfs.base import Configured
 from dlfs.checks import as_number_array, check_choice, check_flag, check_int, check_real
-from dlfs.layers.params import summed
 from dlfs.types import Array
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ class Optimizer(Configured):
             raise RuntimeError(f"{type(self).__name__}: no network to step; a Trainer sets .net")
         holders = self.net.param_holders()
         if self.first:
-            self._setup_slots([held[0].param for held in holders])
+            self._setup_slots([holder.param for holder in holders])
         remembered = [(argument, getattr(self, slot)) for slot, argument in self.slots.items()]
         grads = self._gradients(holders)
         if self.clip_value is not None or self.clip_norm is not None:
@@ -164,14 +163,15 @@ class Optimizer(Configured):
                     "and the optimizer reset for a new network?"
                 )
         self.t += 1
-        for number, held in enumerate(holders):
-            values = {"param": held[0].param, "grad": grads[number]}
+        for number, holder in enumerate(holders):
+            if not holder.trains:
+                continue
+            values = {"param": holder.param, "grad": grads[number]}
             for argument, arrays in remembered:
                 values[argument] = arrays[number]
             if self.penalizes:
-                values["penalized"] = held[0].penalized
-            if held[0].trains:
-                self._update_rule(**values)
+                values["penalized"] = holder.penalized
+            self._update_rule(**values)
 
     def reset(self) -> None:
         """Forget everything remembered from earlier steps."""
@@ -249,10 +249,10 @@ class Optimizer(Configured):
             return final + (1 - final) * (1 + math.cos(math.pi * f)) / 2
         return 1.0
 
-    def _gradients(self, holders: Sequence[Sequence[Any]]) -> list[Array]:
+    def _gradients(self, holders: Sequence[Any]) -> list[Array]:
         """Return the gradient of each parameter; none at all if there was no backward pass."""
         try:
-            return [held[0].param_grad if len(held) == 1 else summed(held) for held in holders]
+            return [holder.param_grad for holder in holders]
         except AttributeError:
             return []
 
