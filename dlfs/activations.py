@@ -116,11 +116,6 @@ class LeakyReLU(Operation):
     slope : float
         The slope below 0; 0 <= slope < 1.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If slope is not such a number.
-
     Notes
     -----
     Maas, Hannun and Ng, 2013. At the kink the subgradient is the slope.
@@ -157,11 +152,6 @@ class ELU(Operation):
     ----------
     alpha : float
         The output's limit below 0 is -alpha; alpha > 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If alpha is not such a number.
 
     Notes
     -----

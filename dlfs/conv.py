@@ -27,7 +27,7 @@ class Conv2D_Op(ParamOperation):
     Raises
     ------
     TypeError, ValueError
-        If W or an option is unfit; in ``forward``, if the images do not have as many channels, or
+        In ``forward``, if the images do not have as many channels, or
         are smaller than the kernel.
 
     Notes
@@ -105,7 +105,7 @@ class Conv1D_Op(ParamOperation):
     Raises
     ------
     TypeError, ValueError
-        If W or an option is unfit; in ``forward``, if the sequences do not have as many channels,
+        In ``forward``, if the sequences do not have as many channels,
         or are shorter than the kernel.
 
     Notes
@@ -184,7 +184,7 @@ class ConvTranspose2D_Op(ParamOperation):
     Raises
     ------
     TypeError, ValueError
-        If W or an option is unfit; in ``forward``, if the images do not have as many channels, or
+        In ``forward``, if the images do not have as many channels, or
         nothing would be left of the output.
 
     Notes

@@ -313,11 +313,6 @@ class Huber(_KernelLoss):
     delta : float
         Where one turns into the other; delta > 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If delta is no such number.
-
     Notes
     -----
     Huber, "Robust estimation of a location parameter", 1964.
@@ -395,7 +390,7 @@ class SoftmaxCrossEntropy(_KernelLoss):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if a label is out of range, or a row of targets
+        In ``forward``, if a label is out of range, or a row of targets
         does not hold probabilities, or the shapes do not fit.
 
     Notes

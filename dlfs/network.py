@@ -48,11 +48,6 @@ class NeuralNetwork(LayerBlock):
     epochs_trained : int
         For how many epochs a Trainer has trained the present weights.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
-
     Notes
     -----
     Book, chapter 3. Layers are set up when the first batch shows its shape, or by ``build``.

@@ -39,7 +39,7 @@ class BatchNorm_Op(Operation):
     Raises
     ------
     TypeError, ValueError
-        If an option is unfit; in ``forward``, if the input has fewer than 2 dimensions, or another
+        In ``forward``, if the input has fewer than 2 dimensions, or another
         number of features than before, or, in training, nothing to average over.
 
     Notes

@@ -29,7 +29,7 @@ class MaxPool2D(Operation):
     Raises
     ------
     TypeError, ValueError
-        If an option is unfit; in ``forward``, if the input is no batch of images, or smaller than
+        In ``forward``, if the input is no batch of images, or smaller than
         the window.
 
     Notes
@@ -114,7 +114,7 @@ class AvgPool2D(Operation):
     Raises
     ------
     TypeError, ValueError
-        If an option is unfit; in ``forward``, if the input is no batch of images, or smaller than
+        In ``forward``, if the input is no batch of images, or smaller than
         the window.
 
     Notes

@@ -118,7 +118,7 @@ class Conv2D(_ConvLayer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, channels, height,
+        In ``forward``, if the input is not (batch, channels, height,
         width), or smaller than the kernel, or its channels cannot be split into groups.
 
     Notes
@@ -185,7 +185,7 @@ class Conv1D(_ConvLayer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, channels, length), or
+        In ``forward``, if the input is not (batch, channels, length), or
         shorter than the kernel, or its channels cannot be split into groups.
 
     Notes
@@ -253,7 +253,7 @@ class ConvTranspose2D(_ConvLayer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, channels, height,
+        In ``forward``, if the input is not (batch, channels, height,
         width), or its channels cannot be split into groups, or nothing is left of the output.
 
     Notes

@@ -36,7 +36,7 @@ class Dense(Layer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, features), a sequence
+        In ``forward``, if the input is not (batch, features), a sequence
         (batch, time, features), or with conv_in anything with a batch axis.
 
     Notes

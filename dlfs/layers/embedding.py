@@ -25,7 +25,7 @@ class Embedding(Layer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not made of integers in range.
+        In ``forward``, if the input is not made of integers in range.
 
     Notes
     -----

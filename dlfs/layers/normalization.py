@@ -26,7 +26,7 @@ class BatchNorm(Layer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, features) or (batch,
+        In ``forward``, if the input is not (batch, features) or (batch,
         channels, ...).
 
     Notes

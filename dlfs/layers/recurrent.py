@@ -150,7 +150,7 @@ class RNNLayer(_RecurrentLayer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, time, features), or the
+        In ``forward``, if the input is not (batch, time, features), or the
         carried state belongs to another number of sequences.
 
     Notes

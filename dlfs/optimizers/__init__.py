@@ -1,8 +1,9 @@
 """Optimizers: how a gradient becomes a step, and how the learning rate falls."""
 
 from dlfs.optimizers.adaptive import AdaGrad, Adam, AdamW, RMSProp
-from dlfs.optimizers.base import DECAY_TYPES, Optimizer, global_norm
+from dlfs.optimizers.base import Optimizer, global_norm
 from dlfs.optimizers.gradient_descent import SGD, RegularizedSGD, SGDMomentum
+from dlfs.optimizers.schedule import DECAY_TYPES
 
 __all__ = [
     "DECAY_TYPES",

@@ -89,11 +89,6 @@ class RMSProp(Optimizer):
     eps : float
         Keeps the division possible; eps > 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
-
     Notes
     -----
     Tieleman and Hinton, 2012.
@@ -143,11 +138,6 @@ class Adam(Optimizer):
         The shares of the two means that are kept; 0 <= beta < 1.
     eps : float
         Keeps the division possible; eps > 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
 
     Notes
     -----
@@ -202,11 +192,6 @@ class AdamW(Adam):
         As in Adam.
     weight_decay : float
         weight_decay >= 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
 
     Notes
     -----

@@ -1,9 +1,4 @@
-"""Optimizer: what all of them share, the step and the way of the learning rate.
-
-A schedule multiplies a base rate: while a Trainer runs, ``lr`` is the rate of the moment. Whoever
-sets ``lr`` meanwhile, a callback for example, changes the base rate from there on. When the Trainer
-ends, however it ends, ``lr`` is again what the user set.
-"""
+"""Optimizer: what all optimizers share. It reads the gradients, clips them, and takes a step."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,38 +6,35 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dlfs.base import Configured
-from dlfs.checks import as_number_array, check_choice, check_flag, check_int, check_real
+from dlfs.checks import as_number_array, check_flag, check_real
+from dlfs.optimizers.schedule import Schedule
 from dlfs.types import Array
 
 if TYPE_CHECKING:
     from dlfs.layers import LayerBlock
 
-DECAY_TYPES = ("exponential", "linear", "cosine")
 
-
-class Optimizer(Configured):
+class Optimizer(Schedule):
     """Changes a network's parameters along their gradients.
 
     A subclass writes ``_update_rule(param, grad, ...)``, which changes one parameter in place.
-    ``slots`` names what it remembers of each parameter from step to step: the name of the list and
-    that of the rule's argument, ``slots = {"velocities": "velocity"}``. With ``penalizes = True``
-    the rule has the argument ``penalized``, too. Or it writes its own ``step()``, as in the book.
+    ``slots`` names what it remembers of each parameter from step to step: the name of the list, and
+    the name of the rule's argument, as in ``slots = {"velocities": "velocity"}``. With
+    ``penalizes = True`` the rule has the argument ``penalized``, too. A subclass may also write its
+    own ``step()``, as in the book.
 
     Parameters
     ----------
     lr : float
         The learning rate; lr > 0.
     final_lr : float
-        Where it ends.
+        The learning rate of the last epoch; it needs a decay_type.
     decay_type : {"exponential", "linear", "cosine"}, optional
-        The way from lr, in the first epoch, to final_lr, in the last; none unless given. With the
-        progress f from 0 to 1, and ``r = final_lr / lr``, the base rate is multiplied by ``r**f``,
-        ``1 + (r - 1) * f`` or ``r + (1 - r) * (1 + cos(pi * f)) / 2``.
+        How the rate goes from lr to final_lr; constant unless given. See Schedule for the formulas.
     decay_each : {"epoch", "batch"}
-        Whether the rate changes after every epoch (the book's way) or after every batch.
+        Whether the rate changes after every epoch (as in the book) or after every batch.
     warmup : int
-        For so many epochs the rate first rises, in equal steps, towards lr.
+        The number of epochs in which the rate first rises, in equal steps, towards lr.
     clip_value : float, optional
         Gradients are cut off at plus and minus this value.
     clip_norm : float, optional
@@ -52,46 +44,18 @@ class Optimizer(Configured):
 
     Attributes
     ----------
-    lr : float
-        The learning rate of the moment. To set it in the middle of a training scales all rates
-        that follow.
     net : NeuralNetwork
-        Whose parameters to change; a Trainer sets it.
+        The network whose parameters are changed; a Trainer sets it.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit.
+        If an argument has the wrong type or is out of range, or decay_type and final_lr do not go
+        together.
 
     Notes
     -----
     Book, chapters 3 and 4. Clipping by norm: Pascanu, Mikolov and Bengio, 2013.
-
-    Examples
-    --------
-    >>> from dlfs.optimizers import SGD
-    >>> optim = SGD(lr=0.1, final_lr=0.001, decay_type="exponential")
-    >>> optim.start_schedule(epochs=3)
-    >>> rates = []
-    >>> for epoch in range(3):
-    ...     optim.set_progress(epoch)
-    ...     rates.append(round(optim.lr, 6))
-    >>> optim.end_schedule()
-    >>> rates, optim.lr
-    ([0.1, 0.01, 0.001], 0.1)
-
-    What a callback sets is what the schedule goes on from:
-
-    >>> optim = SGD(lr=0.1)
-    >>> optim.start_schedule(epochs=3)
-    >>> rates = []
-    >>> for epoch in range(3):
-    ...     optim.set_progress(epoch)
-    ...     rates.append(optim.lr)
-    ...     optim.lr *= 0.5
-    >>> optim.end_schedule()
-    >>> rates, optim.lr
-    ([0.1, 0.05, 0.025], 0.1)
     """
 
     slots: ClassVar[dict[str, str]] = {}
@@ -110,18 +74,8 @@ class Optimizer(Configured):
         clip_norm: float | None = None,
         gradient_clipping: bool = False,
     ) -> None:
+        super().__init__(lr, final_lr, decay_type, decay_each, warmup)
         name = type(self).__name__
-        self.lr = check_real(lr, name, "lr", 0.0, low_open=True)
-        self.final_lr = check_real(final_lr, name, "final_lr", 0.0)
-        check_choice(decay_type, (None, *DECAY_TYPES), name, "decay_type")
-        self.decay_type = decay_type
-        if decay_type is None and self.final_lr:
-            raise ValueError(f"{name}: final_lr={final_lr} needs a decay_type to get there")
-        if decay_type == "exponential" and not self.final_lr:
-            raise ValueError(f"{name}: an exponential decay needs a final_lr above 0")
-        check_choice(decay_each, ("epoch", "batch"), name, "decay_each")
-        self.decay_each = decay_each
-        self.warmup = check_int(warmup, name, "warmup", 0)
         self.clip_value = _limit(clip_value, name, "clip_value")
         self.clip_norm = _limit(clip_norm, name, "clip_norm")
         self.gradient_clipping = check_flag(gradient_clipping, name, "gradient_clipping")
@@ -129,20 +83,6 @@ class Optimizer(Configured):
             self.clip_value = 2.0
         self.first = True
         self.t = 0
-        self._schedule: tuple[float, int, int] | None = None
-        self._base = self._scheduled = self.lr
-        self._factor = 1.0
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the constructor's arguments, by name, as they are now."""
-        base = self._schedule[0] if self._schedule else self.lr
-        return {**super().arguments(), "lr": base}
-
-    def __repr__(self) -> str:
-        shown = [f"lr={self.arguments()['lr']:g}"]
-        if self.decay_type:
-            shown.append(f"final_lr={self.final_lr:g}, decay_type={self.decay_type!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     def step(self) -> None:
         """Change every parameter of ``net`` along its gradient from the last backward pass."""
@@ -188,66 +128,6 @@ class Optimizer(Configured):
         self.first = t == 0
         for slot in self.slots if t else ():
             setattr(self, slot, [np.array(array, copy=True, order="C") for array in state[slot]])
-
-    @property
-    def base_lr(self) -> float:
-        """The rate that the schedule multiplies: what the user, or a callback since, set.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``lr`` was set to something else than a finite number that is not negative.
-        """
-        if self._schedule is None:
-            return self.lr
-        if self.lr == self._scheduled or not self._factor:
-            return self._base
-        return check_real(self.lr, type(self).__name__, "lr", 0.0) / self._factor
-
-    def start_schedule(self, epochs: int, batches: int = 1) -> None:
-        """Begin a training of ``epochs`` epochs of ``batches`` batches with the rate ``lr``."""
-        self.end_schedule()
-        check_int(epochs, type(self).__name__, "epochs", 1)
-        self._schedule = (self.lr, epochs, batches)
-        self._base = self._scheduled = self.lr
-        self._factor = 1.0
-
-    def set_progress(self, epoch: int, batch: int = 0) -> None:
-        """Set ``lr`` to the rate for this batch of this epoch, both counted from 0."""
-        if self._schedule is None:
-            return
-        self._base = self.base_lr
-        _, epochs, batches = self._schedule
-        if self.decay_each == "batch":
-            factor = self._factor_of(epoch * batches + batch, epochs * batches, batches)
-        else:
-            factor = self._factor_of(epoch, epochs, 1)
-        if factor == self._factor == 0:
-            return  # lr is 0, or what a callback has set
-        self._factor = factor
-        self.lr = self._scheduled = self._base * factor
-
-    def end_schedule(self) -> None:
-        """Set ``lr`` to what it was before ``start_schedule``."""
-        if self._schedule is not None:
-            self.lr = self._schedule[0]
-            self._schedule = None
-
-    def _factor_of(self, index: int, count: int, per_epoch: int) -> float:
-        """Return what the rate number ``index`` of ``count`` is, as a multiple of the first."""
-        warmup = min(self.warmup * per_epoch, count)
-        if index < warmup:
-            return (index + 1) / (warmup + 1)
-        steps = count - 1 - warmup
-        f = (index - warmup) / steps if steps > 0 else 0.0
-        final = self.final_lr / self._schedule[0] if self._schedule else 1.0
-        if self.decay_type == "exponential":
-            return float(final**f)
-        if self.decay_type == "linear":
-            return 1 + (final - 1) * f
-        if self.decay_type == "cosine":
-            return final + (1 - final) * (1 + math.cos(math.pi * f)) / 2
-        return 1.0
 
     def _gradients(self, holders: Sequence[Any]) -> list[Array]:
         """Return the gradient of each parameter; none at all if there was no backward pass."""

@@ -17,11 +17,6 @@ class SGD(Optimizer):
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
-
     Notes
     -----
     Book, chapter 3.
@@ -50,11 +45,6 @@ class SGDMomentum(Optimizer):
     momentum : float
         The share of the velocity that is kept; 0 <= momentum < 1.
     nesterov : bool
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
 
     Notes
     -----
@@ -106,11 +96,6 @@ class RegularizedSGD(Optimizer):
     final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
 
     Notes
     -----

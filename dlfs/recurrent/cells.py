@@ -99,10 +99,6 @@ class RNNNode(_Node):
         H_in : ndarray, shape (batch, hidden)
         params_dict : dict of dict
 
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is unfit.
         """
         self._check(params_dict, X_in, H_in=H_in)
         self.X_in, self.H_in = X_in, H_in
@@ -167,10 +163,6 @@ class LSTMNode(_Node):
         H_in, C_in : ndarray, shape (batch, hidden)
         params_dict : dict of dict
 
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is unfit.
         """
         self._check(params_dict, X_in, H_in=H_in, C_in=C_in)
         self.X_in, self.H_in, self.C_in = X_in, H_in, C_in
@@ -261,10 +253,6 @@ class GRUNode(_Node):
         H_in : ndarray, shape (batch, hidden)
         params_dict : dict of dict
 
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is unfit.
         """
         self._check(params_dict, X_in, H_in=H_in)
         self.X_in, self.H_in = X_in, H_in

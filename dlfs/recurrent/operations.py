@@ -156,7 +156,7 @@ class RNN_Op(_Recurrence):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, time, hidden), or the
+        In ``forward``, if the input is not (batch, time, hidden), or the
         carried state belongs to another number of sequences.
 
     Notes
@@ -212,7 +212,7 @@ class LSTM_Op(_Recurrence):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, time, 4 * hidden), or
+        In ``forward``, if the input is not (batch, time, 4 * hidden), or
         the carried state belongs to another number of sequences.
 
     Notes
@@ -280,7 +280,7 @@ class GRU_Op(_Recurrence):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, time, 3 * hidden), or
+        In ``forward``, if the input is not (batch, time, 3 * hidden), or
         the carried state belongs to another number of sequences.
 
     Notes

@@ -45,11 +45,6 @@ class RNNModel(NeuralNetwork):
         What recurrent layers made with ``carry=False`` do with their final state. The book starts
         each batch from the mean of the last one's states.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is unfit.
-
     Notes
     -----
     Book, chapter 6. Its loss is a sum over all characters of a batch, and so is the gradient of
@@ -141,7 +136,7 @@ class RNNTrainer:
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, the model is for another number of characters than the text has,
+        If the model is for another number of characters than the text has,
         its last layer gives another number of features, or the text is too short.
     OSError
         If the file cannot be read.

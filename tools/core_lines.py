@@ -1,0 +1,79 @@
+"""Count the lines of the core: what a student reads to understand the library.
+
+    python -m tools.core_lines            the whole core, file by file
+    python -m tools.core_lines --dense    what to read for one Dense layer, forward and backward
+
+Lines of code are those without docstrings, comments and blank lines.
+"""
+
+import argparse
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "dlfs"
+
+FILES = ("base.py", "dense.py", "activations.py", "conv.py", "pooling.py", "losses.py")
+FOLDERS = ("layers", "optimizers", "reference")
+MORE = ("network.py", "train/trainer.py", "train/loop.py")
+LEFT_OUT = ("layers/fusion.py",)
+"""A fused step gives what the chain gives, so that a reader of Layer may skip it."""
+
+DENSE = ("base.py", "dense.py", "layers/base.py", "reference/dense.py")
+"""One Dense layer, forward and backward, on the reference path; in the order to read them."""
+
+
+def core_files() -> list[Path]:
+    """Return the files that count."""
+    inside = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
+    found = [PACKAGE / name for name in FILES] + inside + [PACKAGE / name for name in MORE]
+    return [path for path in found if str(path.relative_to(PACKAGE)) not in LEFT_OUT]
+
+
+def code_lines(source: str) -> int:
+    """Return how many lines of a file are neither text nor blank.
+
+    Examples
+    --------
+    >>> code_lines('"A docstring."' + chr(10) * 2 + "# A comment." + chr(10) + "x = 1" + chr(10))
+    1
+    """
+    skipped = {
+        tokenize.COMMENT,
+        *(tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
+        *(tokenize.ENCODING, tokenize.ENDMARKER),
+    }
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in skipped:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        text = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            lines.difference_update(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    return len(lines)
+
+
+def count(paths: list[Path]) -> tuple[int, int]:
+    """Print and return the lines, and the lines of code, of some files together."""
+    total = total_code = 0
+    for path in paths:
+        source = path.read_text()
+        lines, code = len(source.splitlines()), code_lines(source)
+        print(f"{lines:6d} {code:6d}  dlfs/{path.relative_to(PACKAGE)}")
+        total, total_code = total + lines, total_code + code
+    print(f"{total:6d} {total_code:6d}  in {len(paths)} files: lines, lines of code")
+    return total, total_code
+
+
+def main() -> None:
+    """Print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dense", action="store_true", help="only what one Dense layer needs")
+    options = parser.parse_args()
+    count([PACKAGE / name for name in DENSE] if options.dense else core_files())
+
+
+if __name__ == "__main__":
+    main()
