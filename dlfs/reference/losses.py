@@ -169,7 +169,8 @@ def softmax_cross_entropy(
     -----
     Book, chapter 4, which adds the cross-entropy of the other classes to the value and then uses
     this gradient; here value and gradient belong together. With ``m`` the largest logit of a row,
-    ``logsumexp(row) = m + log(sum(exp(row - m)))`` never overflows.
+    ``logsumexp(row) = m + log1p(r)``, where ``r`` is the sum of ``exp(row - m)`` over the other
+    logits, never overflows, and keeps what a sure prediction costs: 4e-18 for logits of 40 and 0.
 
     Examples
     --------
@@ -196,13 +197,18 @@ def softmax_cross_entropy(
         probabilities = (1 - label_smoothing) * probabilities + label_smoothing / classes
     shifted = prediction - prediction.max(axis=1, keepdims=True)
     exps = np.exp(shifted)
-    sums = exps.sum(axis=1, keepdims=True)
-    loss = _sum(_weighted(probabilities, np.log(sums) - shifted))
+    # Of the sum of exps, 1 is the largest logit's. A sure prediction leaves so little beside it
+    # that log(sum) would be 0.
+    others = exps.copy()
+    others[np.arange(batch), prediction.argmax(axis=1)] -= 1
+    rest = others.sum(axis=1, keepdims=True)
+    log_sums = np.log1p(rest)
+    loss = _sum(_weighted(probabilities, log_sums - shifted))
     if not np.isfinite(loss):  # in float32 the differences may have overflowed
         distance = np.subtract(prediction, prediction.max(axis=1, keepdims=True), dtype=np.float64)
-        loss = _sum(_weighted(probabilities, np.log(sums) - distance))
+        loss = _sum(_weighted(probabilities, log_sums - distance))
     loss /= batch
-    grad = (exps / sums - probabilities) * (1 / batch)
+    grad = (exps / (1 + rest) - probabilities) * (1 / batch)
     return loss, grad
 
 

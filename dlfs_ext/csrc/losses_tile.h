@@ -91,7 +91,9 @@ DLFS_INLINE vec vsign(vec x)
 LOSS(squared, viset1(-1), e * e, e)
 LOSS(absolute, viset1(-1), vabs(e), vsign(e))
 LOSS(huber, viset1(-1), vclip(e, extra) * (e - vclip(e, extra) * (real)0.5), vclip(e, extra))
-LOSS(binary, (t >= 0) & (t <= 1), vsoftplus(x) - t * x, vsigmoid(x) - t)
+/* As in the reference: the probability of the less likely answer, times how much less likely. */
+LOSS(binary, (t >= 0) & (t <= 1),
+     vlog1p01(vexp_neg(-vabs(x))) + vselect(x > 0, 1 - t, t) * vabs(x), vsigmoid(x) - t)
 
 #undef TARGET
 /* The target of class j, smoothed. */
@@ -120,14 +122,19 @@ static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const 
         for (i = 0; i < full; i += VLEN)
             best_lanes = vmax(best_lanes, vload(x + i));
         const real best = vhmax(best_lanes);
-        vec last_exp = vexp_neg(last - best), sum_lanes = last_exp;
+        /* Of the sum of exps, those of the largest logits, which are 1, are counted apart: a sure
+         * prediction has a sum so near to 1 that its logarithm would be 0. */
+        vec last_exp = vexp_neg(last - best);
+        vec ones = vselect(last == best, vset1(1), vset1(0)), others = last_exp - ones;
         for (i = 0; i < full; i += VLEN) {
             vec e = vexp_neg(vload(x + i) - best);
             vstore(grad + i, e);
-            sum_lanes += e;
+            vec one = vselect(vload(x + i) == best, vset1(1), vset1(0));
+            ones += one;
+            others += e - one;
         }
-        const real sum = vsum(sum_lanes), share = 1 / sum;
-        const real log_sum = (real)log((double)sum);
+        const real rest_sum = (vsum(ones) - 1) + vsum(others), share = 1 / (1 + rest_sum);
+        const real log_sum = (real)log1p((double)rest_sum);
 
         if (!t) {
             const int64_t label = labels[row];
@@ -146,15 +153,18 @@ static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const 
         vec target = vload_n(t + full, rest), smooth = TARGET(target);
         ivec ok = target >= 0;
         dvec mass = to_double(target);
+        /* What is never asked for costs nothing, even if it is impossible: a logit of -infinity. */
         vec value = smooth * (log_sum - (last - best));
-        dvec cost = to_double(vselect(vfirst(rest), value, vset1(0)));
+        ivec counts = vfirst(rest) & (smooth > 0);
+        dvec cost = to_double(vselect(counts, value, vset1(0)));
         vstore_n(grad + full, (last_exp * share - smooth) * factor, rest);
         for (i = 0; i < full; i += VLEN) {
             target = vload(t + i);
             smooth = TARGET(target);
             ok &= target >= 0;
             mass += to_double(target);
-            cost += to_double(smooth * (log_sum - (vload(x + i) - best)));
+            value = smooth * (log_sum - (vload(x + i) - best));
+            cost += to_double(vselect(smooth > 0, value, vset1(0)));
             vstore(grad + i, (vload(grad + i) * share - smooth) * factor);
         }
         if (!all_true(ok) || !(fabs(dsum(&mass) - 1) <= slack))
