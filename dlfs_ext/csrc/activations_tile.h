@@ -42,7 +42,7 @@ UNARY(tanh, vtanh(x))
 UNARY(relu, vmax(vset1(0), x)) /* a nan stays */
 UNARY(leaky_relu, vselect(x > 0, x, a * x))
 UNARY(elu, vselect(x > 0, x, a * vexpm1_neg(vmin(vset1(0), x))))
-UNARY(gelu, x * vnormal_cdf(x))
+UNARY(gelu, vgelu(x))
 UNARY(silu, x * vsigmoid(x))
 UNARY(softplus, vsoftplus(x))
 UNARY(exp, vexp(x)) /* for the tests of vmath.h */
@@ -52,9 +52,8 @@ BINARY(tanh_grad, g * (1 - y * y))
 BINARY(relu_grad, g * vselect(y > 0, vset1(1), vset1(0)))
 BINARY(leaky_relu_grad, vselect(y > 0, g, a * g))
 BINARY(elu_grad, g * vselect(y > 0, vset1(1), a * vexp(vmin(vset1(0), y))))
-BINARY(gelu_grad, g * (vnormal_cdf(y)
-                       + y * (vexp((real)-0.5 * y * y) * (real)0.39894228040143267794)))
-BINARY(silu_grad, g * vsigmoid(y) * (1 + y * (1 - vsigmoid(y))))
+BINARY(gelu_grad, g * vgelu_slope(y))
+BINARY(silu_grad, g * vsilu_slope(y))
 BINARY(softplus_grad, g * vsigmoid(y))
 
 /* Rows of n numbers each: softmax and its gradient. */

@@ -20,7 +20,10 @@
 #define vsigmoid NAME(vsigmoid)
 #define vlog1p01 NAME(vlog1p01)
 #define vsoftplus NAME(vsoftplus)
-#define vnormal_cdf NAME(vnormal_cdf)
+#define vnormal NAME(vnormal)
+#define vgelu NAME(vgelu)
+#define vgelu_slope NAME(vgelu_slope)
+#define vsilu_slope NAME(vsilu_slope)
 #define vcopysign NAME(vcopysign)
 
 #undef MANTISSA
@@ -196,10 +199,19 @@ DLFS_INLINE vec vsoftplus(vec x)
     return vmax(vset1(0), x) + vlog1p01(vexp_neg(-vabs(x)));
 }
 
-/* P(Z <= x) for a standard normal Z, with a small relative error in the left tail too.
+/* The derivative of x sigmoid(x). 1 - sigmoid(x) is sigmoid(-x), of which nothing cancels. */
+DLFS_INLINE vec vsilu_slope(vec x)
+{
+    vec e = vexp_neg(-vabs(x)), likely = 1 / (1 + e), unlikely = e * likely;
+    vec s = vselect(x < 0, unlikely, likely), rest = vselect(x < 0, likely, unlikely);
+    return s * (1 + x * rest);
+}
+
+/* P(Z <= x) for a standard normal Z, with a small relative error in the left tail too; and the
+ * density there, with one as small.
  * The tail is exp(-x^2/2) erfcx(|x|/sqrt(2)) / 2; x^2 is taken in two parts, because an error in
  * the exponent would be multiplied by its size. */
-DLFS_INLINE vec vnormal_cdf(vec x)
+DLFS_INLINE vec vnormal(vec x, vec *density)
 {
     vec a = vmin(vset1(CDF_MAX), vabs(x));
     vec head = vfrombits(vbits(a) & viset1(~(inte)LOW_HALF));
@@ -212,5 +224,18 @@ DLFS_INLINE vec vnormal_cdf(vec x)
     vec t = (z - ERFCX_CENTRE) / (z + ERFCX_CENTRE);
     vec erfcx = vpoly(t, erfcx_p, sizeof erfcx_p / sizeof *erfcx_p) / (1 + (z + z));
     vec tail = vscale((real)0.5 * e * erfcx, n);
+    *density = vscale((real)0.39894228040143267794 * e, n);
     return vselect(x < 0, tail, 1 - tail);
+}
+
+DLFS_INLINE vec vgelu(vec x)
+{
+    vec density;
+    return x * vnormal(x, &density);
+}
+
+DLFS_INLINE vec vgelu_slope(vec x)
+{
+    vec density, below = vnormal(x, &density);
+    return below + x * density;
 }
