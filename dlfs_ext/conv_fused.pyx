@@ -9,6 +9,7 @@ cimport numpy as cnp
 
 from dlfs.reference import conv_fused as reference
 from dlfs_ext.docstrings import share_docstrings
+from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport is_float_nd, same_shape, same_type
 from dlfs_ext.conv cimport convolve, resolve, weight_gradient
@@ -26,8 +27,8 @@ def conv2d_bias_activation(x, W, b, activation="linear", stride=1, padding=0, di
             and same_type(x, W) and same_type(x, b) and cnp.PyArray_DIM(b, 0) == 1
             and cnp.PyArray_DIM(b, 1) == cnp.PyArray_DIM(W, 1) and cnp.PyArray_DIM(b, 2) == 1
             and cnp.PyArray_DIM(b, 3) == 1):
-        return reference.conv2d_bias_activation(
-            x, W, b, activation, stride, padding, dilation, groups)
+        return take_over(reference.conv2d_bias_activation, x, W, b, activation, stride, padding,
+                         dilation, groups)
     groups, resolved = resolve(x.shape, W.shape, stride, padding, dilation, groups, owner)
     return convolve(x, W, groups, resolved, b, code)
 
@@ -48,8 +49,8 @@ def conv2d_bias_activation_param_grad(output_grad, output, x, param_shape, activ
                 and cnp.PyArray_DIM(output, 2) == resolved.output[0]
                 and cnp.PyArray_DIM(output, 3) == resolved.output[1])
     if not good:
-        return reference.conv2d_bias_activation_param_grad(
-            output_grad, output, x, param_shape, activation, stride, padding, dilation, groups)
+        return take_over(reference.conv2d_bias_activation_param_grad, output_grad, output, x,
+                         param_shape, activation, stride, padding, dilation, groups)
     cdef cnp.ndarray b_grad = per_feature(output)
     W_grad = weight_gradient(
         output_grad, x, param_shape, groups, resolved, output, b_grad, code)

@@ -6,6 +6,7 @@ from cython.parallel cimport prange
 import importlib
 
 from dlfs_ext.docstrings import share_docstrings
+from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape
 from dlfs_ext.pool cimport empty_like
@@ -26,7 +27,7 @@ def dropout(x, mask, keep_prob):
     cdef double keep = keep_prob if type(keep_prob) is float else 0
     if not (is_float(x) and cnp.PyArray_Check(mask) and cnp.PyArray_TYPE(mask) == cnp.NPY_BOOL
             and same_shape(x, mask) and 0 < keep <= 1):
-        return reference.dropout(x, mask, keep_prob)
+        return take_over(reference.dropout, x, mask, keep_prob)
     cdef cnp.ndarray source = c_array(x), kept = c_array(mask)
     cdef cnp.ndarray out = empty_like(source)
     cdef dropout_fn *fn = dropout_table[isa_level][is_double(source)]

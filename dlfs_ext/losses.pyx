@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t
 from dlfs.checks import check_real
 from dlfs.reference import losses as reference
 from dlfs_ext.docstrings import share_docstrings
+from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
 from dlfs_ext.pool cimport empty_like
@@ -36,8 +37,9 @@ cdef extern from "losses.h" nogil:
 def mean_squared_error(prediction, target):
     check_pair(prediction, target, "mean_squared_error")
     result = elementwise(squared_table[isa_level][is_double(prediction)], prediction, target, 0, 2)
-    return result if isfinite(<double>result[0]) else reference.mean_squared_error(prediction,
-                                                                                   target)
+    if not isfinite(<double>result[0]):
+        return take_over(reference.mean_squared_error, prediction, target)
+    return result
 
 
 def mean_absolute_error(prediction, target):
@@ -50,14 +52,16 @@ def huber(prediction, target, delta=1.0):
     delta = check_real(delta, "huber", "delta", 0.0, low_open=True)
     result = elementwise(huber_table[isa_level][is_double(prediction)], prediction, target, delta,
                          1)
-    return result if isfinite(<double>result[0]) else reference.huber(prediction, target, delta)
+    if not isfinite(<double>result[0]):
+        return take_over(reference.huber, prediction, target, delta)
+    return result
 
 
 def binary_cross_entropy(prediction, target):
     check_pair(prediction, target, "binary_cross_entropy")
     result = elementwise(binary_table[isa_level][is_double(prediction)], prediction, target, 0, 1)
     if not isfinite(<double>result[0]):
-        return reference.binary_cross_entropy(prediction, target)
+        return take_over(reference.binary_cross_entropy, prediction, target)
     return result
 
 
@@ -80,7 +84,7 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
             good = (is_float(target) and same_type(prediction, target)
                     and same_shape(prediction, target))
     if not good:
-        return reference.softmax_cross_entropy(prediction, target, label_smoothing)
+        return take_over(reference.softmax_cross_entropy, prediction, target, label_smoothing)
     cdef cnp.ndarray x = c_array(prediction)
     cdef cnp.ndarray grad = empty_like(x)
     cdef softmax_cross_entropy_fn *fn = softmax_cross_entropy_table[isa_level][is_double(x)]
@@ -99,7 +103,7 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
         loss = fn(cnp.PyArray_DATA(x), probabilities, numbers, cnp.PyArray_DATA(grad), rows,
                   classes, smoothing)
     if not isfinite(loss):
-        return reference.softmax_cross_entropy(prediction, target, label_smoothing)
+        return take_over(reference.softmax_cross_entropy, prediction, target, label_smoothing)
     return loss / rows, grad
 
 

@@ -8,6 +8,7 @@ from dlfs.checks import check_shape
 from dlfs.reference import normalization as reference
 from dlfs.reference.normalization import _check_features, _check_statistics
 from dlfs_ext.docstrings import share_docstrings
+from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.features cimport (
@@ -60,7 +61,7 @@ def batch_norm(x, eps=1e-5):
     divide_table[isa_level][double_](cnp.PyArray_DATA(var), features, count)
     cdef cnp.ndarray inv_std = inverse_deviation(var, eps)
     if not all_positive(inv_std):
-        return reference.batch_norm(x, eps)
+        return take_over(reference.batch_norm, x, eps)
     map_features(normalize_table[isa_level][double_], source, None, mean, inv_std, None, out, 2)
     return out, mean, var, inv_std
 
@@ -136,7 +137,7 @@ def layer_norm(x, eps=1e-5):
                        min(chunk, rows - i * chunk), n, epsilon)
     dismiss(&team)
     if not all_positive(inv_std):
-        return reference.layer_norm(x, eps)
+        return take_over(reference.layer_norm, x, eps)
     return out, inv_std
 
 

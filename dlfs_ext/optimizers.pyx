@@ -10,6 +10,7 @@ from libc.math cimport isfinite
 
 from dlfs.reference import optimizers as reference
 from dlfs_ext.docstrings import share_docstrings
+from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape, same_type
 from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
@@ -30,7 +31,7 @@ cdef extern from "optimizers.h" nogil:
 def sgd_update(param, grad, lr, weight_decay=0.0):
     cdef double[2] c
     if not (usual(param, grad) and number(lr, c) and number(weight_decay, c + 1)):
-        return reference.sgd_update(param, grad, lr, weight_decay)
+        return take_over(reference.sgd_update, param, grad, lr, weight_decay)
     update(sgd_table[isa_level][is_double(param)], param, grad, None, None, c)
 
 
@@ -38,7 +39,8 @@ def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False)
     cdef double[2] c
     if not (usual(param, grad) and apart(param, grad, velocity) and type(nesterov) is bool
             and number(lr, c) and number(momentum, c + 1)):
-        return reference.sgd_momentum_update(param, grad, velocity, lr, momentum, nesterov)
+        return take_over(reference.sgd_momentum_update, param, grad, velocity, lr, momentum,
+                         nesterov)
     cdef int double_ = is_double(param)
     update(nesterov_table[isa_level][double_] if nesterov else momentum_table[isa_level][double_],
            param, grad, velocity, None, c)
@@ -48,7 +50,7 @@ def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
     cdef double[2] c
     if not (usual(param, grad) and apart(param, grad, sum_squares) and number(lr, c)
             and number(eps, c + 1) and c[1] > 0):
-        return reference.adagrad_update(param, grad, sum_squares, lr, eps)
+        return take_over(reference.adagrad_update, param, grad, sum_squares, lr, eps)
     update(adagrad_table[isa_level][is_double(param)], param, grad, sum_squares, None, c)
 
 
@@ -56,7 +58,7 @@ def rmsprop_update(param, grad, mean_square, lr, decay=0.9, eps=1e-8):
     cdef double[4] c
     if not (usual(param, grad) and apart(param, grad, mean_square) and number(lr, c)
             and number(decay, c + 1) and number(eps, c + 3) and 0 <= c[1] < 1 and c[3] > 0):
-        return reference.rmsprop_update(param, grad, mean_square, lr, decay, eps)
+        return take_over(reference.rmsprop_update, param, grad, mean_square, lr, decay, eps)
     c[2] = 1 - c[1]
     update(rmsprop_table[isa_level][is_double(param)], param, grad, mean_square, None, c)
 
@@ -69,8 +71,8 @@ def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, e
             and type(t) is int and 1 <= t <= 1 << 53 and number(lr, c) and number(eps, c + 1)
             and number(beta1, c + 2) and number(beta2, c + 4) and number(weight_decay, c + 8)
             and 0 <= c[2] < 1 and 0 <= c[4] < 1 and c[1] > 0):
-        return reference.adam_update(param, grad, mean, mean_square, t, lr, beta1, beta2, eps,
-                                     weight_decay)
+        return take_over(reference.adam_update, param, grad, mean, mean_square, t, lr, beta1,
+                         beta2, eps, weight_decay)
     cdef double step = t
     c[3] = 1 - c[2]
     c[5] = 1 - c[4]
@@ -99,15 +101,35 @@ cdef bint writable(object array, object like) noexcept:
 cdef bint usual(object param, object grad) noexcept:
     return (is_float(param) and cnp.PyArray_ISCARRAY(<cnp.ndarray>param)
             and is_float(grad) and same_type(grad, param) and same_shape(grad, param)
-            and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>grad) and disjoint(param, grad))
+            and disjoint(param, grad))
 
 
 cdef bint disjoint(object a, object b) noexcept:
-    """Two contiguous arrays of one size share no memory."""
-    cdef const char *first = <const char *>cnp.PyArray_DATA(<cnp.ndarray>a)
-    cdef const char *second = <const char *>cnp.PyArray_DATA(<cnp.ndarray>b)
-    cdef ptrdiff_t bytes = cnp.PyArray_NBYTES(<cnp.ndarray>a)
-    return first + bytes <= second or second + bytes <= first
+    """No number of one array lies between the first and the last of the other in memory."""
+    cdef const char *a_end
+    cdef const char *b_end
+    cdef const char *a_begin = extent(<cnp.ndarray>a, &a_end)
+    cdef const char *b_begin = extent(<cnp.ndarray>b, &b_end)
+    return a_end <= b_begin or b_end <= a_begin
+
+
+cdef const char *extent(cnp.ndarray array, const char **end) noexcept:
+    """Where the numbers of an array begin in memory, and where they end."""
+    cdef const char *low = <const char *>cnp.PyArray_DATA(array)
+    cdef const char *high = low + cnp.PyArray_ITEMSIZE(array)
+    cdef ptrdiff_t span
+    cdef int axis
+    for axis in range(cnp.PyArray_NDIM(array)):
+        if cnp.PyArray_DIM(array, axis) == 0:
+            end[0] = low
+            return low
+        span = (cnp.PyArray_DIM(array, axis) - 1) * cnp.PyArray_STRIDE(array, axis)
+        if span < 0:
+            low += span
+        else:
+            high += span
+    end[0] = high
+    return low
 
 
 cdef bint apart(object param, object grad, object state) noexcept:

@@ -1,4 +1,13 @@
-"""What the tests of the compiled kernels share: arrays in every memory layout, and tolerances."""
+"""What the tests of the compiled kernels share: arrays in every memory layout, and tolerances.
+
+A tolerance here is what rounding can do, and no more:
+
+- `assert_ulps` for what is computed number by number: so many units in the last place.
+- `assert_linear` for sums of products: n terms, each rounded once and each partial sum once, are
+  off by at most n eps / 2 times the sum of the terms' magnitudes, in whatever order they are
+  added. The magnitudes are those of this very call: the reference computes their sum.
+- `assert_within` for everything else, with a bound that the test computes.
+"""
 
 import importlib
 
@@ -6,7 +15,11 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 
+from dlfs_ext import fallback
+
 DTYPES = st.sampled_from([np.dtype(np.float32), np.dtype(np.float64)])
+wide = np.longdouble
+"""Wider than float64 where the platform has such a type."""
 
 
 def twins(module):
@@ -23,10 +36,10 @@ def in_layout(array, layout):
         turn = (slice(None, None, -1),) * array.ndim
         array = np.ascontiguousarray(array[turn])[turn]
     elif layout == "strided":
-        wide = np.full(tuple(2 * size for size in array.shape), np.nan, array.dtype)
+        spread = np.full(tuple(2 * size for size in array.shape), np.nan, array.dtype)
         every_second = (slice(None, None, 2),) * array.ndim
-        wide[every_second] = array
-        array = wide[every_second]
+        spread[every_second] = array
+        array = spread[every_second]
     elif layout == "unaligned":
         raw = np.zeros(array.nbytes + 1, np.uint8)
         shifted = raw[1:].view(array.dtype).reshape(array.shape)
@@ -42,11 +55,18 @@ LAYOUTS = st.sampled_from(["plain", "fortran", "reversed", "strided", "unaligned
 
 
 @st.composite
-def arrays(draw, shape, dtype, low=-4.0, high=4.0):
-    """Numbers from a seeded generator (they shrink to a smaller shape, not to zeros)."""
-    generator = np.random.default_rng(draw(st.integers(0, 2**16)))
+def arrays(draw, shape, dtype, low=-4.0, high=4.0, layouts=LAYOUTS, planted=(0.0, -0.0)):
+    """Numbers from a seeded generator (they shrink to a smaller shape, not to zeros).
+
+    Half of the arrays have some of the `planted` numbers among theirs.
+    """
+    seed = draw(st.integers(0, 2**16))
+    generator = np.random.default_rng(seed)
     array = generator.uniform(low, high, shape).astype(dtype)
-    return in_layout(array, draw(LAYOUTS))
+    if seed % 2 and planted:
+        some = generator.random(shape) < 0.2
+        array[some] = generator.choice(np.array(planted, dtype), int(some.sum()))
+    return in_layout(array, draw(layouts))
 
 
 def shapes(min_dims=1, max_dims=4, min_side=0, max_side=9):
@@ -55,27 +75,72 @@ def shapes(min_dims=1, max_dims=4, min_side=0, max_side=9):
     )
 
 
-def assert_close(fast, reference, terms, scale=1.0):
-    """Equal within the rounding of sums of `terms` numbers no larger than `scale`.
+def assert_within(found, wanted, allowed):
+    """Equal but for `allowed`, number by number; nan and infinity stand where they stand.
 
-    A sum of n numbers of size s is off by at most n * eps / 2 times n * s, in whatever order it is
-    taken; here are two such sums. The 8 is for the few roundings before and after them.
+    `wanted` is in float64, or wider. What is allowed also covers numbers too small for the dtype:
+    two units of its smallest.
     """
-    if isinstance(reference, tuple):
-        assert isinstance(fast, tuple)
-        assert len(fast) == len(reference)
-        for one, other in zip(fast, reference, strict=True):
-            assert_close(one, other, terms, scale)
-        return
-    if isinstance(reference, float):
-        assert isinstance(fast, float)
-    else:
-        assert fast.dtype == reference.dtype
-        assert fast.shape == reference.shape
-    eps = np.finfo(getattr(reference, "dtype", np.float64)).eps
-    np.testing.assert_allclose(
-        np.asarray(fast, np.float64),
-        np.asarray(reference, np.float64),
-        rtol=8 * eps,
-        atol=(terms + 8) * eps * max(terms, 1) * scale,
-    )
+    dtype = found.dtype
+    assert found.shape == np.shape(wanted)
+    smallest = np.finfo(dtype).smallest_subnormal
+    with np.errstate(all="ignore"):
+        rounded = np.asarray(wanted).astype(dtype)
+        same = (found == rounded) | (np.isnan(found) & np.isnan(rounded))
+        error = np.abs(found.astype(wide) - wanted)
+        good = same | (error <= np.asarray(allowed, wide) + 2 * wide(smallest))
+        if not good.all():
+            ratio = np.where(good, 0, error / (np.asarray(allowed, wide) + smallest))
+            ratio = np.where(np.isnan(ratio), np.inf, ratio)
+            worst = np.unravel_index(ratio.argmax(), ratio.shape)
+            raise AssertionError(
+                f"{(~good).sum()} of {good.size} numbers are off by more than rounding; the worst, "
+                f"at {tuple(map(int, worst))}: {found[worst]!r} for {np.asarray(wanted)[worst]!r}, "
+                f"{float(ratio[worst]):.3g} times what is allowed"
+            )
+
+
+def assert_ulps(found, wanted, units, size=None):
+    """Off by at most `units` units in the last place of the wanted number, computed more exactly.
+
+    `size`, where terms may cancel, is the sum of their magnitudes: its units count then.
+    """
+    size = np.abs(wanted) if size is None else size
+    with np.errstate(all="ignore"):
+        rounded = np.asarray(size).astype(found.dtype)
+        unit = np.spacing(np.minimum(rounded, np.finfo(found.dtype).max))
+        allowed = units * unit.astype(wide)
+    assert_within(found, wanted, allowed)
+
+
+def widened(value):
+    """A float32 array as float64, exactly; everything else as it is."""
+    floats = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return value.astype(np.float64) if floats else value
+
+
+def assert_linear(fast, reference, arguments, terms, **options):
+    """Compare a kernel whose every result is a sum of up to `terms` products of its arguments.
+
+    The reference computes it in float64. That may itself round as often as the kernel, so n terms
+    may be off by n eps, not n eps / 2, of the sum of their magnitudes; and 2 eps for the roundings
+    before and after.
+    """
+    found = fast(*arguments, **options)
+    values = [widened(value) for value in arguments]
+    sizes = [np.abs(v) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for v in values]
+    wanted, size = reference(*values, **options), reference(*sizes, **options)
+    dtype = next(v.dtype for v in arguments if isinstance(v, np.ndarray) and v.dtype.kind == "f")
+    if not isinstance(found, tuple):
+        found, wanted, size = (found,), (wanted,), (size,)
+    assert len(found) == len(wanted)
+    for one, other, bound in zip(found, wanted, size, strict=True):
+        assert one.dtype == dtype
+        assert_within(one, other, (terms + 2) * np.finfo(dtype).eps * bound)
+
+
+def fallbacks(call):
+    """What `call()` returns, and the kernels that left their work to the reference meanwhile."""
+    before = fallback.counts.copy()
+    result = call()
+    return result, dict(fallback.counts - before)

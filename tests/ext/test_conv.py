@@ -6,21 +6,12 @@ import pytest
 from hypothesis import given
 
 import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_close, twins
+from tests.ext.common import DTYPES, arrays, assert_linear, assert_within, twins, widened
 
 fast, reference = twins("conv")
 fast_transpose, reference_transpose = twins("conv_transpose")
 
-NUMBERS = 4.0  # what `arrays` draws is no larger
-
-
-@pytest.fixture(params=dlfs_ext.available_isas(), autouse=True)
-def isa(request):
-    """Run every test on every instruction set that this processor has."""
-    before = dlfs_ext.isa()
-    dlfs_ext.set_isa(request.param)
-    yield request.param
-    dlfs_ext.set_isa(before)
+pytestmark = pytest.mark.usefixtures("isa")
 
 
 def pairs(most):
@@ -52,30 +43,48 @@ def convolutions(draw):
     return x_shape, W_shape, options
 
 
-def both(name, *args, **options):
-    """The result of both backends, or None where both refuse for the same reason."""
-    modules = (
-        (fast, reference) if hasattr(reference, name) else (fast_transpose, reference_transpose)
-    )
-    results = []
+def winograd(W_shape, dtype):
+    """Whether the kernel may take Winograd's way, whose sums have larger terms."""
+    return W_shape[2:] == (3, 3) and dtype == np.float32
+
+
+def winograd_bound(x, W, channels):
+    """By how much Winograd's sums may be off, for every number of the result alike.
+
+    A transformed pixel is a sum of 4, a transformed weight of 9 quarters, an output of 9 products
+    of those: 81 products for each channel where the definition has 9. They are added up channel by
+    channel; transforming takes some ten roundings more.
+    """
+    largest = np.abs(x).max(initial=0).astype(float) * np.abs(W).max(initial=0).astype(float)
+    return (channels + 16) * np.finfo(x.dtype).eps * 81 * channels * largest
+
+
+def assert_sums(name, arguments, terms, channels=None, **options):
+    """Compare sums of `terms` products; of so many `channels`, if Winograd's way may be taken."""
+    modules = (fast, reference) if hasattr(fast, name) else (fast_transpose, reference_transpose)
+    kernel, definition = (getattr(module, name) for module in modules)
+    if channels is None:
+        assert_linear(kernel, definition, arguments, terms, **options)
+        return
+    found = kernel(*arguments, **options)
+    wanted = definition(*(widened(value) for value in arguments), **options)
+    assert found.dtype == arguments[0].dtype
+    assert_within(found, wanted, winograd_bound(arguments[0], arguments[1], channels))
+
+
+def assert_refused_alike(name, *arguments, **options):
+    """Say whether both backends refuse this, for the same reason; else neither does."""
+    modules = (fast, reference) if hasattr(fast, name) else (fast_transpose, reference_transpose)
+    errors = []
     for module in modules:
         try:
-            results.append(getattr(module, name)(*args, **options))
+            getattr(module, name)(*arguments, **options)
         except ValueError as error:
-            results.append(str(error))
-    if isinstance(results[1], str):
-        assert results[0] == results[1]
-        return None
-    return results
-
-
-def growth(W_shape, dtype):
-    """How much larger the terms of Winograd's sums can be than those of the definition.
-
-    A transformed pixel is a sum of 4, a transformed weight of 9 quarters, an output of 9 products:
-    81 where the definition has 9.
-    """
-    return 9 if W_shape[2:] == (3, 3) and dtype == np.float32 else 1
+            errors.append(str(error))
+        else:
+            errors.append(None)
+    assert errors[0] == errors[1]
+    return errors[1] is not None
 
 
 @given(data=st.data(), dtype=DTYPES, case=convolutions())
@@ -83,21 +92,18 @@ def test_conv2d_and_gradients_equal_reference(data, dtype, case):
     x_shape, W_shape, options = case
     x, W = data.draw(arrays(x_shape, dtype)), data.draw(arrays(W_shape, dtype))
     copies = x.copy(), W.copy()
-    scale = NUMBERS**2 * growth(W_shape, dtype)
     kernel = W_shape[2] * W_shape[3]
-    results = both("conv2d", x, W, **options)
-    if results is None:
+    if assert_refused_alike("conv2d", x, W, **options):
         return
-    assert_close(*results, W_shape[0] * kernel, scale)
-    g = data.draw(arrays(results[1].shape, dtype))
+    n_in, n_out = W_shape[0], W_shape[1] // options["groups"]
+    tall = winograd(W_shape, dtype)
+    assert_sums("conv2d", (x, W), n_in * kernel, n_in if tall else None, **options)
+    g = data.draw(arrays(reference.conv2d(x, W, **options).shape, dtype))
     g_copy = g.copy()
-    assert_close(
-        *both("conv2d_input_grad", g, W, x_shape, **options),
-        W_shape[1] // options["groups"] * kernel,
-        scale,
-    )
+    channels = n_out if tall else None
+    assert_sums("conv2d_input_grad", (g, W, x_shape), n_out * kernel, channels, **options)
     terms = g.shape[0] * g.shape[2] * g.shape[3]
-    assert_close(*both("conv2d_param_grad", g, x, W_shape, **options), terms, NUMBERS**2)
+    assert_sums("conv2d_param_grad", (g, x, W_shape), terms, **options)
     for array, copy in zip((x, W, g), (*copies, g_copy), strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -120,15 +126,12 @@ def test_conv1d_and_gradients_equal_reference(
     W_shape = (n_in, groups * n_out, kernel)
     x = data.draw(arrays((batch, groups * n_in, length), dtype))
     W = data.draw(arrays(W_shape, dtype))
-    results = both("conv1d", x, W, **options)
-    if results is None:
+    if assert_refused_alike("conv1d", x, W, **options):
         return
-    assert_close(*results, n_in * kernel, NUMBERS**2)
-    g = data.draw(arrays(results[1].shape, dtype))
-    assert_close(*both("conv1d_input_grad", g, W, x.shape, **options), n_out * kernel, NUMBERS**2)
-    assert_close(
-        *both("conv1d_param_grad", g, x, W_shape, **options), g.shape[0] * g.shape[2], NUMBERS**2
-    )
+    assert_sums("conv1d", (x, W), n_in * kernel, **options)
+    g = data.draw(arrays(reference.conv1d(x, W, **options).shape, dtype))
+    assert_sums("conv1d_input_grad", (g, W, x.shape), n_out * kernel, **options)
+    assert_sums("conv1d_param_grad", (g, x, W_shape), g.shape[0] * g.shape[2], **options)
 
 
 @given(data=st.data(), dtype=DTYPES, case=convolutions(), extra=st.integers(0, 2))
@@ -138,22 +141,17 @@ def test_conv_transpose2d_and_gradients_equal_reference(data, dtype, case, extra
     options["stride"] = data.draw(pairs(4))
     options["output_padding"] = extra
     x, W = data.draw(arrays(x_shape, dtype)), data.draw(arrays(W_shape, dtype))
-    scale, kernel = NUMBERS**2 * growth(W_shape, dtype), W_shape[2] * W_shape[3]
-    results = both("conv_transpose2d", x, W, **options)
-    if results is None:
+    kernel = W_shape[2] * W_shape[3]
+    if assert_refused_alike("conv_transpose2d", x, W, **options):
         return
-    assert_close(*results, W_shape[0] * kernel, scale)
-    g = data.draw(arrays(results[1].shape, dtype))
-    assert_close(
-        *both("conv_transpose2d_input_grad", g, W, x_shape, **options),
-        W_shape[1] // options["groups"] * kernel,
-        scale,
-    )
-    assert_close(
-        *both("conv_transpose2d_param_grad", g, x, W_shape, **options),
-        x_shape[0] * x_shape[2] * x_shape[3],
-        NUMBERS**2,
-    )
+    n_in, n_out = W_shape[0], W_shape[1] // options["groups"]
+    tall = winograd(W_shape, dtype)
+    assert_sums("conv_transpose2d", (x, W), n_in * kernel, n_in if tall else None, **options)
+    g = data.draw(arrays(reference_transpose.conv_transpose2d(x, W, **options).shape, dtype))
+    channels = n_out if tall else None
+    assert_sums("conv_transpose2d_input_grad", (g, W, x_shape), n_out * kernel, channels, **options)
+    terms = x_shape[0] * x_shape[2] * x_shape[3]
+    assert_sums("conv_transpose2d_param_grad", (g, x, W_shape), terms, **options)
 
 
 @pytest.mark.parametrize(
@@ -173,19 +171,12 @@ def test_large_shapes_equal_reference(shapes, dtype):
     y = reference.conv2d(x, W)
     g = generator.uniform(-1, 1, y.shape).astype(dtype)
     kernel = W.shape[2] * W.shape[3]
-    scale = growth(W.shape, dtype)
-    assert_close(fast.conv2d(x, W), y, W.shape[0] * kernel, scale)
-    assert_close(
-        fast.conv2d_input_grad(g, W, x.shape),
-        reference.conv2d_input_grad(g, W, x.shape),
-        W.shape[1] * kernel,
-        scale,
-    )
-    assert_close(
-        fast.conv2d_param_grad(g, x, W.shape),
-        reference.conv2d_param_grad(g, x, W.shape),
-        g.size // g.shape[1],
-    )
+    n_in, n_out = W.shape[:2]
+    tall = winograd(W.shape, dtype)
+    assert_sums("conv2d", (x, W), n_in * kernel, n_in if tall else None)
+    channels = n_out if tall else None
+    assert_sums("conv2d_input_grad", (g, W, x.shape), n_out * kernel, channels)
+    assert_sums("conv2d_param_grad", (g, x, W.shape), g.size // g.shape[1])
 
 
 def test_float64_rounding_is_that_of_the_reference():

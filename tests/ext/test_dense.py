@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 
 import dlfs_ext
-from tests.ext.common import DTYPES, LAYOUTS, arrays, assert_close, in_layout, shapes, twins
+from tests.ext.common import (
+    DTYPES,
+    LAYOUTS,
+    arrays,
+    assert_linear,
+    assert_ulps,
+    assert_within,
+    in_layout,
+    shapes,
+    twins,
+    wide,
+    widened,
+)
 
 fast, reference = twins("dense")
 
@@ -14,13 +26,7 @@ SIZES = st.integers(0, 70)
 ACTIVATIONS = st.sampled_from(reference.FUSED_ACTIVATIONS)
 
 
-@pytest.fixture(params=dlfs_ext.available_isas(), autouse=True)
-def isa(request):
-    """Run every test on every instruction set that this processor has."""
-    before = dlfs_ext.isa()
-    dlfs_ext.set_isa(request.param)
-    yield request.param
-    dlfs_ext.set_isa(before)
+pytestmark = pytest.mark.usefixtures("isa")
 
 
 @given(data=st.data(), dtype=DTYPES, m=SIZES, n=SIZES, k=SIZES)
@@ -28,13 +34,12 @@ def test_products_equal_reference(data, dtype, m, n, k):
     x, W = data.draw(arrays((m, k), dtype)), data.draw(arrays((k, n), dtype))
     g = data.draw(arrays((m, n), dtype))
     copies = x.copy(), W.copy(), g.copy()
-    assert_close(fast.weight_multiply(x, W), reference.weight_multiply(x, W), k, 16)
-    assert_close(
-        fast.weight_multiply_input_grad(g, W), reference.weight_multiply_input_grad(g, W), n, 16
-    )
-    assert_close(
-        fast.weight_multiply_param_grad(g, x), reference.weight_multiply_param_grad(g, x), m, 16
-    )
+    for name, arguments, terms in (
+        ("weight_multiply", (x, W), k),
+        ("weight_multiply_input_grad", (g, W), n),
+        ("weight_multiply_param_grad", (g, x), m),
+    ):
+        assert_linear(getattr(fast, name), getattr(reference, name), arguments, terms)
     for array, copy in zip((x, W, g), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -43,7 +48,45 @@ def test_products_equal_reference(data, dtype, m, n, k):
 def test_dense_equals_reference(data, dtype, m, n, k, activation):
     x, W = data.draw(arrays((m, k), dtype)), data.draw(arrays((k, n), dtype))
     b = data.draw(arrays((1, n), dtype))
-    assert_close(fast.dense(x, W, b, activation), reference.dense(x, W, b, activation), k + 1, 16)
+    found = fast.dense(x, W, b, activation)
+    exact = [widened(array) for array in (x, W, b)]
+    wanted = reference.dense(*exact, activation)
+    # No activation is steeper than 1, so none makes the sum's error larger; its own is 3 units.
+    size = reference.dense(*(np.abs(array) for array in exact))
+    assert found.dtype == dtype
+    assert_within(found, wanted, np.finfo(dtype).eps * ((k + 3) * size + 3 * np.abs(wanted)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", reference.FUSED_ACTIVATIONS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("m", "k", "n"), [(3, 4, 37), (5, 300, 3), (9, 20, 1), (40, 2, 70)])
+def test_nan_and_infinity_reach_their_own_row_or_column_alone(dtype, activation, value, m, k, n):
+    """Through every way to multiply: whole tiles, dot products, the last lanes of a row."""
+    generator = np.random.default_rng(5)
+    for which in ("x", "W", "b"):
+        # Positive factors: infinity stays what it is, and no infinities meet.
+        x, W, b = (
+            generator.uniform(0.5, 1, shape).astype(dtype) for shape in ((m, k), (k, n), (1, n))
+        )
+        row, column = {"x": (m - 1, None), "W": (None, n - 1), "b": (None, n // 2)}[which]
+        if which == "x":
+            x[row, k // 2] = value
+        elif which == "W":
+            W[k // 2, column] = value
+        else:
+            b[0, column] = value
+        line = (row, slice(None)) if column is None else (slice(None), column)
+        expected = reference.bias_activation(np.full((1, 1), value), np.zeros((1, 1)), activation)
+        z = reference.dense(x, W, b)
+        np.testing.assert_array_equal(z[line], np.full_like(z[line], value))
+        for found in (
+            fast.dense(x, W, b, activation),
+            fast.bias_activation(fast.weight_multiply(x, W), b, activation),
+        ):
+            np.testing.assert_array_equal(found[line], np.full_like(found[line], expected[0, 0]))
+            found[line] = 0
+            assert np.isfinite(found).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -84,21 +127,39 @@ def test_long_sums_for_few_columns(dtype, m, n, k, layouts, seed):
 def test_per_feature_kernels_equal_reference(data, dtype, shape, activation):
     x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
     b = data.draw(arrays((1, shape[1]) + (1,) * (len(shape) - 2), dtype))
-    count = x.size
-    assert_close(fast.bias_add(x, b), reference.bias_add(x, b), 1, 8)
-    assert_close(fast.scale_multiply(x, b), reference.scale_multiply(x, b), 1, 16)
-    assert_close(fast.bias_add_param_grad(g), reference.bias_add_param_grad(g), count, 4)
-    assert_close(
-        fast.scale_multiply_param_grad(g, x), reference.scale_multiply_param_grad(g, x), count, 16
-    )
-    y = reference.bias_activation(x, b, activation)
-    assert_close(fast.bias_activation(x, b, activation), y, 1, 8)
-    assert_close(
-        fast.bias_activation_grad(g, y, activation),
-        reference.bias_activation_grad(g, y, activation),
-        count,
-        64 * 4,
-    )
+    count = x.size // shape[1] if shape[1] else 0
+    exact = [array.astype(wide) for array in (x, b)]
+    assert_ulps(fast.bias_add(x, b), exact[0] + exact[1], 0.5)
+    assert_ulps(fast.scale_multiply(x, b), exact[0] * exact[1], 0.5)
+    for name, arguments in (("bias_add_param_grad", (g,)), ("scale_multiply_param_grad", (g, x))):
+        assert_linear(getattr(fast, name), getattr(reference, name), arguments, count)
+    found = fast.bias_activation(x, b, activation)
+    wanted = reference.bias_activation(widened(x), widened(b), activation)
+    # The sum is rounded, which no activation makes larger, and the activation by 3 units.
+    eps = np.finfo(dtype).eps
+    assert_within(found, wanted, eps * (np.abs(exact[0] + exact[1]) + 3 * np.abs(wanted)))
+    x_grad, b_grad = fast.bias_activation_grad(g, found, activation)
+    values = widened(g), widened(found)
+    wanted, wanted_sum = reference.bias_activation_grad(*values, activation)
+    # 1 - y * y cancels near 1, y * (1 - y) does not: so much is subtracted.
+    slope = {"tanh": 1 + values[1] ** 2, "sigmoid": np.abs(wanted / np.where(g == 0, 1, values[0]))}
+    size = np.abs(values[0]) * slope.get(activation, 1.0)
+    assert_within(x_grad, wanted, 2 * eps * size)
+    bound = size.sum(axis=(0, *range(2, len(shape))), keepdims=True)
+    assert_within(b_grad, wanted_sum, (count + 2) * eps * bound)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", reference.FUSED_ACTIVATIONS)
+@pytest.mark.parametrize("shape", [(3, 5), (2, 37), (2, 3, 5), (2, 3, 4, 5)])
+def test_nan_through_bias_and_activation(dtype, activation, shape):
+    """Through the vectors of features side by side, those of one feature, and the last of each."""
+    b = np.zeros((1, shape[1]) + (1,) * (len(shape) - 2), dtype)
+    for place in np.ndindex(shape):
+        x = np.ones(shape, dtype)
+        x[place] = np.nan
+        found = fast.bias_activation(x, b, activation)
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(x))
 
 
 @given(dtype=DTYPES, m=st.integers(1, 300), k=st.sampled_from([120, 300]), n=st.integers(1, 300))

@@ -1,86 +1,204 @@
-"""The compiled activations against their definition in higher precision, and their reference."""
+"""The compiled activations against their definitions in higher precision, and bit by bit."""
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
 
-import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_close, shapes, twins
+from tests.ext.common import (
+    DTYPES,
+    LAYOUTS,
+    arrays,
+    assert_ulps,
+    assert_within,
+    in_layout,
+    shapes,
+    twins,
+    wide,
+)
 
 activations, reference_activations = twins("activations")
 rectifiers, reference_rectifiers = twins("rectifiers")
 
-wide = np.longdouble
+pytestmark = pytest.mark.usefixtures("isa")
+
+SLOPE, ALPHA = 0.3, 0.7
+"""No defaults: those are tests/reference/test_defaults.py's."""
 
 
-def wide_sigmoid(x):
+def sigmoid(x):
     e = np.exp(-np.abs(x))
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-# Function, definition, units in the last place. A product x * f(x) is off by half of x units of
-# the smallest denormal where f is itself denormal, so there the smallest normal number counts.
-EXACT = {
+def normal_density(x):
+    return np.exp(-x * x / 2) / np.sqrt(8 * np.arctan(wide(1)))
+
+
+def normal_cdf(x):
+    """P(Z <= x): near 0 by the series of erf, farther out by the continued fraction of erfc."""
+    a = np.minimum(np.abs(x), 200)
+    near = np.minimum(a, 3)
+    term = total = near.copy()
+    for n in range(1, 80):
+        term = term * near * near / (2 * n + 1)
+        total = total + term
+    far = np.maximum(a, 2)
+    fraction = far
+    for n in range(300, 0, -1):
+        fraction = far + n / fraction
+    inside = wide(0.5) - total * normal_density(near)
+    below = np.where(a < 2.5, inside, normal_density(far) / fraction)
+    return np.where(np.isnan(x), x, np.where(x < 0, below, 1 - below))
+
+
+# The function, its definition, and by how many units in the last place it may be off: the largest
+# error measured here, on the three instruction sets of x86-64 and both dtypes, rounded up to a
+# half (gelu's is 4.95, its gradient's 5.08, silu's gradient's 4.09; the others' are below 3). A
+# product x * f(x) is off by half of x units of the smallest denormal where f is itself denormal.
+FUNCTIONS = {
     "exp": (activations._exp, np.exp, 1),
-    "tanh": (activations.tanh, np.tanh, 3),
-    "sigmoid": (activations.sigmoid, wide_sigmoid, 3),
-    "softplus": (rectifiers.softplus, lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), 4),
-    "silu": (rectifiers.silu, lambda x: x * wide_sigmoid(x), 4),
-    "elu": (rectifiers.elu, lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), 3),
+    "tanh": (activations.tanh, np.tanh, 2.5),
+    "sigmoid": (activations.sigmoid, sigmoid, 2.5),
+    "relu": (rectifiers.relu, lambda x: np.where(x < 0, 0, x), 0),
+    "leaky_relu": (
+        lambda x: rectifiers.leaky_relu(x, SLOPE),
+        lambda x, slope: np.where(x > 0, x, slope * x),
+        0.5,
+    ),
+    "elu": (
+        lambda x: rectifiers.elu(x, ALPHA),
+        lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+        2,
+    ),
+    "gelu": (rectifiers.gelu, lambda x: x * normal_cdf(x), 5.5),
+    "silu": (rectifiers.silu, lambda x: x * sigmoid(x), 3),
+    "softplus": (
+        rectifiers.softplus,
+        lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+        2.5,
+    ),
 }
+# The same for gradients, of (output gradient, input or output); with the sum of the magnitudes of
+# the terms, where they may cancel.
+GRADIENTS = {
+    "sigmoid": (
+        activations.sigmoid_grad,
+        lambda g, y: g * y * (1 - y),
+        2,
+        None,
+    ),
+    "tanh": (
+        activations.tanh_grad,
+        lambda g, y: g * (1 - y * y),
+        1,
+        lambda g, y: np.abs(g) * (1 + y * y),
+    ),
+    "relu": (rectifiers.relu_grad, lambda g, x: g * (x > 0), 0, None),
+    "leaky_relu": (
+        lambda g, x: rectifiers.leaky_relu_grad(g, x, SLOPE),
+        lambda g, x, slope: np.where(x > 0, g, slope * g),
+        0.5,
+        None,
+    ),
+    "elu": (
+        lambda g, x: rectifiers.elu_grad(g, x, ALPHA),
+        lambda g, x, alpha: g * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0))),
+        2.5,
+        None,
+    ),
+    "gelu": (
+        rectifiers.gelu_grad,
+        lambda g, x: g * (normal_cdf(x) + x * normal_density(x)),
+        5.5,
+        lambda g, x: np.abs(g) * (normal_cdf(x) + np.abs(x) * normal_density(x)),
+    ),
+    "silu": (
+        rectifiers.silu_grad,
+        lambda g, x: g * sigmoid(x) * (1 + x * sigmoid(-x)),
+        4.5,
+        lambda g, x: np.abs(g) * sigmoid(x) * (1 + np.abs(x) * sigmoid(-x)),
+    ),
+    "softplus": (rectifiers.softplus_grad, lambda g, x: g * sigmoid(x), 3, None),
+}
+PARAMETERS = {"leaky_relu": SLOPE, "elu": ALPHA}
 
 
 def whole_range(dtype):
-    """Numbers of every size that the dtype has, and more of them where the functions bend."""
+    """Numbers of every size that the dtype has, more where the functions bend, and the edges."""
     generator = np.random.default_rng(20190927)
     limits = np.finfo(dtype)
-    exponents = generator.uniform(np.log2(limits.smallest_subnormal) + 1, limits.maxexp - 1, 40000)
+    exponents = generator.uniform(np.log2(limits.smallest_subnormal) + 1, limits.maxexp - 1, 4000)
     signs = generator.choice([-1.0, 1.0], exponents.size)
+    edges = np.array([0, limits.smallest_subnormal, limits.tiny, limits.eps, limits.max, np.inf])
     return np.concatenate(
         [
             (2.0**exponents * signs).astype(dtype),
-            generator.uniform(-4, 4, 20000).astype(dtype),
-            generator.uniform(-110, 100, 20000).astype(dtype),
-            generator.uniform(-760, 730, 20000).astype(dtype),
+            generator.uniform(-4, 4, 8000).astype(dtype),
+            generator.uniform(-40, 40, 4000).astype(dtype),
+            generator.uniform(-110, 100, 4000).astype(dtype),
+            generator.uniform(-760, 730, 4000).astype(dtype),
+            *(edges.astype(dtype), -edges.astype(dtype), np.array([np.nan], dtype)),
         ]
     )
 
 
-@pytest.fixture(params=dlfs_ext.available_isas())
-def isa(request):
-    """Run a test on every instruction set that this processor has."""
-    before = dlfs_ext.isa()
-    dlfs_ext.set_isa(request.param)
-    yield request.param
-    dlfs_ext.set_isa(before)
-
-
-@pytest.mark.skipif(
+needs_wide = pytest.mark.skipif(
     np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps,
     reason="needs a wider floating type to compare with",
 )
+
+
+def parameter(name, dtype):
+    """The option as the kernel sees it: in the dtype of the array."""
+    return [wide(dtype(PARAMETERS[name]))] if name in PARAMETERS else []
+
+
+@needs_wide
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", EXACT)
-def test_error_in_units_in_the_last_place(isa, name, dtype):
-    function, definition, allowed = EXACT[name]
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_error_in_units_in_the_last_place(name, dtype):
+    function, definition, units = FUNCTIONS[name]
     x = whole_range(dtype)
     with np.errstate(all="ignore"):
-        exact = definition(x.astype(wide))
-        rounded = exact.astype(dtype)
-        result = function(x)
-        unit = np.maximum(np.spacing(np.abs(rounded)), np.finfo(dtype).smallest_subnormal)
-        if name == "silu":
-            unit = np.maximum(unit, np.abs(x) * np.finfo(dtype).smallest_subnormal)
-        error = np.abs(result.astype(wide) - exact) / unit.astype(wide)
-    error[result == rounded] = 0  # infinities too
-    assert not np.isnan(error).any()
-    worst = error.argmax()
-    assert error[worst] <= allowed, f"{name}({x[worst]!r}) = {result[worst]!r}"
+        wanted = definition(x.astype(wide), *parameter(name, dtype))
+    allowed = np.full(x.shape, units, wide)
+    if name in ("silu", "gelu"):
+        smallest = np.finfo(dtype).smallest_subnormal
+        with np.errstate(all="ignore"):
+            unit = np.spacing(np.abs(wanted).astype(dtype)).astype(wide)
+            allowed = allowed + np.nan_to_num(np.abs(x).astype(wide) * smallest / unit)
+    assert_ulps(function(x), wanted, allowed)
+
+
+@needs_wide
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_error_of_gradients_in_units_in_the_last_place(name, dtype):
+    function, definition, units, size = GRADIENTS[name]
+    x = whole_range(dtype)
+    if name in ("sigmoid", "tanh"):
+        # What these take is an output: in [-1, 1], the end of it included; and nan.
+        x = np.concatenate([np.tanh(x), np.array([1, -1, 0, -0.0], dtype)])
+    g = np.random.default_rng(1).uniform(-4, 4, x.shape).astype(dtype)
+    g[::7] = 0
+    g[3::701] = np.nan
+    with np.errstate(all="ignore"):
+        values = g.astype(wide), x.astype(wide)
+        wanted = definition(*values, *parameter(name, dtype))
+        magnitude = None if size is None else size(*values)
+        # A factor may itself be denormal: what it has lost is multiplied by the others.
+        lost = np.abs(values[0]) * np.finfo(dtype).smallest_subnormal
+        if name in ("gelu", "silu"):
+            lost = lost * (1 + np.abs(values[1]))
+        rounded = np.abs(wanted if magnitude is None else magnitude).astype(dtype)
+        unit = np.spacing(np.minimum(rounded, np.finfo(dtype).max)).astype(wide)
+        allowed = units * (unit + np.nan_to_num(lost, posinf=0))
+    assert_within(function(g, x), wanted, allowed)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_limits_and_nan(isa, dtype):
+def test_limits_and_nan(dtype):
     x = np.array([-np.inf, np.inf, np.nan, 0.0], dtype)
     nan = np.nan
     for function, expected in [
@@ -92,10 +210,14 @@ def test_limits_and_nan(isa, dtype):
         (rectifiers.elu, [-1, np.inf, nan, 0]),
         (rectifiers.softplus, [0, np.inf, nan, np.log(dtype(2))]),
     ]:
-        np.testing.assert_array_equal(function(x), np.array(expected, dtype))
+        # Alone, in the last vector, and in a whole one: nan has three ways to get lost.
+        for repeats in (1, 16, 37):
+            found = function(np.repeat(x, repeats))
+            np.testing.assert_array_equal(found, np.repeat(np.array(expected, dtype), repeats))
+    assert np.signbit(activations.tanh(np.array([-0.0], dtype)))[0]
 
 
-def test_gelu_tail(isa):
+def test_gelu_tail():
     # Exact values of x * P(Z <= x), from 40-digit arithmetic.
     x = np.array([-1.0, -5.0, -10.0, -20.0, -37.0])
     exact = np.array(
@@ -108,54 +230,73 @@ def test_gelu_tail(isa):
         ]
     )
     np.testing.assert_allclose(rectifiers.gelu(x), exact, rtol=8 * np.finfo(float).eps)
+    np.testing.assert_allclose((x * normal_cdf(x.astype(wide))).astype(float), exact, rtol=1e-15)
 
 
-UNARY = [
-    (activations.sigmoid, reference_activations.sigmoid),
-    (activations.tanh, reference_activations.tanh),
-    *(
-        (getattr(rectifiers, name), getattr(reference_rectifiers, name))
-        for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
-    ),
-]
-GRADIENTS = [
-    (activations.sigmoid_grad, reference_activations.sigmoid_grad),
-    (activations.tanh_grad, reference_activations.tanh_grad),
-    *(
-        (getattr(rectifiers, f"{name}_grad"), getattr(reference_rectifiers, f"{name}_grad"))
-        for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
-    ),
-]
+NAMES = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"]
 
 
-@given(data=st.data(), dtype=DTYPES, shape=shapes(), pair=st.sampled_from(UNARY))
-def test_function_equals_reference(data, dtype, shape, pair):
-    x = data.draw(arrays(shape, dtype))
-    before = x.copy()
-    assert_close(pair[0](x), pair[1](x), 1)
-    np.testing.assert_array_equal(x, before)
+def kernel(name):
+    module = activations if hasattr(activations, name) else rectifiers
+    return getattr(module, name)
 
 
-@given(data=st.data(), dtype=DTYPES, shape=shapes(), pair=st.sampled_from(GRADIENTS))
-def test_gradient_equals_reference(data, dtype, shape, pair):
-    g, x = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
-    assert_close(pair[0](g, x), pair[1](g, x), 1, scale=64)
+@given(data=st.data(), dtype=DTYPES, shape=shapes(), name=st.sampled_from(NAMES))
+def test_memory_layout_does_not_change_a_bit(data, dtype, shape, name):
+    special = (0.0, -0.0, np.nan, np.inf, -np.inf)
+    x = data.draw(arrays(shape, dtype, planted=special))
+    g = data.draw(arrays(shape, dtype, planted=special))
+    copies = x.copy(), g.copy()
+    for function, given_, plain in (
+        (kernel(name), (x,), (x.copy(order="C"),)),
+        (kernel(f"{name}_grad"), (g, x), (g.copy(order="C"), x.copy(order="C"))),
+    ):
+        found, wanted = function(*given_), function(*plain)
+        assert found.dtype == dtype
+        assert found.shape == shape
+        np.testing.assert_array_equal(found, wanted)
+    for array, copy in zip((x, g), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
 
 
-@given(data=st.data(), dtype=DTYPES, shape=shapes(min_side=1, max_side=40, max_dims=3))
-def test_softmax_equals_reference(data, dtype, shape):
-    x, g = data.draw(arrays(shape, dtype, -30, 30)), data.draw(arrays(shape, dtype))
-    y = reference_activations.softmax(x)
-    assert_close(activations.softmax(x), y, shape[-1])
-    assert_close(
-        activations.softmax_grad(g, y), reference_activations.softmax_grad(g, y), shape[-1], scale=4
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    shape=shapes(min_side=1, max_side=40, max_dims=3),
+    scale=st.sampled_from([1.0, 30.0, 1e4]),
+)
+def test_softmax_equals_reference(data, dtype, shape, scale):
+    x, g = data.draw(arrays(shape, dtype, -scale, scale)), data.draw(arrays(shape, dtype))
+    if shape[-1] > 2:
+        x = x.copy()
+        x[..., 1] = x[..., 2] = -np.inf  # impossible classes, and not the first one
+    exact = x.astype(wide)
+    distance = np.where(np.isinf(exact), 0, exact - exact.max(axis=-1, keepdims=True))
+    wanted = np.exp(exact - exact.max(axis=-1, keepdims=True))
+    wanted = wanted / wanted.sum(axis=-1, keepdims=True)
+    # A distance to the largest logit is rounded once: so much is its exp off, relatively; exp by
+    # 1 unit more, a sum of n terms by n roundings, and there is a division.
+    off = np.abs(distance) / 2 + 1
+    off = off + (off * wanted).sum(axis=-1, keepdims=True) + shape[-1] + 2
+    y = activations.softmax(x)
+    assert y.dtype == dtype
+    assert_within(y, wanted, off * np.finfo(dtype).eps * wanted)
+    gradient, size = g.astype(wide), np.abs(g).astype(wide)
+    y_ = y.astype(wide)
+    assert_within(
+        activations.softmax_grad(g, y),
+        y_ * (gradient - (gradient * y_).sum(axis=-1, keepdims=True)),
+        (shape[-1] + 4)
+        * np.finfo(dtype).eps
+        * (y_ * (size + (size * y_).sum(axis=-1, keepdims=True))),
     )
 
 
-@given(dtype=DTYPES, size=st.integers(1, 200))
-def test_place_in_the_array_does_not_matter(dtype, size):
+@given(dtype=DTYPES, size=st.integers(1, 200), layout=LAYOUTS)
+def test_place_in_the_array_does_not_matter(dtype, size, layout):
     # The last, incomplete vector must give the same bits as a complete one.
-    x = np.random.default_rng(size).uniform(-9, 9, size).astype(dtype)
-    for function, _ in UNARY:
+    x = in_layout(np.random.default_rng(size).uniform(-9, 9, size).astype(dtype), layout)
+    for name in NAMES:
+        function = kernel(name)
         one_by_one = np.concatenate([function(x[i : i + 1]) for i in range(size)])
         np.testing.assert_array_equal(function(x), one_by_one)

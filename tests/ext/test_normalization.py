@@ -5,52 +5,111 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tests.ext.common import DTYPES, arrays, assert_close, shapes, twins
+from tests.ext.common import DTYPES, arrays, assert_within, shapes, twins, wide
 
 fast, reference = twins("normalization")
 
-# eps this large keeps the deviation above 0.7, so that rounding is not magnified.
-EPS = 0.5
+pytestmark = pytest.mark.usefixtures("isa")
+
+EPSILONS = st.sampled_from([1e-5, 0.5])
 
 
-@given(data=st.data(), dtype=DTYPES, shape=shapes(min_dims=2, min_side=1, max_side=20))
-def test_batch_norm(data, dtype, shape):
+def statistics(x, axes, eps):
+    """The exact results of normalizing, and by how much rounding may move each of them.
+
+    A mean of n numbers is off by n roundings of their mean magnitude; and everything behind it by
+    what that carries on: first order, in the magnitudes of these very numbers.
+    """
+    unit = np.finfo(x.dtype).eps
+    eps = wide(x.dtype.type(eps))
+    x = x.astype(wide)
+    count = np.prod([x.shape[axis] for axis in axes])
+
+    def average(values):
+        return values.mean(axis=axes, keepdims=True)
+
+    mean = average(x)
+    centred = x - mean
+    var = average(centred**2)
+    inv_std = 1 / np.sqrt(var + eps)
+    mean_off = (count / 2 + 2) * unit * average(np.abs(x))
+    centred_off = mean_off + unit / 2 * np.abs(centred)
+    var_off = average((2 * np.abs(centred) + centred_off) * centred_off) + count * unit * var
+    # The square root halves a relative error; a root and a division are rounded, and a sum.
+    inv_off = inv_std * (var_off / (2 * (var + eps)) + 2 * unit)
+    output = centred * inv_std
+    output_off = centred_off * inv_std + np.abs(centred) * inv_off + unit * np.abs(output)
+    return (output, mean, var, inv_std), (output_off, mean_off, var_off, inv_off)
+
+
+def assert_gradient(found, g, output, inv_std, axes):
+    """Compare with inv_std * (g - mean(g) - output * mean(g * output)), term by term."""
+    unit = np.finfo(found.dtype).eps
+    g, y, inv_std = (array.astype(wide) for array in (g, output, inv_std))
+    count = np.prod([g.shape[axis] for axis in axes])
+
+    def combined(g, y, sign):
+        mean, product = (values.mean(axis=axes, keepdims=True) for values in (g, g * y))
+        return inv_std * (g + sign * mean + sign * y * product)
+
+    size = combined(np.abs(g), np.abs(y), 1)
+    assert_within(found, combined(g, y, -1), (count / 2 + 4) * unit * size)
+
+
+def assert_all(found, wanted, allowed):
+    assert isinstance(found, tuple)
+    for one, other, off in zip(found, wanted, allowed, strict=True):
+        assert_within(one, other, off)
+
+
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    shape=shapes(min_dims=2, min_side=1, max_side=20),
+    eps=EPSILONS,
+)
+def test_batch_norm(data, dtype, shape, eps):
     x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
-    wanted = reference.batch_norm(x, EPS)
-    count = x.size // shape[1]
-    assert_close(fast.batch_norm(x, EPS), wanted, count, 64)
-    output, mean, var, inv_std = wanted
-    assert_close(
-        fast.batch_norm_grad(g, output, inv_std),
-        reference.batch_norm_grad(g, output, inv_std),
-        count,
-        64,
-    )
-    assert_close(
-        fast.batch_norm_inference(x, mean, var, EPS),
-        reference.batch_norm_inference(x, mean, var, EPS),
-        1,
-        16,
-    )
-    assert_close(
-        fast.batch_norm_inference_grad(g, var, EPS),
-        reference.batch_norm_inference_grad(g, var, EPS),
-        1,
-        16,
-    )
+    axes = (0, *range(2, len(shape)))
+    assert_all(fast.batch_norm(x, eps), *statistics(x, axes, eps))
+    output, mean, var, inv_std = reference.batch_norm(x, eps)
+    found = fast.batch_norm_grad(g, output, inv_std)
+    assert found.dtype == dtype
+    assert_gradient(found, g, output, inv_std, axes)
+    unit = np.finfo(dtype).eps
+    deviation = np.sqrt(var.astype(wide) + wide(dtype.type(eps)))
+    wanted = (x.astype(wide) - mean) / deviation
+    assert_within(fast.batch_norm_inference(x, mean, var, eps), wanted, 3 * unit * np.abs(wanted))
+    wanted = g.astype(wide) / deviation
+    assert_within(fast.batch_norm_inference_grad(g, var, eps), wanted, 2.5 * unit * np.abs(wanted))
 
 
-@given(data=st.data(), dtype=DTYPES, shape=shapes(min_dims=2, min_side=1, max_side=40, max_dims=3))
-def test_layer_norm(data, dtype, shape):
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    shape=shapes(min_dims=2, min_side=1, max_side=40, max_dims=3),
+    eps=EPSILONS,
+)
+def test_layer_norm(data, dtype, shape, eps):
     x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
-    output, inv_std = reference.layer_norm(x, EPS)
-    assert_close(fast.layer_norm(x, EPS), (output, inv_std), shape[-1], 64)
-    assert_close(
-        fast.layer_norm_grad(g, output, inv_std),
-        reference.layer_norm_grad(g, output, inv_std),
-        shape[-1],
-        64,
-    )
+    axes = (len(shape) - 1,)
+    (output, _, _, inv_std), (output_off, _, _, inv_off) = statistics(x, axes, eps)
+    assert_all(fast.layer_norm(x, eps), (output, inv_std), (output_off, inv_off))
+    output, inv_std = reference.layer_norm(x, eps)
+    found = fast.layer_norm_grad(g, output, inv_std)
+    assert found.dtype == dtype
+    assert_gradient(found, g, output, inv_std, axes)
+
+
+@pytest.mark.parametrize("size", [3, 16, 37])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_has_no_variance_and_is_normalized_to_0(dtype, size):
+    """Powers of two of 1.5: their mean is exact, so the deviation is eps alone."""
+    for x, axes in ((np.full((4, size), 1.5, dtype), 0), (np.full((size, 8), 1.5, dtype), 1)):
+        kernel = fast.batch_norm if axes == 0 else fast.layer_norm
+        output, *_, inv_std = kernel(x, 2.0**-10)
+        np.testing.assert_array_equal(output, np.zeros_like(x))
+        np.testing.assert_array_equal(inv_std.ravel(), np.full(inv_std.size, 32, dtype))
 
 
 def test_far_from_zero():
@@ -65,9 +124,9 @@ def test_nothing_to_average(shape):
     with pytest.raises(ValueError, match="nothing to average over"):
         fast.batch_norm(np.zeros(shape))
     empty = np.zeros(shape)
-    statistics = np.ones((1, 3) + (1,) * (len(shape) - 2))
-    assert fast.batch_norm_grad(empty, empty, statistics).shape == shape
-    assert fast.batch_norm_inference(empty, statistics, statistics).shape == shape
+    ones = np.ones((1, 3) + (1,) * (len(shape) - 2))
+    assert fast.batch_norm_grad(empty, empty, ones).shape == shape
+    assert fast.batch_norm_inference(empty, ones, ones).shape == shape
 
 
 def test_layer_norm_without_features():

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 
 import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_close, twins
+from tests.ext.common import DTYPES, arrays, assert_linear, twins
 
 fast, reference = twins("pooling")
+
+pytestmark = pytest.mark.usefixtures("isa")
 
 SIZES = st.integers(1, 6) | st.tuples(st.integers(1, 7), st.integers(1, 7))
 # 2x2 side by side, the usual pooling, has code of its own; 17x17 has more positions than a byte.
@@ -16,15 +18,6 @@ KERNELS = st.just(2) | SIZES | st.just(17)
 STRIDES = st.none() | SIZES | st.sampled_from([60, (10**9, 1)])
 PADDINGS = st.just(0) | st.sampled_from([1, 2, "same", ((0, 1), (1, 0))])
 IMAGES = st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(1, 40), st.integers(1, 70))
-
-
-@pytest.fixture(params=dlfs_ext.available_isas(), autouse=True)
-def isa(request):
-    """Run every test on every instruction set that this processor has."""
-    before = dlfs_ext.isa()
-    dlfs_ext.set_isa(request.param)
-    yield request.param
-    dlfs_ext.set_isa(before)
 
 
 def both(name, *args):
@@ -61,9 +54,36 @@ def test_max_pool2d_and_gradient_equal_reference(data, dtype, shape, kernel, str
     np.testing.assert_array_equal(output, wanted, strict=True)
     np.testing.assert_array_equal(positions, wanted_positions, strict=True)
     g = data.draw(arrays(wanted.shape, dtype))
-    grads = both("max_pool2d_grad", g, positions, shape, kernel, stride, padding)
+    arguments = (g, positions, shape, kernel, stride, padding)
     height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    assert_close(*grads, height * width, 4)
+    assert_linear(fast.max_pool2d_grad, reference.max_pool2d_grad, arguments, height * width)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [2.0, 0.0, -3.0, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (2, 1), (3, 3), (3, 1), ((2, 5), (2, 4))])
+def test_of_equal_largest_pixels_the_first_is_chosen(dtype, value, kernel, stride):
+    """Every pair of positions of a window holds the largest, in every window of a wide image."""
+    height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    steps = stride if isinstance(stride, tuple) else (stride, stride)
+    windows = 21
+    pairs = [(i, j) for i in range(height * width) for j in range(i, height * width)]
+    lower = -np.inf if value != -np.inf else value  # all alike then, and the first wins
+    x = np.full((len(pairs), windows, height, (windows - 1) * steps[1] + width), lower, dtype)
+    for image, pair in enumerate(pairs):
+        for window in range(windows):  # one window of each channel
+            for position in pair:
+                row, column = divmod(position, width)
+                zero = value == 0 and position == pair[1]
+                x[image, window, row, window * steps[1] + column] = -0.0 if zero else value
+    output, positions = fast.max_pool2d(x, kernel, stride)
+    own = np.arange(windows)
+    first = np.array([0 if value == -np.inf else pair[0] for pair in pairs])
+    np.testing.assert_array_equal(positions[:, own, 0, own], np.repeat(first[:, None], windows, 1))
+    np.testing.assert_array_equal(output[:, own, 0, own], np.full((len(pairs), windows), value))
+    wanted = reference.max_pool2d(x, kernel, stride)
+    np.testing.assert_array_equal(output, wanted[0], strict=True)
+    np.testing.assert_array_equal(positions, wanted[1], strict=True)
 
 
 @pytest.mark.parametrize("kernel", [2, 3])
@@ -97,17 +117,18 @@ def test_avg_pool2d_and_gradient_equal_reference(
     if results is None:
         return
     height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    assert_close(*results, height * width, 4)
+    assert_linear(fast.avg_pool2d, reference.avg_pool2d, (x, *options), height * width)
     g = data.draw(arrays(results[1].shape, dtype))
-    assert_close(*both("avg_pool2d_grad", g, shape, *options), height * width, 4)
+    arguments = (g, shape, *options)
+    assert_linear(fast.avg_pool2d_grad, reference.avg_pool2d_grad, arguments, height * width)
 
 
 @given(data=st.data(), dtype=DTYPES, shape=IMAGES)
 def test_global_avg_pool2d_and_gradient_equal_reference(data, dtype, shape):
     x = data.draw(arrays(shape, dtype))
-    assert_close(*both("global_avg_pool2d", x), shape[2] * shape[3], 4)
+    assert_linear(fast.global_avg_pool2d, reference.global_avg_pool2d, (x,), shape[2] * shape[3])
     g = data.draw(arrays(shape[:2], dtype))
-    assert_close(*both("global_avg_pool2d_grad", g, shape), 1, 4)
+    assert_linear(fast.global_avg_pool2d_grad, reference.global_avg_pool2d_grad, (g, shape), 1)
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,7 @@ KINDS = ("rnn", "lstm", "gru before", "gru after")
 GATES = {"rnn": 1, "lstm": 4, "gru before": 3, "gru after": 3}
 
 
-@pytest.fixture(params=dlfs_ext.available_isas(), autouse=True)
-def isa(request):
-    """Run every test on every instruction set that this processor has."""
-    before = dlfs_ext.isa()
-    dlfs_ext.set_isa(request.param)
-    yield request.param
-    dlfs_ext.set_isa(before)
+pytestmark = pytest.mark.usefixtures("isa")
 
 
 def function(package, kind, suffix=""):

@@ -1,11 +1,15 @@
 """Training follows the same curve on either backend, fused or not, on any number of threads."""
 
+import functools
+
 import numpy as np
 import pytest
 
 import dlfs
 import dlfs_ext
 from tests.ext.nets import NETS, OPTIMIZERS, data, train
+
+pytestmark = pytest.mark.usefixtures("isa")
 
 STEPS = 8
 SUM = 300  # no sum in these networks has more terms
@@ -27,6 +31,7 @@ def curve(make, optimizer, dtype, nudge=0.0, seed=0):
     return np.array(losses)
 
 
+@functools.cache
 def bound(make, optimizer, dtype):
     """How far rounding may carry a curve.
 
