@@ -9,13 +9,13 @@ import numpy as np
 
 from dlfs import backend
 from dlfs.activations import Sigmoid, Tanh
-from dlfs.commands.options import integer_option, real_option
 from dlfs.commands.stopwatch import interleaved, readable
 from dlfs.layers import Conv2D, Dense
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGDMomentum
 from dlfs.types import Array
+from dlfs.utils.options import integer_option, real_option
 
 HELP = "compare the backends' speed"
 DESCRIPTION = (

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from dlfs.commands.options import integer_option, real_option
 from dlfs.text import load_writer, sample
+from dlfs.utils.options import integer_option, real_option
 
 HELP = "let a trained network write"
 DESCRIPTION = "Load a network that 'dlfs train --data sonnets --save FILE' saved, and let it write."

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dlfs import backend, datasets
 from dlfs.commands import train_text
-from dlfs.commands.options import integer_option, real_option
 from dlfs.commands.recipes import MODELS, WRITERS
 from dlfs.commands.shared import OPTIMIZERS, draw_curve, make_optimizer
 from dlfs.layers import Conv2D
@@ -16,6 +15,7 @@ from dlfs.train import Trainer
 from dlfs.train.callbacks import BatchLosses
 from dlfs.train.history import History
 from dlfs.utils.files import check_writable
+from dlfs.utils.options import integer_option, real_option
 
 HELP = "train a network and print how well it does on the test data"
 DESCRIPTION = (

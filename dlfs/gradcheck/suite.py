@@ -11,7 +11,6 @@ import numpy as np
 
 from dlfs.backend import PACKAGES, available_backends
 from dlfs.checks import check_choice, check_int
-from dlfs.commands.options import integer_option
 from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser, Recipe
 from dlfs.gradcheck.check import check_gradients
 from dlfs.gradcheck.parity import disagreement
@@ -19,6 +18,7 @@ from dlfs.gradcheck.report import GradientReport
 from dlfs.gradcheck.tables import as_html, as_text
 from dlfs.train.output import progress_bar
 from dlfs.utils.files import check_writable, write_atomically
+from dlfs.utils.options import integer_option
 
 HELP = "check every gradient of the library against differences"
 DESCRIPTION = (

@@ -1,4 +1,4 @@
-"""What the book keeps under this name: ``np_utils`` and ``mnist``."""
+"""What the book keeps under this name, ``np_utils`` and ``mnist``; writing files, options."""
 
 from typing import TYPE_CHECKING
 
@@ -7,5 +7,6 @@ from dlfs import lazy
 if TYPE_CHECKING:
     from dlfs.utils import mnist as mnist
     from dlfs.utils import np_utils as np_utils
+    from dlfs.utils import options as options
 else:
-    __getattr__, __dir__ = lazy.submodules(__name__, ("mnist", "np_utils"))
+    __getattr__, __dir__ = lazy.submodules(__name__, ("mnist", "np_utils", "options"))

@@ -2,15 +2,16 @@
 
 import importlib
 import pkgutil
+from pathlib import Path
 from typing import Any
 
-import dlfs
 from dlfs.base import Operation, ParamOperation
 from dlfs.gradcheck.cases.registry import RECIPES
 from dlfs.layers import Layer
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 
+_PACKAGE = Path(__file__).parents[2]
 _ABSTRACT = {"Operation", "ParamOperation", "Layer", "Loss"}
 # Chapter 7 has gradients of PyTorch's own; fused steps are checked as the layers that they run in.
 _ELSEWHERE = (
@@ -26,7 +27,7 @@ def gradient_classes() -> dict[str, type[Any]]:
     """Return every public Operation, Layer and Loss that a module of dlfs defines, by name."""
     modules = [
         name
-        for _, name, _ in pkgutil.walk_packages(dlfs.__path__, "dlfs.")
+        for _, name, _ in pkgutil.walk_packages([str(_PACKAGE)], "dlfs.")
         if not name.startswith(_ELSEWHERE)
     ]
     found = {}
