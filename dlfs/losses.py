@@ -142,6 +142,22 @@ class Loss(Configured):
             )
         return array
 
+    def check_targets(self, target: Array, shape: Shape) -> None:
+        """Check the values of all targets of a training, before its first batch.
+
+        Parameters
+        ----------
+        target : ndarray
+            What ``as_target`` returned.
+        shape : tuple
+            The shape of the predictions that they belong to.
+
+        Raises
+        ------
+        ValueError
+            If a label or a probability is out of range.
+        """
+
     def decision(self, prediction: Array) -> Array:
         """Turn predictions into decisions: what a metric such as accuracy compares with the truth.
 
@@ -364,6 +380,10 @@ class BinaryCrossEntropy(_KernelLoss):
         loss, self._grad = kernels.binary_cross_entropy(self.prediction, self.target)
         return loss
 
+    def check_targets(self, target: Array, shape: Shape) -> None:
+        """Demand answers, or probabilities."""
+        _check_range(target, 1, "target", self)
+
     def decision(self, prediction: Array) -> Array:
         """Answer each question: 1 for yes, where the logit is above 0, else 0."""
         return np.asarray(prediction > 0, dtype=np.int64)
@@ -420,56 +440,77 @@ class SoftmaxCrossEntropy(_KernelLoss):
         )
 
     def as_target(self, target: Any, shape: Shape, dtype: "np.dtype[Any]") -> Array:
-        """Check labels or probabilities, and return them as integers or as the dtype."""
-        name = type(self).__name__
+        """Check labels, rows of probabilities or answers; return them as the kernels take them."""
+        name, shape = type(self).__name__, tuple(shape)
         if len(shape) < 2:
             raise ValueError(f"{name}: the prediction must be (batch, classes), got shape {shape}")
         known = type(target) is np.ndarray and target.dtype.kind in "fiub"
         array: Array = target if known else as_number_array(target, name, "target")
-        classes = shape[-1]
-        if array.shape == tuple(shape):
-            if classes == 1:
+        if array.shape == shape:
+            if shape[-1] == 1:
                 return as_float_array(array, name, "target", dtype)
             return _as_probabilities(array, name, dtype)
-        if array.shape != tuple(shape[:-1]):
+        if array.shape != shape[:-1]:
             raise ValueError(
-                f"{name}: target must hold integer labels of shape {tuple(shape[:-1])} or "
-                f"probabilities of shape {tuple(shape)}, got shape {array.shape}"
+                f"{name}: target must hold integer labels of shape {shape[:-1]} or "
+                f"probabilities of shape {shape}, got shape {array.shape}"
             )
         if array.dtype.kind not in "iub":
             raise TypeError(f"{name}: labels must be integers, got {array.dtype}")
-        # The kernel looks at every label anyway, and names those out of range.
-        if classes == 1:
+        if shape[-1] == 1:
             return array.reshape(shape).astype(dtype)
         return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
-    def _output(self) -> float:
-        prediction, target, shape = self.prediction, self.target, self.prediction.shape
-        if len(shape) > 2:
-            # Each step of a sequence is a row.
-            rows = math.prod(shape[:-1])
-            prediction = prediction.reshape(rows, shape[-1])
-            target = target.reshape(rows, *target.shape[len(shape) - 1 :])
-        if shape[-1] == 1:
-            target = (1 - self.label_smoothing) * target + self.label_smoothing / 2
-            loss, grad = kernels.binary_cross_entropy(prediction, target)
+    def check_targets(self, target: Array, shape: Shape) -> None:
+        """Demand labels in range, or probabilities."""
+        if target.shape != tuple(shape):
+            _check_range(target, shape[-1] - 1, "labels", self)
+        elif shape[-1] == 1:
+            _check_range(target, 1, "target", self)
         else:
-            loss, grad = kernels.softmax_cross_entropy(prediction, target, self.label_smoothing)
-        self._grad = grad.reshape(shape)
+            slack = 4 * shape[-1] * float(np.finfo(target.dtype).eps)
+            _check_probabilities(target, type(self).__name__, slack)
+
+    def _output(self) -> float:
+        *batch, classes = self.prediction.shape
+        # In sequences, each time step is a row.
+        rows = math.prod(batch)
+        logits = self.prediction.reshape(rows, classes)
+        if classes == 1:
+            answers = self.target.reshape(rows, 1)
+            smooth = (1 - self.label_smoothing) * answers + self.label_smoothing / 2
+            loss, grad = kernels.binary_cross_entropy(logits, smooth)
+        elif self.target.ndim == len(batch):
+            labels = self.target.reshape(rows)
+            loss, grad = kernels.softmax_cross_entropy(logits, labels, self.label_smoothing)
+        else:
+            probabilities = self.target.reshape(rows, classes)
+            loss, grad = kernels.softmax_cross_entropy(logits, probabilities, self.label_smoothing)
+        self._grad = grad.reshape(self.prediction.shape)
         return loss
 
 
 def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:
-    """Check rows of probabilities.
-
-    Rows that are already of the right dtype have been checked before: the kernel checks them again.
-    """
+    """Return rows of probabilities in a dtype; the kernel checks those that have it already."""
     if target.dtype == dtype:
         return target
-    array = as_float_array(target, owner, "target")
-    if array.size and not (array.min() >= 0 and np.allclose(array.sum(axis=-1), 1, atol=1e-6)):
-        raise ValueError(f"{owner}: each row of target must hold probabilities that sum to 1")
+    _check_probabilities(target, owner, 1.1e-5)
     # Rows that sum to 1 as float32 may miss it by more than the kernel allows as float64.
-    rows = array.astype(np.float64)
+    rows = target.astype(np.float64)
     rows /= rows.sum(axis=-1, keepdims=True)
     return rows.astype(dtype, copy=False)
+
+
+def _check_probabilities(target: Array, owner: str, slack: float) -> None:
+    rows = as_float_array(target, owner, "target")
+    sums = rows.sum(axis=-1, dtype=np.float64)
+    if rows.size and not (rows.min() >= 0 and np.allclose(sums, 1, rtol=0, atol=slack)):
+        raise ValueError(f"{owner}: each row of target must hold probabilities that sum to 1")
+
+
+def _check_range(values: Array, highest: int, name: str, loss: Loss) -> None:
+    if values.size and not 0 <= values.min() <= values.max() <= highest:
+        raise ValueError(
+            f"{type(loss).__name__}: {name} must lie in 0..{highest}, "
+            f"got {values.min()}..{values.max()}"
+        )

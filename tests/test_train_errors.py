@@ -5,7 +5,7 @@ import pytest
 
 from dlfs.activations import Linear, Tanh
 from dlfs.layers import BatchNorm, Conv2D, Dense, Layer
-from dlfs.losses import MeanSquaredError, SoftmaxCrossEntropy
+from dlfs.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
 from dlfs.reshape import Reshape
@@ -382,3 +382,38 @@ def test_a_label_out_of_range_in_any_batch_is_found_before_training():
     with pytest.raises(ValueError, match=r"label|target"):
         Trainer(net, optim).fit(X, y, batch_size=1, verbose=0)
     assert optim.t == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "columns", "y", "named"),
+    [
+        (
+            SoftmaxCrossEntropy(),
+            3,
+            np.array([0, 1, 3, 2]),
+            r"labels must lie in 0\.\.2, got 0\.\.3",
+        ),
+        (SoftmaxCrossEntropy(), 1, np.array([0, 1, 1, 2]), r"target must lie in 0\.\.1"),
+        (SoftmaxCrossEntropy(), 2, np.full((4, 2), 0.7), "probabilities that sum to 1"),
+        (BinaryCrossEntropy(), 1, np.array([0.0, 0.5, 1.0, 1.5]), r"target must lie in 0\.\.1"),
+    ],
+)
+def test_impossible_targets_are_found_before_the_first_batch(loss, columns, y, named):
+    net = NeuralNetwork([Dense(columns)], loss, seed=1)
+    with pytest.raises(ValueError, match=named):
+        Trainer(net, SGD(0.1)).fit(np.ones((4, 2)), y, batch_size=1, epochs=1, verbose=0)
+
+
+def test_test_data_of_the_same_shape_need_no_pass_to_be_checked(monkeypatch):
+    net = NeuralNetwork([Dense(1)], seed=1)
+    rows = []
+    forward = NeuralNetwork.forward
+
+    def counted(self, X_batch, inference=False):
+        rows.append(len(X_batch))
+        return forward(self, X_batch, inference)
+
+    monkeypatch.setattr(NeuralNetwork, "forward", counted)
+    X, y = np.ones((4, 2)), np.ones((4, 1))
+    Trainer(net, SGD(0.1)).fit(X, y, X, y, epochs=1, verbose=0)
+    assert rows == [1, 4, 4]  # the set-up, the step, the evaluation

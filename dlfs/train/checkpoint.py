@@ -191,6 +191,10 @@ class Checkpoint:
             reason = shortened(f"{type(error).__name__}: {error}", 500)
             raise ValueError(f"{self.path} is no checkpoint, or damaged: {reason}") from error
         standing.epochs = epochs
+        history = standing.history
+        early = history.stopped == "early"
+        done = history.best_epoch if early and history.best_epoch else len(history)
+        net.epochs_trained = standing.earlier + done
         return standing
 
     def _same_settings(self, saved: Any) -> int:

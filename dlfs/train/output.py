@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -86,6 +88,45 @@ class ProgressLines(NoProgress):
         if self.done * self.lines // self.total > before:
             parts = (self.description, f"{self.unit} {self.done}/{self.total}", self.postfix)
             write_line(sys.stderr, ", ".join(part for part in parts if part))
+
+
+class Display:
+    """What a training shows: a progress bar, and lines of text that do not tear it.
+
+    Parameters
+    ----------
+    verbose : {0, 1, 2}
+        Nothing; bar and lines; only lines.
+    """
+
+    def __init__(self, verbose: int = 0) -> None:
+        self.verbose = verbose
+        self._bar: Any = None
+
+    @contextmanager
+    def shown(self, total: int, initial: int, epochs: int) -> Iterator[None]:
+        """Within the block, show the bar; outside of it, ``say`` prints nothing."""
+        with progress_bar(total, self.verbose != 1, initial, epochs) as self._bar:
+            try:
+                yield
+            finally:
+                self._bar = None
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Show which epoch it is."""
+        self._bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
+
+    def end_batch(self, loss: float) -> None:
+        """Count a batch, and show its loss."""
+        self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        """Print a line without tearing the progress bar; nothing with verbose=0."""
+        if self._bar is not None and self.verbose:
+            self._bar.clear()
+            write_line(sys.stdout, text)
+            self._bar.refresh()
 
 
 def progress_bar(

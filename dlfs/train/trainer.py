@@ -1,33 +1,22 @@
 """Trainer: shows a network the data, batch by batch, and lets an optimizer learn from each."""
 
-import itertools
-import re
-from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from dlfs.advice import warn_of_unprepared_images
-from dlfs.checks import (
-    as_array,
-    check_finite,
-    check_flag,
-    check_instance,
-    check_int,
-    plain_array,
-    retold,
-    shortened,
-)
-from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
+from dlfs.checks import check_flag, check_instance, check_int, plain_array
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.train.callbacks import Callback, ConvTesting
-from dlfs.train.checkpoint import Checkpoint
-from dlfs.train.history import COLUMNS, History
-from dlfs.train.loop import Run, evaluate
-from dlfs.train.metrics import METRICS, Metric
+from dlfs.train.checkpoint import Checkpoint, Standing
+from dlfs.train.data import Data, checked_data, kept_if_refused
+from dlfs.train.evaluation import evaluate, named_metrics
+from dlfs.train.history import History
+from dlfs.train.loop import Plan, Run
+from dlfs.train.metrics import Metric
+from dlfs.train.output import Display
 from dlfs.types import Array
 
 
@@ -79,7 +68,7 @@ class Trainer:
         self.stop = False
         self.X_test: Array | None = None
         self.y_test: Array | None = None
-        self._run: Run | None = None
+        self._display = Display()
 
     def fit(
         self,
@@ -179,17 +168,19 @@ class Trainer:
         it was: the rates that were used, and the evaluation after what was then the last epoch.
         """
         owner = "Trainer.fit"
-        epochs = check_int(epochs, owner, "epochs", 1)
-        eval_every = check_int(eval_every, owner, "eval_every", 1)
-        batch_size = check_int(batch_size, owner, "batch_size", 1)
-        seed = check_int(seed, owner, "seed", 0)
+        plan = Plan(
+            check_int(epochs, owner, "epochs", 1),
+            check_int(eval_every, owner, "eval_every", 1),
+            check_int(batch_size, owner, "batch_size", 1),
+            check_int(seed, owner, "seed", 0),
+            _patience(early_stopping),
+            check_flag(shuffle, owner, "shuffle"),
+            named_metrics(metrics, self.net.loss),
+        )
         check_flag(restart is not None and restart, owner, "restart")
         check_flag(conv_testing, owner, "conv_testing")
         check_flag(resume, owner, "resume")
-        shuffle = check_flag(shuffle, owner, "shuffle")
         verbose = check_int(verbose, owner, "verbose", 0)
-        patience = _patience(early_stopping)
-        measures = self._measures(metrics)
         callbacks = _callbacks(callbacks, conv_testing)
         if resume and checkpoint is None:
             raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
@@ -200,37 +191,34 @@ class Trainer:
                 f"{owner}: metrics are measured on test data: pass X_test and y_test, or leave "
                 f"metrics={metrics!r:.80} out"
             )
-        _check_order(self.net, shuffle)
+        _check_order(self.net, plan.shuffle)
         given = self.net.given and not restart
         self.X_test = self.y_test = None
-        with _kept_if_data_are_unfit(self.net):
+        with kept_if_refused(self.net):
             if restart or (restart is None and not given):
                 self.net.reset()
-            X_train, y_train = self._data(X_train, y_train, "_train")
+            X_train, y_train = checked_data(self.net, X_train, y_train, "_train")
             if X_test is not None:
-                self.X_test, self.y_test = self._data(X_test, y_test, "_test")
+                self.X_test, self.y_test = checked_data(self.net, X_test, y_test, "_test")
             if reads_streams(self.net):
                 cure = "dlfs.text.streams arranges a text so that they are"
-                check_streams(owner, batch_size, cure, X_train=X_train, X_test=self.X_test)
+                check_streams(owner, plan.batch_size, cure, X_train=X_train, X_test=self.X_test)
+        data = Data(X_train, y_train, self.X_test, self.y_test)
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
         if restart is None or restart:
             self.optim.reset()
             self.net.epochs_trained = 0
-
-        run = Run(
-            self, callbacks, epochs, eval_every, batch_size, seed, patience, measures, shuffle
-        )
+        standing, file = Standing(earlier=self.net.epochs_trained), None
         if checkpoint is not None:
-            settings = run.settings(X_train, y_train)
-            run.checkpoint = Checkpoint(checkpoint, settings, self.net, self.optim)
-            if resume:
-                run.resume()
-        self.history, self.stop, self._run = run.standing.history, False, run
+            file = Checkpoint(checkpoint, plan.settings(data), self.net, self.optim)
+            if resume and file.exists():
+                standing = file.read(self.net, self.optim)
+        self.history, self.stop, self._display = standing.history, False, Display(verbose)
+        run = Run(self, data, plan, standing, callbacks, self._display, file)
         try:
-            return run.train(X_train, y_train, verbose)
+            return run.train()
         finally:
-            self._run = None
             if not given:
                 self.net.mark_weights_as_own()
 
@@ -263,8 +251,8 @@ class Trainer:
         """
         if batch_size is not None:
             check_int(batch_size, "Trainer.evaluate", "batch_size", 1)
-        X, y = self._data(X, y)
-        return evaluate(self.net, X, y, self._measures(metrics), batch_size)
+        X, y = checked_data(self.net, X, y)
+        return evaluate(self.net, X, y, named_metrics(metrics, self.net.loss), batch_size)
 
     def generate_batches(self, X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array, Array]]:
         """Cut data into batches, in their order, as the book's method of this name does.
@@ -288,71 +276,7 @@ class Trainer:
 
     def say(self, text: str) -> None:
         """Print a line without tearing the progress bar; nothing with verbose=0."""
-        if self._run is not None:
-            self._run.say(text)
-
-    def _measures(self, metrics: Sequence[str | Metric] | None) -> dict[str, Metric]:
-        if metrics is None:
-            classifies = isinstance(self.net.loss, SoftmaxCrossEntropy | BinaryCrossEntropy)
-            metrics = ["accuracy"] if classifies else []
-        if isinstance(metrics, str) or not isinstance(metrics, Sequence):
-            raise TypeError(f"Trainer: metrics must be a list, got {metrics!r}")
-        measures: dict[str, Metric] = {}
-        for metric in metrics:
-            if not callable(metric) and not (isinstance(metric, str) and metric in METRICS):
-                known = ", ".join(repr(name) for name in METRICS)
-                raise ValueError(f"Trainer: unknown metric {metric!r}; there are {known}")
-            name = _metric_name(metric, measures) if callable(metric) else metric
-            if name in measures or name in COLUMNS:
-                raise ValueError(f"Trainer: the name {name!r} of a metric is taken already")
-            measures[name] = metric if callable(metric) else METRICS[metric]
-        return measures
-
-    def _data(self, X: object, y: object, part: str = "") -> tuple[Array, Array]:
-        """Check data, convert them once, and set the network up if need be."""
-        X_name, y_name, owner = f"X{part}", f"y{part}", "Trainer"
-        inputs = self.net.as_data(X)
-        if len(inputs) < 1:
-            raise ValueError(f"{owner}: {X_name} has no observations (shape {inputs.shape})")
-        check_finite(inputs, owner, X_name)
-        if part == "_train":
-            warn_of_unprepared_images(self.net.layers, inputs)
-        targets = as_array(y, owner, y_name)
-        if targets.ndim < 1 or len(targets) != len(inputs):
-            raise ValueError(
-                f"{owner}: {X_name} and {y_name} need the same number of rows, "
-                f"got shapes {inputs.shape} and {targets.shape}"
-            )
-        if targets.dtype.kind == "f":
-            check_finite(targets, owner, y_name)
-        # One row tells which shapes come out; an error is to speak of the user's data.
-        words = {f"{(1, *inputs.shape[1:])}": f"{inputs.shape}"}
-        note = f" (in the forward pass of one row of {X_name}, whose shape is {inputs.shape})"
-        with self.net.fresh_start(), retold(words, note):
-            one = self.net.forward(inputs[:1], inference=True)
-            # What a layer that was just set up carries from this batch is not for training.
-            self.net.reset_state()
-        shape, loss = one.shape[1:], self.net.loss
-        with retold({"target": y_name}):
-            targets = loss.as_target(targets, (len(inputs), *shape), self.net.dtype)
-        if isinstance(loss, SoftmaxCrossEntropy | BinaryCrossEntropy):
-            # A label out of range is found now, not by the batch that happens to have it.
-            for start in range(0, len(targets), 1000):
-                labels = targets[start : start + 1000]
-                loss.forward(np.zeros((len(labels), *shape), self.net.dtype), labels)
-        return inputs, targets
-
-
-@contextmanager
-def _kept_if_data_are_unfit(net: NeuralNetwork) -> Iterator[None]:
-    """Put a trained network back if a new training does not even begin."""
-    before = [(layer, dict(vars(layer))) for _, layer in net.walk()]
-    try:
-        yield
-    except BaseException:
-        for layer, attributes in before:
-            vars(layer).update(attributes)
-        raise
+        self._display.say(text)
 
 
 def _check_order(net: NeuralNetwork, shuffle: bool) -> None:
@@ -374,17 +298,6 @@ def _callbacks(callbacks: Iterable[Callback], conv_testing: bool) -> list[Callba
     for callback in given:
         check_instance(callback, Callback, "Trainer.fit", "callbacks")
     return [*given, ConvTesting()] if conv_testing else given
-
-
-def _metric_name(metric: Metric, taken: Container[str]) -> str:
-    """Return a name that is the same in every process, for a checkpoint to be resumed."""
-    name = getattr(metric, "__name__", None)
-    if isinstance(name, str):
-        return shortened(name)
-    # An object, or a functools.partial: what it shows of itself, without addresses.
-    name = shortened(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(metric)))
-    numbered = (f"{name} {number}" for number in itertools.count(2))
-    return next(found for found in itertools.chain([name], numbered) if found not in taken)
 
 
 def _patience(early_stopping: object) -> int | None:

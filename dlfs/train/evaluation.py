@@ -1,0 +1,73 @@
+"""Evaluation: the loss and the metrics of a network on some data."""
+
+import inspect
+import itertools
+import re
+from collections.abc import Container, Sequence
+
+from dlfs.checks import shortened
+from dlfs.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
+from dlfs.network import NeuralNetwork
+from dlfs.train.history import COLUMNS
+from dlfs.train.metrics import METRICS, Decision, Metric
+from dlfs.types import Array
+
+
+def evaluate(
+    net: NeuralNetwork,
+    X: Array,
+    y: Array,
+    measures: dict[str, Metric],
+    batch_size: int | None = None,
+) -> dict[str, float]:
+    """Return the loss and the measures, in inference mode; y as the loss uses it."""
+    prediction = net.predict(X, batch_size)
+    results = {"loss": net.loss.forward(prediction, y)}
+    for name, metric in measures.items():
+        results[name] = _measured(metric, y, prediction, net.loss.decision)
+    return results
+
+
+def named_metrics(metrics: Sequence[str | Metric] | None, loss: Loss) -> dict[str, Metric]:
+    """Return metrics by their names; None stands for what is usual for the loss.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If metrics is not a list, or it has an unknown name, or one name twice.
+    """
+    if metrics is None:
+        classifies = isinstance(loss, SoftmaxCrossEntropy | BinaryCrossEntropy)
+        metrics = ["accuracy"] if classifies else []
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+        raise TypeError(f"Trainer: metrics must be a list, got {metrics!r}")
+    measures: dict[str, Metric] = {}
+    for metric in metrics:
+        if not callable(metric) and not (isinstance(metric, str) and metric in METRICS):
+            known = ", ".join(repr(name) for name in METRICS)
+            raise ValueError(f"Trainer: unknown metric {metric!r}; there are {known}")
+        name = _metric_name(metric, measures) if callable(metric) else metric
+        if name in measures or name in COLUMNS:
+            raise ValueError(f"Trainer: the name {name!r} of a metric is taken already")
+        measures[name] = metric if callable(metric) else METRICS[metric]
+    return measures
+
+
+def _metric_name(metric: Metric, taken: Container[str]) -> str:
+    """Return a name that is the same in every process, for a checkpoint to be resumed."""
+    name = getattr(metric, "__name__", None)
+    if isinstance(name, str):
+        return shortened(name)
+    # An object, or a functools.partial: its repr, without addresses.
+    name = shortened(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(metric)))
+    numbered = (f"{name} {number}" for number in itertools.count(2))
+    return next(found for found in itertools.chain([name], numbered) if found not in taken)
+
+
+def _measured(metric: Metric, y: Array, prediction: Array, decision: Decision) -> float:
+    try:
+        parameters = inspect.signature(metric).parameters
+    except ValueError:  # some functions written in C have no signature
+        return float(metric(y, prediction))
+    options = {"decision": decision} if "decision" in parameters else {}
+    return float(metric(y, prediction, **options))
