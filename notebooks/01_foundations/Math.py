@@ -21,7 +21,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 
-from dlfs import Layer, reference
+from dlfs import reference
+from dlfs.base import backward_through
 from dlfs.dense import WeightMultiply
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients, derivative
@@ -30,11 +31,11 @@ from dlfs.plots import BLUE, GREY, ORANGE
 x, h = sp.symbols("x h", real=True)
 
 
-def quote(function, *starts):
-    """Print the lines of a function that begin like this."""
-    lines = inspect.getsource(function).splitlines()
+def quote(source, *starts):
+    """Print the lines of a function or module that begin like this."""
+    lines = inspect.getsource(source).splitlines()
     found = [line for line in lines if line.strip().startswith(starts)]
-    assert found, f"no such line in {function.__name__}"
+    assert found, f"no such line in {source.__name__}"
     print(textwrap.dedent("\n".join(found)))
 
 
@@ -69,7 +70,7 @@ assert sp.limit((one_sided - sp.cos(x)) / h, h, 0).equals(-sp.sin(x) / 2)
 # the last two how large its own error may be:
 
 # %%
-quote(derivative._richardson, "columns", "once", "column =")
+quote(derivative, "columns =", "once =", "column = (16")
 
 # %% [markdown]
 # The slopes of the errors in this picture are the powers of $h$: 1, 2 and 4. (At the left, rounding
@@ -120,11 +121,12 @@ quote(reference.sigmoid_grad, "input_grad")
 # $$\frac{d}{dx} f_3(f_2(f_1(x))) = f_3'(f_2(f_1(x))) \cdot f_2'(f_1(x)) \cdot f_1'(x)$$
 #
 # One factor a function, each taken where *its own* input was. In `dlfs` a function is an Operation,
-# which remembers its input, and a layer is a chain of them. `Layer.backward` multiplies the factors
-# from the last to the first; each `backward` puts in its own:
+# which remembers its input, and a layer is a chain of them. `backward_through`, which every layer
+# calls, goes through the chain from the last to the first; each `backward` multiplies by its own
+# factor:
 
 # %%
-quote(Layer.backward, "for operation", "output_grad = operation")
+quote(backward_through, "for number", "part =", "output_grad = part")
 
 # %% [markdown]
 # Computer algebra agrees:

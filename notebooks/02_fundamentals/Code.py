@@ -27,7 +27,7 @@ from dlfs.datasets import boston
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
-from dlfs.train.metrics import mae, rmse
+from dlfs.metrics import mae, rmse
 from dlfs.plots import BLUE, GREY, ORANGE, plot_chain
 
 # %% [markdown]

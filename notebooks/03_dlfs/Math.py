@@ -24,6 +24,7 @@ import sympy as sp
 
 import dlfs
 from dlfs import reference
+from dlfs.base import backward_through
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.exercises import check
 from dlfs.plots import BLUE, GREY, ORANGE
@@ -211,10 +212,10 @@ assert sp.diff((p_ - t_) ** 2 / 5, p_) - sp.Rational(2, 5) * (p_ - t_) == 0
 # \frac{\partial L}{\partial c_1} = \sum_b (G_Z)_b,$$
 #
 # where $\odot$ multiplies entry by entry. `NeuralNetwork.train_batch` does just that, layer by
-# layer; `Layer.backward` goes through the Operations of one:
+# layer; `backward_through` goes through the layers, and through the Operations of each:
 
 # %%
-quote(dlfs.Layer.backward, "for operation", "output_grad = operation")
+quote(backward_through, "for number", "part =", "output_grad = part")
 
 X, T = rng.standard_normal((23, 13)), rng.standard_normal((23, 1))
 net = dlfs.NeuralNetwork([dlfs.Dense(7, dlfs.Sigmoid()), dlfs.Dense(1)], seed=1)
@@ -252,7 +253,7 @@ assert from_the_left > 40 * from_the_right
 # %% [markdown]
 # Backwards costs about as much as forward did, twice over: one product for the input's gradient,
 # one for the weights'. At the first layer nobody asks for the gradient of the data, so `dlfs`
-# leaves it out (`LayerBlock.backward_params`), and that is the widest product of all.
+# leaves it out (`backward(grad, input_grad=False)`), and that is the widest product of all.
 #
 # ## 7. Why gradients fade
 #

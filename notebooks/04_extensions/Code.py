@@ -25,7 +25,7 @@ from dlfs.datasets import mnist
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
-from dlfs.train.metrics import accuracy, confusion_matrix
+from dlfs.metrics import accuracy, confusion_matrix
 from dlfs.plots import BLUE, ORANGE, plot_confusion
 
 # %% [markdown]

@@ -25,6 +25,7 @@ import sympy as sp
 import dlfs
 from dlfs import reference
 from dlfs.exercises import check
+from dlfs.optimizers.schedule import Schedule
 from dlfs.plots import BLUE, GREY, ORANGE
 
 rng = np.random.default_rng(0)
@@ -177,17 +178,12 @@ quote(reference.sgd_momentum_update, "step =", "velocity *=", "velocity +=", "pa
 
 
 # %%
-class OneParameter:
-    """As much of a network as an optimizer needs."""
+class OneParameter(dlfs.Layer):
+    """A single number: all of a network that an optimizer needs."""
 
     def __init__(self):
-        self.param, self.grad = np.zeros((1, 1)), np.zeros((1, 1))
-
-    def params(self):
-        return [self.param]
-
-    def param_grads(self):
-        return [self.grad]
+        super().__init__()
+        self.params, self.param_grads = [np.zeros((1, 1))], [np.zeros((1, 1))]
 
 
 def steps(gradients, lr=1.0, momentum=0.9):
@@ -196,9 +192,9 @@ def steps(gradients, lr=1.0, momentum=0.9):
     optim.net = OneParameter()
     places = [0.0]
     for gradient in gradients:
-        optim.net.grad[...] = gradient
+        optim.net.param_grads[0][...] = gradient
         optim.step()
-        places.append(float(optim.net.param[0, 0]))
+        places.append(optim.net.params[0].item())
     return -np.diff(places)
 
 
@@ -259,10 +255,10 @@ assert np.linalg.norm(walk(0.8)[-1]) < 0.2 * np.linalg.norm(walk(0.0)[-1])
 #
 # (The book's formula for the linear one divides by $N$, its code by $N-1$; with $N$ the last epoch
 # would not arrive at $\eta_1$.) In `dlfs`, as multiples of $\eta_0$, with `f` for $t/(N-1)$ and
-# `final` for $\eta_1/\eta_0$:
+# `r` for $\eta_1/\eta_0$:
 
 # %%
-quote(dlfs.Optimizer._factor_of, "return float(final", "return 1 +")
+quote(Schedule, "return float(r", "return 1 +")
 
 # %% [markdown]
 # And the rates that an optimizer takes:

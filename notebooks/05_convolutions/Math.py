@@ -28,11 +28,11 @@ from dlfs.windows import same_ends, transposed_window_2d, window_2d
 rng = np.random.default_rng(5)
 
 
-def quote(function, *starts):
-    """Print the lines of a function that begin like this."""
-    lines = inspect.getsource(function).splitlines()
+def quote(source, *starts):
+    """Print the lines of a function or module that begin like this."""
+    lines = inspect.getsource(source).splitlines()
     found = [line for line in lines if line.strip().startswith(starts)]
-    assert found, f"no such line in {function.__name__}"
+    assert found, f"no such line in {source.__name__}"
     print(textwrap.dedent("\n".join(found)))
 
 
@@ -92,7 +92,7 @@ print("the definition and dlfs agree for six pairs of stride and dilation")
 # In `dlfs/windows.py`:
 
 # %%
-quote(windows._window, "covered =", "output.append")
+quote(windows, "covered =", "output.append((padded")
 
 # %% [markdown]
 # Check it by counting:

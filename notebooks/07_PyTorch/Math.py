@@ -51,10 +51,10 @@ def close(ours, theirs, terms=200):
 # $$ g_{k-1} = J_k^T \, g_k $$
 #
 # No matrix $J_k$ is ever made: each step only needs the product. In dlfs the chain is a list, and
-# this is the heart of `Layer.backward` (`dlfs/layers/base.py`):
+# this is the heart of `backward_through` (`dlfs/base.py`):
 #
-#     for operation in reversed(self._ran):
-#         output_grad = operation.backward(output_grad)
+#     for part in reversed(chain):
+#         output_grad = part.backward(output_grad)
 #
 # PyTorch has no list. Each result holds the step that made it (`grad_fn`), and `backward()` follows
 # these links. It can also make the matrices, so we can check the formula itself:
@@ -441,7 +441,7 @@ def moves_as_ours(factor):
     net.build((6, 3))
     module = to_torch(net)
     memory, data = module[0].memory, rng.standard_normal((2, 6, 3))
-    net.backward_params(np.ones_like(net.forward(data)))
+    net.backward(np.ones_like(net.forward(data)), input_grad=False)
     optim = SGD(lr=0.1)
     optim.net = net
     optim.step()

@@ -540,7 +540,7 @@ check("relu", operations_per_byte, 1 / 8)
 #
 # It stands at the far left: bandwidth is all that counts. Faster arithmetic is useless. What helps
 # is not to go to memory at all: dlfs applies bias and activation while a layer's output is still in
-# the cache (`dlfs/fusion.py`).
+# the cache (`dlfs/layers/fusion.py`).
 #
 # </details>
 #
