@@ -55,7 +55,7 @@ def quote(function, *starts):
 # too:
 
 # %%
-quote(reference.mean_squared_error, "error =", "loss =", "return")
+quote(reference.mean_squared_error, "error =", "loss = _sum(error", "loss /=", "return")
 
 # %%
 n = 3

@@ -189,7 +189,7 @@ quote(reference.tanh_grad, "input_grad")
 # over the batch, and the learning rate need not change with the batch size.
 
 # %%
-quote(reference.mean_squared_error, "error =", "loss =", "return")
+quote(reference.mean_squared_error, "error =", "loss = _sum(error", "loss /=", "return")
 
 p_, t_ = sp.symbols("p t")
 assert sp.diff((p_ - t_) ** 2 / 5, p_) - sp.Rational(2, 5) * (p_ - t_) == 0
@@ -212,10 +212,11 @@ assert sp.diff((p_ - t_) ** 2 / 5, p_) - sp.Rational(2, 5) * (p_ - t_) == 0
 # \frac{\partial L}{\partial c_1} = \sum_b (G_Z)_b,$$
 #
 # where $\odot$ multiplies entry by entry. `NeuralNetwork.train_batch` does just that, layer by
-# layer; `backward_through` goes through the layers, and through the Operations of each:
+# layer; `backward_through` goes through the layers, and through the Operations of each. (The last
+# two lines are for the first layer, whose input needs no gradient.)
 
 # %%
-quote(backward_through, "for number", "part =", "output_grad = part")
+quote(backward_through, "for ", "part", "if input_grad or", "output_grad = part", "else")
 
 X, T = rng.standard_normal((23, 13)), rng.standard_normal((23, 1))
 net = dlfs.NeuralNetwork([dlfs.Dense(7, dlfs.Sigmoid()), dlfs.Dense(1)], seed=1)

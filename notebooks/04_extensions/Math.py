@@ -70,10 +70,13 @@ for k in range(3):
 print("dL/dz = p - t for each of three classes")
 
 # %% [markdown]
-# The line of `dlfs`, in `dlfs.reference.losses.softmax_cross_entropy`:
+# The lines of `dlfs`, in `dlfs.reference.losses.softmax_cross_entropy`. The sum of `exps` is
+# `1 + rest`, because the largest of them is $e^0 = 1$:
 
 # %%
-quote(reference.softmax_cross_entropy, "shifted =", "exps =", "sums =", "loss =", "grad =")
+value = ("loss = _sum(_weighted(probabilities, log_sums - shifted", "loss /=")
+logarithm = ("others", "rest =", "log_sums =")
+quote(reference.softmax_cross_entropy, "shifted =", "exps =", *logarithm, *value, "grad =")
 
 # %% [markdown]
 # ### Log-sum-exp
@@ -376,7 +379,7 @@ assert sizes(book_glorot)[-1] < 1e-8
 # %%
 quote(dlfs.Dropout._output, "self.mask =", "return kernels")
 quote(dlfs.Dropout._input_grad, "return kernels")
-quote(reference.dropout, "return")
+quote(reference.dropout, "kept =", "output: Array")
 
 # %%
 # %%
