@@ -61,7 +61,7 @@ test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, left 
 lint: $(VENV)/.dev-installed ## check style, formatting, types and the Cython sources
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy --strict dlfs
+	$(RUN) -m mypy
 	$(if $(CYTHON_SOURCES),PATH='$(abspath $(BIN))':"$$PATH" cython-lint $(CYTHON_SOURCES),@echo 'cython-lint: no Cython sources')
 
 format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's format

@@ -18,14 +18,23 @@ SHORT = {"dlfs.callbacks": "dlfs.train.callbacks", "dlfs.metrics": "dlfs.train.m
 MOVED = {
     "dlfs.checkpoint": "dlfs.train.checkpoint",
     "dlfs.cli": "dlfs.commands.cli",
+    "dlfs.configuration": "dlfs.saving.config",
+    "dlfs.fusion": "dlfs.layers.fusion",
     "dlfs.geometry": "dlfs.windows",
+    "dlfs.gradcheck.conduct": "dlfs.gradcheck.behaviour",
+    "dlfs.gradcheck.hints.arithmetic": "dlfs.gradcheck.hints.factors",
+    "dlfs.gradcheck.hints.conduct": "dlfs.gradcheck.hints.behaviour",
     "dlfs.history": "dlfs.train.history",
     "dlfs.models": "dlfs.commands.recipes",
     "dlfs.nodes": "dlfs.recurrent.cells",
+    "dlfs.progress": "dlfs.train.output",
+    "dlfs.reference.steps": "dlfs.reference.time_steps",
     "dlfs.rnn": "dlfs.text.book",
     "dlfs.run": "dlfs.train.loop",
     "dlfs.seeds": "dlfs.initializers",
+    "dlfs.snapshot": "dlfs.train.checkpoint",
     "dlfs.threads": "dlfs.backend",
+    "dlfs.timing": "dlfs.commands.stopwatch",
     "dlfs.utils.data": "dlfs.datasets.prepare",
 }
 """The old name of each module, and the new one."""

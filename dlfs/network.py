@@ -21,7 +21,8 @@ from dlfs.checks import (
     retold,
 )
 from dlfs.initializers import seed_layers
-from dlfs.layers import Layer, LayerBlock
+from dlfs.layers import Layer
+from dlfs.layers import LayerBlock as LayerBlock
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.summary import Row, summary_html, summary_text

@@ -73,7 +73,7 @@ def _nothing_is_written_outside_temporary_folders() -> Iterator[None]:
 
 
 def _global_random_state() -> tuple[object, ...]:
-    kind, key, *rest = np.random.get_state()
+    kind, key, *rest = np.random.get_state(legacy=True)
     return kind, key.tobytes(), *rest
 
 

@@ -164,7 +164,7 @@ def test_a_mistake_ends_in_one_clear_line_before_data_are_read(
 ):
     monkeypatch.setattr(datasets, "mnist", None)
     monkeypatch.setattr(datasets, "sonnets", None)
-    monkeypatch.setattr(cli.sample, "load_writer", None)
+    monkeypatch.setattr(cli.sample, "load_writer", None)  # type: ignore[attr-defined]
     assert run(*arguments) == 2
     err = capsys.readouterr().err
     assert "Traceback" not in err
@@ -212,13 +212,13 @@ def test_one_seed_gives_one_network(few_images, tmp_path, capsys):
     assert saved("a", 1) != saved("c", 2)
 
 
-@pytest.mark.parametrize("optimizer", sorted(train.OPTIMIZERS))
+@pytest.mark.parametrize("optimizer", sorted(train.OPTIMIZERS))  # type: ignore[attr-defined]
 def test_every_optimizer_learns_with_its_own_rate(optimizer, few_images, capsys):
     options = ["--model", "mlp", "--epochs", 15, "--batch-size", 10, "--quiet"]
     assert run("train", "--optimizer", optimizer, *options) == 0
     out = capsys.readouterr().out
     assert accuracy_in(out) > 80
-    assert type(train.OPTIMIZERS[optimizer](0.1)).__name__ in out
+    assert type(train.OPTIMIZERS[optimizer](0.1)).__name__ in out  # type: ignore[attr-defined]
 
 
 def test_rates_are_those_that_were_asked_for(few_images, capsys):
@@ -262,7 +262,7 @@ def test_places_that_cannot_be_written_are_named_before_the_training(
 ):
     file = tmp_path / "file"
     file.write_text("")
-    monkeypatch.setattr(train.Trainer, "fit", None)
+    monkeypatch.setattr(train.Trainer, "fit", None)  # type: ignore[attr-defined]
     for arguments in (
         ["--save", tmp_path],
         ["--save", file / "net"],

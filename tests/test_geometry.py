@@ -140,9 +140,9 @@ def test_files(tmp_path, backend, option, number, hidden):
     net.predict(np.ones((1, 1, 8, 8)))
     target = net.layers[0]
     if hidden:
-        target.activation = pooling.MaxPool2D(3, stride=1, padding="same")
-        target.operations[-1] = target.activation
-        target = target.activation
+        target.activation = pooling.MaxPool2D(3, stride=1, padding="same")  # type: ignore[attr-defined]
+        target.operations[-1] = target.activation  # type: ignore[attr-defined]
+        target = target.activation  # type: ignore[attr-defined]
         option = "kernel_size" if option == "dilation" else option
     setattr(target, option, marker if option == "padding" else (marker, marker))
     path = tmp_path / "net"

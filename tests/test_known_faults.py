@@ -3,6 +3,8 @@
 Every test names the fault and fails for code that has it.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -81,8 +83,8 @@ def test_equal_layers_do_not_drop_the_same_numbers() -> None:
 # --- the global random state is overwritten, and decides the result ---
 
 
-def legacy_state() -> tuple[bytes, int]:
-    _, key, position, *_ = np.random.get_state()
+def legacy_state() -> tuple[Any, Any]:
+    _, key, position, *_ = np.random.get_state(legacy=True)
     return key.tobytes(), position
 
 

@@ -130,7 +130,7 @@ for package in (dlfs, dlfs.utils):
     assert missing == INTERNAL
 
 
-@pytest.mark.parametrize("package", [dlfs, dlfs.utils])
+@pytest.mark.parametrize("package", [dlfs, dlfs.utils])  # type: ignore[attr-defined]
 def test_late_modules_are_the_same_for_python_and_for_type_checkers(package) -> None:
     source = Path(package.__file__).read_text("utf-8")
     typed = re.findall(r"^    from [\w.]+ import (\w+) as \1$", source, re.MULTILINE)
@@ -140,9 +140,9 @@ def test_late_modules_are_the_same_for_python_and_for_type_checkers(package) -> 
 
 def test_an_attribute_that_is_missing_is_named() -> None:
     with pytest.raises(AttributeError, match="module 'dlfs' has no attribute 'nonsense'"):
-        dlfs.nonsense  # noqa: B018
+        dlfs.nonsense  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'nonsense' from 'dlfs'"):
-        from dlfs import nonsense  # noqa: F401
+        from dlfs import nonsense  # type: ignore[attr-defined]  # noqa: F401
 
 
 def test_a_late_module_whose_extra_is_missing_says_which() -> None:

@@ -60,7 +60,7 @@ def test_layers_carry_the_mean_unless_told_otherwise() -> None:
     assert (first.vocabulary_size, second.vocabulary_size) == (SIZE, None)
     net.forward(np.zeros((3, 9), dtype=int))
     assert [array.shape for array in first.carried] == [(1, 4), (1, 4)]
-    assert model(RNNLayer(4), carry=False).layers[0].carry is False
+    assert model(RNNLayer(4), carry=False).layers[0].carry is False  # type: ignore[attr-defined]
 
 
 def test_clipping_is_the_books(file: Path) -> None:

@@ -263,7 +263,7 @@ def test_a_function_that_drew_the_weights_has_done_its_work(tmp_path):
     dlfs.save(net, tmp_path / "net")
     loaded = dlfs.load(tmp_path / "net")
     assert same(weights(loaded), weights(net))
-    assert loaded.layers[0].weight_init is None
+    assert loaded.layers[0].weight_init is None  # type: ignore[attr-defined]
 
 
 class Scale(Operation):

@@ -102,15 +102,15 @@ def test_ones_own_relu_is_never_taken_for_the_librarys(key, tmp_path):
         dlfs.load(path)
     loaded = dlfs.load(path, custom={key: ReLU})
     assert same([loaded.predict(ROWS)], [net.predict(ROWS)])
-    assert type(loaded.layers[0].activation) is ReLU
-    assert type(loaded.layers[1].operation) is dlfs.ReLU
+    assert type(loaded.layers[0].activation) is ReLU  # type: ignore[attr-defined]
+    assert type(loaded.layers[1].operation) is dlfs.ReLU  # type: ignore[attr-defined]
 
 
 def test_custom_does_not_change_what_the_librarys_names_mean(tmp_path):
     net = built(Dense(3, dlfs.ReLU()))
     dlfs.save(net, tmp_path / "net")
     loaded = dlfs.load(tmp_path / "net", custom={"ReLU": ReLU, "dlfs.ReLU": ReLU})
-    assert type(loaded.layers[0].activation) is dlfs.ReLU
+    assert type(loaded.layers[0].activation) is dlfs.ReLU  # type: ignore[attr-defined]
 
 
 def test_two_classes_of_one_name_need_their_whole_names(tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ def test_two_classes_of_one_name_need_their_whole_names(tmp_path, monkeypatch):
     ):
         loaded = dlfs.load(path, custom=custom)
         assert same([loaded.predict(ROWS)], [net.predict(ROWS)])
-        assert type(loaded.layers[1].operation) is other
+        assert type(loaded.layers[1].operation) is other  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["Inner", f"{HERE}.Outer.Inner"])

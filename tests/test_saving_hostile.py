@@ -150,12 +150,12 @@ def test_what_is_no_file_is_not_found(tmp_path):
 
 class Payload:
     def __reduce__(self):
-        return (Path.touch, (Path(self.path),))
+        return (Path.touch, (Path(self.path),))  # type: ignore[attr-defined]
 
 
 def test_a_pickle_is_not_run(tmp_path):
     payload = Payload()
-    payload.path = str(tmp_path / "was run")
+    payload.path = str(tmp_path / "was run")  # type: ignore[attr-defined]
     path = tmp_path / "net"
     path.write_bytes(pickle.dumps(payload))
     refused(path)

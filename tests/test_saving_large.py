@@ -97,8 +97,8 @@ def test_a_header_that_is_too_large_is_refused_and_cannot_be_written(tmp_path):
 def test_the_largest_files_that_are_read_cost_bounded_memory(tmp_path):
     relu = layer("OperationLayer", operation=layer("ReLU"))
     norm = layer("BatchNorm", momentum=0.1, eps=1e-5)
-    names = ("layers.{}.params.0", "layers.{}.params.1")
-    names += ("layers.{}.operations.0.running_mean", "layers.{}.operations.0.running_var")
+    names = ["layers.{}.params.0", "layers.{}.params.1"]
+    names += ["layers.{}.operations.0.running_mean", "layers.{}.operations.0.running_var"]
     ones = {name.format(i): np.ones((1, 1)) for i in range(MOST_LAYERS) for name in names}
     write(tmp_path / "norms", config(*[norm] * MOST_LAYERS), ones)
     write(tmp_path / "relus", config(*[relu] * MOST_LAYERS), {})

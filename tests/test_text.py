@@ -74,10 +74,10 @@ def trained(kind: str) -> tuple[dlfs.NeuralNetwork, text.Vocabulary, float]:
 def test_a_network_learns_to_write_and_is_saved(kind: str, tmp_path: Path) -> None:
     net, vocabulary, loss = trained(kind)
     assert loss < 0.3 * np.log(len(vocabulary))
-    carried = [array.copy() for array in net.layers[1].carried]
+    carried = [array.copy() for array in net.layers[1].carried]  # type: ignore[attr-defined]
     written = text.sample(net, vocabulary, 60, prompt="to be", temperature=0.0)
     assert "question" in written
-    for now, before in zip(net.layers[1].carried, carried, strict=True):
+    for now, before in zip(net.layers[1].carried, carried, strict=True):  # type: ignore[attr-defined]
         assert np.array_equal(now, before)
     dlfs.save(net, tmp_path / "net.safetensors")
     again = dlfs.load(tmp_path / "net.safetensors")
@@ -159,9 +159,9 @@ def test_predictions_begin_anew_and_leave_the_carried_state_alone() -> None:
     net.build((7,))
     first = net.predict(X[:4])
     net.forward(X[:3], inference=True)
-    carried = [array.copy() for array in net.layers[1].carried]
+    carried = [array.copy() for array in net.layers[1].carried]  # type: ignore[attr-defined]
     assert np.array_equal(net.predict(X[:4]), first)
-    assert np.array_equal(net.layers[1].carried[0], carried[0])
+    assert np.array_equal(net.layers[1].carried[0], carried[0])  # type: ignore[attr-defined]
     one_by_one = np.concatenate([net.predict(X[i : i + 1]) for i in range(4)])
     np.testing.assert_allclose(one_by_one, first, rtol=1e-12, atol=1e-13)
 
@@ -180,7 +180,7 @@ def test_rows_are_sequences_of_their_own_unless_batches_are_asked_for(
     one_by_one = np.concatenate([net.predict(X[i : i + 1]) for i in (0, 999, 1000, 1499)])
     np.testing.assert_allclose(predictions[[0, 999, 1000, 1499]], one_by_one, atol=1e-12)
     if not built:
-        assert net.layers[1].carried is None
+        assert net.layers[1].carried is None  # type: ignore[attr-defined]
     if carry is True:
         with pytest.raises(ValueError, match=r"rows of X must be a multiple.* leave batch_size"):
             net.predict(X, batch_size=1000)

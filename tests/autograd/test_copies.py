@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,10 @@ from dlfs.autograd import (
     softmax_cross_entropy,
 )
 
-MAKERS = {"number": lambda: NumberWithGrad(1.5), "array": lambda: ArrayWithGrad([1.5, -0.5])}
+MAKERS: dict[str, Callable[[], Any]] = {
+    "number": lambda: NumberWithGrad(1.5),
+    "array": lambda: ArrayWithGrad([1.5, -0.5]),
+}
 
 
 def chain(start: Any, length: int) -> Any:
@@ -85,7 +89,7 @@ def test_the_array_of_a_copied_variable_is_its_own() -> None:
 
 def test_attributes_of_a_subclass_are_copied_too() -> None:
     class Named(NumberWithGrad):
-        pass
+        notes: list[str]
 
     number = Named(2.0)
     number.notes = ["a note"]

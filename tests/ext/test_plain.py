@@ -18,7 +18,7 @@ def test_is_a_whole_backend():
         assert callable(getattr(plain, name))
     assert plain.conv2d is not reference.conv2d
     with pytest.raises(AttributeError):
-        plain.no_such_kernel  # noqa: B018
+        plain.no_such_kernel  # type: ignore[attr-defined]  # noqa: B018
 
 
 @given(data=st.data(), dtype=DTYPES, m=SIZES, n=SIZES, k=SIZES)

@@ -14,7 +14,7 @@ import pytest
 import dlfs
 import dlfs.reference
 import dlfs_ext
-from dlfs_ext import runtime
+from dlfs_ext import runtime  # type: ignore[attr-defined]
 
 
 def run(code, **environment):

@@ -89,8 +89,10 @@ def varied(arguments, dtype, rng, values):
 
 
 # Where terms are added up, huge ones of both signs may or may not overflow on the way.
-ADDING = ("conv", "weight", "dense", "param_grad", "pool", "lstm", "gru", "rnn", "bias_activation")
-ADDING += ("norm", "scale_multiply", "softmax")
+ADDING = (
+    *("conv", "weight", "dense", "param_grad", "pool", "lstm", "gru", "rnn", "bias_activation"),
+    *("norm", "scale_multiply", "softmax"),
+)
 
 
 # These turn the sum round, and multiply zeros around the image by the weights, which shows where a

@@ -186,7 +186,7 @@ def test_a_layer_that_carries_its_state_is_checked_from_where_it_is(kind, carry)
     assert check_gradients(layer, x)
     assert layer.carried is None
     layer.forward(x)
-    kept = [state.copy() for state in layer.carried]
+    kept = [state.copy() for state in layer.carried]  # type: ignore[attr-defined]
     at_rest, moved = kind(4), kind(4, carry=carry)
     for each in (at_rest, moved):
         each.forward(x)

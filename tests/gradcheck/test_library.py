@@ -41,7 +41,7 @@ def test_every_class_has_a_recipe() -> None:
 def test_a_new_operation_without_a_recipe_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("dlfs.activations")
     vars(module).update(vars(sys.modules["dlfs.activations"]))
-    module.Bent = type("Bent", (Tanh,), {"__module__": "dlfs.activations"})
+    module.Bent = type("Bent", (Tanh,), {"__module__": "dlfs.activations"})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dlfs.activations", module)
     assert unregistered() == ["Bent"]
 
@@ -65,7 +65,7 @@ def test_code_of_a_case_makes_the_same_case(
         exec(case.code, names)
         assert "passed" in capsys.readouterr().out
         np.testing.assert_array_equal(names["x"], case.x)
-        assert names["x"].dtype == case.x.dtype
+        assert names["x"].dtype == case.x.dtype  # type: ignore[attr-defined]
         if case.y is not None:
             np.testing.assert_array_equal(names["y"], case.y)
         assert repr(names["target"]) == repr(case.target)

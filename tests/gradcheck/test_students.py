@@ -139,7 +139,7 @@ def test_a_pair_of_functions_needs_as_many_arrays_as_arguments() -> None:
 def test_an_error_in_backward_is_reported_with_its_place() -> None:
     class Raises(Square):
         def _input_grad(self, output_grad):
-            return undefined * output_grad  # noqa: F821
+            return undefined * output_grad  # type: ignore[name-defined]  # noqa: F821
 
     line = Raises._input_grad.__code__.co_firstlineno + 1
     report = check_gradients(Raises(), normal(2, 3))

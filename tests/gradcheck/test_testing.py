@@ -58,8 +58,8 @@ def test_what_fails_is_the_smallest_case_as_code(capsys: pytest.CaptureFixture[s
     exec(code, names)
     assert "FAILED" in capsys.readouterr().out
     # With one row there is nothing to leave out.
-    assert names["x"].shape == (2, 1)
-    assert names["W"].shape == (1, 1)
+    assert names["x"].shape == (2, 1)  # type: ignore[attr-defined]
+    assert names["W"].shape == (1, 1)  # type: ignore[attr-defined]
 
 
 def test_a_failure_is_reported_without_running_many_more_cases() -> None:

@@ -374,7 +374,7 @@ def test_a_shape_that_does_not_go_through_is_named() -> None:
         from_torch(module, input_shape=(2, 5, 5))
     for wrong, error in ((3, TypeError), ((2, -1, 4), ValueError), ("abc", TypeError)):
         with pytest.raises(error, match="from_torch: input_shape"):
-            from_torch(module, input_shape=wrong)  # type: ignore[arg-type]
+            from_torch(module, input_shape=wrong)
     with pytest.raises(ValueError, match="pass it as input_shape"):
         from_torch(nn.Sequential(nn.Linear(3, 3), nn.Conv1d(5, 2, 1)))
 
@@ -420,7 +420,7 @@ class OwnSetup(layers.LSTMLayer):
 
 def patched() -> NeuralNetwork:
     net = NeuralNetwork([layers.Dense(3)])
-    net.layers[0].forward = lambda input_, inference=False: input_  # type: ignore[method-assign]
+    net.layers[0].forward = lambda input_, inference=False: input_
     net.layers[0].first = False
     return net
 
@@ -428,7 +428,7 @@ def patched() -> NeuralNetwork:
 def patched_operation() -> NeuralNetwork:
     net = NeuralNetwork([layers.Dense(3)])
     net.build((4, 3))
-    net.layers[0].operations[0]._output = lambda: None  # type: ignore[method-assign]
+    net.layers[0].operations[0]._output = lambda: None  # type: ignore[assignment,return-value]
     return net
 
 

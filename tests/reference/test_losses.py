@@ -142,7 +142,7 @@ def test_a_row_sums_to_1_if_it_does_within_4_roundings_a_class(dtype) -> None:
         row = np.array([[0.5, 0.5 + excess * eps]], dtype=dtype)
         return kernels.softmax_cross_entropy(np.zeros((1, 2), dtype=dtype), row)[0]
 
-    for excess in (-8, 0, 8):
+    for excess in (-8.0, 0.0, 8.0):
         assert loss_of(excess) == pytest.approx(math.log(2))
     # This sum would be rounded, as a float32, to one that is allowed.
     between = [8.5] if dtype == np.float32 else []

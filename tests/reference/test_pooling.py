@@ -23,7 +23,7 @@ from tests.support.windows import Axis
 
 
 @st.composite
-def poolings(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[Axis, Axis], dict[str, Any]]:
+def poolings(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[Axis, ...], dict[str, Any]]:
     """Draw an image shape, the window on both axes, and the options as a user writes them."""
     sizes = (draw(st.integers(1, 7)), draw(st.integers(1, 7)))
     kernel_size = draw(
@@ -46,7 +46,7 @@ def poolings(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[Axis, Axis], dict[
     return shape, axes, {"kernel_size": kernel_size, "stride": stride, "padding": padding}
 
 
-def seen_by_window(axes: tuple[Axis, Axis]) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
+def seen_by_window(axes: tuple[Axis, ...]) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
     """Return, for each window, (position in the window, row, column) of the pixels in it."""
     seen: dict[tuple[int, int], list[tuple[int, int, int]]] = {
         (p, q): [] for p in range(axes[0].output) for q in range(axes[1].output)
@@ -57,7 +57,7 @@ def seen_by_window(axes: tuple[Axis, Axis]) -> dict[tuple[int, int], list[tuple[
     return seen
 
 
-def output_shape(shape: tuple[int, ...], axes: tuple[Axis, Axis]) -> tuple[int, ...]:
+def output_shape(shape: tuple[int, ...], axes: tuple[Axis, ...]) -> tuple[int, ...]:
     return (*shape[:2], axes[0].output, axes[1].output)
 
 

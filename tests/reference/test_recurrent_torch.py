@@ -51,7 +51,7 @@ def test_outputs_and_all_gradients_agree(kind: str, time: int, backend: str) -> 
         param += 0.2 * rng.standard_normal(param.shape)
     recurrence = layer.operations[-1]
     states = tuple(rng.standard_normal((batch, hidden)) for _ in recurrence.state_names)
-    recurrence.given = states
+    recurrence.given = states  # type: ignore[attr-defined]
     W_x, B, W_h = layer.params
     module = getattr(torch.nn, kind.upper())(
         features, hidden, batch_first=True, dtype=torch.float64
@@ -101,7 +101,7 @@ def test_the_book_gru_agrees_with_pytorch_automatic_differentiation(
     layer.set_up(x)
     for param in layer.params:
         param += 0.2 * rng.standard_normal(param.shape)
-    layer.operations[-1].given = (rng.standard_normal((batch, hidden)),)
+    layer.operations[-1].given = (rng.standard_normal((batch, hidden)),)  # type: ignore[attr-defined]
     output_grad = rng.standard_normal((batch, time, hidden))
     ours = layer.forward(x)
     input_grad = layer.backward(output_grad)
