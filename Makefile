@@ -29,7 +29,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough test-wheel test-pytorch lint format bench \
+.PHONY: help setup demo test test-thorough test-wheel test-pytorch coverage lint format bench \
     bench-gradients notebooks test-notebooks render-notebooks annotate debug sanitize fuzz valgrind \
     mutate kills clean
 
@@ -49,6 +49,10 @@ test: $(VENV)/.dev-installed ## run the tests, with few examples per property
 
 test-thorough: $(VENV)/.dev-installed ## run the tests, with many examples per property
 	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q $(PYTEST_ARGS)
+
+coverage: $(VENV)/.dev-installed ## run the tests but for notebooks and figures, list the lines and branches of dlfs that none reaches
+	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q --cov --cov-report=term-missing:skip-covered \
+	    --ignore=tests/test_notebooks.py --ignore=tests/figures $(PYTEST_ARGS)
 
 test-wheel: $(VENV)/.dev-installed ## build sdist and wheel, test the wheel in an empty environment, away from here
 	HYPOTHESIS_PROFILE=default $(RUN) -m tools.wheel $(PYTEST_ARGS)
@@ -128,6 +132,7 @@ kills: $(VENV)/.dev-installed ## kill a process that saves, or trains with a che
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(BENCH_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf htmlcov .coverage
 	rm -f dlfs_ext/*.so dlfs_ext/*.pyd dlfs_ext/*.c dlfs_ext/*.cpp dlfs_ext/*.html
 	find dlfs dlfs_ext tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

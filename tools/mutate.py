@@ -67,7 +67,7 @@ MEMORY = 6 << 30
 def main(patterns: list[str]) -> int:
     """Try the changes that the patterns name; return 1 if that came to no end."""
     # The compiled kernels have tests of their own; here they would answer for the changed ones.
-    sys.modules["dlfs_ext"] = None  # type: ignore[assignment]
+    sys.modules["dlfs_ext"] = None
     set_mutant_under_test("mutant_generation")
     Path("mutants").mkdir(exist_ok=True)
     file_utils.copy_src_dir()

@@ -253,7 +253,7 @@ def test_bad_input_is_refused_in_the_same_words(name, bad):
     x, W = np.ones((2, 4, 6, 6)), np.ones((2, 4, 3, 3))
     g, groups = np.ones((2, 4, 4, 4)), 2
     if bad == "dtype":
-        x, W, g = (array.astype(np.int64) for array in (x, W, g))  # type: ignore[assignment]
+        x, W, g = (array.astype(np.int64) for array in (x, W, g))
     elif bad == "mixed":
         W, x = W.astype(np.float32), x.astype(np.float32)
         if name == "conv2d":

@@ -428,7 +428,7 @@ def patched() -> NeuralNetwork:
 def patched_operation() -> NeuralNetwork:
     net = NeuralNetwork([layers.Dense(3)])
     net.build((4, 3))
-    net.layers[0].operations[0]._output = lambda: None  # type: ignore[assignment,return-value]
+    net.layers[0].operations[0]._output = lambda: None  # type: ignore[return-value]
     return net
 
 
