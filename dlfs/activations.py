@@ -1,10 +1,12 @@
 """Activations: Operations that bend each number (the softmax: each row) on its own."""
 
+import copy
+
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.base import Operation
-from dlfs.checks import check_real
+from dlfs.base import Operation, ParamOperation
+from dlfs.checks import check_instance, check_real
 from dlfs.types import Array
 
 
@@ -13,8 +15,6 @@ class Linear(Operation):
 
     Forward: ``output = input_``. Backward: ``input_grad = output_grad``.
 
-    Notes
-    -----
     Book, chapter 3.
 
     Examples
@@ -36,8 +36,6 @@ class Sigmoid(Operation):
 
     Forward: ``output = 1 / (1 + exp(-input_))``. Backward: ``output_grad * output * (1 - output)``.
 
-    Notes
-    -----
     Book, chapter 3.
 
     Examples
@@ -59,8 +57,6 @@ class Tanh(Operation):
 
     Forward: ``output = tanh(input_)``. Backward: ``output_grad * (1 - output**2)``.
 
-    Notes
-    -----
     Book, chapter 4.
 
     Examples
@@ -82,8 +78,6 @@ class ReLU(Operation):
 
     Forward: ``output = max(input_, 0)``. Backward: ``output_grad * (input_ > 0)``.
 
-    Notes
-    -----
     Book, chapter 4. At the kink, ``input_ == 0``, the subgradient 0 is taken: the book's mask
     ``output >= 0`` is True everywhere and lets every gradient through.
 
@@ -111,14 +105,12 @@ class LeakyReLU(Operation):
     Forward: ``output = input_`` above 0, ``slope * input_`` below. Backward: output_grad times 1 or
     slope.
 
+    Maas, Hannun and Ng, 2013. At the kink the subgradient is the slope.
+
     Parameters
     ----------
     slope : float
         The slope below 0; 0 <= slope < 1.
-
-    Notes
-    -----
-    Maas, Hannun and Ng, 2013. At the kink the subgradient is the slope.
 
     Examples
     --------
@@ -148,15 +140,13 @@ class ELU(Operation):
     Forward: ``output = input_`` above 0, ``alpha * (exp(input_) - 1)`` below. Backward: output_grad
     times 1 or ``alpha * exp(input_)``.
 
+    Clevert, Unterthiner and Hochreiter, 2016. Smooth at 0 for alpha = 1 only; otherwise the
+    subgradient there is alpha.
+
     Parameters
     ----------
     alpha : float
         The output's limit below 0 is -alpha; alpha > 0.
-
-    Notes
-    -----
-    Clevert, Unterthiner and Hochreiter, 2016. Smooth at 0 for alpha = 1 only; otherwise the
-    subgradient there is alpha.
 
     Examples
     --------
@@ -186,8 +176,6 @@ class GELU(Operation):
     Forward: ``output = input_ * Phi(input_)`` with the normal distribution Phi. Backward:
     ``output_grad * (Phi(input_) + input_ * phi(input_))`` with its density phi.
 
-    Notes
-    -----
     Hendrycks and Gimpel, 2016; the exact form, not the one with tanh.
 
     Examples
@@ -210,8 +198,6 @@ class SiLU(Operation):
     Forward: ``output = input_ * s`` with ``s = sigmoid(input_)``. Backward: ``output_grad * s * (1
     + input_ * (1 - s))``.
 
-    Notes
-    -----
     Elfwing, Uchibe and Doya, 2018.
 
     Examples
@@ -233,8 +219,6 @@ class Softplus(Operation):
 
     Forward: ``output = log(1 + exp(input_))``. Backward: ``output_grad * sigmoid(input_)``.
 
-    Notes
-    -----
     Dugas et al., 2001.
 
     Examples
@@ -257,8 +241,6 @@ class Softmax(Operation):
     Forward: ``output = exp(input_) / sum(exp(input_))``. Backward: ``output * (output_grad -
     sum(output_grad * output))``.
 
-    Notes
-    -----
     Book, chapter 4. Before a cross-entropy use SoftmaxCrossEntropy instead, on what comes in here:
     it is exact where this has rounded to 0.
 
@@ -274,3 +256,18 @@ class Softmax(Operation):
 
     def _input_grad(self, output_grad: Array) -> Array:
         return kernels.softmax_grad(output_grad, self.output)
+
+
+def own_copy(activation: Operation | None, default: type[Operation], owner: str) -> Operation:
+    """Return a copy of an activation, for one layer alone.
+
+    An Operation remembers its last input. Two layers that shared it would overwrite it.
+    """
+    if activation is None:
+        return default()
+    check_instance(activation, Operation, owner, "activation")
+    if isinstance(activation, ParamOperation):
+        raise TypeError(f"{owner}: activation must have no parameter, got {activation!r}")
+    own = copy.copy(activation)
+    own.__dict__.pop("fused_into", None)
+    return own

@@ -141,6 +141,48 @@ def check_gradient_pair(output_grad: Array, other: Array, owner: str, name: str)
     check_shape(output_grad, other.shape, owner, "output_grad")
 
 
+def checked_output_grad(thing: Any, output_grad: Array) -> Array:
+    """Return a gradient that suits the last output of an Operation or layer, as a plain array."""
+    output = getattr(thing, "output", None)
+    known = type(output_grad) is np.ndarray and output_grad.dtype in FLOAT_DTYPES
+    if known and output is not None and output_grad.shape == output.shape:
+        return output_grad
+    name = type(thing).__name__
+    if output is None:
+        raise RuntimeError(f"{name}: backward was called before forward")
+    plain: Array = plain_array(output_grad, name, "output_grad")
+    check_float_array(plain, name, "output_grad")
+    if plain.shape != output.shape:
+        raise ValueError(
+            f"{name}: output_grad must have the shape of the output, {output.shape}, "
+            f"got {plain.shape}"
+        )
+    return plain
+
+
+def check_returned(array: object, owner: str, method: str) -> None:
+    """Demand that a method which a subclass writes returns an array."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(
+            f"{owner}: {method} must return an array, got {type(array).__name__}{_hint(array)}"
+        )
+
+
+def check_same_shape(grad: object, array: Array, owner: str, grad_name: str, name: str) -> None:
+    """Demand that a gradient which a subclass computes has the shape of what it belongs to."""
+    shape = np.shape(grad) if isinstance(grad, np.ndarray | np.generic) else None
+    if shape != array.shape:
+        got = type(grad).__name__ if shape is None else shape
+        raise ValueError(
+            f"{owner}: {grad_name} must have the shape of {name}, {array.shape}, "
+            f"got {got}{_hint(grad)}"
+        )
+
+
+def _hint(returned: object) -> str:
+    return ": is a return missing?" if returned is None else ""
+
+
 def check_int(
     value: object,
     owner: str,

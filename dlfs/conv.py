@@ -1,19 +1,54 @@
 """The Operations of convolutional layers."""
 
+from typing import Any, ClassVar
+
 from dlfs.backend import kernels
 from dlfs.base import ParamOperation
 from dlfs.checks import check_float_array, check_int
-from dlfs.types import Array, Padding, Padding1D, Pair
-from dlfs.windows import check_padding, pair
+from dlfs.types import Array, Padding, Pair
+from dlfs.windows import check_padding, pair, per_axis
 
 
-class Conv2D_Op(ParamOperation):
+class _Convolution(ParamOperation):
+    """What all convolutions share: weights, and how the kernel moves over the input."""
+
+    axes: ClassVar[int] = 2
+
+    stride: Any
+    dilation: Any
+
+    def __init__(
+        self,
+        W: Array,
+        stride: Pair = 1,
+        padding: Padding = "same",
+        dilation: Pair = 1,
+        groups: int = 1,
+    ) -> None:
+        name = type(self).__name__
+        check_float_array(W, name, "W", self.axes + 2)
+        super().__init__(W)
+        self.stride = per_axis(stride, name, "stride", self.axes)
+        check_padding(padding, name, self.axes)
+        self.padding: Any = padding
+        self.dilation = per_axis(dilation, name, "dilation", self.axes)
+        self.groups = check_int(groups, name, "groups", 1)
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes after the arrays."""
+        return self.stride, self.padding, self.dilation, self.groups
+
+
+class Conv2D_Op(_Convolution):
     """Convolve images with a bank of kernels.
 
     Forward: ``output[n, o, p, q] = sum over c, i, j of X[n, c, s p + d i, s q + d j] * W[c, o, i,
     j]`` for stride s, dilation d and the padded input X. Backward: each output pixel sends its
     gradient to the pixels that it saw, times the weight between them (``input_grad``), and to those
     weights, times the pixel (``param_grad``).
+
+    Images are (batch, channels, height, width). Book, chapter 5.
 
     Parameters
     ----------
@@ -22,17 +57,13 @@ class Conv2D_Op(ParamOperation):
     padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
         "same" (the book's way) gives images of the input's size (divided by the stride).
     groups : int
-        Channels are split into so many groups that do not see each other.
+        Channels are split into this many groups that do not see each other.
 
     Raises
     ------
     TypeError, ValueError
-        In ``forward``, if the images do not have as many channels, or
-        are smaller than the kernel.
-
-    Notes
-    -----
-    Images are (batch, channels, height, width). Book, chapter 5.
+        In ``forward``, if the images have another number of channels than W, or are smaller than
+        the kernel.
 
     Examples
     --------
@@ -44,56 +75,23 @@ class Conv2D_Op(ParamOperation):
     np.float64(16.0)
     """
 
-    def __init__(
-        self,
-        W: Array,
-        stride: Pair = 1,
-        padding: Padding = "same",
-        dilation: Pair = 1,
-        groups: int = 1,
-    ) -> None:
-        name = type(self).__name__
-        check_float_array(W, name, "W", 4)
-        super().__init__(W)
-        self.stride = pair(stride, name, "stride")
-        check_padding(padding, name)
-        self.padding = padding
-        self.dilation = pair(dilation, name, "dilation")
-        self.groups = check_int(groups, name, "groups", 1)
-
     def _output(self) -> Array:
-        return kernels.conv2d(
-            self.input_, self.param, self.stride, self.padding, self.dilation, self.groups
-        )
+        return kernels.conv2d(self.input_, self.param, *self.options)
 
     def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.conv2d_input_grad(
-            output_grad,
-            self.param,
-            self.input_.shape,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        return kernels.conv2d_input_grad(output_grad, self.param, self.input_.shape, *self.options)
 
     def _param_grad(self, output_grad: Array) -> Array:
-        return kernels.conv2d_param_grad(
-            output_grad,
-            self.input_,
-            self.param.shape,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        return kernels.conv2d_param_grad(output_grad, self.input_, self.param.shape, *self.options)
 
 
-class Conv1D_Op(ParamOperation):
+class Conv1D_Op(_Convolution):
     """Convolve sequences with a bank of kernels.
 
     Forward: ``output[n, o, p] = sum over c, i of X[n, c, s p + d i] * W[c, o, i]`` for stride s,
     dilation d and the padded input X. Backward: as Conv2D_Op, on one axis.
+
+    Input is (batch, channels, length). Book, chapter 5.
 
     Parameters
     ----------
@@ -102,16 +100,6 @@ class Conv1D_Op(ParamOperation):
     padding : int, (before, after), "same" or "valid"
     groups : int
 
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the sequences do not have as many channels,
-        or are shorter than the kernel.
-
-    Notes
-    -----
-    Input is (batch, channels, length). Book, chapter 5.
-
     Examples
     --------
     >>> import numpy as np
@@ -119,77 +107,41 @@ class Conv1D_Op(ParamOperation):
     array([[[21., 32.]]])
     """
 
-    def __init__(
-        self,
-        W: Array,
-        stride: int = 1,
-        padding: Padding1D = "same",
-        dilation: int = 1,
-        groups: int = 1,
-    ) -> None:
-        name = type(self).__name__
-        check_float_array(W, name, "W", 3)
-        super().__init__(W)
-        self.stride = check_int(stride, name, "stride", 1)
-        check_padding(padding, name, 1)
-        self.padding = padding
-        self.dilation = check_int(dilation, name, "dilation", 1)
-        self.groups = check_int(groups, name, "groups", 1)
+    axes = 1
 
     def _output(self) -> Array:
-        return kernels.conv1d(
-            self.input_, self.param, self.stride, self.padding, self.dilation, self.groups
-        )
+        return kernels.conv1d(self.input_, self.param, *self.options)
 
     def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.conv1d_input_grad(
-            output_grad,
-            self.param,
-            self.input_.shape,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        return kernels.conv1d_input_grad(output_grad, self.param, self.input_.shape, *self.options)
 
     def _param_grad(self, output_grad: Array) -> Array:
-        return kernels.conv1d_param_grad(
-            output_grad,
-            self.input_,
-            self.param.shape,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        return kernels.conv1d_param_grad(output_grad, self.input_, self.param.shape, *self.options)
 
 
-class ConvTranspose2D_Op(ParamOperation):
-    """Spread each pixel over a larger image: a convolution turned round ("deconvolution").
+class ConvTranspose2D_Op(_Convolution):
+    """Spread each pixel over a larger image: a transposed convolution ("deconvolution").
 
     Forward: ``output[n, o, s p + d i, s q + d j] += input_[n, c, p, q] * W[c, o, i, j]``, then the
     padding is cut off. Backward: the input's gradient is the plain convolution of output_grad with
     the same weights.
 
+    Images are (batch, channels, height, width). Zeiler et al., 2010; book, chapter 7.
+
     Parameters
     ----------
-    W : ndarray, shape (in_channels / groups, out_channels, kernel_height, kernel_width)
-    stride, dilation : int or (height, width)
+    W, stride, dilation, groups
+        As in Conv2D_Op.
     padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
         What is cut off the output; "same" makes it stride times the input's size.
     output_padding : int or (height, width)
-        So many rows and columns more at the bottom and right; less than the stride.
-    groups : int
+        Rows and columns that are added at the bottom and right; less than the stride.
 
     Raises
     ------
     TypeError, ValueError
-        In ``forward``, if the images do not have as many channels, or
-        nothing would be left of the output.
-
-    Notes
-    -----
-    Images are (batch, channels, height, width). Zeiler et al., 2010; book, chapter 7.
+        In ``forward``, if the images have another number of channels than W, or nothing would be
+        left of the output.
 
     Examples
     --------
@@ -208,47 +160,23 @@ class ConvTranspose2D_Op(ParamOperation):
         dilation: Pair = 1,
         groups: int = 1,
     ) -> None:
-        name = type(self).__name__
-        check_float_array(W, name, "W", 4)
-        super().__init__(W)
-        self.stride = pair(stride, name, "stride")
-        check_padding(padding, name)
-        self.padding = padding
-        self.output_padding = pair(output_padding, name, "output_padding", minimum=0)
-        self.dilation = pair(dilation, name, "dilation")
-        self.groups = check_int(groups, name, "groups", 1)
+        super().__init__(W, stride, padding, dilation, groups)
+        self.output_padding = pair(output_padding, type(self).__name__, "output_padding", 0)
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes after the arrays."""
+        return self.stride, self.padding, self.output_padding, self.dilation, self.groups
 
     def _output(self) -> Array:
-        return kernels.conv_transpose2d(
-            self.input_,
-            self.param,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.dilation,
-            self.groups,
-        )
+        return kernels.conv_transpose2d(self.input_, self.param, *self.options)
 
     def _input_grad(self, output_grad: Array) -> Array:
         return kernels.conv_transpose2d_input_grad(
-            output_grad,
-            self.param,
-            self.input_.shape,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.dilation,
-            self.groups,
+            output_grad, self.param, self.input_.shape, *self.options
         )
 
     def _param_grad(self, output_grad: Array) -> Array:
         return kernels.conv_transpose2d_param_grad(
-            output_grad,
-            self.input_,
-            self.param.shape,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.dilation,
-            self.groups,
+            output_grad, self.input_, self.param.shape, *self.options
         )

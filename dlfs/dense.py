@@ -9,41 +9,27 @@ from dlfs.types import Array
 
 
 def rows(x: Array) -> Array:
-    """Return ``x`` as a matrix: (batch, time, features) becomes (batch * time, features).
-
-    What has fewer axes than a matrix is left to the kernel to refuse.
-    """
+    """Return ``x`` as a matrix: (batch, time, features) becomes (batch * time, features)."""
     return x if x.ndim <= 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def with_features(x: Array, param: Array) -> Array:
-    """Return ``x`` so that axis 1 holds the features to which ``param`` has one number each.
-
-    A parameter of shape (1, features) belongs to the last axis, one of shape (1, channels, 1, 1) to
-    the channels of images, which stand there already.
-    """
+    """Return ``x`` with the features on axis 1, where images have their channels."""
     return rows(x) if param.ndim == 2 else x
 
 
 class WeightMultiply(ParamOperation):
     """Multiply by a weight matrix.
 
-    Forward: ``output = input_ @ W``. Backward: ``input_grad = output_grad @ W.T`` and
-    ``param_grad = input_.T @ output_grad``.
+    Forward: ``output = input_ @ W``. Backward: ``input_grad = output_grad @ W.T`` and ``param_grad
+    = input_.T @ output_grad``. Input is (batch, in_features), or (batch, time, in_features): then
+    all time steps share the weights, whose gradient sums over them.
+
+    Book, chapter 3.
 
     Parameters
     ----------
     W : ndarray, shape (in_features, out_features)
-
-    Raises
-    ------
-    TypeError, ValueError
-        If W is no floating matrix; in ``forward``, if the input does not have in_features features.
-
-    Notes
-    -----
-    Input is (batch, in_features), or (batch, time, in_features) for sequences: then every time step
-    is multiplied by the same weights, whose gradient sums over them. Book, chapter 3.
 
     Examples
     --------
@@ -78,21 +64,13 @@ class BiasAdd(ParamOperation):
     """Add a bias to every feature or channel.
 
     Forward: ``output = input_ + B``. Backward: ``input_grad = output_grad``, and ``param_grad`` is
-    the sum of output_grad over the batch (and over pixels).
+    the sum of output_grad over the batch (and time or pixels).
+
+    Book, chapter 3.
 
     Parameters
     ----------
-    B : ndarray, shape (1, features)
-        For images (1, channels, 1, 1). Sequences (batch, time, features) take (1, features).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If B is no such array; in ``forward``, if the input does not have so many features.
-
-    Notes
-    -----
-    Book, chapter 3.
+    B : ndarray, shape (1, features), for images (1, channels, 1, 1)
 
     Examples
     --------

@@ -14,6 +14,9 @@ class Dropout(Operation):
     Forward, in training: ``output = input_ * mask / keep_prob``, with a new random mask each time;
     in inference: ``output = input_``. Backward: the same multiplication of output_grad.
 
+    Srivastava et al., 2014; book, chapter 4, but "inverted": the book scales down in inference,
+    which comes to the same expectation.
+
     Parameters
     ----------
     keep_prob : float
@@ -28,16 +31,6 @@ class Dropout(Operation):
         Where the masks come from.
     mask : ndarray of bool
         The last one.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If keep_prob or seed is unfit.
-
-    Notes
-    -----
-    Srivastava et al., 2014; book, chapter 4, but "inverted": the book scales down in inference,
-    which comes to the same expectation.
 
     Examples
     --------

@@ -14,6 +14,8 @@ class Embedding_Op(ParamOperation):
     Forward: ``output = table[input_]``. Backward: row r of ``param_grad`` is the sum of output_grad
     over the places where the index was r. Integers have no gradient: ``input_grad`` is zero.
 
+    The same as multiplying one-hot rows by the table, without the zeros. Bengio et al., 2003.
+
     Parameters
     ----------
     table : ndarray, shape (rows, features)
@@ -23,10 +25,6 @@ class Embedding_Op(ParamOperation):
     TypeError, ValueError
         If the table is no floating matrix; in ``forward``, if the input is not made of integers
         from 0 to rows - 1.
-
-    Notes
-    -----
-    The same as multiplying one-hot rows by the table, without the zeros. Bengio et al., 2003.
 
     Examples
     --------

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.base import Configured
 from dlfs.checks import (
     FLOAT_DTYPES,
     as_float_array,
@@ -19,6 +18,7 @@ from dlfs.checks import (
     check_real,
     plain_array,
 )
+from dlfs.configured import Configured
 from dlfs.types import Array, Shape
 
 
@@ -29,6 +29,8 @@ class Loss(Configured):
     and ``self.target``; ``_input_grad()`` returns its gradient with respect to the prediction.
     Where predictions are logits it sets ``takes_logits``; where accuracy and the like must follow
     another rule it writes ``decision(prediction)``.
+
+    Book, chapter 3.
 
     Attributes
     ----------
@@ -41,10 +43,6 @@ class Loss(Configured):
     takes_logits : bool
         Whether predictions are logits, of which the loss computes probabilities itself. A network
         that ends in a Sigmoid or Softmax before such a loss warns. False unless a subclass says so.
-
-    Notes
-    -----
-    Book, chapter 3.
 
     Examples
     --------
@@ -79,11 +77,6 @@ class Loss(Configured):
         Returns
         -------
         float
-
-        Raises
-        ------
-        TypeError, ValueError
-            If prediction and target do not suit each other or the loss, or the batch is empty.
         """
         name = type(self).__name__
         if type(prediction) is not np.ndarray or prediction.dtype not in FLOAT_DTYPES:
@@ -97,13 +90,7 @@ class Loss(Configured):
         return self.output
 
     def backward(self) -> Array:
-        """Return the gradient of the last loss with respect to the prediction.
-
-        Raises
-        ------
-        RuntimeError
-            If ``forward`` was not called before.
-        """
+        """Return the gradient of the last loss with respect to the prediction."""
         name = type(self).__name__
         if not hasattr(self, "prediction"):
             raise RuntimeError(f"{name}: backward was called before forward")
@@ -125,11 +112,6 @@ class Loss(Configured):
         shape : tuple
             The shape of the predictions that they belong to.
         dtype : float32 or float64
-
-        Raises
-        ------
-        TypeError, ValueError
-            If they do not fit.
         """
         name = type(self).__name__
         array = as_float_array(target, name, "target", dtype)
@@ -151,11 +133,6 @@ class Loss(Configured):
             What ``as_target`` returned.
         shape : tuple
             The shape of the predictions that they belong to.
-
-        Raises
-        ------
-        ValueError
-            If a label or a probability is out of range.
         """
 
     def decision(self, prediction: Array) -> Array:
@@ -223,6 +200,8 @@ class MeanSquaredError(_KernelLoss):
     ``s = sum(prediction)`` over each row. Then, with ``g = 2 * (p - target) / batch``, the gradient
     is ``(g - sum(g * p)) / s``; the book leaves that last step out.
 
+    Book, chapters 3 and 4.
+
     Parameters
     ----------
     normalize : bool
@@ -233,10 +212,6 @@ class MeanSquaredError(_KernelLoss):
     TypeError, ValueError
         If normalize is no bool; in ``forward``, if the shapes differ, or with normalize a row of
         the prediction sums to 0.
-
-    Notes
-    -----
-    Book, chapters 3 and 4.
 
     Examples
     --------
@@ -297,8 +272,6 @@ class MeanAbsoluteError(_KernelLoss):
     Forward: ``loss = sum(|prediction - target|) / batch``. Backward: ``sign(prediction - target) /
     batch``; at the kink, where they are equal, 0.
 
-    Notes
-    -----
     Book, chapter 2.
 
     Examples
@@ -324,14 +297,12 @@ class Huber(_KernelLoss):
     Forward, with ``e = prediction - target``: the sum of ``e**2 / 2`` where ``|e| <= delta``, else
     ``delta * (|e| - delta / 2)``, over the batch. Backward: ``clip(e, -delta, delta) / batch``.
 
+    Huber, "Robust estimation of a location parameter", 1964.
+
     Parameters
     ----------
     delta : float
         Where one turns into the other; delta > 0.
-
-    Notes
-    -----
-    Huber, "Robust estimation of a location parameter", 1964.
 
     Examples
     --------
@@ -354,13 +325,6 @@ class BinaryCrossEntropy(_KernelLoss):
     Forward: ``loss = sum(-t * log(p) - (1 - t) * log(1 - p)) / batch`` with ``p =
     sigmoid(prediction)``, computed without overflow. Backward: ``(p - t) / batch``.
 
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the shapes differ or a target is outside [0, 1].
-
-    Notes
-    -----
     The network ends in a Linear activation: the sigmoid belongs to the loss. Targets are 0 for no,
     1 for yes, or a probability between.
 
@@ -407,14 +371,8 @@ class SoftmaxCrossEntropy(_KernelLoss):
         The target becomes ``(1 - label_smoothing) * t + label_smoothing / classes``;
         0 <= label_smoothing < 1.
 
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if a label is out of range, or a row of targets
-        does not hold probabilities, or the shapes do not fit.
+    Notes -----
 
-    Notes
-    -----
     Targets are integer labels of shape (batch,), or one-hot rows (any rows of probabilities) of
     shape (batch, classes). Predictions of sequences, (batch, time, classes), take labels (batch,
     time); the mean is then over batch and time. Book, chapter 4, whose value belongs to another

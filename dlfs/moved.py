@@ -25,6 +25,7 @@ MOVED = {
     "dlfs.gradcheck.hints.arithmetic": "dlfs.gradcheck.hints.factors",
     "dlfs.gradcheck.hints.conduct": "dlfs.gradcheck.hints.behaviour",
     "dlfs.history": "dlfs.train.history",
+    "dlfs.layers.dense": "dlfs.layers.base",
     "dlfs.models": "dlfs.commands.recipes",
     "dlfs.nodes": "dlfs.recurrent.cells",
     "dlfs.progress": "dlfs.train.output",

@@ -32,6 +32,8 @@ from dlfs.types import Array, Shape
 class NeuralNetwork(LayerBlock):
     """Layers with a loss: predicts, and learns from its mistakes.
 
+    Book, chapter 3. Layers are set up when the first batch shows its shape, or by ``build``.
+
     Parameters
     ----------
     layers : sequence of Layer
@@ -48,10 +50,6 @@ class NeuralNetwork(LayerBlock):
     ----------
     epochs_trained : int
         For how many epochs a Trainer has trained the present weights.
-
-    Notes
-    -----
-    Book, chapter 3. Layers are set up when the first batch shows its shape, or by ``build``.
 
     Examples
     --------
@@ -103,11 +101,6 @@ class NeuralNetwork(LayerBlock):
         Returns
         -------
         ndarray
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the batch does not suit the first layer, or an output the next layer.
         """
         # A batch of the right kind, as a Trainer's are, needs no conversion.
         known = type(X_batch) is np.ndarray and X_batch.dtype == self.dtype and self.input_shape
@@ -139,11 +132,6 @@ class NeuralNetwork(LayerBlock):
         Returns
         -------
         float
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the batch does not suit the layers, or the targets the loss.
         """
         return self.loss.forward(self.forward(X_batch, inference), y_batch)
 
@@ -160,11 +148,6 @@ class NeuralNetwork(LayerBlock):
         Returns
         -------
         float
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the batch does not suit the layers, or the targets the loss.
         """
         with self._lock:
             batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)
@@ -220,11 +203,6 @@ class NeuralNetwork(LayerBlock):
         ----------
         input_shape : tuple
             The shape of one observation, without the batch axis.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the shape does not suit the layers, or the weights that are kept.
         """
         owner = "NeuralNetwork.build"
         shape = check_input_shape(input_shape, owner)
@@ -314,11 +292,6 @@ class NeuralNetwork(LayerBlock):
 
         The array of a memory-mapped file stays in the file, unread, and keeps its dtype: each batch
         is converted when its turn comes. Everything else is converted now, once.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As ``as_input``.
         """
         if not isinstance(X, np.memmap):
             return self.as_input(X)
@@ -342,11 +315,6 @@ class NeuralNetwork(LayerBlock):
         ----------
         input_shape : tuple, optional
             The shape of one observation; sets up a network that has not seen data yet.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the shape does not suit the layers.
         """
         if input_shape is not None and not self.built:
             self.build(input_shape)

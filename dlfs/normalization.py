@@ -22,6 +22,8 @@ class BatchNorm_Op(Operation):
     ``(g - mean(g) - output * mean(g * output)) / sqrt(var + eps)`` for ``g = output_grad``, because
     the mean and the variance depend on the input too; in inference ``g / sqrt(var + eps)``.
 
+    Ioffe and Szegedy, "Batch Normalization", 2015.
+
     Parameters
     ----------
     momentum : float
@@ -41,10 +43,6 @@ class BatchNorm_Op(Operation):
     TypeError, ValueError
         In ``forward``, if the input has fewer than 2 dimensions, or another
         number of features than before, or, in training, nothing to average over.
-
-    Notes
-    -----
-    Ioffe and Szegedy, "Batch Normalization", 2015.
 
     Examples
     --------
@@ -114,6 +112,8 @@ class LayerNorm_Op(Operation):
     - mean(g) - output * mean(g * output)) / sqrt(var + eps)`` for ``g = output_grad``. Training and
     inference are the same.
 
+    Ba, Kiros and Hinton, "Layer Normalization", 2016.
+
     Parameters
     ----------
     eps : float
@@ -123,10 +123,6 @@ class LayerNorm_Op(Operation):
     ------
     TypeError, ValueError
         If eps is unfit; in ``forward``, if the input has fewer than 2 dimensions or no features.
-
-    Notes
-    -----
-    Ba, Kiros and Hinton, "Layer Normalization", 2016.
 
     Examples
     --------
@@ -155,6 +151,8 @@ class ScaleMultiply(ParamOperation):
     Forward: ``output = input_ * gamma``. Backward: ``input_grad = output_grad * gamma``, and
     ``param_grad`` is the sum of ``output_grad * input_`` over the batch (and pixels).
 
+    Ioffe and Szegedy, 2015.
+
     Parameters
     ----------
     gamma : ndarray, shape (1, features)
@@ -164,10 +162,6 @@ class ScaleMultiply(ParamOperation):
     ------
     TypeError, ValueError
         If gamma is no such array; in ``forward``, if the input does not have so many features.
-
-    Notes
-    -----
-    Ioffe and Szegedy, 2015.
 
     Examples
     --------

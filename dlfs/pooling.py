@@ -11,12 +11,26 @@ from dlfs.types import Array, IntArray, Padding, Pair
 from dlfs.windows import check_padding, pair, window_2d
 
 
-class MaxPool2D(Operation):
+class _Pool2D(Operation):
+    """What MaxPool2D and AvgPool2D share: a window that moves over the image."""
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0) -> None:
+        super().__init__()
+        name = type(self).__name__
+        self.kernel_size = pair(kernel_size, name, "kernel_size")
+        self.stride = self.kernel_size if stride is None else pair(stride, name, "stride")
+        check_padding(padding, name)
+        self.padding = padding
+
+
+class MaxPool2D(_Pool2D):
     """Keep the largest pixel of each window.
 
     Forward: ``output[n, c, p, q] = max over i, j of input_[n, c, s p + i, s q + j]``. Backward:
     each window's gradient goes to the pixel that it chose; of equal ones to the first (a
     subgradient).
+
+    Images are (batch, channels, height, width).
 
     Parameters
     ----------
@@ -25,16 +39,6 @@ class MaxPool2D(Operation):
         The kernel size unless given.
     padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
         At most half the kernel; a padding pixel is never chosen.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is no batch of images, or smaller than
-        the window.
-
-    Notes
-    -----
-    Images are (batch, channels, height, width).
 
     Examples
     --------
@@ -46,13 +50,6 @@ class MaxPool2D(Operation):
 
     _positions: IntArray
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0) -> None:
-        super().__init__()
-        self.kernel_size = pair(kernel_size, "MaxPool2D", "kernel_size")
-        self.stride = self.kernel_size if stride is None else pair(stride, "MaxPool2D", "stride")
-        check_padding(padding, "MaxPool2D")
-        self.padding = padding
-
     def _output(self) -> Array:
         output, self._positions = kernels.max_pool2d(
             self.input_, self.kernel_size, self.stride, self.padding
@@ -60,14 +57,8 @@ class MaxPool2D(Operation):
         return output
 
     def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.max_pool2d_grad(
-            output_grad,
-            self._positions,
-            self.input_.shape,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-        )
+        shape, options = self.input_.shape, (self.kernel_size, self.stride, self.padding)
+        return kernels.max_pool2d_grad(output_grad, self._positions, shape, *options)
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
@@ -95,31 +86,20 @@ class MaxPool2D(Operation):
         return distance[:, :, top : top + size[0], left : left + size[1]]
 
 
-class AvgPool2D(Operation):
+class AvgPool2D(_Pool2D):
     """Take the mean of each window.
 
     Forward: ``output[n, c, p, q] = mean over i, j of input_[n, c, s p + i, s q + j]``. Backward:
     each pixel collects an equal share of the gradient of every window that saw it.
 
+    Images are (batch, channels, height, width). LeCun et al., 1998.
+
     Parameters
     ----------
-    kernel_size : int or (height, width)
-    stride : int or (height, width), optional
-        The kernel size unless given.
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
-        At most half the kernel.
+    kernel_size, stride, padding
+        As in MaxPool2D.
     count_include_pad : bool
         Whether padding pixels count as zeros in the mean, or not at all.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is no batch of images, or smaller than
-        the window.
-
-    Notes
-    -----
-    Images are (batch, channels, height, width). LeCun et al., 1998.
 
     Examples
     --------
@@ -136,11 +116,7 @@ class AvgPool2D(Operation):
         padding: Padding = 0,
         count_include_pad: bool = True,
     ) -> None:
-        super().__init__()
-        self.kernel_size = pair(kernel_size, "AvgPool2D", "kernel_size")
-        self.stride = self.kernel_size if stride is None else pair(stride, "AvgPool2D", "stride")
-        check_padding(padding, "AvgPool2D")
-        self.padding = padding
+        super().__init__(kernel_size, stride, padding)
         self.count_include_pad = check_flag(count_include_pad, "AvgPool2D", "count_include_pad")
 
     def _output(self) -> Array:
@@ -149,14 +125,8 @@ class AvgPool2D(Operation):
         )
 
     def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.avg_pool2d_grad(
-            output_grad,
-            self.input_.shape,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.count_include_pad,
-        )
+        options = (self.kernel_size, self.stride, self.padding, self.count_include_pad)
+        return kernels.avg_pool2d_grad(output_grad, self.input_.shape, *options)
 
 
 class GlobalAvgPool2D(Operation):
@@ -165,13 +135,6 @@ class GlobalAvgPool2D(Operation):
     Forward: (batch, channels, height, width) becomes (batch, channels). Backward: each pixel gets
     ``output_grad / (height * width)``.
 
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is no batch of images.
-
-    Notes
-    -----
     Lin, Chen and Yan, 2014.
 
     Examples

@@ -15,13 +15,6 @@ class Flatten(Operation):
     Forward: (batch, channels, height, width) becomes (batch, channels * height * width). Backward:
     the gradient gets the input's shape again.
 
-    Raises
-    ------
-    ValueError
-        In ``forward``, if the input has no batch axis.
-
-    Notes
-    -----
     Book, chapter 5.
 
     Examples
@@ -50,6 +43,8 @@ class Reshape(Operation):
     Forward: (batch, ...) becomes (batch, *shape). Backward: the gradient gets the input's shape
     again.
 
+    The inverse of book chapter 5's Flatten.
+
     Parameters
     ----------
     shape : tuple of int
@@ -59,10 +54,6 @@ class Reshape(Operation):
     ------
     TypeError, ValueError
         If shape is no such tuple; in ``forward``, if the numbers do not fit into it.
-
-    Notes
-    -----
-    The inverse of book chapter 5's Flatten.
 
     Examples
     --------

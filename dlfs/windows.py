@@ -53,6 +53,11 @@ def pair(value: Pair, owner: str, name: str, minimum: int = 1) -> tuple[int, int
     return number, number
 
 
+def per_axis(value: Pair, owner: str, name: str, axes: int) -> Any:
+    """Return ``value`` as (height, width) for images, as one number for sequences."""
+    return pair(value, owner, name) if axes == 2 else check_int(value, owner, name, 1)
+
+
 def ends(value: object, owner: str) -> Ends:
     """Return the padding of one axis as (before, after)."""
     if isinstance(value, tuple | list):

@@ -195,6 +195,7 @@ INTERNAL = {
     # what a user never calls: the checks themselves, and what holds the public parts together
     "advice",
     "checks",
+    "configured",
     "lazy",
     "moved",
     "summary",
@@ -227,12 +228,13 @@ HARMLESS = {
     "dense.rows": "serves Operations, after they have checked",
     "dense.with_features": "serves Operations, after they have checked",
     "base.backward_through": "serves layers, after they have checked",
-    "base.checked_output_grad": "a check itself",
     "base.takes": "serves Operations and layers",
     "initializers.LayerSeed": "serves networks",
     "initializers.layer_seeds": "serves networks",
     "initializers.seed_layers": "serves networks",
-    "layers.own_copy": "serves layers",
+    "layers.LayerTree": "the base of Layer, tested with it",
+    "activations.own_copy": "serves layers",
+    "optimizers.Schedule": "the base of Optimizer, tested with it",
     "text.check_text": "a check itself",
     **dict.fromkeys(
         (

@@ -1,9 +1,8 @@
 """Layers: Operations, chained, with their parameters."""
 
-from dlfs.layers.base import Layer, OperationLayer
-from dlfs.layers.blocks import LayerBlock, Parallel, Residual
+from dlfs.layers.base import Dense, Layer
+from dlfs.layers.blocks import LayerBlock, OperationLayer, Parallel, Residual
 from dlfs.layers.conv import Conv1D, Conv2D, ConvTranspose2D
-from dlfs.layers.dense import Dense
 from dlfs.layers.embedding import Embedding
 from dlfs.layers.normalization import BatchNorm, LayerNorm
 from dlfs.layers.recurrent import GRULayer, LSTMLayer, RNNLayer

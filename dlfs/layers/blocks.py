@@ -1,15 +1,16 @@
 """Layers made of layers: chains, residual connections, parallel branches."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlfs.activations import Linear
-from dlfs.base import Operation, backward_through, checked_output_grad
-from dlfs.checks import check_choice
+from dlfs.base import Operation, ParamOperation, backward_through
+from dlfs.checks import check_choice, check_instance, checked_output_grad
 from dlfs.dropout import Dropout
-from dlfs.layers.base import Layer, OperationLayer
+from dlfs.layers.base import Layer
 from dlfs.layers.normalization import BatchNorm, LayerNorm
 from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
@@ -25,6 +26,8 @@ class LayerBlock(Layer):
     Forward: each layer takes the output of the one before it. Backward: the same chain the other
     way round. A block is a layer: blocks stand in blocks, to any depth.
 
+    Book, chapter 3.
+
     Parameters
     ----------
     layers : sequence of Layer
@@ -37,10 +40,6 @@ class LayerBlock(Layer):
     ValueError
         If there are none, or one twice: a layer remembers its last input, so each place needs its
         own.
-
-    Notes
-    -----
-    Book, chapter 3.
 
     Examples
     --------
@@ -89,19 +88,12 @@ class Residual(LayerBlock):
     Forward: ``output = input_ + block(input_)``. Backward: ``input_grad = output_grad +
     block.backward(output_grad)``, because the input reaches the output on two ways.
 
+    He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016.
+
     Parameters
     ----------
     layers : sequence of Layer or Operation
         The chain that is gone round. Its output must have the shape of its input.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As LayerBlock; in ``forward``, if the block changes the shape.
-
-    Notes
-    -----
-    He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016.
 
     Examples
     --------
@@ -125,11 +117,6 @@ class Residual(LayerBlock):
         Returns
         -------
         ndarray, the shape of the input
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the input does not suit the first layer, or the chain changes its shape or dtype.
         """
         output = super().forward(input_, inference)
         if output.shape != input_.shape or output.dtype != input_.dtype:
@@ -164,21 +151,14 @@ class Parallel(Layer):
     Backward: each branch gets the output gradient ("add"), or its own slice of it ("concat"), and
     the gradients that arrive at the input are added.
 
+    Szegedy et al., "Going deeper with convolutions", 2015.
+
     Parameters
     ----------
     branches : sequence of sequences of Layer or Operation
         Each is a chain; an empty one passes the input on.
     merge : {"add", "concat"}
         "concat" joins along axis 1: features, or the channels of images.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As LayerBlock; in ``forward``, if the branches' outputs do not fit each other.
-
-    Notes
-    -----
-    Szegedy et al., "Going deeper with convolutions", 2015.
 
     Examples
     --------
@@ -222,11 +202,6 @@ class Parallel(Layer):
         Returns
         -------
         ndarray
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the input does not suit a branch, or the outputs do not fit each other.
         """
         if self.first:
             self.set_up(input_)
@@ -280,14 +255,47 @@ class Parallel(Layer):
             )
 
 
-def as_layer(layer: object, owner: str) -> Layer:
-    """Return a layer as it is, and an Operation as a layer of its own.
+class OperationLayer(Layer):
+    """A layer of one Operation without parameters: pooling, flattening, dropout, an activation.
 
-    Raises
-    ------
-    TypeError
-        If it is neither.
+    A network makes it where it is given an Operation instead of a layer.
+
+    Parameters
+    ----------
+    operation : Operation
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.reshape import Flatten
+    >>> OperationLayer(Flatten()).forward(np.zeros((2, 3, 4))).shape
+    (2, 12)
     """
+
+    def __init__(self, operation: Operation) -> None:
+        check_instance(operation, Operation, "OperationLayer", "operation")
+        if isinstance(operation, ParamOperation):
+            raise TypeError(
+                f"OperationLayer: {type(operation).__name__} has a parameter; "
+                "use the layer that sets it up"
+            )
+        super().__init__()
+        self.operation = operation
+
+    def _setup_layer(self, input_: Array) -> None:
+        # Each set-up works with a new copy: what the last training left in it (the statistics of
+        # a normalization, say) is forgotten like parameters are.
+        operation = copy.deepcopy(self.operation)
+        if hasattr(operation, "rng") and self.seed is not None:
+            operation.rng = self.rng
+        self.operations = [operation]
+
+    def __repr__(self) -> str:
+        return repr(self.operation)
+
+
+def as_layer(layer: object, owner: str) -> Layer:
+    """Return a layer as it is, and an Operation as a layer of its own."""
     if isinstance(layer, Layer):
         return layer
     if isinstance(layer, Operation):

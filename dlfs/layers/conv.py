@@ -1,140 +1,30 @@
 """Convolutional layers."""
 
 from abc import abstractmethod
+from typing import Any, ClassVar
 
 import numpy as np
 
-from dlfs.activations import Linear
+from dlfs.activations import Linear, own_copy
 from dlfs.base import Operation, ParamOperation
 from dlfs.checks import check_flag, check_input_shape, check_int, check_real
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd
-from dlfs.dropout import Dropout
 from dlfs.initializers import Initializer, check_weight_init, choose_init, draw_weights
-from dlfs.layers.base import Layer, own_copy
+from dlfs.layers.base import Layer
 from dlfs.reshape import Flatten
-from dlfs.types import Array, Padding, Padding1D, Pair, Shape
-from dlfs.windows import check_channels, check_padding, pair
+from dlfs.types import Array, Padding, Pair, Shape
+from dlfs.windows import check_channels, check_padding, pair, per_axis
 
 
 class _ConvLayer(Layer):
     """What all convolutional layers share: convolution, bias, activation, flatten, dropout."""
 
-    dimensions: int
-    stride: Pair
+    dimensions: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        out_channels: int,
-        dropout: float,
-        weight_init: str | Initializer | None,
-        activation: Operation | None,
-        flatten: bool,
-        groups: int,
-        bias: bool,
-    ) -> None:
-        name = type(self).__name__
-        self.out_channels = check_int(out_channels, name, "out_channels", 1)
-        super().__init__(self.out_channels)
-        self.dropout = check_real(dropout, name, "dropout", 0.0, 1.0, low_open=True)
-        check_weight_init(weight_init, name)
-        self.weight_init = weight_init
-        self.activation = own_copy(activation, Linear, name)
-        self.flatten = check_flag(flatten, name, "flatten")
-        self.groups = check_int(groups, name, "groups", 1)
-        self.bias = check_flag(bias, name, "bias")
-
-    @abstractmethod
-    def _kernel_shape(self) -> Shape:
-        """Return the kernel's size on each image axis."""
-
-    @abstractmethod
-    def _convolution(self, W: Array) -> ParamOperation:
-        """Return the Operation that convolves with these weights."""
-
-    def _fans(self, in_channels: int) -> tuple[int, int]:
-        """Return how many numbers meet in one output, and how many outputs one input reaches."""
-        positions = int(np.prod(self._kernel_shape()))
-        return (
-            in_channels // self.groups * positions,
-            self.out_channels // self.groups * positions,
-        )
-
-    def _setup_layer(self, input_: Array) -> None:
-        name = type(self).__name__
-        axes = (
-            ("batch", "channels", "height", "width")
-            if self.dimensions == 2
-            else ("batch", "channels", "length")
-        )
-        if input_.ndim != len(axes):
-            raise ValueError(f"{name}: the input must be ({', '.join(axes)}), got {input_.shape}")
-        in_channels, dtype = input_.shape[1], self._param_dtype(input_)
-        shape = (in_channels // self.groups, self.out_channels, *self._kernel_shape())
-        check_channels(input_.shape, shape, self.groups, name)
-        check_input_shape(shape, name, name="the shape of the weights")
-        init = choose_init(self.weight_init, self.activation, self.following)
-        W = draw_weights(init, self.rng, shape, *self._fans(in_channels), dtype)
-        self.operations = [self._convolution(W)]
-        if self.bias:
-            per_channel = (1, self.out_channels) + (1,) * self.dimensions
-            self.operations.append(BiasAdd(np.zeros(per_channel, dtype=dtype)))
-        self.operations.append(self.activation)
-        if self.flatten:
-            self.operations.append(Flatten())
-        if self.dropout < 1.0:
-            dropout = Dropout(self.dropout)
-            dropout.rng = self.rng
-            self.operations.append(dropout)
-
-
-class Conv2D(_ConvLayer):
-    """A convolutional layer for images.
-
-    Forward: ``output = activation(conv2d(input_, W) + B)``, then flattened and thinned by dropout
-    if asked for. Backward: the chain of its Operations' gradients.
-
-    Parameters
-    ----------
-    out_channels : int
-        How many kernels, and so channels that come out.
-    param_size : int or (height, width)
-        The kernel's size.
-    dropout : float
-        The probability that an output is kept; 1 keeps them all.
-    weight_init : {"standard", "normal", "glorot", "he"} or callable, optional
-        How the weights start. By default what suits the activation, see dlfs.initializers; the
-        book's is "standard", or in its word here "normal".
-    activation : Operation, optional
-        Linear unless given. The layer works with a copy.
-    flatten : bool
-        Whether to lay the output in a row, for a Dense layer.
-    stride, dilation : int or (height, width)
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
-    groups : int
-    bias : bool
-        Whether each output channel gets a bias; the book's layer has none.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, channels, height,
-        width), or smaller than the kernel, or its channels cannot be split into groups.
-
-    Notes
-    -----
-    Book, chapter 5.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from dlfs.activations import Tanh
-    >>> layer = Conv2D(out_channels=16, param_size=5, activation=Tanh(), weight_init="glorot")
-    >>> layer.forward(np.zeros((2, 1, 28, 28))).shape
-    (2, 16, 28, 28)
-    """
-
-    dimensions = 2
+    param_size: Any
+    stride: Any
+    dilation: Any
 
     def __init__(
         self,
@@ -150,16 +40,97 @@ class Conv2D(_ConvLayer):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        super().__init__(out_channels, dropout, weight_init, activation, flatten, groups, bias)
         name = type(self).__name__
-        self.param_size = pair(param_size, name, "param_size")
-        self.stride = pair(stride, name, "stride")
-        check_padding(padding, name)
-        self.padding = padding
-        self.dilation = pair(dilation, name, "dilation")
+        self.out_channels = check_int(out_channels, name, "out_channels", 1)
+        super().__init__(self.out_channels)
+        self.dropout = check_real(dropout, name, "dropout", 0.0, 1.0, low_open=True)
+        check_weight_init(weight_init, name)
+        self.weight_init = weight_init
+        self.activation = own_copy(activation, Linear, name)
+        self.flatten = check_flag(flatten, name, "flatten")
+        self.groups = check_int(groups, name, "groups", 1)
+        self.bias = check_flag(bias, name, "bias")
+        self.param_size = per_axis(param_size, name, "param_size", self.dimensions)
+        self.stride = per_axis(stride, name, "stride", self.dimensions)
+        check_padding(padding, name, self.dimensions)
+        self.padding: Any = padding
+        self.dilation = per_axis(dilation, name, "dilation", self.dimensions)
 
     def _kernel_shape(self) -> Shape:
-        return self.param_size
+        return self.param_size if self.dimensions == 2 else (self.param_size,)
+
+    @abstractmethod
+    def _convolution(self, W: Array) -> ParamOperation:
+        """Return the Operation that convolves with these weights."""
+
+    def _fans(self, in_channels: int) -> tuple[int, int]:
+        """Return how many numbers meet in one output, and how many outputs one input reaches."""
+        positions = int(np.prod(self._kernel_shape()))
+        return (
+            in_channels // self.groups * positions,
+            self.out_channels // self.groups * positions,
+        )
+
+    def _setup_layer(self, input_: Array) -> None:
+        name = type(self).__name__
+        if input_.ndim != 2 + self.dimensions:
+            axes = "height, width" if self.dimensions == 2 else "length"
+            raise ValueError(
+                f"{name}: the input must be (batch, channels, {axes}), got {input_.shape}"
+            )
+        in_channels, dtype = input_.shape[1], self._param_dtype(input_)
+        shape = (in_channels // self.groups, self.out_channels, *self._kernel_shape())
+        check_channels(input_.shape, shape, self.groups, name)
+        check_input_shape(shape, name, name="the shape of the weights")
+        init = choose_init(self.weight_init, self.activation, self.following)
+        W = draw_weights(init, self.rng, shape, *self._fans(in_channels), dtype)
+        self.operations = [self._convolution(W)]
+        if self.bias:
+            per_channel = (1, self.out_channels) + (1,) * self.dimensions
+            self.operations.append(BiasAdd(np.zeros(per_channel, dtype=dtype)))
+        self.operations.append(self.activation)
+        if self.flatten:
+            self.operations.append(Flatten())
+        self._append_dropout(self.dropout)
+
+
+class Conv2D(_ConvLayer):
+    """A convolutional layer for images.
+
+    Forward: ``output = activation(conv2d(input_, W) + B)``, then flattened, then dropout, if asked
+    for.
+
+    Book, chapter 5.
+
+    Parameters
+    ----------
+    out_channels : int
+        The number of kernels, and of channels of the output.
+    param_size : int or (height, width)
+        The kernel's size.
+    dropout : float
+        The probability that an output is kept; 1 keeps them all.
+    weight_init : {"standard", "normal", "glorot", "he"} or callable, optional
+        How the weights start; by default as suits the activation, see dlfs.initializers. The book
+        calls "standard" "normal" here.
+    activation : Operation, optional
+        Linear unless given. The layer works with a copy.
+    flatten : bool
+        Whether to lay the output in a row, for a Dense layer.
+    stride, dilation : int or (height, width)
+    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
+    groups : int
+    bias : bool
+        Whether each output channel gets a bias; the book's layer has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.activations import Tanh
+    >>> layer = Conv2D(out_channels=16, param_size=5, activation=Tanh(), weight_init="glorot")
+    >>> layer.forward(np.zeros((2, 1, 28, 28))).shape
+    (2, 16, 28, 28)
+    """
 
     def _convolution(self, W: Array) -> ParamOperation:
         return Conv2D_Op(W, self.stride, self.padding, self.dilation, self.groups)
@@ -168,29 +139,18 @@ class Conv2D(_ConvLayer):
 class Conv1D(_ConvLayer):
     """A convolutional layer for sequences (batch, channels, length).
 
-    Forward: ``output = activation(conv1d(input_, W) + B)``, then flattened and thinned by dropout
-    if asked for. Backward: the chain of its Operations' gradients.
+    Forward: ``output = activation(conv1d(input_, W) + B)``, and on as Conv2D.
+
+    Book, chapter 5.
 
     Parameters
     ----------
-    out_channels : int
-        How many kernels, and so channels that come out.
     param_size : int
         The kernel's size.
-    dropout, weight_init, activation, flatten, groups, bias
+    out_channels, dropout, weight_init, activation, flatten, groups, bias
         As in Conv2D.
     stride, dilation : int
     padding : int, (before, after), "same" or "valid"
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, channels, length), or
-        shorter than the kernel, or its channels cannot be split into groups.
-
-    Notes
-    -----
-    Book, chapter 5.
 
     Examples
     --------
@@ -201,31 +161,6 @@ class Conv1D(_ConvLayer):
 
     dimensions = 1
 
-    def __init__(
-        self,
-        out_channels: int,
-        param_size: int,
-        dropout: float = 1.0,
-        weight_init: str | Initializer | None = None,
-        activation: Operation | None = None,
-        flatten: bool = False,
-        stride: int = 1,
-        padding: Padding1D = "same",
-        dilation: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(out_channels, dropout, weight_init, activation, flatten, groups, bias)
-        name = type(self).__name__
-        self.param_size = check_int(param_size, name, "param_size", 1)
-        self.stride: int = check_int(stride, name, "stride", 1)
-        check_padding(padding, name, 1)
-        self.padding = padding
-        self.dilation = check_int(dilation, name, "dilation", 1)
-
-    def _kernel_shape(self) -> Shape:
-        return (self.param_size,)
-
     def _convolution(self, W: Array) -> ParamOperation:
         return Conv1D_Op(W, self.stride, self.padding, self.dilation, self.groups)
 
@@ -233,32 +168,19 @@ class Conv1D(_ConvLayer):
 class ConvTranspose2D(_ConvLayer):
     """A layer that makes images larger: the transposed convolution ("deconvolution").
 
-    Forward: ``output = activation(conv_transpose2d(input_, W) + B)``, then flattened and thinned by
-    dropout if asked for. Backward: the chain of its Operations' gradients.
+    Forward: ``output = activation(conv_transpose2d(input_, W) + B)``, and on as Conv2D.
+
+    Zeiler et al., 2010; book, chapter 7.
 
     Parameters
     ----------
-    out_channels : int
-        How many channels come out.
-    param_size : int or (height, width)
-        The kernel's size.
-    dropout, weight_init, activation, flatten, groups, bias
+    out_channels, param_size, dropout, weight_init, activation, flatten, dilation, groups, bias
         As in Conv2D.
-    stride, dilation : int or (height, width)
+    stride : int or (height, width)
         With "same" padding the output is stride times as large as the input.
     padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
     output_padding : int or (height, width)
-        So many rows and columns more at the bottom and right; less than the stride.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, channels, height,
-        width), or its channels cannot be split into groups, or nothing is left of the output.
-
-    Notes
-    -----
-    Zeiler et al., 2010; book, chapter 7.
+        Rows and columns that are added at the bottom and right; less than the stride.
 
     Examples
     --------
@@ -268,8 +190,6 @@ class ConvTranspose2D(_ConvLayer):
     ... ).shape
     (2, 4, 14, 14)
     """
-
-    dimensions = 2
 
     def __init__(
         self,
@@ -286,17 +206,9 @@ class ConvTranspose2D(_ConvLayer):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        super().__init__(out_channels, dropout, weight_init, activation, flatten, groups, bias)
-        name = type(self).__name__
-        self.param_size = pair(param_size, name, "param_size")
-        self.stride: tuple[int, int] = pair(stride, name, "stride")
-        check_padding(padding, name)
-        self.padding = padding
-        self.output_padding = pair(output_padding, name, "output_padding", minimum=0)
-        self.dilation = pair(dilation, name, "dilation")
-
-    def _kernel_shape(self) -> Shape:
-        return self.param_size
+        options = (flatten, stride, padding, dilation, groups, bias)
+        super().__init__(out_channels, param_size, dropout, weight_init, activation, *options)
+        self.output_padding = pair(output_padding, type(self).__name__, "output_padding", 0)
 
     def _fans(self, in_channels: int) -> tuple[int, int]:
         # Turned round, the convolution sums into one output only every stride-th position.

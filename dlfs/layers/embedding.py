@@ -13,6 +13,8 @@ class Embedding(Layer):
     Forward: ``output = table[input_]``. Backward: each row of the table collects the gradients of
     the places where it was used.
 
+    Input (batch, time) becomes (batch, time, neurons). Bengio et al., 2003.
+
     Parameters
     ----------
     vocabulary_size : int
@@ -21,15 +23,6 @@ class Embedding(Layer):
         The length of each vector.
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the table starts, see dlfs.initializers; "standard" unless given.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not made of integers in range.
-
-    Notes
-    -----
-    Input (batch, time) becomes (batch, time, neurons). Bengio et al., 2003.
 
     Examples
     --------

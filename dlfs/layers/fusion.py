@@ -158,8 +158,7 @@ class FusedConv(FusedStep):
         self.bias = bias
         self.activation = activation
         self._name = ACTIVATIONS[type(activation)]
-        op = convolution
-        self._options = (op.stride, op.padding, op.dilation, op.groups)
+        self._options = convolution.options
 
     def _output(self) -> Array:
         return kernels.conv2d_bias_activation(

@@ -16,6 +16,9 @@ class BatchNorm(Layer):
     batch's in training, their running averages in inference. Backward: the chain of its Operations'
     gradients.
 
+    Ioffe and Szegedy, "Batch Normalization", 2015. In training, a batch of one row is normalized to
+    zeros, whatever it holds; it moves the running mean, but not the running variance.
+
     Parameters
     ----------
     momentum : float
@@ -28,11 +31,6 @@ class BatchNorm(Layer):
     TypeError, ValueError
         In ``forward``, if the input is not (batch, features) or (batch,
         channels, ...).
-
-    Notes
-    -----
-    Ioffe and Szegedy, "Batch Normalization", 2015. In training, a batch of one row is normalized to
-    zeros, whatever it holds; it moves the running mean, but not the running variance.
 
     Examples
     --------
@@ -65,6 +63,8 @@ class LayerNorm(Layer):
     Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``. Backward: the chain of
     its Operations' gradients.
 
+    Ba, Kiros and Hinton, "Layer Normalization", 2016.
+
     Parameters
     ----------
     eps : float
@@ -75,10 +75,6 @@ class LayerNorm(Layer):
     TypeError, ValueError
         If eps is unfit; in ``forward``, if the input is not (batch, features) or (batch, time,
         features).
-
-    Notes
-    -----
-    Ba, Kiros and Hinton, "Layer Normalization", 2016.
 
     Examples
     --------

@@ -176,13 +176,7 @@ class ParamList(Sequence[Array]):
         return repr(list(self))
 
     def assign(self, values: Iterable[Array]) -> None:
-        """Give every entry a new value.
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer values than entries.
-        """
+        """Give every entry a new value."""
         values = list(values)
         if len(values) != len(self):
             raise ValueError(f"{len(self)} arrays are needed, got {len(values)}")

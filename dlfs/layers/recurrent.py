@@ -121,9 +121,12 @@ class _RecurrentLayer(Layer):
 class RNNLayer(_RecurrentLayer):
     """A plain recurrent layer.
 
-    Forward: ``h_t = tanh(x_t @ W_x + B + h_(t-1) @ W_h)``, and with output_size
-    ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its Operations'
-    gradients, from the last step to the first.
+    Forward: ``h_t = tanh(x_t @ W_x + B + h_(t-1) @ W_h)``, and with output_size ``output_t = h_t @
+    W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its Operations' gradients, from the
+    last step to the first.
+
+    Book, chapter 6; Elman, 1990. Gradients stop where a batch begins (truncated backpropagation
+    through time), whether its state was carried or not.
 
     Parameters
     ----------
@@ -152,11 +155,6 @@ class RNNLayer(_RecurrentLayer):
     TypeError, ValueError
         In ``forward``, if the input is not (batch, time, features), or the
         carried state belongs to another number of sequences.
-
-    Notes
-    -----
-    Book, chapter 6; Elman, 1990. Gradients stop where a batch begins (truncated backpropagation
-    through time), whether its state was carried or not.
 
     Examples
     --------
@@ -190,6 +188,9 @@ class LSTMLayer(_RecurrentLayer):
     output_size ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its
     Operations' gradients, from the last step to the first.
 
+    Book, chapter 6; Hochreiter and Schmidhuber, 1997; Gers et al., 2000. The book has a matrix for
+    each gate; here they lie side by side in one.
+
     Parameters
     ----------
     hidden_size, output_size, weight_scale, carry, vocabulary_size
@@ -200,16 +201,6 @@ class LSTMLayer(_RecurrentLayer):
     ----------
     carried : tuple of ndarray or None
         The state (h, c) that the next batch starts from.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in RNNLayer.
-
-    Notes
-    -----
-    Book, chapter 6; Hochreiter and Schmidhuber, 1997; Gers et al., 2000. The book has a matrix for
-    each gate; here they lie side by side in one.
 
     Examples
     --------
@@ -263,13 +254,8 @@ class GRULayer(_RecurrentLayer):
     carried : tuple of ndarray or None
         The state that the next batch starts from.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As in RNNLayer.
+    Notes -----
 
-    Notes
-    -----
     Cho et al., 2014; book, chapter 6, with two mistakes of its code put right: there the update
     gate is computed from the reset gate's sums, and the backward pass drops a part of the gradient
     of the state.

@@ -13,6 +13,8 @@ class AdaGrad(Optimizer):
 
     ``sum_square += eps + grad**2``, ``param -= lr * grad / sqrt(sum_square)``.
 
+    Duchi, Hazan and Singer, 2011; book, chapter 6.
+
     Parameters
     ----------
     lr : float
@@ -29,10 +31,6 @@ class AdaGrad(Optimizer):
     ------
     TypeError, ValueError
         If an argument is unfit, or more than one final rate is given.
-
-    Notes
-    -----
-    Duchi, Hazan and Singer, 2011; book, chapter 6.
 
     Examples
     --------
@@ -76,8 +74,10 @@ class AdaGrad(Optimizer):
 class RMSProp(Optimizer):
     """AdaGrad that forgets: a running mean of squares instead of their sum.
 
-    ``mean_square = decay * mean_square + (1 - decay) * grad**2``,
-    ``param -= lr * grad / (sqrt(mean_square) + eps)``.
+    ``mean_square = decay * mean_square + (1 - decay) * grad**2``, ``param -= lr * grad /
+    (sqrt(mean_square) + eps)``.
+
+    Tieleman and Hinton, 2012.
 
     Parameters
     ----------
@@ -88,10 +88,6 @@ class RMSProp(Optimizer):
         The share of the mean that is kept; 0 <= decay < 1.
     eps : float
         Keeps the division possible; eps > 0.
-
-    Notes
-    -----
-    Tieleman and Hinton, 2012.
 
     Examples
     --------
@@ -126,8 +122,10 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Momentum over a running root mean square of the gradient.
 
-    With the running means of grad and of grad**2, both corrected for their start from zero:
-    ``param -= lr * mean / (sqrt(mean_square) + eps)``.
+    With the running means of grad and of grad**2, both corrected for their start from zero: ``param
+    -= lr * mean / (sqrt(mean_square) + eps)``.
+
+    Kingma and Ba, 2015.
 
     Parameters
     ----------
@@ -138,10 +136,6 @@ class Adam(Optimizer):
         The shares of the two means that are kept; 0 <= beta < 1.
     eps : float
         Keeps the division possible; eps > 0.
-
-    Notes
-    -----
-    Kingma and Ba, 2015.
 
     Examples
     --------
@@ -185,6 +179,8 @@ class AdamW(Adam):
     ``param -= lr * (mean / (sqrt(mean_square) + eps) + weight_decay * param)``; biases and the
     scales of normalization layers do not decay.
 
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
+
     Parameters
     ----------
     lr, final_lr, decay_type, beta1, beta2, eps
@@ -192,10 +188,6 @@ class AdamW(Adam):
         As in Adam.
     weight_decay : float
         weight_decay >= 0.
-
-    Notes
-    -----
-    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
 
     Examples
     --------

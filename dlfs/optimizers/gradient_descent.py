@@ -11,15 +11,13 @@ from dlfs.types import Array
 class SGD(Optimizer):
     """Stochastic gradient descent: ``param -= lr * grad``.
 
+    Book, chapter 3.
+
     Parameters
     ----------
     lr, final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
-
-    Notes
-    -----
-    Book, chapter 3.
 
     Examples
     --------
@@ -37,6 +35,8 @@ class SGDMomentum(Optimizer):
     ``velocity = momentum * velocity + lr * grad``, ``param -= velocity``; with Nesterov's
     look-ahead ``param -= momentum * velocity + lr * grad``.
 
+    Book, chapter 4; Nesterov's form as in Sutskever et al., 2013.
+
     Parameters
     ----------
     lr, final_lr, decay_type
@@ -45,10 +45,6 @@ class SGDMomentum(Optimizer):
     momentum : float
         The share of the velocity that is kept; 0 <= momentum < 1.
     nesterov : bool
-
-    Notes
-    -----
-    Book, chapter 4; Nesterov's form as in Sutskever et al., 2013.
 
     Examples
     --------
@@ -87,6 +83,8 @@ class RegularizedSGD(Optimizer):
     ``param -= lr * (grad + alpha * param)``; biases and the scales of normalization layers are not
     penalized. (The book leaves lr out of the penalty's step and shrinks biases too.)
 
+    Ridge regression's penalty (Hoerl and Kennard, 1970); the book's repository has the class.
+
     Parameters
     ----------
     lr : float
@@ -96,10 +94,6 @@ class RegularizedSGD(Optimizer):
     final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
-
-    Notes
-    -----
-    Ridge regression's penalty (Hoerl and Kennard, 1970); the book's repository has the class.
 
     Examples
     --------

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from dlfs.base import Configured
 from dlfs.checks import check_choice, check_int, check_real
+from dlfs.configured import Configured
 
 DECAY_TYPES = ("exponential", "linear", "cosine")
 

@@ -76,8 +76,6 @@ class RNNNode(_Node):
     Forward: ``H_out = tanh(X_in @ W_x + H_in @ W_h + B)``. Backward, with the gradient ``dH`` of
     H_out: ``dA = dH * (1 - H_out**2)``, from which ``dA @ W_x.T`` and ``dA @ W_h.T``.
 
-    Notes
-    -----
     Book, chapter 6.
 
     Examples
@@ -98,7 +96,6 @@ class RNNNode(_Node):
         X_in : ndarray, shape (batch, features)
         H_in : ndarray, shape (batch, hidden)
         params_dict : dict of dict
-
         """
         self._check(params_dict, X_in, H_in=H_in)
         self.X_in, self.H_in = X_in, H_in
@@ -116,11 +113,6 @@ class RNNNode(_Node):
         X_out_grad, H_out_grad : ndarray
             From the loss at this step, and from the next step.
         params_dict : dict of dict
-
-        Raises
-        ------
-        TypeError, ValueError, RuntimeError
-            If an argument is unfit, or ``forward`` was not called before.
         """
         self._check_backward(X_out_grad, H_out_grad=H_out_grad)
         dH = self._output_grad(X_out_grad, params_dict) + H_out_grad
@@ -135,8 +127,6 @@ class LSTMNode(_Node):
     C_bar, output gate o; ``C_out = f * C_in + i * C_bar`` and ``H_out = o * tanh(C_out)``.
     Backward: the chain rule, line by line in the other direction.
 
-    Notes
-    -----
     Book, chapter 6.
 
     Examples
@@ -162,7 +152,6 @@ class LSTMNode(_Node):
         X_in : ndarray, shape (batch, features)
         H_in, C_in : ndarray, shape (batch, hidden)
         params_dict : dict of dict
-
         """
         self._check(params_dict, X_in, H_in=H_in, C_in=C_in)
         self.X_in, self.H_in, self.C_in = X_in, H_in, C_in
@@ -184,11 +173,6 @@ class LSTMNode(_Node):
         X_out_grad, H_out_grad, C_out_grad : ndarray
             From the loss at this step, and from the next step.
         params_dict : dict of dict
-
-        Raises
-        ------
-        TypeError, ValueError, RuntimeError
-            If an argument is unfit, or ``forward`` was not called before.
         """
         self._check_backward(X_out_grad, H_out_grad=H_out_grad, C_out_grad=C_out_grad)
         dH = self._output_grad(X_out_grad, params_dict) + H_out_grad
@@ -217,13 +201,8 @@ class GRUNode(_Node):
     reset : {"before", "after"}
         As in GRULayer: "after" has ``r * (H_in @ W_hh + b_h)``, with a row more in W_h.
 
-    Raises
-    ------
-    ValueError
-        If reset is unknown.
+    Notes -----
 
-    Notes
-    -----
     Book, chapter 6. The book's node computes ``u`` from the sums of ``r``, so that the two gates
     are always equal and the update gate's weights have no effect forward; and its ``backward``
     drops a part of the gradient of H_in. Both are done right here.
@@ -252,7 +231,6 @@ class GRUNode(_Node):
         X_in : ndarray, shape (batch, features)
         H_in : ndarray, shape (batch, hidden)
         params_dict : dict of dict
-
         """
         self._check(params_dict, X_in, H_in=H_in)
         self.X_in, self.H_in = X_in, H_in
@@ -281,11 +259,6 @@ class GRUNode(_Node):
         X_out_grad, H_out_grad : ndarray
             From the loss at this step, and from the next step.
         params_dict : dict of dict
-
-        Raises
-        ------
-        TypeError, ValueError, RuntimeError
-            If an argument is unfit, or ``forward`` was not called before.
         """
         self._check_backward(X_out_grad, H_out_grad=H_out_grad)
         dH = self._output_grad(X_out_grad, params_dict) + H_out_grad

@@ -134,6 +134,8 @@ class RNN_Op(_Recurrence):
     ``input_grad_t = (output_grad_t + input_grad_(t+1) @ W_h.T) * (1 - h_t**2)``, and ``param_grad``
     is the sum of ``h_(t-1).T @ input_grad_t``.
 
+    Book, chapter 6; Elman, 1990.
+
     Parameters
     ----------
     W_h : ndarray, shape (hidden, hidden)
@@ -158,10 +160,6 @@ class RNN_Op(_Recurrence):
     TypeError, ValueError
         In ``forward``, if the input is not (batch, time, hidden), or the
         carried state belongs to another number of sequences.
-
-    Notes
-    -----
-    Book, chapter 6; Elman, 1990.
 
     Examples
     --------
@@ -196,6 +194,8 @@ class LSTM_Op(_Recurrence):
     went through a sigmoid and the candidate c_bar through tanh. Backward: see
     ``dlfs.reference.lstm_grad``.
 
+    Book, chapter 6; Hochreiter and Schmidhuber, 1997; Gers et al., 2000.
+
     Parameters
     ----------
     W_h : ndarray, shape (hidden, 4 * hidden)
@@ -214,10 +214,6 @@ class LSTM_Op(_Recurrence):
     TypeError, ValueError
         In ``forward``, if the input is not (batch, time, 4 * hidden), or
         the carried state belongs to another number of sequences.
-
-    Notes
-    -----
-    Book, chapter 6; Hochreiter and Schmidhuber, 1997; Gers et al., 2000.
 
     Examples
     --------
@@ -283,8 +279,8 @@ class GRU_Op(_Recurrence):
         In ``forward``, if the input is not (batch, time, 3 * hidden), or
         the carried state belongs to another number of sequences.
 
-    Notes
-    -----
+    Notes -----
+
     Cho et al., 2014; book, chapter 6. The book's code makes two mistakes that are not made here: it
     computes the update gate from the reset gate's sums, so that the two are always equal, and its
     backward pass drops a part of the gradient of the state.

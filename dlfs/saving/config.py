@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlfs.base import PLAIN, Configured
 from dlfs.checks import shortened, shown
+from dlfs.configured import PLAIN, Configured
 
 
 def class_name(kind: type) -> str:

@@ -23,6 +23,8 @@ from dlfs.types import Array
 class Trainer:
     """Trains a network with an optimizer.
 
+    Book, chapters 3 and 4.
+
     Parameters
     ----------
     net : NeuralNetwork
@@ -36,15 +38,6 @@ class Trainer:
         What happened so far in the last ``fit``.
     stop : bool
         A callback sets it to end the training.
-
-    Raises
-    ------
-    TypeError
-        If net or optim is something else.
-
-    Notes
-    -----
-    Book, chapters 3 and 4.
 
     Examples
     --------
@@ -156,8 +149,8 @@ class Trainer:
             If the loss, parameters or running statistics become NaN or infinite; the message names
             the first layer where that happened. The step that would have followed is not taken.
 
-        Notes
-        -----
+        Notes -----
+
         Ctrl-C ends the training after the step that is being taken: the History is returned and
         says so. (A second Ctrl-C does not wait for that; a handler for SIGINT of your own stays in
         charge.) Afterwards, however the training ended, ``optim.lr`` is what it was before.
@@ -243,11 +236,6 @@ class Trainer:
         -------
         dict
             "loss" and one key for each metric.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data do not suit the network or the loss.
         """
         if batch_size is not None:
             check_int(batch_size, "Trainer.evaluate", "batch_size", 1)
@@ -261,11 +249,6 @@ class Trainer:
         ----------
         X, y : ndarray, batch axis first
         size : int
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X and y have different lengths, or size is no positive integer.
         """
         check_int(size, "Trainer.generate_batches", "size", 1)
         X = plain_array(X, "Trainer.generate_batches", "X")

@@ -1,0 +1,186 @@
+"""What a layer is within a tree of layers: its parameters, its state, the layers inside it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from dlfs.base import Operation, ParamOperation
+from dlfs.checks import check_choice
+from dlfs.configured import Configured
+from dlfs.layers.params import Frozen, OwnParam, ParamList, Tied
+from dlfs.recurrent import CARRIES
+from dlfs.types import Array
+
+
+class LayerTree(Configured):
+    """A layer with the layers inside it.
+
+    Every list of parameters is made from the tree when it is asked for; nothing is kept twice.
+    """
+
+    trainable = True
+    layers: Sequence[Any] = ()
+    operations: list[Operation]
+    first: bool
+    _own_params: list[Array]
+    _own_param_grads: list[Array]
+
+    @property
+    def params(self) -> Any:
+        """The parameters, in the Operations' order; assigning to an entry changes the Operation.
+
+        A tied parameter stands here once, where it comes first. A layer without parameters in
+        Operations may keep its own here, in a list.
+        """
+        return self._view("param", self._own_params)
+
+    @params.setter
+    def params(self, params: Sequence[Array]) -> None:
+        self._assign("param", "_own_params", params)
+
+    @property
+    def param_grads(self) -> Any:
+        """The gradients from the last ``backward``, in the order of ``params``; empty before it.
+
+        The gradient of a tied parameter is the sum over the places where it is used, that of a
+        frozen one is zero.
+        """
+        return self._view("param_grad", self._own_param_grads)
+
+    @param_grads.setter
+    def param_grads(self, grads: Sequence[Array]) -> None:
+        self._assign("param_grad", "_own_param_grads", grads)
+
+    def param_holders(self) -> list[Any]:
+        """Return what holds each parameter: mostly an Operation, with ``param``, ``param_grad``.
+
+        A tied parameter has one holder for all the Operations that use it. The holders of a frozen
+        layer have ``trains = False``.
+        """
+        found: dict[int, Any] = {}
+        self._collect_holders(found, True)
+        return list(found.values())
+
+    def walk(self, path: str = "") -> Iterator[tuple[str, Any]]:
+        """Go through this layer and all inside it, outermost first, each with its place.
+
+        Examples
+        --------
+        >>> from dlfs.activations import ReLU
+        >>> from dlfs.layers import Dense, Residual
+        >>> [path for path, _ in Residual([Dense(3), ReLU()]).walk("block")]
+        ['block', 'block.layers.0', 'block.layers.1']
+        """
+        yield path, self
+        for number, layer in enumerate(self.layers):
+            yield from layer.walk(f"{path}{'.' if path else ''}layers.{number}")
+
+    def penalized(self) -> list[bool]:
+        """Say for each parameter whether weight decay applies to it: to weights, not to biases."""
+        return [holder.penalized for holder in self.param_holders()]
+
+    def parameter_count(self) -> int:
+        """Return how many numbers all parameters together hold; 0 before the set-up."""
+        return sum(holder.param.size for holder in self.param_holders())
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a parameter that an optimizer may change."""
+        if self.trainable:
+            for operation in self.operations:
+                if operation.trains:
+                    return True
+            for layer in self.layers:
+                if layer.trains:
+                    return True
+        return self.trainable and bool(self._own_params)
+
+    def forget_gradients(self) -> None:
+        """Forget the parameters' gradients of earlier backward passes."""
+        for _, layer in self.walk():
+            for operation in layer.operations:
+                vars(operation).pop("param_grad", None)
+
+    def reset_state(self) -> None:
+        """Forget what is carried from one batch to the next: the state of recurrent layers."""
+        for _, layer in self.walk():
+            for operation in layer.operations:
+                operation.reset_state()
+
+    @contextmanager
+    def fresh_start(self, carry: bool | str | None = None) -> Iterator[None]:
+        """Within the block, begin new sequences; then put back the state that was carried before.
+
+        Parameters
+        ----------
+        carry : {False, True, "mean"}, optional
+            Whether state is carried within the block; as each layer does unless given.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dlfs.layers import LSTMLayer
+        >>> layer = LSTMLayer(4)
+        >>> x = np.ones((1, 6, 3))
+        >>> whole = layer.forward(x)
+        >>> with layer.fresh_start(carry=True):
+        ...     parts = [layer.forward(x[:, :2]), layer.forward(x[:, 2:])]
+        >>> bool(np.allclose(np.concatenate(parts, axis=1), whole))
+        True
+        """
+        if carry is not None:
+            check_choice(carry, CARRIES, "fresh_start", "carry")
+        found: list[Any] = [
+            operation
+            for _, layer in self.walk()
+            for operation in layer.operations
+            if hasattr(operation, "carried")
+        ]
+        kept = [(operation.carry, operation.carried) for operation in found]
+        for operation in found:
+            operation.carry = operation.carry if carry is None else carry
+            operation.carried = None
+        try:
+            yield
+        finally:
+            for operation, (mode, carried) in zip(found, kept, strict=True):
+                operation.carry, operation.carried = mode, carried
+
+    def _collect_holders(self, found: dict[int, Any], trains: bool) -> None:
+        trains = trains and self.trainable
+        holders: Sequence[Any] = ()
+        if self._own_params:
+            holders = self._own_holders()
+        elif not self.first:  # before the set-up is over, Operations may be those of an earlier one
+            holders = self.operations
+        for holder in holders:
+            if holder.trains:
+                key = id(holder.param)
+                if not trains:
+                    holder = Frozen(holder)
+                found[key] = Tied(found[key], holder) if key in found else holder
+        for layer in self.layers:
+            layer._collect_holders(found, trains)
+
+    def _own_holders(self) -> list[OwnParam]:
+        own, grads = self._own_params, self._own_param_grads
+        return [OwnParam(own, grads, number) for number in range(len(own))]
+
+    def _keeps_own(self) -> bool:
+        """Say whether parameters lie in the layer itself; during the set-up they all do."""
+        in_operations = any(isinstance(op, ParamOperation) for op in self.operations)
+        return not self.layers and (self.first or not in_operations)
+
+    def _view(self, name: str, own: list[Array]) -> ParamList | list[Array]:
+        if self._keeps_own():
+            return own
+        holders = self.param_holders()
+        if name == "param" or all(hasattr(holder, name) for holder in holders):
+            return ParamList(holders, name)
+        return []
+
+    def _assign(self, name: str, own: str, values: Sequence[Array]) -> None:
+        if self._keeps_own():
+            setattr(self, own, values if isinstance(values, list) else list(values))
+        else:
+            ParamList(self.param_holders(), name).assign(values)
