@@ -17,7 +17,7 @@ from dlfs.pytorch.convert import from_torch, to_torch
 from dlfs.pytorch.helpers import assert_dim, evaluating, inference_mode, permute_data
 from dlfs.pytorch.layers import ConvLayer, DeconvLayer, DenseLayer, LSTMLayer, PyTorchLayer
 from dlfs.pytorch.model import ConvNetPreprocessor, PyTorchModel, PyTorchPreprocessor
-from dlfs.pytorch.modules import OneHot, Recurrence
+from dlfs.pytorch.modules import OneHot, Parallel, Recurrence, Residual
 from dlfs.pytorch.trainer import PyTorchTrainer
 
 __all__ = [
@@ -27,11 +27,13 @@ __all__ = [
     "DenseLayer",
     "LSTMLayer",
     "OneHot",
+    "Parallel",
     "PyTorchLayer",
     "PyTorchModel",
     "PyTorchPreprocessor",
     "PyTorchTrainer",
     "Recurrence",
+    "Residual",
     "assert_dim",
     "evaluating",
     "from_torch",

@@ -1,28 +1,20 @@
-"""Which modules a module sends its input through, one after the other: what ``from_torch`` reads.
+"""Which modules a module sends its input through: the tree that ``from_torch`` reads.
 
 What is not among those modules but changes what they compute (hooks, a ``forward`` put on an
 instance, autocast) cannot be converted, and is refused here.
 """
 
 import copy
-import inspect
-import operator
-import warnings
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from dlfs.pytorch.inward import RULES
 from dlfs.pytorch.layers import ConvLayer, PyTorchLayer
-
-Part: TypeAlias = tuple[str, nn.Module]
-"""A module and its path."""
-
-_MEMORIES = (nn.RNN, nn.LSTM, nn.GRU)
-
-_READ_ONLY = (getattr, operator.eq, operator.getitem, torch._assert)
+from dlfs.pytorch.trace import Chain, Fork, Leaf, below, is_leaf, named, tree_of
 
 _REMOVE = (
     "remove them first: a hook by the handle that it was registered with, pruning by "
@@ -31,13 +23,10 @@ _REMOVE = (
 )
 
 
-def named(path: str) -> str:
-    """Return a path as an error shows it."""
-    return f"module {path}" if path else "the module"
-
-
-def chain_of(module: nn.Module) -> list[Part]:
+def chain_of(module: nn.Module) -> Chain:
     """Return copies, set to predict, of the modules that a module sends its input through.
+
+    They come as a chain; where the input goes several ways, a Fork stands in it.
 
     Raises
     ------
@@ -52,11 +41,12 @@ def chain_of(module: nn.Module) -> list[Part]:
         raise ValueError(f"from_torch: the module cannot be copied: {error}") from error
     chain = _chain("", module)
     seen: dict[int, str] = {}
-    for path, part in chain:
+    for leaf in leaves(chain):
+        path, part = leaf.path, leaf.module
         if any(inner.training for inner in part.modules()):
             raise ValueError(f"from_torch: {named(path)} stays in training mode after eval()")
         for name, tensor in _tensors(part):
-            where = f"{path}.{name}" if path else name
+            where = below(path, name)
             if id(tensor) in seen:
                 raise ValueError(
                     f"from_torch: {where} is also {seen[id(tensor)]}: dlfs has no shared "
@@ -134,10 +124,10 @@ def _unlike_its_class(part: Any) -> str:
     return ""
 
 
-def _chain(path: str, module: nn.Module) -> list[Part]:
+def _chain(path: str, module: nn.Module) -> Chain:
     kind = type(module)
     if kind in RULES:
-        return [(path, module)]
+        return [Leaf(path, module)]
     if isinstance(module, PyTorchLayer):
         own = [
             name
@@ -152,108 +142,31 @@ def _chain(path: str, module: nn.Module) -> list[Part]:
                 f"from_torch: {named(path)}: {kind.__name__} writes its own {own[0]}, which "
                 "cannot be converted"
             )
-        path, module = _below(path, "modules_in_order"), module.modules_in_order
+        path, module = below(path, "modules_in_order"), module.modules_in_order
     elif kind is not nn.Sequential:
-        if _Tracer().is_leaf_module(module, ""):
-            return [(path, module)]
-        return [part for inner in _followed(path, module) for part in _chain(*inner)]
+        return [Leaf(path, module)] if is_leaf(module) else _expanded(tree_of(path, module))
     return [
-        part
-        for name, inner in module._modules.items()
-        for part in _chain(_below(path, name), inner)
+        part for name, inner in module._modules.items() for part in _chain(below(path, name), inner)
     ]
 
 
-def _below(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _expanded(tree: Chain) -> Chain:
+    """Put the modules that a module holds in its place."""
+    chain: Chain = []
+    for part in tree:
+        if isinstance(part, Fork):
+            branches = [_expanded(branch) for branch in part.branches]
+            chain.append(Fork(part.path, branches, part.dim))
+        else:
+            chain += _chain(part.path, part.module)
+    return chain
 
 
-class _Tracer(fx.Tracer):
-    """Writes down which modules a forward calls, without looking into those that we know."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        known = type(m) in RULES or isinstance(m, PyTorchLayer)
-        return known or bool(super().is_leaf_module(m, module_qualified_name))
-
-    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        # The graph does not show it.
-        if torch.is_autocast_enabled("cpu"):
-            raise ValueError("it computes in another dtype (torch.autocast)")
-        return super().call_module(m, forward, args, kwargs)
-
-
-def _followed(path: str, module: nn.Module) -> list[Part]:
-    """Return the modules that a forward written by hand calls, in their order."""
-    owner = f"from_torch: {named(path)}: {type(module).__name__}.forward"
-    try:
-        # An argument with a default has its default, as when the module is given a batch alone.
-        _, *others = inspect.signature(module.forward).parameters.values()
-        defaults = {p.name: p.default for p in others if p.default is not p.empty}
-        with warnings.catch_warnings(action="ignore"):
-            graph = _Tracer().trace(module, concrete_args=defaults)
-    except Exception as error:
-        raise ValueError(f"{owner} cannot be followed: {error}") from error
-    nodes = list(graph.nodes)
-    source = next((node for node in nodes if node.op == "placeholder"), None)
-    node = next(node for node in nodes if node.op == "output").args[0]
-    if isinstance(node, tuple) and node:
-        node = node[0]
-    on_the_way: list[Any] = []
-    while node is not source:
-        on_the_way.append(node)
-        node = _before(node, module, owner)
-    for node in nodes:
-        if node not in on_the_way and _may_write(node, module):
-            raise ValueError(
-                f"{owner} calls {node.target!r:.80} without using the result, which may change "
-                "other numbers in place"
-            )
-    return [
-        (_below(path, node.target), module.get_submodule(node.target))
-        for node in reversed(on_the_way)
-        if node.op == "call_module"
-    ]
-
-
-def _before(node: Any, module: nn.Module, owner: str) -> Any:
-    """Return what a step of the way took."""
-    called = _called(node, module)
-    given = [each for each in (*node.args, *node.kwargs.values()) if each is not None]
-    if isinstance(called, PyTorchLayer):
-        # Whether it is to predict, which it does in any case.
-        given = [each for each in given if not isinstance(each, bool)]
-    if called is not None:
-        if len(given) != 1:
-            raise ValueError(
-                f"{owner} must give {node.target} its input alone, got {len(given)} arguments"
-            )
-        return given[0]
-    # A recurrent layer returns its final state besides.
-    takes = getattr(node, "op", "") == "call_function" and node.target is operator.getitem
-    if takes and node.args[1] == 0 and type(_called(node.args[0], module)) in _MEMORIES:
-        return node.args[0]
-    raise ValueError(
-        f"{owner} must send its input through modules, one after the other, and nothing else; it "
-        f"also does: {getattr(node, 'target', node)!r:.80}"
-    )
-
-
-def _called(node: Any, module: nn.Module) -> nn.Module | None:
-    """Return the module that a node calls, if it calls one."""
-    return module.get_submodule(node.target) if getattr(node, "op", "") == "call_module" else None
-
-
-def _may_write(node: Any, module: nn.Module) -> bool:
-    """Say whether a node may change in place what others read."""
-    called = _called(node, module)
-    if called is not None:
-        return any(getattr(part, "inplace", False) for part in called.modules())
-    if node.op == "call_method":
-        return bool(node.target.endswith("_"))
-    if node.op != "call_function" or node.target in _READ_ONLY:
-        return False
-    # PyTorch's functions say by name or flag that they write. ``h += 1`` looks like ``h + 1``.
-    name = getattr(node.target, "__name__", "_")
-    known = any(getattr(place, name, None) is node.target for place in (torch, nn.functional))
-    writes = name[-1] == "_" or any(each is True for each in node.args)
-    return not known or writes or not {"out", "inplace"}.isdisjoint(node.kwargs)
+def leaves(chain: Chain) -> Iterator[Leaf]:
+    """Go through all modules, those of branches too."""
+    for part in chain:
+        if isinstance(part, Leaf):
+            yield part
+        else:
+            for branch in part.branches:
+                yield from leaves(branch)

@@ -1,18 +1,22 @@
 """Networks of dlfs to PyTorch and back: the same parameters, the same predictions."""
 
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
+from dlfs.activations import Linear
 from dlfs.checks import check_input_shape, check_instance
+from dlfs.layers import Layer, Parallel, Residual
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
-from dlfs.pytorch.chain import Part, chain_of, dtype_of, named
+from dlfs.pytorch.chain import chain_of, dtype_of
 from dlfs.pytorch.inward import axes_after, keeps_shape, layers_of, row_shape
+from dlfs.pytorch.inward_parts import Axes, alone
 from dlfs.pytorch.outward import NoCounterpart, modules_of, own
-from dlfs.types import Shape
+from dlfs.pytorch.trace import Chain, Fork, Leaf, named
+from dlfs.types import Array, Shape
 
 
 def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequential:
@@ -30,7 +34,8 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
     -------
     torch.nn.Sequential
         Of the network's dtype, set to predict (``eval()``). Parameters and running statistics are
-        copies.
+        copies. A Residual or Parallel becomes a module of that name (dlfs.pytorch), another layer
+        made of layers a ``Sequential``. Parameters of frozen layers have ``requires_grad=False``.
 
     Raises
     ------
@@ -98,7 +103,8 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
                     f"{owner}: layer {number}, {layer!r}, has no counterpart in PyTorch: {error}"
                 ) from error
             modules += found
-    return nn.Sequential(*modules).eval()
+    module = nn.Sequential(*modules).eval()
+    return module if net.trainable else module.requires_grad_(False)
 
 
 def from_torch(
@@ -109,9 +115,11 @@ def from_torch(
     Parameters
     ----------
     module : torch.nn.Module
-        A chain: one of PyTorch's layers, a ``Sequential``, a layer of dlfs.pytorch, or a module
-        whose ``forward`` sends its input through such, one after the other. Where it returns a
-        tuple, the first is the prediction. It stays as it is.
+        One of PyTorch's layers, a ``Sequential``, a module of dlfs.pytorch, or a module whose
+        ``forward`` sends its input through such. There it may use functions for activations,
+        pooling, flattening and dropout (``torch.relu(h)``, ``h.relu()``, ``F.max_pool2d(h, 2)``),
+        sums (``x + f(x)``) and ``torch.cat([...], dim=1)``. Where it returns a tuple, the first is
+        the prediction. The module stays as it is.
     loss : Loss, optional
         MeanSquaredError() unless given.
     input_shape : tuple, optional
@@ -125,7 +133,9 @@ def from_torch(
     NeuralNetwork
         Of the module's dtype (PyTorch's default dtype if it holds no numbers), set up with copies
         of its parameters and running statistics. An activation right behind a Linear or a
-        convolution becomes part of the layer.
+        convolution becomes part of the layer. ``x + f(x)`` becomes a Residual, other sums and
+        ``torch.cat`` become a Parallel. A layer whose parameters have ``requires_grad=False`` is
+        frozen (``layer.trainable = False``).
 
     Raises
     ------
@@ -133,10 +143,12 @@ def from_torch(
         If module is no module, loss no Loss, or input_shape no tuple of integers.
     ValueError
         If a module, or one of its options, has no counterpart in dlfs; if ``forward`` does
-        something else than to call modules; if something besides its modules changes what it
-        computes (hooks, parametrizations, pruning, a ``forward`` put on an instance); if modules
-        share parameters; if not all tensors are float32, or all float64; or if observations of
-        this shape do not go through. The error names the module's path and the reason.
+        something else than the above, if its branches do not all meet again in one sum or
+        ``torch.cat``, or if it changes in place what it reads in another place, too; if something
+        besides its modules changes what it computes (hooks, parametrizations, pruning, a
+        ``forward`` put on an instance); if modules share parameters, or one of them is frozen in
+        part; if not all tensors are float32, or all float64; or if observations of this shape do
+        not go through. The error names the module's path and the reason.
 
     Notes
     -----
@@ -144,8 +156,7 @@ def from_torch(
     itself above its threshold, by default 20, where the logarithm is 2e-9 larger. A BatchNorm1d is
     taken to be for rows, unless input_shape, a Conv1d or a recurrent layer says otherwise.
 
-    Training goes on with all parameters, those with ``requires_grad=False`` too, and where a layer
-    has no bias, with one that is zero so far.
+    Where a Linear has no bias, training goes on with one that is zero so far.
 
     Examples
     --------
@@ -157,19 +168,35 @@ def from_torch(
     >>> X = torch.randn(4, 13)
     >>> bool(np.allclose(net.predict(X), module.eval()(X).detach().numpy(), atol=1e-6))
     True
+
+    A skip connection in a forward becomes a Residual:
+
+    >>> class Skip(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.fc = nn.Linear(3, 3)
+    ...
+    ...     def forward(self, x):
+    ...         return torch.relu(x + self.fc(x))
+    >>> list(from_torch(Skip()))
+    [Residual([Dense(3, activation=Linear())]), ReLU()]
     """
     owner = "from_torch"
     check_instance(module, nn.Module, owner, "module")
     shape = None if input_shape is None else check_input_shape(input_shape, owner)
-    todo = chain_of(module)
-    if not todo:
+    chain = chain_of(module)
+    if not chain:
         raise ValueError(f"{owner}: the module holds no modules to make layers of: {module!r:.80}")
     if shape is None:
-        shape = row_shape(next((part for _, part in todo if not keeps_shape(part)), todo[0][1]))
+        part = _first_that_shapes(chain)
+        shape = row_shape(part.module) if isinstance(part, Leaf) else None
     dtype = dtype_of(module)
-    net = NeuralNetwork(_layers(todo, shape, dtype), loss, dtype=dtype)
+    batch = None if shape is None else np.zeros((0, *shape), dtype=dtype)
+    axes = None if batch is None else batch.ndim
+    layers, _ = _layers(chain, _Place(shape, axes, batch, door=True))
+    net = NeuralNetwork(layers, loss, dtype=dtype)
     net.input_shape = shape
-    for layer in net:
+    for _, layer in net.walk():
         # They were set up before they had the seeds that the network gives them.
         layer.rng = np.random.default_rng(layer.seed)
         for operation in layer.operations:
@@ -178,31 +205,110 @@ def from_torch(
     return net
 
 
-def _layers(todo: list[Part], shape: Shape | None, dtype: str) -> list[Any]:
-    """Return the layers that stand for all these modules, after a batch of nothing was sent on."""
-    layers: list[Any] = []
-    axes = None if shape is None else 1 + len(shape)
-    batch = None if shape is None else np.zeros((0, *shape), dtype=dtype)
-    while todo:
-        path, part = todo[0]
-        where = f"{named(path)}, {part!r:.200}"
+@dataclass
+class _Place:
+    """What is known of the numbers at one place between modules."""
+
+    shape: Shape | None
+    """The shape of one observation of the data."""
+    axes: Axes
+    """How many axes a batch has here, the batch axis included."""
+    batch: Array | None
+    """A batch of no observations as it is here, if the shape is known."""
+    door: bool
+    """Whether these are the data: integers, if the first layer takes such."""
+
+    def after(self, layer: Layer, where: str) -> "_Place":
+        """Send the batch through a layer."""
+        if self.batch is None:
+            return replace(self, door=False)
+        integers = self.door and layer.takes_integers
         try:
-            found, count = layers_of([each for _, each in todo], axes)
-        except (NoCounterpart, RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"from_torch: {where}, has no counterpart: {error}") from error
-        for _, each in todo[:count]:
-            axes = axes_after(each, axes)
-        if batch is not None:
-            batch = batch.astype(np.int64) if not layers and found[0].takes_integers else batch
-            try:
-                for layer in found:
-                    batch = layer.forward(batch, True)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"from_torch: observations of shape {shape} do not go through {where}: "
-                    f"{error}; if they have another shape, pass it as input_shape"
-                ) from error
-            axes = batch.ndim
+            output = layer.forward(self.batch.astype(np.int64) if integers else self.batch, True)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"from_torch: observations of shape {self.shape} do not go through "
+                f"{where}: {error}; if the data have another shape, pass it as input_shape"
+            ) from error
+        return replace(self, axes=output.ndim, batch=output, door=False)
+
+
+def _layers(chain: Chain, place: _Place) -> tuple[list[Layer], _Place]:
+    """Return the layers that stand for a chain of modules, and what is known behind them."""
+    layers: list[Layer] = []
+    todo = list(chain)
+    while todo:
+        where, found, count, axes = _first(todo, place)
+        place = replace(place, axes=axes)
+        for layer in found:
+            place = place.after(layer, where)
         layers += found
         del todo[:count]
-    return layers
+    return layers, place
+
+
+def _first(todo: Chain, place: _Place) -> tuple[str, list[Layer], int, Axes]:
+    """Convert the first part of a chain, or the first few."""
+    if isinstance(todo[0], Fork):
+        layer, axes = _forked(todo[0], place)
+        return f"the branches of {named(todo[0].path)}", [layer], 1, axes
+    modules: list[nn.Module] = []
+    for part in todo:
+        if isinstance(part, Fork):
+            break
+        modules.append(part.module)
+    where = f"{named(todo[0].path)}, {modules[0]!r:.200}"
+    try:
+        found, count = layers_of(modules, place.axes)
+    except (NoCounterpart, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"from_torch: {where}, has no counterpart: {error}") from error
+    for layer in found:
+        layer.trainable = _trains(modules[:count], where)
+    axes = place.axes
+    for module in modules[:count]:
+        axes = axes_after(module, axes)
+    return where, found, count, axes
+
+
+def _forked(fork: Fork, place: _Place) -> tuple[Layer, Axes]:
+    """Return the layer whose branches meet again, and how many axes its output has."""
+    done = [_layers(branch, place) for branch in fork.branches]
+    axes = next((end.axes for _, end in done if end.axes is not None), None)
+    blocks = [layers for layers, _ in done]
+    if fork.dim is not None and fork.dim != 1 and (axes is None or fork.dim != 1 - axes):
+        known = "" if axes is not None else ", or pass input_shape, the shape of one observation"
+        raise ValueError(
+            f"from_torch: {named(fork.path)}: torch.cat must be along axis 1, got dim={fork.dim}; "
+            f"write dim=1{known}"
+        )
+    if fork.dim is None and len(blocks) == 2 and sum(map(bool, blocks)) == 1:
+        return Residual(blocks[0] or blocks[1]), axes
+    merge = "add" if fork.dim is None else "concat"
+    return Parallel([block or [alone(Linear())] for block in blocks], merge), axes
+
+
+def _trains(modules: list[nn.Module], where: str) -> bool:
+    """Say whether the parameters of modules that become one layer are to be trained."""
+    flags = {param.requires_grad for module in modules for param in module.parameters()}
+    if len(flags) > 1:
+        raise ValueError(
+            f"from_torch: {where}: some of its parameters have requires_grad=False and some not, "
+            "and dlfs freezes whole layers (layer.trainable = False); set all alike"
+        )
+    return flags != {False}
+
+
+def _first_that_shapes(chain: Chain) -> Leaf | Fork | None:
+    """Return the first part that does not give a number for each number."""
+    for part in chain:
+        if isinstance(part, Leaf):
+            if not keeps_shape(part.module):
+                return part
+            continue
+        for branch in part.branches:
+            found = _first_that_shapes(branch)
+            if found is not None:
+                return found
+        if part.dim is not None:
+            return part
+    return None

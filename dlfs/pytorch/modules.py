@@ -1,7 +1,12 @@
-"""Two modules that PyTorch does not have in one piece, for networks that come from dlfs."""
+"""Modules that PyTorch does not have in one piece, for networks that come from dlfs."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from dlfs.checks import check_choice
 
 
 class OneHot(nn.Module):
@@ -72,3 +77,82 @@ class Recurrence(nn.Module):
         """Return the states of all steps."""
         steps: Tensor = self.memory(x)[0]
         return steps
+
+
+class Residual(nn.Module):
+    """A skip connection: the input is added to what a block makes of it.
+
+    Forward: ``output = x + block(x)``.
+
+    Parameters
+    ----------
+    *modules : torch.nn.Module
+        The block, one after the other. Its output must have the shape of its input.
+
+    Notes
+    -----
+    ``dlfs.Residual`` on PyTorch.
+
+    Examples
+    --------
+    >>> Residual(nn.Linear(3, 3), nn.Tanh())(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, *modules: nn.Module) -> None:
+        super().__init__()
+        self.block = nn.Sequential(*modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of the input and the block's output."""
+        output: Tensor = x + self.block(x)
+        return output
+
+
+class Parallel(nn.Module):
+    """Branches that take the same input; their outputs are added or put side by side.
+
+    Forward: the sum of all ``branch(x)``, or ``torch.cat([branch(x), ...], dim=1)``.
+
+    Parameters
+    ----------
+    branches : sequence of torch.nn.Module
+    merge : {"add", "concat"}
+
+    Raises
+    ------
+    ValueError
+        If merge is something else, or there are no branches.
+
+    Notes
+    -----
+    ``dlfs.Parallel`` on PyTorch.
+
+    Examples
+    --------
+    >>> Parallel([nn.Linear(3, 2), nn.Identity()], merge="concat")(torch.zeros(4, 3)).shape
+    torch.Size([4, 5])
+    """
+
+    def __init__(self, branches: Sequence[nn.Module], merge: str = "add") -> None:
+        super().__init__()
+        check_choice(merge, ("add", "concat"), "Parallel", "merge")
+        if not branches:
+            raise ValueError("Parallel: at least one branch is needed")
+        self.branches = nn.ModuleList(branches)
+        self.merge = merge
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Send the input through every branch, and merge the outputs."""
+        outputs = [branch(x) for branch in self.branches]
+        if self.merge == "concat":
+            return torch.cat(outputs, dim=1)
+        total: Tensor = outputs[0]
+        for output in outputs[1:]:
+            # Not +=, which would change the first branch's output in place.
+            total = total + output
+        return total
+
+    def extra_repr(self) -> str:
+        """Return what stands between the parentheses."""
+        return f"merge={self.merge!r}"

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from dlfs import activations, conv, dense, dropout, embedding, normalization, pooling, recurrent
 from dlfs import reshape as reshaping
 from dlfs.base import Operation
-from dlfs.layers import Layer, LSTMLayer, OperationLayer
+from dlfs.layers import Layer, LSTMLayer, OperationLayer, Parallel, Residual
 from dlfs.pytorch import layers as book
+from dlfs.pytorch import modules as modular
 from dlfs.pytorch.helpers import complement
 from dlfs.pytorch.modules import OneHot, Recurrence
 from dlfs.types import Array
@@ -38,9 +39,42 @@ class NoCounterpart(ValueError):
 
 def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
     """Return the modules of one layer, and the empty batch that comes out of it."""
+    base = next(kind for kind in (Residual, Parallel, Layer) if isinstance(layer, kind))
     for name in ("forward", "backward"):
-        if own(layer, name, Layer):
+        if own(layer, name, base):
             raise NoCounterpart(f"it has a {name} of its own")
+    modules, batch = _composite(layer, batch) if layer.layers else _simple(layer, batch)
+    if not layer.trainable:
+        for module in modules:
+            module.requires_grad_(False)
+    return modules, batch
+
+
+def _composite(layer: Any, batch: Array) -> tuple[list[nn.Module], Array]:
+    """Return the module of a layer that is made of layers."""
+    if isinstance(layer, Parallel):
+        branches, ends = [], []
+        for block in layer.layers:
+            modules, end = modules_of(block, batch)
+            branches += modules
+            ends.append(end)
+        if layer.merge == "concat":
+            return [modular.Parallel(branches, "concat")], np.concatenate(ends, axis=1)
+        return [modular.Parallel(branches)], ends[0]
+    inside: list[nn.Module] = []
+    for inner in layer.layers:
+        try:
+            modules, batch = modules_of(inner, batch)
+        except NoCounterpart as error:
+            raise NoCounterpart(f"of {inner!r:.200} inside it: {error}") from error
+        inside += modules
+    if isinstance(layer, Residual):
+        return [modular.Residual(*inside)], batch
+    return [nn.Sequential(*inside)], batch
+
+
+def _simple(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
+    """Return the modules of a layer that is made of Operations."""
     if type(layer) is LSTMLayer and layer.carry == "mean" and layer.output_size is not None:
         modules = _book_lstm(layer, batch)
         return modules, np.zeros(

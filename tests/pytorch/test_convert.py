@@ -24,8 +24,11 @@ from dlfs.layers import (  # noqa: E402
     Dense,
     Embedding,
     GRULayer,
+    LayerBlock,
     LayerNorm,
     LSTMLayer,
+    Parallel,
+    Residual,
     RNNLayer,
 )
 from dlfs.losses import SoftmaxCrossEntropy  # noqa: E402
@@ -108,6 +111,14 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
     "lstm": (lambda: [LSTMLayer(5, output_size=2), LSTMLayer(3)], STEPS),
     "gru": (lambda: [GRULayer(5, output_size=2, reset="after")], STEPS),
     "embedding": (lambda: [Embedding(8, 3), LSTMLayer(5)], (4,)),
+    "block": (lambda: [LayerBlock([Dense(4), activations.Tanh()]), Dense(2)], ROW),
+    "residual": (lambda: [Residual([Dense(5, activations.Tanh()), BatchNorm()])], ROW),
+    "sum": (lambda: [Parallel([[Dense(4)], [Dense(3), Dense(4)], [Dense(4)]])], ROW),
+    "sum of one": (lambda: [Parallel([[Dense(4)]]), Parallel([[], []])], ROW),
+    "concatenation": (
+        lambda: [Parallel([[Conv2D(2, 3)], [], [MaxPool2D(3, 1, "same")]], "concat")],
+        IMAGE,
+    ),
     "whole numbers": (lambda: [RNNLayer(5, output_size=8, vocabulary_size=8)], (4,)),
 }
 
@@ -451,13 +462,13 @@ def test_what_pytorch_does_not_have_is_named(
         to_torch(prepared(make, shape))
 
 
-class Adds(nn.Module):
+class Multiplies(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fc = nn.Linear(2, 2)
 
     def forward(self, x: Any) -> Any:
-        return self.fc(x) + x
+        return self.fc(x) * x
 
 
 class Asks(nn.Module):
@@ -499,7 +510,7 @@ class OwnLayer(DenseLayer):
         (nn.Sequential, "no modules"),
         (lambda: nn.Linear(1, 1).half(), "float16"),
         (lambda: nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1).double()), "float64"),
-        (Adds, "Adds.forward.*nothing else"),
+        (Multiplies, "Multiplies.forward.*nothing else.*mul"),
         (Asks, "Asks.forward cannot be followed"),
         (lambda: OwnLayer(1, 1), "OwnLayer writes its own"),
     ],
