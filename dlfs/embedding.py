@@ -23,8 +23,7 @@ class Embedding_Op(ParamOperation):
     Raises
     ------
     TypeError, ValueError
-        If the table is no floating matrix; in ``forward``, if the input is not made of integers
-        from 0 to rows - 1.
+        In ``forward``, if the input is not made of integers from 0 to rows - 1.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from dlfs.checks import (
     check_flag,
     check_float_array,
     check_real,
+    check_same_shape,
     plain_array,
 )
 from dlfs.configured import Configured
@@ -25,10 +26,9 @@ from dlfs.types import Array, Shape
 class Loss(Configured):
     """How far predictions are from targets.
 
-    A subclass writes two methods: ``_output()`` returns the loss, computed from ``self.prediction``
-    and ``self.target``; ``_input_grad()`` returns its gradient with respect to the prediction.
-    Where predictions are logits it sets ``takes_logits``; where accuracy and the like must follow
-    another rule it writes ``decision(prediction)``.
+    A subclass writes ``_output()``, which computes the loss from ``self.prediction`` and
+    ``self.target``, and ``_input_grad()``, which computes its gradient with respect to the
+    prediction. It may also write ``decision(prediction)``, which accuracy follows.
 
     Book, chapter 3.
 
@@ -41,8 +41,8 @@ class Loss(Configured):
     input_grad : ndarray
         What the last ``backward`` returned.
     takes_logits : bool
-        Whether predictions are logits, of which the loss computes probabilities itself. A network
-        that ends in a Sigmoid or Softmax before such a loss warns. False unless a subclass says so.
+        Whether predictions are logits: any numbers, from which the loss computes probabilities. A
+        network that ends in a Sigmoid or Softmax then warns.
 
     Examples
     --------
@@ -71,12 +71,7 @@ class Loss(Configured):
         ----------
         prediction : ndarray of float32 or float64, batch axis first
         target : array_like
-            The same shape, or what the loss says that it takes. Where a prediction is a single
-            column, the column's axis may be missing: (batch,) for (batch, 1).
-
-        Returns
-        -------
-        float
+            The same shape, unless the loss says otherwise; (batch,) may stand for (batch, 1).
         """
         name = type(self).__name__
         if type(prediction) is not np.ndarray or prediction.dtype not in FLOAT_DTYPES:
@@ -95,24 +90,11 @@ class Loss(Configured):
         if not hasattr(self, "prediction"):
             raise RuntimeError(f"{name}: backward was called before forward")
         self.input_grad = self._input_grad()
-        if np.shape(self.input_grad) != self.prediction.shape:
-            missing = ": is a return missing?" if self.input_grad is None else ""
-            raise ValueError(
-                f"{name}: the gradient must have the shape of the prediction, "
-                f"{self.prediction.shape}, got {np.shape(self.input_grad)}{missing}"
-            )
+        check_same_shape(self.input_grad, self.prediction, name, "the gradient", "the prediction")
         return self.input_grad
 
     def as_target(self, target: object, shape: Shape, dtype: "np.dtype[Any]") -> Array:
-        """Check targets against predictions of a shape, and return them as the loss uses them.
-
-        Parameters
-        ----------
-        target : array_like
-        shape : tuple
-            The shape of the predictions that they belong to.
-        dtype : float32 or float64
-        """
+        """Return targets for predictions of a shape and dtype, as the loss uses them."""
         name = type(self).__name__
         array = as_float_array(target, name, "target", dtype)
         if len(shape) > 1 and shape[-1] == 1 and array.shape == tuple(shape[:-1]):
@@ -125,31 +107,14 @@ class Loss(Configured):
         return array
 
     def check_targets(self, target: Array, shape: Shape) -> None:
-        """Check the values of all targets of a training, before its first batch.
-
-        Parameters
-        ----------
-        target : ndarray
-            What ``as_target`` returned.
-        shape : tuple
-            The shape of the predictions that they belong to.
-        """
+        """Check the values of all targets of a training, as ``as_target`` returned them."""
 
     def decision(self, prediction: Array) -> Array:
         """Turn predictions into decisions: what a metric such as accuracy compares with the truth.
 
-        By default the largest column is the class, and a single column means yes above 0.5, or
-        above 0 where the loss takes logits.
-
-        Parameters
-        ----------
-        prediction : ndarray, shape (batch, ..., columns)
-
-        Returns
-        -------
-        ndarray of int or bool
-            One class for each row, shape (batch, ...); or, where each column is a yes-no question
-            of its own, 0 or 1 for each entry, the shape of prediction.
+        The largest column is the class. A single column means yes above 0.5, or above 0 where the
+        loss takes logits. Of shape (batch, ..., columns) come classes (batch, ...); a loss of
+        yes-no questions returns 0 or 1 for each column.
 
         Examples
         --------
@@ -193,12 +158,11 @@ class _KernelLoss(Loss):
 class MeanSquaredError(_KernelLoss):
     """Squared distance: summed over features, averaged over the batch.
 
-    Forward: ``loss = sum((prediction - target)**2) / batch``. Backward: ``2 * (prediction - target)
-    / batch``.
+    Forward: ``loss = sum((prediction - target)**2) / batch``.
+    Backward: ``2 * (prediction - target) / batch``.
 
-    With ``normalize`` the predictions are first divided by their sum, ``p = prediction / s`` with
-    ``s = sum(prediction)`` over each row. Then, with ``g = 2 * (p - target) / batch``, the gradient
-    is ``(g - sum(g * p)) / s``; the book leaves that last step out.
+    With ``normalize`` each row is first divided by its sum s: ``p = prediction / s``. With ``g = 2
+    * (p - target) / batch`` the gradient is ``(g - sum(g * p)) / s``; the book omits that step.
 
     Book, chapters 3 and 4.
 
@@ -206,12 +170,6 @@ class MeanSquaredError(_KernelLoss):
     ----------
     normalize : bool
         Whether each row of the prediction is first divided by its sum.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If normalize is no bool; in ``forward``, if the shapes differ, or with normalize a row of
-        the prediction sums to 0.
 
     Examples
     --------
@@ -320,10 +278,10 @@ class Huber(_KernelLoss):
 
 
 class BinaryCrossEntropy(_KernelLoss):
-    """Cross-entropy of yes-no questions, from logits.
+    """Cross-entropy of yes-no questions, from logits, in nats (``log`` is the natural logarithm).
 
-    Forward: ``loss = sum(-t * log(p) - (1 - t) * log(1 - p)) / batch`` with ``p =
-    sigmoid(prediction)``, computed without overflow. Backward: ``(p - t) / batch``.
+    Forward: ``loss = sum(-t * log(p) - (1 - t) * log(1 - p)) / batch`` with
+    ``p = sigmoid(prediction)``, computed without overflow. Backward: ``(p - t) / batch``.
 
     The network ends in a Linear activation: the sigmoid belongs to the loss. Targets are 0 for no,
     1 for yes, or a probability between.
@@ -354,25 +312,24 @@ class BinaryCrossEntropy(_KernelLoss):
 
 
 class SoftmaxCrossEntropy(_KernelLoss):
-    """Softmax and cross-entropy in one, from logits: for one class out of several.
+    """Softmax and cross-entropy in one, from logits: for one class out of several; in nats.
 
     Forward: ``loss = -sum(t * log(softmax(prediction))) / batch``, computed through log-sum-exp.
     Backward: ``(softmax(prediction) - t) / batch``.
 
-    With one column there is nothing to choose between, and a softmax would always be 1: that column
-    is taken as the logit of "yes" against "no", as in BinaryCrossEntropy.
+    A softmax of one column would always be 1. A single column is therefore the logit of "yes"
+    against "no", as in BinaryCrossEntropy.
 
     Parameters
     ----------
     eps : float
-        The book's listings pass it to clip probabilities. Log-sum-exp has nothing to clip: it is
-        not used.
+        Not used. The book's listings clip probabilities with it.
     label_smoothing : float
         The target becomes ``(1 - label_smoothing) * t + label_smoothing / classes``;
         0 <= label_smoothing < 1.
 
-    Notes -----
-
+    Notes
+    -----
     Targets are integer labels of shape (batch,), or one-hot rows (any rows of probabilities) of
     shape (batch, classes). Predictions of sequences, (batch, time, classes), take labels (batch,
     time); the mean is then over batch and time. Book, chapter 4, whose value belongs to another

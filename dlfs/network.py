@@ -41,8 +41,8 @@ class NeuralNetwork(LayerBlock):
     loss : Loss, optional
         MeanSquaredError() unless given.
     seed : int, optional
-        One seed gives one result. Each layer draws from a stream of its own, so that equal layers
-        do not start equal. None: different every time.
+        One seed gives one result; None gives another one every time. Equal layers do not start
+        equal.
     dtype : {"float64", "float32"}
         Input is converted once, when it comes in; everything else follows.
 
@@ -97,10 +97,6 @@ class NeuralNetwork(LayerBlock):
             Converted to the network's dtype, but for the integers that an Embedding takes.
         inference : bool
             True when predicting: what is for training only (dropout) is left out.
-
-        Returns
-        -------
-        ndarray
         """
         # A batch of the right kind, as a Trainer's are, needs no conversion.
         known = type(X_batch) is np.ndarray and X_batch.dtype == self.dtype and self.input_shape
@@ -128,10 +124,6 @@ class NeuralNetwork(LayerBlock):
         ----------
         X_batch, y_batch : array_like, batch axis first
         inference : bool
-
-        Returns
-        -------
-        float
         """
         return self.loss.forward(self.forward(X_batch, inference), y_batch)
 
@@ -144,10 +136,6 @@ class NeuralNetwork(LayerBlock):
         ----------
         X_batch, y_batch : array_like, batch axis first
         inference : bool
-
-        Returns
-        -------
-        float
         """
         with self._lock:
             batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)
@@ -161,10 +149,10 @@ class NeuralNetwork(LayerBlock):
         ----------
         X : array_like, batch axis first
         batch_size : int, optional
-            So many at a time, to save memory; 1000 unless given. The result depends on it only
-            where layers carry state. Unless it is given, each row is a sequence of its own, which
-            begins anew. If it is given, each row of a batch goes on where the same row of the batch
-            before it ended. Afterwards the layers' state is what it was before.
+            The number of observations in a pass, to save memory; 1000 unless given. The result
+            depends on it only where layers carry state: if it is given, each row of a batch goes on
+            where the same row of the batch before ended; if not, each row is a separate sequence.
+            Afterwards the layers' state is what it was before.
 
         Returns
         -------
@@ -196,8 +184,8 @@ class NeuralNetwork(LayerBlock):
     def build(self, input_shape: Shape) -> None:
         """Set up all layers for observations of this shape.
 
-        They get new parameters, unless the network holds weights that it did not make itself (see
-        ``given``): those are kept. ``reset()`` discards any weights.
+        They get new parameters. Weights that were loaded, converted or assigned (see ``given``) are
+        kept; ``reset()`` discards any weights.
 
         Parameters
         ----------
@@ -226,7 +214,7 @@ class NeuralNetwork(LayerBlock):
             ) from error
 
     def reset(self) -> None:
-        """Forget the parameters: the next batch sets all layers up anew, from the same seed."""
+        """Forget the parameters: the next batch sets all layers up again, from the same seed."""
         self.input_shape = None
         self.epochs_trained = 0
         self._own_weights = None
@@ -235,11 +223,11 @@ class NeuralNetwork(LayerBlock):
 
     @property
     def given(self) -> bool:
-        """Whether the weights are others than the network itself, or a Trainer, has made.
+        """Whether the weights come from elsewhere than this network's set-up or a Trainer.
 
-        True for weights that were loaded, converted or assigned, for those that a loop of your own
-        has trained, and where layers were set up before they came into this network.
-        ``Trainer.fit`` and ``build`` discard such weights only if they are asked to.
+        True for weights that were loaded, converted, assigned or trained by the user's own loop,
+        and for layers that were set up before they came into this network. ``Trainer.fit`` and
+        ``build`` discard such weights only on request.
 
         Examples
         --------
@@ -290,8 +278,8 @@ class NeuralNetwork(LayerBlock):
     def as_data(self, X: object) -> Array:
         """Return any number of observations, to be cut into batches, as the first layer takes them.
 
-        The array of a memory-mapped file stays in the file, unread, and keeps its dtype: each batch
-        is converted when its turn comes. Everything else is converted now, once.
+        A memory-mapped array stays in its file and keeps its dtype: each batch is converted when it
+        is read.
         """
         if not isinstance(X, np.memmap):
             return self.as_input(X)
@@ -389,7 +377,7 @@ def _float_dtype(dtype: Any) -> "np.dtype[Any]":
     try:
         found: np.dtype[Any] = np.dtype(dtype)
     except TypeError as error:
-        raise TypeError(f"NeuralNetwork: {dtype!r} is no dtype") from error
+        raise TypeError(f"NeuralNetwork: dtype must be a dtype, got {dtype!r}") from error
     if dtype is None or found not in FLOAT_DTYPES:
         raise ValueError(f"NeuralNetwork: dtype must be 'float32' or 'float64', got {dtype!r}")
     return found

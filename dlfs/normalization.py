@@ -122,7 +122,7 @@ class LayerNorm_Op(Operation):
     Raises
     ------
     TypeError, ValueError
-        If eps is unfit; in ``forward``, if the input has fewer than 2 dimensions or no features.
+        In ``forward``, if the input has fewer than 2 dimensions or no features.
 
     Examples
     --------
@@ -161,7 +161,7 @@ class ScaleMultiply(ParamOperation):
     Raises
     ------
     TypeError, ValueError
-        If gamma is no such array; in ``forward``, if the input does not have so many features.
+        In ``forward``, if the input has another number of features.
 
     Examples
     --------

@@ -53,7 +53,7 @@ class Reshape(Operation):
     Raises
     ------
     TypeError, ValueError
-        If shape is no such tuple; in ``forward``, if the numbers do not fit into it.
+        In ``forward``, if the input has another number of entries.
 
     Examples
     --------

@@ -73,7 +73,7 @@ class LayerNorm(Layer):
     Raises
     ------
     TypeError, ValueError
-        If eps is unfit; in ``forward``, if the input is not (batch, features) or (batch, time,
+        In ``forward``, if the input is not (batch, features) or (batch, time,
         features).
 
     Examples

@@ -17,7 +17,7 @@ from dlfs.types import Array, Shape
 
 
 class _RecurrentLayer(Layer):
-    """What the three have in common: all but the Operation that goes through the steps."""
+    """What the three share: everything but the Operation that goes through the time steps."""
 
     gates: ClassVar[int] = 1
 
@@ -121,9 +121,9 @@ class _RecurrentLayer(Layer):
 class RNNLayer(_RecurrentLayer):
     """A plain recurrent layer.
 
-    Forward: ``h_t = tanh(x_t @ W_x + B + h_(t-1) @ W_h)``, and with output_size ``output_t = h_t @
-    W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its Operations' gradients, from the
-    last step to the first.
+    Forward: ``h_t = tanh(x_t @ W_x + B + h_(t-1) @ W_h)``, and with output_size
+    ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its Operations'
+    gradients, from the last step to the first.
 
     Book, chapter 6; Elman, 1990. Gradients stop where a batch begins (truncated backpropagation
     through time), whether its state was carried or not.
@@ -140,8 +140,8 @@ class RNNLayer(_RecurrentLayer):
         given, which is that of PyTorch's layers. (The book takes 2 / (inputs + output_size).)
         Biases start at zero.
     carry : {False, True, "mean"}
-        Whether a batch starts where the one before it ended: each sequence from its own state, or
-        all from the mean of the states, as in the book. ``reset_state()`` makes a new start.
+        Whether a batch starts from the state in which the one before it ended: each sequence from
+        its own, or all from the mean, as in the book. ``reset_state()`` makes a new start.
     vocabulary_size : int, optional
         If given, the input is integers below it, (batch, time), each standing for a one-hot row.
 
@@ -254,8 +254,8 @@ class GRULayer(_RecurrentLayer):
     carried : tuple of ndarray or None
         The state that the next batch starts from.
 
-    Notes -----
-
+    Notes
+    -----
     Cho et al., 2014; book, chapter 6, with two mistakes of its code put right: there the update
     gate is computed from the reset gate's sums, and the backward pass drops a part of the gradient
     of the state.

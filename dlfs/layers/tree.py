@@ -102,7 +102,7 @@ class LayerTree(Configured):
                 vars(operation).pop("param_grad", None)
 
     def reset_state(self) -> None:
-        """Forget what is carried from one batch to the next: the state of recurrent layers."""
+        """Forget what recurrent layers carry from one batch to the next."""
         for _, layer in self.walk():
             for operation in layer.operations:
                 operation.reset_state()

@@ -1,4 +1,4 @@
-"""Optimizers that give each number a learning rate of its own."""
+"""Optimizers that adapt the learning rate of each number."""
 
 from typing import ClassVar
 
@@ -30,7 +30,7 @@ class AdaGrad(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, or more than one final rate is given.
+        If more than one final rate is given.
 
     Examples
     --------
@@ -72,10 +72,10 @@ class AdaGrad(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """AdaGrad that forgets: a running mean of squares instead of their sum.
+    """AdaGrad with a running mean of squares instead of their sum.
 
-    ``mean_square = decay * mean_square + (1 - decay) * grad**2``, ``param -= lr * grad /
-    (sqrt(mean_square) + eps)``.
+    ``mean_square = decay * mean_square + (1 - decay) * grad**2``,
+    ``param -= lr * grad / (sqrt(mean_square) + eps)``.
 
     Tieleman and Hinton, 2012.
 
@@ -122,8 +122,8 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Momentum over a running root mean square of the gradient.
 
-    With the running means of grad and of grad**2, both corrected for their start from zero: ``param
-    -= lr * mean / (sqrt(mean_square) + eps)``.
+    With the running means of grad and of grad**2, both corrected for their start from zero:
+    ``param -= lr * mean / (sqrt(mean_square) + eps)``.
 
     Kingma and Ba, 2015.
 

@@ -19,10 +19,11 @@ class Optimizer(Schedule):
 
     A subclass writes ``_update_rule(param, grad, ...)``, which changes one parameter in place.
     ``slots`` names what it remembers of each parameter from step to step: the name of the list, and
-    the name of the rule's argument, as in ``slots = {"velocities": "velocity"}``. With ``penalizes
-    = True`` the rule has the argument ``penalized``, too. A subclass may also write its own
-    ``step()``, as in the book. Book, chapters 3 and 4. Clipping by norm: Pascanu, Mikolov and
-    Bengio, 2013.
+    the name of the rule's argument, as in ``slots = {"velocities": "velocity"}``. With
+    ``penalizes = True`` the rule has the argument ``penalized``, too. A subclass may also write its
+    own ``step()``, as in the book.
+
+    Book, chapters 3 and 4. Clipping by norm: Pascanu, Mikolov and Bengio, 2013.
 
     Parameters
     ----------

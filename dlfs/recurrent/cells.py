@@ -201,8 +201,8 @@ class GRUNode(_Node):
     reset : {"before", "after"}
         As in GRULayer: "after" has ``r * (H_in @ W_hh + b_h)``, with a row more in W_h.
 
-    Notes -----
-
+    Notes
+    -----
     Book, chapter 6. The book's node computes ``u`` from the sums of ``r``, so that the two gates
     are always equal and the update gate's weights have no effect forward; and its ``backward``
     drops a part of the gradient of H_in. Both are done right here.

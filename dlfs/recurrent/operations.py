@@ -279,8 +279,8 @@ class GRU_Op(_Recurrence):
         In ``forward``, if the input is not (batch, time, 3 * hidden), or
         the carried state belongs to another number of sequences.
 
-    Notes -----
-
+    Notes
+    -----
     Cho et al., 2014; book, chapter 6. The book's code makes two mistakes that are not made here: it
     computes the update gate from the reset gate's sums, so that the two are always equal, and its
     backward pass drops a part of the gradient of the state.

@@ -149,8 +149,8 @@ class Trainer:
             If the loss, parameters or running statistics become NaN or infinite; the message names
             the first layer where that happened. The step that would have followed is not taken.
 
-        Notes -----
-
+        Notes
+        -----
         Ctrl-C ends the training after the step that is being taken: the History is returned and
         says so. (A second Ctrl-C does not wait for that; a handler for SIGINT of your own stays in
         charge.) Afterwards, however the training ended, ``optim.lr`` is what it was before.
