@@ -1,7 +1,7 @@
-"""Which .pyx files are compiled, with which directives and flags; the rest is in pyproject.toml.
+"""Compiles the .pyx files, with their directives and flags; the rest is in pyproject.toml.
 
-The compiled backend is optional: where there is no compiler (or no Cython) the library installs
-without it and says so. Environment variables:
+The compiled backend is optional: without a compiler (or Cython) the library installs without it
+and prints why. Environment variables:
 
 DLFS_DEBUG=1       bounds checks, no optimization: slow, for hunting bugs
 DLFS_SANITIZE=1    with DLFS_DEBUG's checks, and gcc's address and undefined-behaviour sanitizers
@@ -44,8 +44,8 @@ DIRECTIVES = {
 
 # No -march=native: a wheel must run on every processor of its platform; csrc/simd.h compiles the
 # hot code once per instruction set and chooses at run time. No -ffast-math: it breaks nan, inf and
-# the error bounds of exp and tanh. The two -fno flags only say that nobody reads errno or the
-# floating-point exception flags, which is what stops loops from being vectorized.
+# the error bounds of exp and tanh. The two -fno flags only state that errno and the floating-point
+# # exception flags are not read, which would prevent vectorization.
 GNU_FLAGS = [
     "-O3",
     "-g0",
@@ -56,8 +56,8 @@ GNU_FLAGS = [
 ]
 GNU_DEBUG_FLAGS = ["-O1", "-g", "-UNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
-# gcc may move numbers through the MMX registers, which are those of x87 arithmetic too, and leave
-# them occupied: NumPy's next longdouble then is nan. Only processors of the x86 family have them.
+# gcc may move numbers through the MMX registers, which x87 arithmetic shares, and leave them
+# # occupied: then NumPy's next longdouble is nan. Only x86 processors have them.
 NO_MMX = ["-mno-mmx"]
 MSVC_FLAGS = ["/Od" if DEBUG else "/O2"]
 USES_OPENMP = "#include <omp.h>\nint main(void) { return omp_get_num_procs(); }"
@@ -67,9 +67,9 @@ MISSING = """
 -----------------------------------------------------------------------------------------
 dlfs: the compiled backend (dlfs_ext) was not built:
     {reason}
-The library works without it, on NumPy alone (backend "reference"), only slower.
-To have it, install a C compiler (gcc or clang; on Windows the MSVC build tools) and
-install again.
+The library works without it, on NumPy alone (backend "reference"), but slower.
+To build it, install a C compiler (gcc or clang; on Windows the MSVC build tools) and
+install dlfs again.
 -----------------------------------------------------------------------------------------
 """
 
@@ -127,11 +127,11 @@ class OptionalBuildExt(build_ext):
 
     def give_up(self, error):
         give_up(f"{type(error).__name__}: {error}")
-        self.extensions = []  # so that an in-place build does not look for what was not made
+        self.extensions = []  # otherwise an in-place build looks for the missing files
 
 
 class BuildPyWithNotebooks(build_py):
-    """Put the notebooks into the package, for `dlfs notebooks`; an editable one reads them here."""
+    """Copy the notebooks into the package, for `dlfs notebooks`; editable installs do not copy."""
 
     def run(self):
         super().run()
@@ -143,7 +143,7 @@ class BuildPyWithNotebooks(build_py):
 
     @staticmethod
     def left_out(folder, names):
-        """Return what a reader does not need: hidden files, caches, the notebooks' sources."""
+        """Return the files to leave out: hidden files, caches, the notebooks' sources."""
         sources = {f"{name[:-6]}.py" for name in names if name.endswith(".ipynb")}
         return [name for name in names if name.startswith((".", "__")) or name in sources]
 

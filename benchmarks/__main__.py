@@ -5,7 +5,7 @@ import sys
 from benchmarks.memory import start_again_tuned
 
 if __name__ == "__main__":
-    # before anything large is imported
+    # before any large import
     start_again_tuned()
     from benchmarks.cli import main
 

@@ -1,4 +1,4 @@
-"""What Winograd's way costs in accuracy: its float32 error next to PyTorch's own."""
+"""The accuracy of Winograd convolution: its float32 error, and PyTorch's."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ from dlfs.types import Array
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Errors of a forward pass, as shares of the largest output; the median and the largest."""
+    """Median and largest error of a forward pass, relative to the largest output."""
 
     name: str
     errors: dict[str, tuple[float, float]]
 
 
 def measure() -> list[Accuracy]:
-    """Compare each 3x3 convolution in float32 with the same numbers' in float64."""
+    """Compare each 3x3 convolution in float32 with the same convolution in float64."""
     return [compare(size) for size, *_ in CONVOLUTIONS if size.weights[2:] == (3, 3)]
 
 

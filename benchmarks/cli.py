@@ -17,17 +17,28 @@ def parser() -> argparse.ArgumentParser:
         description="Time dlfs, PyTorch and dlfs's own reference side by side.",
     )
     add = made.add_argument
-    add("--only", nargs="+", default=[], metavar="WORD", help="lines with one of these words")
+    add(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="WORD",
+        help="only lines that contain one of these words",
+    )
     add("--threads", nargs="+", type=int, default=[1, 2])
     add("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
-    add("--seconds", type=float, default=3.0, help="how long to time a line")
-    add("--quick", action="store_true", help="a third of a second a line, one thread, no epoch")
+    add("--seconds", type=float, default=3.0, help="seconds per line")
+    add("--quick", action="store_true", help="a third of a second per line, one thread, no epoch")
     add("--no-reference", action="store_true", help="dlfs against PyTorch only")
     add("--no-epoch", action="store_true", help="leave out the demo's epoch")
     add("--epoch-runs", type=int, default=3)
     add("--list", action="store_true", help="show the lines and stop")
-    add("--note", default="", help="what a reader of the results should know about this run")
-    add("--output", type=Path, default=None, help="where a full run writes (benchmarks/RESULTS.md)")
+    add("--note", default="", help="a remark on this run for the readers of the results")
+    add(
+        "--output",
+        type=Path,
+        default=None,
+        help="the file that a full run writes (benchmarks/RESULTS.md)",
+    )
     return made
 
 
@@ -38,7 +49,7 @@ def main() -> int:
         print("\n".join(work.title for work in works))
         return 0
     if not works and not {"epoch", "demo"} & {word.lower() for word in arguments.only}:
-        print(f"no line has any of these words: {', '.join(arguments.only)}", file=sys.stderr)
+        print(f"no line contains any of these words: {', '.join(arguments.only)}", file=sys.stderr)
         return 2
     use_backend("fast")
     seconds, threads = arguments.seconds, arguments.threads

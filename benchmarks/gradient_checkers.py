@@ -1,10 +1,10 @@
-"""The mutants under three gradient checkers: dlfs's, PyTorch's and JAX's, case by case.
+"""Checks the mutants with three gradient checkers: those of dlfs, PyTorch and JAX.
 
 Run ``make bench-gradients``, or ``python -m benchmarks.gradient_checkers`` from the root of the
 project where PyTorch and JAX are installed (``pip install torch jax``). Each mutant becomes a
-torch.autograd.Function and a jax.custom_vjp; all checkers get the same cases, in turn, and what
-they say and how long they take is noted. The other two are asked twice: as their documentation
-shows it, and with the outputs summed first, which is an output gradient of all ones.
+torch.autograd.Function and a jax.custom_vjp. All checkers get the same cases in turn; verdicts and
+times are recorded. The other two run twice: as their documentation shows, and with the outputs
+summed first, which means an output gradient of ones.
 """
 
 import statistics
@@ -37,43 +37,42 @@ Each mutant of tests/mutants in {cases} random cases in float64, checked with dl
 """
 
 _BETWEEN = """
-Where they disagree, and in how many of the {cases} cases each raised the alarm (a mistake may need
-an option, a stride say, that not every case has):
+Disagreements, and in how many of the {cases} cases each checker failed the mutant (a mistake may
+need an option, such as a stride, that not every case has):
 """
 
 _SINGLE = """
-In float32, in {cases} cases each. PyTorch's documentation asks for float64, and it warns when it
-gets less. Random numbers must be as large as rounding before they can be told from it: what is
-caught here counts for little where right ones raise the alarm, too.
+In float32, in {cases} cases each. PyTorch's documentation requires float64, and its checker warns
+otherwise. A checker that also fails correct gradients catches mutants for the wrong reason.
 """
 
 _SPECIAL = """
-Chosen by hand: what a user of each could stumble on. All in float64; *passed* is right for the
-right ones only.
+Cases chosen by hand, all in float64. Only the correct ones should pass.
 """
 
 _FOOT = """
-## What to make of it
+## Conclusions
 
 - PyTorch's checker compares whole Jacobians, one output at a time, with fixed tolerances
-  (`atol=1e-5, rtol=1e-3`). No wrong number escapes it unless it is off by less than a part in a
-  thousand, or small. A mean over a large batch makes gradients small.
-- JAX's compares one random direction in one random output gradient, with fixed tolerances for
-  each dtype: few evaluations, however large the array, and float32 works. Most of its
-  time here is spent compiling, anew for every shape; in a test that keeps its shapes it is quicker.
-- Both take one step length. Close to a kink, or where numbers are very large, it is the wrong
-  one, and a right gradient raises the alarm.
-- Summing the outputs (as one does to get the scalar that `grad` wants) blinds either of them.
-- What one call leaves behind for the next, and what is changed in place, neither could see here:
-  as both ask for, each forward pass got memory of its own. Mutants of the embedding, whose inputs
-  are integers, and of layers are left out.
-- They do what dlfs does not: second derivatives, forward mode, complex numbers, and any function
-  that they can differentiate themselves.
+  (`atol=1e-5, rtol=1e-3`). It finds every wrong number whose error is above one part in a
+  thousand, unless the number is small. A mean over a large batch makes gradients small.
+- JAX's checker compares one random direction for one random output gradient, with fixed tolerances
+for
+  each dtype. It needs few evaluations, however large the array, and works in float32. Most of its
+  time here is compilation for every new shape; a test with constant shapes runs faster.
+- Both use one step length. Close to a kink, or with very large numbers, it does not fit, and a
+  correct gradient fails the check.
+- With summed outputs (the scalar that `grad` requires) both miss some mistakes completely.
+- Neither could detect state left by earlier calls or arrays changed in place: as both require,
+  each forward pass got its own memory. Mutants of the embedding, whose inputs are integers, and of
+  layers are left out.
+- They can check second derivatives, forward mode, complex numbers, and any function that they can
+  differentiate; dlfs cannot.
 """
 
 
 class AlmostTanh(Tanh):
-    """Wrong by a relative error of one in ten thousand."""
+    """A gradient with a relative error of 1e-4."""
 
     def _input_grad(self, output_grad):
         return super()._input_grad(output_grad) * (1 + 1e-4)
@@ -94,7 +93,7 @@ class SigmoidTwice(Sigmoid):
 
 
 def special() -> list[tuple[str, Case]]:
-    """Return cases chosen by hand, each with what it is."""
+    """Return cases chosen by hand, with descriptions."""
     rng = np.random.default_rng(0)
     near = rng.standard_normal((3, 4))
     near[1, 2] = 2e-7
@@ -103,9 +102,9 @@ def special() -> list[tuple[str, Case]]:
     dear = 1e8 * rng.uniform(1.0, 2.0, (5, 1))
     far = rng.uniform(13.0, 15.0, (3, 4))
     return [
-        ("right: ReLU, one input at 2e-7", Case(ReLU(), near, None, False, "")),
+        ("correct: ReLU, one input at 2e-7", Case(ReLU(), near, None, False, "")),
         (
-            "right: squared error of prices about 1e8",
+            "correct: squared error of prices about 1e8",
             Case(MeanSquaredError(), dear, dear * 1.001, False, ""),
         ),
         (
@@ -117,7 +116,7 @@ def special() -> list[tuple[str, Case]]:
             Case(SigmoidTwice(), far, None, False, ""),
         ),
         (
-            "wrong: tanh, by one part in ten thousand",
+            "wrong: tanh, relative error 1e-4",
             Case(AlmostTanh(), rng.standard_normal((3, 4)), None, False, ""),
         ),
     ]
@@ -127,7 +126,7 @@ Draw = Callable[[Chooser, str], Case]
 
 
 def drawer(draw: Draw, what: str, dtype: str) -> Callable[[int], Case]:
-    """Return what draws the n-th usable case."""
+    """Return a function that draws the n-th usable case."""
 
     def numbered(number: int) -> Case:
         for attempt in range(100):
@@ -142,7 +141,7 @@ def drawer(draw: Draw, what: str, dtype: str) -> Callable[[int], Case]:
 def judge(
     draw: Callable[[int], Case], cases: int, checkers: tuple[str, ...]
 ) -> tuple[dict[str, int], dict[str, list[float]]]:
-    """Return how many cases failed, and the seconds each took, for each checker."""
+    """Return for each checker the number of failed cases and the seconds of each case."""
     failed = dict.fromkeys(checkers, 0)
     seconds: dict[str, list[float]] = {name: [] for name in checkers}
     for number in range(cases):
@@ -165,7 +164,7 @@ def head(names: tuple[str, ...], first: str = "") -> list[str]:
 
 
 def compare(dtype: str, cases: int, names: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Judge all mutants and all right classes; return the table, and one of what differed."""
+    """Judge all mutants and all correct classes; return the table, and one of the differences."""
     left_out = {"EmbeddingOverwrites", "ActivationLeftOut", "GradientsOfLastPass"}
     mutants = [mutant for mutant in MUTANTS if mutant.name not in left_out]
     caught, alarms = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
@@ -178,7 +177,7 @@ def compare(dtype: str, cases: int, names: tuple[str, ...]) -> tuple[list[str], 
             times[name] += seconds[name]
         if len(set(map(bool, failed.values()))) > 1:
             apart.append(row(mutant.mistake, [str(failed[name]) for name in names]))
-    for name, recipe in tqdm(RECIPES.items(), desc=f"right classes, {dtype}"):
+    for name, recipe in tqdm(RECIPES.items(), desc=f"correct classes, {dtype}"):
         if recipe.kind in ("Layer", "network") or name == "Embedding_Op":
             continue
         failed, seconds = judge(drawer(recipe.draw, name, dtype), cases, names)
@@ -192,13 +191,13 @@ def compare(dtype: str, cases: int, names: tuple[str, ...]) -> tuple[list[str], 
     }
     table = head(names)
     table.append(row(f"mutants caught, of {len(mutants)}", [str(caught[n]) for n in names]))
-    table.append(row(f"false alarms in {checked} right cases", [str(alarms[n]) for n in names]))
-    table += [row(f"milliseconds a case, {what}", each) for what, each in milliseconds.items()]
+    table.append(row(f"false alarms in {checked} correct cases", [str(alarms[n]) for n in names]))
+    table += [row(f"milliseconds per case, {what}", each) for what, each in milliseconds.items()]
     return table, apart
 
 
 def mutant_drawer(mutant: Mutant, dtype: str) -> Callable[[int], Case]:
-    """Return what draws the n-th usable case of a mutant."""
+    """Return a function that draws the n-th usable case of a mutant."""
     return drawer(mutant.draw, mutant.name, dtype)
 
 

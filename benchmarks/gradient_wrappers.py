@@ -1,4 +1,4 @@
-"""The same wrong Operation or loss, as dlfs, PyTorch and JAX want it, and what each says of it."""
+"""Wraps an Operation or a loss for the checkers of dlfs, PyTorch and JAX, and runs them."""
 
 import copy
 import warnings
@@ -13,7 +13,7 @@ from jax.test_util import check_grads
 from dlfs.gradcheck import check_gradients
 from dlfs.gradcheck.cases import Case
 
-# Otherwise JAX would quietly go on in float32.
+# Otherwise JAX silently computes in float32.
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_platforms", "cpu")
 warnings.filterwarnings("ignore", module="torch")
@@ -21,13 +21,13 @@ torch.set_num_threads(1)
 
 
 def arrays(case: Case) -> list[np.ndarray]:
-    """Return what the gradient is taken with respect to: the input, and the parameter if any."""
+    """Return the variables: the input, and the parameter if there is one."""
     param = getattr(case.target, "param", None)
     return [np.array(case.x)] + ([] if param is None else [np.array(param)])
 
 
 def run_forward(case: Case, *given: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Run a copy forward; return it and its output. The memory of each pass is its own."""
+    """Run a copy forward; return it and its output. Each pass has its own memory."""
     target = copy.deepcopy(case.target)
     given = tuple(np.array(array) for array in given)
     if case.y is not None:
@@ -47,7 +47,7 @@ def run_backward(case: Case, target: Any, output_grad: np.ndarray) -> tuple[np.n
 
 
 class TorchFunction(torch.autograd.Function):
-    """An Operation or a loss as PyTorch sees it."""
+    """An Operation or a loss as a function of PyTorch."""
 
     @staticmethod
     def forward(ctx: Any, case: Case, *given: torch.Tensor) -> torch.Tensor:
@@ -62,7 +62,7 @@ class TorchFunction(torch.autograd.Function):
 
 
 def torch_passes(case: Case, *, ones: bool) -> bool:
-    """Ask torch.autograd.gradcheck, with its defaults."""
+    """Run torch.autograd.gradcheck with its defaults."""
 
     def function(*given: torch.Tensor) -> torch.Tensor:
         output = TorchFunction.apply(case, *given)
@@ -76,9 +76,9 @@ def torch_passes(case: Case, *, ones: bool) -> bool:
 
 
 def jax_function(case: Case, *, ones: bool) -> Callable[..., Any]:
-    """Return an Operation or a loss as JAX sees it: pure functions that call back to NumPy."""
+    """Return an Operation or a loss as a JAX function: pure functions that call back to NumPy."""
     full = run_forward(case, *arrays(case))[1]
-    # Summed here and not by JAX, which would compile a sum for every shape.
+    # Summed here, because JAX would compile a sum for every shape.
     output = full.sum() if ones else full
     shape = jax.ShapeDtypeStruct(output.shape, output.dtype)
     shapes = tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays(case))
@@ -103,7 +103,7 @@ def jax_function(case: Case, *, ones: bool) -> Callable[..., Any]:
 
 
 def jax_passes(case: Case, *, ones: bool) -> bool:
-    """Ask jax.test_util.check_grads for first derivatives in reverse mode, with its defaults."""
+    """Run jax.test_util.check_grads on first derivatives in reverse mode, with its defaults."""
     try:
         check_grads(jax_function(case, ones=ones), arrays(case), order=1, modes=["rev"])
     except Exception:  # noqa: BLE001 - its own AssertionError, or a crash in backward
@@ -112,7 +112,7 @@ def jax_passes(case: Case, *, ones: bool) -> bool:
 
 
 def dlfs_passes(case: Case) -> bool:
-    """Ask dlfs's checker, with its defaults but without a search for hints."""
+    """Run dlfs's checker with its defaults, without hints."""
     return check_gradients(
         case.target, case.x, y=case.y, inference=case.inference, hints=False
     ).passed

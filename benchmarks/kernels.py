@@ -1,4 +1,4 @@
-"""The kernels: one call each, arrays in, arrays out, as the layers call them."""
+"""The kernels, called as the layers call them."""
 
 import functools
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def numbers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Array:
 
 
 def without_graph(call: Call) -> Call:
-    """PyTorch records nothing for a backward pass that nobody asks for."""
+    """Call PyTorch without recording a graph, because no backward pass follows."""
 
     def bare() -> None:
         with torch.inference_mode():
@@ -39,7 +39,7 @@ def contenders(kernel: str, arguments: tuple, torch_call: Call) -> Contenders:
 
 
 class Convolution:
-    """Images, weights and gradients of one size, and what is done with them; "same" padding."""
+    """The works on images, weights and gradients of one size, with "same" padding."""
 
     def __init__(self, channels: int, filters: int, kernel: int, side: int, batch: int) -> None:
         self.images = (batch, channels, side, side)
@@ -55,7 +55,7 @@ class Convolution:
         return numbers(self.images, dtype), W, numbers(self.output, dtype, 2)
 
     def torch_gradient(self, dtype: str, which: int) -> Call:
-        """PyTorch's own convolution_backward, asked for one gradient: 0 images, 1 weights."""
+        """Call PyTorch's convolution_backward for one gradient: 0 images, 1 weights."""
         x, W, grad = self.arrays(dtype)
         W = np.ascontiguousarray(W.transpose(1, 0, 2, 3))
         x, W, grad = (torch.from_numpy(a) for a in (x, W, grad))
@@ -85,7 +85,7 @@ class Convolution:
 CONVOLUTIONS = [
     (Convolution(1, 16, 5, 28, 60), (1.15, 2.3), (1.05, 2.7), (8.0, 1.4)),
     (Convolution(3, 16, 5, 32, 10), (1.2, 2.0), (1.25, 2.3), (3.8, 1.6)),
-    # forward with Winograd's way
+    # forward by Winograd's algorithm
     (Convolution(16, 32, 3, 28, 60), (1.35, 1.8), (1.0, 1.6), (1.0, 1.35)),
     (Convolution(64, 64, 3, 32, 32), (1.6, 1.6), (1.0, 1.3), (1.0, 1.3)),
 ]

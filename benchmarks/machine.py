@@ -1,4 +1,4 @@
-"""The machine that the figures are of: its name, and its speed at multiplying and adding."""
+"""The machine: its description, and its speed at multiply-adds."""
 
 import os
 import platform
@@ -17,12 +17,12 @@ ROUNDS = 200_000
 
 
 def multiply_adds(dtype: str) -> float:
-    """Multiply and add for about a millisecond; return how many operations that were."""
+    """Run multiply-adds for about a millisecond; return their number."""
     return conv._peak_work(dtype, ROUNDS)
 
 
 def description() -> list[tuple[str, str]]:
-    """Name the machine, and all versions that the figures depend on."""
+    """Describe the machine, and all versions that the results depend on."""
     return [
         ("Processor", f"{_processor()}, {os.cpu_count()} processors visible"),
         (
@@ -40,7 +40,7 @@ def description() -> list[tuple[str, str]]:
 
 
 def _load() -> str:
-    """Say how busy the machine was; the benchmark alone makes 1, or with two threads 2."""
+    """Return the load of the machine; the benchmark alone makes 1, or 2 with two threads."""
     if not hasattr(os, "getloadavg"):
         return "unknown"
     return ", ".join(f"{load:.1f}" for load in os.getloadavg()) + " (1, 5, 15 minutes)"

@@ -1,7 +1,7 @@
-"""PyTorch at its best: a C library that keeps freed memory instead of returning it to the system.
+"""Tunes malloc for PyTorch: freed memory is kept instead of returned to the system.
 
-Fresh memory costs page faults. dlfs reuses its own buffers; PyTorch relies on malloc, whose
-thresholds count only if they are in the environment before the process starts.
+New memory costs page faults. dlfs reuses its buffers; PyTorch relies on malloc, whose thresholds
+must be in the environment before the process starts.
 """
 
 import os
@@ -15,7 +15,7 @@ TUNED = {
 
 
 def start_again_tuned() -> None:
-    """Replace this process by itself with tuned memory, if it does not have that yet."""
+    """Restart this process with tuned memory, unless it already has it."""
     if any(os.environ.get(name) != value for name, value in TUNED.items()):
         os.environ.update(TUNED)
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])

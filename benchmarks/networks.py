@@ -1,4 +1,4 @@
-"""Training steps: forward, loss, backward, optimizer, as a Trainer does them."""
+"""Training steps: forward, loss, backward, optimizer, as in a Trainer."""
 
 from collections.abc import Callable, Iterator
 

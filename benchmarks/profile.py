@@ -1,4 +1,4 @@
-"""Where a training step's time goes, kernel by kernel: ``python -m benchmarks.profile``."""
+"""Times a training step kernel by kernel: ``python -m benchmarks.profile``."""
 
 import argparse
 import collections
@@ -27,7 +27,7 @@ WARM, STEPS_TIMED = 30, 300
 
 
 class Watch:
-    """Stands for the kernels of the backend in use, and times every call."""
+    """Replaces the kernels of the backend in use, and times every call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, float, float]] = []
@@ -45,13 +45,13 @@ class Watch:
 
 
 def label(name: str, args: tuple[Any, ...]) -> str:
-    """Return a kernel's name with the shapes of the first two arrays it was given."""
+    """Return a kernel's name with the shapes of its first two array arguments."""
     shapes = ["x".join(map(str, arg.shape)) for arg in args if isinstance(arg, np.ndarray)][:2]
     return f"{name}({', '.join(shapes)})"
 
 
 def watched(watch: Watch) -> None:
-    """Let every module of dlfs that calls kernels call them through `watch`."""
+    """Make every module of dlfs call its kernels through `watch`."""
     for name, module in list(sys.modules.items()):
         calls_them = getattr(module, "kernels", None) is backend.kernels and module is not backend
         if name.startswith("dlfs.") and calls_them:
@@ -59,7 +59,7 @@ def watched(watch: Watch) -> None:
 
 
 def profile(step: Callable[[], None], watch: Watch) -> dict[str, float]:
-    """Return the median seconds of each kernel of a step, and of what is between them."""
+    """Return the median seconds of each kernel of a step, and of the Python code between them."""
     for _ in range(WARM):
         step()
     rows = collections.defaultdict(list)

@@ -1,4 +1,4 @@
-"""Lines on the screen while it runs, and benchmarks/RESULTS.md at the end."""
+"""Prints lines during the run, and writes benchmarks/RESULTS.md at the end."""
 
 from collections.abc import Sequence
 
@@ -13,16 +13,16 @@ INTRODUCTION = """\
 
 Written by `make bench`; do not edit. A ratio is PyTorch's time over ours: above 1 dlfs is faster.
 **Bold** ratios miss their target. The contenders take turns in one process (A B A B); each time
-is the median of its samples, our Python overhead included. PyTorch runs eagerly, with the C
-library's memory tuned (it keeps what it was given instead of returning it to the system) and with
-its fused optimizer. "Peak" is the share of the multiply-adds that a thread reaches on registers
-alone (times the number of threads), measured in the same rounds; nominal multiply-adds are
-counted, so Winograd's way, which saves some, may pass 100 %.
+is the median of its samples, our Python overhead included. PyTorch runs eagerly, with tuned malloc
+(freed memory is kept instead of returned to the system) and its fused optimizer. "Peak" compares
+the multiply-adds per second with those of the same number of threads working on registers only,
+measured in the same rounds. Nominal multiply-adds are counted: Winograd's algorithm, which needs
+fewer, may exceed 100 %.
 """
 
 
 def line(result: Result) -> str:
-    """Return one result as a line of text."""
+    """Format one result as a line of text."""
     times = result.times
     shown = " ".join(f"{readable(times[name]):>9}" for name in (FAST, TORCH) if name in times)
     reference = readable(times[REFERENCE]) if REFERENCE in times else "-"
@@ -61,7 +61,7 @@ def markdown(
     accuracies: Sequence[Accuracy],
     note: str = "",
 ) -> str:
-    """Return the file of results."""
+    """Return the content of the results file."""
     blocks = [INTRODUCTION, _machine(), _summary(results)]
     if note:
         blocks.insert(2, f"{note}\n")
@@ -143,9 +143,9 @@ def _epochs(epochs: Sequence[Epoch]) -> str:
 def _accuracies(accuracies: Sequence[Accuracy]) -> str:
     names = [f"{name}, median / largest" for name in accuracies[0].errors]
     rows = [
-        "## What Winograd's way costs\n",
+        "## The accuracy of Winograd convolution\n",
         "The error of the float32 forward pass against the same numbers in float64, as a share of",
-        "the largest output. dlfs takes Winograd's way here; the reference is a sum of products.\n",
+        "the largest output. dlfs uses Winograd's algorithm here, the reference sums products.\n",
         f"| work | {' | '.join(names)} |",
         "|---|" + "--:|" * len(names),
     ]

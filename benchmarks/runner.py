@@ -1,4 +1,4 @@
-"""Which works run, and their timing."""
+"""Selects works, and times them."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ def all_works() -> list[Work]:
 
 
 def chosen(patterns: Sequence[str]) -> list[Work]:
-    """Return the works whose title has one of these words in it; all of them if there are none."""
+    """Return the works whose title contains one of these words; all if no word is given."""
     found = all_works()
     if patterns:
         lowered = [pattern.lower() for pattern in patterns]

@@ -21,7 +21,7 @@ def indices(seed: int) -> np.ndarray:
 
 def layer(kind: str) -> Layer:
     if kind == "GRU":
-        # PyTorch's way, so that both do the same sums.
+        # As in PyTorch, so that both compute the same sums.
         return GRULayer(HIDDEN, vocabulary_size=VOCABULARY, reset="after")
     return {"RNN": RNNLayer, "LSTM": LSTMLayer}[kind](HIDDEN, vocabulary_size=VOCABULARY)
 
@@ -53,9 +53,9 @@ class Recurrent(nn.Module):
 
 
 def torch_step(kind: str, dtype: str) -> Call:
-    """PyTorch's recurrent layers take no integers; its one-hot rows are made before, for nothing.
+    """Its one-hot rows are made untimed, because PyTorch's recurrent layers take no integers.
 
-    The time axis stands first, as these layers like it best.
+    The time axis comes first, which is fastest for these layers.
     """
     dtype_ = getattr(torch, dtype)
     net = Recurrent(kind).to(dtype_)
@@ -82,8 +82,8 @@ def contenders(kind: str, dtype: str) -> Contenders:
 
 def work(kind: str, gates: int, targets: tuple[float, float]) -> Work:
     rows = BATCH * LENGTH
-    # Matrix products alone, as few as there can be: those of the state forward, of its gradient
-    # and of the weights' gradient, and the dense layer's. The one-hot input needs none.
+    # Only the necessary matrix products: those of the state forward, of its gradient, of the
+    # # weights' gradient, and of the dense layer. The one-hot input needs none.
     count = float(rows * 3 * HIDDEN * (gates * HIDDEN + VOCABULARY))
     return Work(
         "Training step, characters, batch 32",

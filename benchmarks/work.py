@@ -1,4 +1,4 @@
-"""What a line of the results is: one piece of work, done by several contenders."""
+"""A line of the results: one piece of work, timed for several contenders."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,9 +22,9 @@ DTYPES = ("float32", "float64")
 class Work:
     """One piece of work.
 
-    make(dtype) sets it up and returns a call for each contender. `targets` are the ratios of
-    PyTorch's time to ours that the project wants, for float32 and float64; `multiply_adds` counts
-    the nominal ones (padding's zeros included), where they are what the time is spent on.
+    make(dtype) sets it up and returns a call for each contender. `targets` are the project's target
+    ratios of PyTorch's time to ours, for float32 and float64. `multiply_adds` counts the nominal
+    ones (including those with padding's zeros), where they dominate the time.
     """
 
     group: str
@@ -44,7 +44,7 @@ class Work:
 
 @dataclass
 class Result:
-    """What came out for one piece of work, one dtype, one number of threads."""
+    """The result of one piece of work for one dtype and one number of threads."""
 
     work: Work
     dtype: str
@@ -77,7 +77,7 @@ class Result:
 
 
 def on_backend(name: str, set_up: Callable[[], Call]) -> Call:
-    """Set work up, and do it, on a backend of dlfs."""
+    """Set up and run work on a backend of dlfs."""
     with use_backend(name):
         call = set_up()
 
@@ -89,7 +89,7 @@ def on_backend(name: str, set_up: Callable[[], Call]) -> Call:
 
 
 def on_threads(n: int) -> ExitStack:
-    """Give every contender so many threads, until the stack is closed."""
+    """Give every contender ``n`` threads, until the stack is closed."""
     stack = ExitStack()
     stack.callback(dlfs.set_num_threads, dlfs.get_num_threads())
     stack.callback(torch.set_num_threads, torch.get_num_threads())

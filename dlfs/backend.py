@@ -1,7 +1,7 @@
-"""Which kernels run: the reference in NumPy, or the fast ones in Cython; on how many threads.
+"""Chooses the kernels, the reference in NumPy or the fast ones in Cython, and the threads.
 
-``kernels`` looks like a module with the functions of ``dlfs.reference``; each look-up goes to the
-backend in use. Operations call ``kernels.sigmoid(x)`` and do not know which one answers.
+``kernels`` acts as a module with the functions of ``dlfs.reference``; each look-up goes to the
+backend in use. Operations call ``kernels.sigmoid(x)``, whichever backend that is.
 """
 
 import importlib
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from dlfs.checks import check_int
 
 PACKAGES = {"fast": "dlfs_ext", "reference": "dlfs.reference", "plain": "dlfs_ext.plain"}
-"""The backends, the preferred one first, and the package that each lives in.
+"""The backends, the preferred one first, and their packages.
 
-``plain`` is the fast one's first version: the direct loops, compiled, to read and to measure.
+``plain`` is the first version of the fast one: direct compiled loops, to read and to measure.
 """
 
 _loaded: dict[str, ModuleType] = {}
@@ -25,7 +25,7 @@ _scoped: ContextVar[str | None] = ContextVar("dlfs_backend", default=None)
 
 
 class use_backend:
-    """Choose the backend: for good as a call, or for a ``with`` block.
+    """Choose the backend: permanently as a call, or for a ``with`` block.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class use_backend:
     ValueError
         If the name is unknown.
     ImportError
-        If the fast backend was not compiled; the message says why and what to do.
+        If the fast backend was not compiled; the message says why and how to get it.
 
     Notes
     -----
-    A call holds for all threads. A ``with`` block holds for its own thread (or asynchronous task).
+    A call affects all threads. A ``with`` block affects its own thread (or asynchronous task).
 
     Examples
     --------
@@ -83,9 +83,9 @@ def backend_name() -> str:
     Raises
     ------
     ValueError
-        If the environment variable ``DLFS_BACKEND`` names no backend.
+        If the environment variable ``DLFS_BACKEND`` is not the name of a backend.
     ImportError
-        If it asks for the fast backend and that was not compiled.
+        If it names the fast backend and that was not compiled.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def backend_name() -> str:
 
 
 def available_backends() -> list[str]:
-    """Return the names of the backends that can be used here, the preferred one first.
+    """Return the names of the installed backends, the preferred one first.
 
     Examples
     --------
@@ -135,26 +135,26 @@ def _choose_default() -> str:
 def _load(name: str) -> ModuleType:
     """Return the package of a backend, importing it at its first use."""
     if not isinstance(name, str):
-        raise TypeError(f"the backend must be named by a string, got {name!r}")
+        raise TypeError(f"backend name must be a string, got {name!r}")
     if name not in PACKAGES:
         known = ", ".join(repr(known) for known in PACKAGES)
-        raise ValueError(f"unknown backend {name!r}; choose one of {known}")
+        raise ValueError(f"backend name must be one of {known}, got {name!r}")
     if name not in _loaded:
         try:
             _loaded[name] = importlib.import_module(PACKAGES[name])
         except ImportError as error:
             raise ImportError(
                 f"the {name} backend is not available: {error}. It is compiled when dlfs is "
-                f"installed on a machine with a C compiler; install one and then dlfs again. "
-                f"Until then use_backend('reference') does the same work, more slowly"
+                f"installed on a machine with a C compiler; install one, then reinstall dlfs. "
+                f"Until then use use_backend('reference'), which is slower"
             ) from error
     return _loaded[name]
 
 
 def set_num_threads(n: int) -> None:
-    """Let every compiled kernel use up to ``n`` threads.
+    """Set the maximum number of threads of every compiled kernel.
 
-    The results are the same bits for every ``n``. At the start it is ``DLFS_NUM_THREADS``, else
+    The results are bit-identical for every ``n``. The default is ``DLFS_NUM_THREADS``, else
     ``OMP_NUM_THREADS``, else the number of processors. Small work stays on one thread; the rest is
     timed, as it runs, on one and on ``n``, and goes on in the way that was faster of late.
 
@@ -171,10 +171,10 @@ def set_num_threads(n: int) -> None:
     Warns
     -----
     UserWarning
-        If n is above 1 and the kernels cannot have so many: because the fast backend was not
-        compiled (NumPy's matrix products obey OMP_NUM_THREADS alone); because the system refuses to
-        start more (``ulimit -u``); or because this process was forked. OpenMP's threads do not live
-        on in a forked child, so kernels use one thread there, and warn when they would use more.
+        If n is above 1 and the kernels cannot have that many: because the fast backend was not
+        compiled (NumPy's matrix products obey only OMP_NUM_THREADS); because the system refuses to
+        start more (``ulimit -u``); or because this process was forked. OpenMP's threads do not
+        survive a fork, so kernels use one thread in a child, and warn where they would use more.
 
     Examples
     --------
@@ -191,15 +191,15 @@ def set_num_threads(n: int) -> None:
     elif n > 1:
         warnings.warn(
             f"set_num_threads({n}) has no effect: the fast backend was not compiled, and the "
-            f"reference runs on one thread. OMP_NUM_THREADS, set before Python starts, is what "
-            f"NumPy's matrix products obey",
+            f"reference runs on one thread. Set OMP_NUM_THREADS before Python starts to give "
+            f"NumPy's matrix products more",
             UserWarning,
             stacklevel=2,
         )
 
 
 def get_num_threads() -> int:
-    """Return how many threads a kernel may use; 1 where the fast backend was not compiled.
+    """Return the maximum number of threads of a kernel; 1 if the fast backend was not compiled.
 
     Examples
     --------
@@ -219,9 +219,9 @@ def _compiled() -> Any:
 
 
 class _Kernels:
-    """Stands for the functions of whichever backend is in use."""
+    """The functions of the backend in use, as attributes."""
 
-    # Not __getattr__: Python asks that only after a search in vain, which takes ten times as long.
+    # `__getattr__` is tried last, after the normal lookup fails, and costs ten times as much.
     def __getattribute__(self, name: str) -> object:
         return getattr(_loaded[_scoped.get() or _default or backend_name()], name)
 

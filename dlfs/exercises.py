@@ -1,4 +1,4 @@
-"""Answers to a learner's attempts: what the checks of the notebooks' exercises are made of."""
+"""Checks a student's attempts at the notebooks' exercises."""
 
 import dis
 import functools
@@ -14,37 +14,37 @@ _EMPTY = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "RETURN_VALUE",
 
 
 class _NotYet(Exception):
-    """Something is still to be filled in."""
+    """A part of the attempt is still missing."""
 
 
 def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6) -> None:
-    """Print whether an attempt at an exercise is right, with a hint if it is not.
+    """Print whether an attempt at an exercise is correct, with a hint if it is not.
 
-    Prints ``NAME: right``, ``NAME: not yet done``, or ``NAME: not right yet`` and the reason; an
-    attempt never raises.
+    Prints ``NAME: right``, ``NAME: not yet done``, or ``NAME: not right yet`` and the reason.
+    Errors of the attempt are reported, not raised.
 
     Parameters
     ----------
     name : str
-        The exercise's.
+        The name of the exercise.
     attempt : object
-        A value, a function or a class. It is not yet done if it is ``...`` or holds ``...``, if the
-        function or one of the class's methods is empty (``...``, ``pass``), returns ``...`` or
-        raises NotImplementedError.
+        A value, a function or a class. It is not yet done if it is or contains ``...``, or if the
+        function or a method of the class is empty (``...``, ``pass``), returns ``...`` or raises
+        NotImplementedError.
     test : callable or array_like
-        A function of the attempt. It may return True, False, a text that says what is wrong, or a
-        GradientReport, which explains itself; an assertion that fails is a "no", its message the
-        reason. Anything else is the expected value, with which the attempt is compared.
+        A function of the attempt that returns True, False, a text that says what is wrong, or a
+        GradientReport; a failing assertion means False, with its message as the reason. Any other
+        object is the expected value.
     hint : str
         Shown after the reason.
     rtol : float
-        How far from an expected value may be, relative to its largest entry.
+        The allowed error of a value, relative to the largest expected entry.
 
     Raises
     ------
     TypeError, ValueError
-        If name or hint is no text, name is empty or holds a colon, rtol is no positive number, or
-        test returns something else.
+        If name or hint is not a string, name is empty or contains a colon, rtol is not a positive
+        number, or test returns anything else.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
     >>> check("double", lambda x: 2 * x, lambda f: f(3) == 6)
     double: right
 
-    A class that is an Operation is best checked by its gradient:
+    An Operation is best checked by its gradient:
 
     >>> from dlfs.base import Operation
     >>> from dlfs.gradcheck import check_gradients
@@ -72,9 +72,9 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
     """
     for text, argument in ((name, "name"), (hint, "hint")):
         if not isinstance(text, str):
-            raise TypeError(f"check: {argument} must be a text, got {type(text).__name__}")
+            raise TypeError(f"check: {argument} must be a string, got {type(text).__name__}")
     if not name or ":" in name:
-        raise ValueError(f"check: name must not be empty or hold a colon, got {name!r}")
+        raise ValueError(f"check: name must not be empty or contain a colon, got {name!r}")
     rtol = check_real(rtol, "check", "rtol", 0.0)
     reason = _reason(attempt, test, rtol)
     if reason is None:
@@ -90,7 +90,7 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
 
 
 def _reason(attempt: Any, test: Any, rtol: float) -> Any:
-    """Return None for a right attempt, _NotYet for an empty one, else what is wrong."""
+    """Return None for a correct attempt, _NotYet for an empty one, else what is wrong."""
     if _unfinished(attempt):
         return _NotYet
     if not callable(test):
@@ -111,10 +111,10 @@ def _reason(attempt: Any, test: Any, rtol: float) -> Any:
         return verdict
     if isinstance(verdict, bool | np.bool):
         return None if verdict else ""
-    if verdict is None:  # nothing was asserted in vain
+    if verdict is None:  # no assertion failed
         return None
     raise TypeError(
-        f"check: test must return a truth value, a text, a GradientReport or nothing, "
+        f"check: test must return a truth value, a string, a GradientReport or None, "
         f"got {type(verdict).__name__}"
     )
 
@@ -132,7 +132,7 @@ def _unfinished(attempt: Any) -> bool:
 
 
 def _empty(function: Any) -> bool:
-    """Say whether a function's body is nothing but ``...``, ``pass`` or ``return ...``."""
+    """Say whether a function's body is only ``...``, ``pass`` or ``return ...``."""
     code = getattr(function, "__code__", None)
     if code is None:
         return False
@@ -142,7 +142,7 @@ def _empty(function: Any) -> bool:
 
 
 def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function, which ends the check where it returns nothing useful."""
+    """Return the function, which ends the check if it returns None or ``...``."""
 
     @functools.wraps(function)  # a gradient report takes its names from the attempt's arguments
     def watched(*args: Any, **kwargs: Any) -> Any:
@@ -157,14 +157,14 @@ def _watched(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _difference(attempt: Any, expected: Any, rtol: float) -> str | None:
-    """Return how the attempt differs from the expected value, without giving it away."""
+    """Return how the attempt differs from the expected value, without revealing it."""
     wanted = np.asarray(expected)
     try:
         got = np.asarray(attempt)
     except ValueError as error:
-        return f"It is no array: {error}"
+        return f"It is not an array: {error}"
     if got.shape != wanted.shape:
-        return f"It has the shape {got.shape}, and should have {wanted.shape}."
+        return f"Its shape must be {wanted.shape}, got {got.shape}."
     if wanted.dtype.kind not in "fiuc" or got.dtype.kind not in "fiubc":
         return None if np.array_equal(got, wanted) else ""
     scale = float(np.max(np.abs(wanted), initial=0.0)) or 1.0

@@ -1,4 +1,4 @@
-"""Modules that are imported when they are first asked for: they would make ``import dlfs`` slow."""
+"""Imports submodules at their first use, to keep ``import dlfs`` fast."""
 
 import importlib
 import sys
@@ -9,7 +9,7 @@ from types import ModuleType
 def submodules(
     package: str, names: Iterable[str]
 ) -> tuple[Callable[[str], ModuleType], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` for a package whose submodules are imported late.
+    """Return ``__getattr__`` and ``__dir__`` for a package that imports submodules on first use.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def submodules(
         try:
             return importlib.import_module(f"{package}.{name}")
         except ImportError as error:
-            # It needs an extra. An attribute that cannot be had must raise this, for hasattr.
+            # An extra is missing. hasattr requires an AttributeError.
             raise AttributeError(f"module {package!r} cannot import {name!r}: {error}") from error
 
     def names_of_all() -> list[str]:

@@ -1,4 +1,4 @@
-"""Modules that are imported by another name than that of their file.
+"""Modules that can also be imported by another name.
 
 ``dlfs.callbacks`` and ``dlfs.metrics`` are short for modules of ``dlfs.train``. The others are the
 names of 0.1; they still import, with a warning, until 0.3.
@@ -42,7 +42,7 @@ MOVED = {
 
 
 class MovedFinder(MetaPathFinder, Loader):
-    """Finds a module by its old name; Python asks it last, for what is nowhere else."""
+    """Finds a module by its old name, after all other finders have failed."""
 
     _spec: ModuleSpec | None = None
 
@@ -56,18 +56,18 @@ class MovedFinder(MetaPathFinder, Loader):
         """Import the module by its new name."""
         name = spec.name
         if name in MOVED:
-            message = f"{name} is {MOVED[name]} now; the old name goes with dlfs 0.3"
+            message = f"{name} has moved to {MOVED[name]}; dlfs 0.3 removes the old name"
             warnings.warn(message, DeprecationWarning, stacklevel=2)
         module = importlib.import_module(SHORT.get(name) or MOVED[name])
         self._spec = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its own spec back; it ran when it was imported by its new name."""
+        """Restore the module's own spec; its code ran when it was imported by its new name."""
         module.__spec__ = self._spec
 
 
 def install() -> None:
-    """Let Python find modules by these names, too."""
+    """Make these names importable."""
     if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
         sys.meta_path.append(MovedFinder())

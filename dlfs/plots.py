@@ -1,6 +1,6 @@
-"""Pictures: a computational graph, the course of a training, filters, what is mistaken for what.
+"""Plots: a computational graph, the training history, filters, a confusion matrix.
 
-Needs matplotlib, the extra "plots".
+They need matplotlib (the extra "plots").
 """
 
 import io
@@ -28,16 +28,16 @@ def plot_history(
     path: str | os.PathLike[str] | None = None,
     batch_losses: Sequence[float] | None = None,
 ) -> "Figure":
-    """Draw the losses over the epochs, and the metrics beside them.
+    """Plot the losses over the epochs, and the metrics beside them.
 
     Parameters
     ----------
     history : History
-        Or any rows like its own.
+        A history, or its rows.
     path : str or path, optional
         Where to save the picture; the name's ending says in which format.
     batch_losses : sequence of float, optional
-        The loss of every batch: draws how training went within the epochs.
+        The loss of every batch, to plot the course within the epochs.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def plot_history(
     """
     rows = list(history)
     if not rows:
-        raise ValueError("plot_history: the history has no epochs")
+        raise ValueError("plot_history: history must have at least one epoch, got none")
     known = ("epoch", "lr", "train_loss", "test_loss", "seconds")
     names = dict.fromkeys(name for row in rows for name in row if name not in known)
     metrics = [name for name in names if _column(rows, name)[0]]
@@ -91,12 +91,12 @@ def plot_history(
 def plot_filters(
     W: Array, path: str | os.PathLike[str] | None = None, columns: int = 8
 ) -> "Figure":
-    """Draw the kernels of a convolution: blue counts against, red for.
+    """Plot the kernels of a convolution: red is positive, blue negative.
 
     Parameters
     ----------
     W : ndarray, shape (in_channels, out_channels, height, width)
-        Each output channel is drawn, as it sees the first input channel.
+        For each output channel, the kernel of the first input channel is plotted.
     path : str or path, optional
         Where to save the picture; the name's ending says in which format.
     columns : int
@@ -141,14 +141,14 @@ def plot_filters(
 def plot_confusion(
     matrix: IntArray, names: Sequence[str] | None = None, path: str | os.PathLike[str] | None = None
 ) -> "Figure":
-    """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
+    """Plot a confusion matrix: rows are the true classes, columns the predicted ones.
 
     Parameters
     ----------
     matrix : ndarray of int, shape (classes, classes)
-        As dlfs.train.metrics.confusion_matrix returns it.
+        A result of dlfs.train.metrics.confusion_matrix.
     names : sequence of str, optional
-        The classes' names: their numbers unless given.
+        The names of the classes. Default: their numbers.
     path : str or path, optional
         Where to save the picture; the name's ending says in which format.
 
@@ -161,7 +161,7 @@ def plot_confusion(
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the matrix is not square, or there are not as many names.
+        If the matrix is not square, or the number of names differs.
 
     Examples
     --------
@@ -174,11 +174,11 @@ def plot_confusion(
     check_finite(counts, "plot_confusion", "matrix")
     labels = [str(i) for i in range(len(counts))] if names is None else [*map(str, names)]
     if len(labels) != len(counts):
-        raise ValueError(f"plot_confusion: {len(counts)} names are needed, got {len(labels)}")
+        raise ValueError(f"plot_confusion: names must hold {len(counts)} names, got {len(labels)}")
     size = 0.5 * len(counts) + 1.5
     figure = _figure(width=size, height=size)
     ax = figure.subplots()
-    # The diagonal would drown all mistakes: colour counts the mistakes alone.
+    # Only mistakes are coloured: next to the diagonal they would be invisible.
     mistakes = counts * (1 - np.eye(len(counts)))
     ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(mistakes.max(), 1))
     for i, j in np.ndindex(*counts.shape):
@@ -195,18 +195,17 @@ def plot_confusion(
 def plot_chain(
     parts: Sequence[Any], path: str | os.PathLike[str] | None = None, backward: bool = True
 ) -> "Figure":
-    """Draw a computational graph: what flows through a chain forwards, and what comes back.
+    """Plot a chain as a computational graph, with shapes forward and backward.
 
     Parameters
     ----------
     parts : sequence
-        Operations, layers or a loss after a forward pass, in their order. Whatever keeps its
-        ``input_`` (a loss its ``prediction``) and its ``output`` can be drawn; a ``param``, or
-        ``params``, is drawn above it.
+        Operations, layers or a loss after a forward pass, in order. A part needs an ``input_`` (a
+        loss: a ``prediction``) and an ``output``; its ``param`` or ``params`` are drawn above it.
     path : str or path, optional
         Where to save the picture; the name's ending says in which format.
     backward : bool
-        Whether to draw the gradients, too.
+        Whether to draw the gradients as well.
 
     Returns
     -------
@@ -230,10 +229,13 @@ def plot_chain(
     """
     parts = list(parts)
     if not parts:
-        raise ValueError("plot_chain: there are no parts to draw")
+        raise ValueError("plot_chain: parts must hold at least one part, got none")
     for part in parts:
         if not hasattr(part, "output"):
-            raise ValueError(f"plot_chain: {type(part).__name__} has no output yet: call forward")
+            raise ValueError(
+                f"plot_chain: {type(part).__name__} must have an output, got none: call forward "
+                "first"
+            )
     held = [list(getattr(p, "params", [p.param] if hasattr(p, "param") else [])) for p in parts]
     figure = _figure(width=2.05 * len(parts) + 1.2, height=2.3 if any(held) else 1.3)
     ax = figure.subplots()
@@ -267,7 +269,7 @@ def plot_chain(
 
 
 def plain(text: str) -> str:
-    r"""Return a text for a picture, in which matplotlib finds no formula.
+    r"""Return a text in which matplotlib finds no formula.
 
     Examples
     --------
@@ -281,7 +283,7 @@ def _figure(width: float, height: float) -> "Figure":
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'dlfs[plots]'") from error
+        raise ImportError("plots need matplotlib: pip install 'dlfs[plots]'") from error
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
@@ -297,7 +299,7 @@ def _shape(value: Any) -> str:
 
 
 def _draw_batches(ax: "Axes", losses: Sequence[float], epochs: int) -> None:
-    """Draw every batch faintly, and their running mean."""
+    """Plot every batch faintly, and their running mean."""
     values = np.asarray(losses, dtype=float)
     at = np.arange(1, len(values) + 1) * epochs / len(values)
     window = max(len(values) // 50, 1)
@@ -305,7 +307,7 @@ def _draw_batches(ax: "Axes", losses: Sequence[float], epochs: int) -> None:
     mean = np.convolve(values, np.ones(window) / window, mode="valid")
     ax.plot(at[window - 1 :], mean, color=BLUE, label="training")
     ax.set_yscale("log")
-    # The first few batches, before anything is learned, would squeeze all others.
+    # The high losses of the first batches would compress the rest of the scale.
     ax.set_ylim(bottom=max(np.quantile(values, 0.01), 1e-6) / 2, top=mean.max() * 1.5)
 
 

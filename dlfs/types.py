@@ -1,4 +1,4 @@
-"""The types that signatures speak of."""
+"""Type names used in signatures."""
 
 from typing import Any, TypeAlias
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
-"""A NumPy array; floating unless the text beside it says otherwise."""
+"""A NumPy array, floating unless stated otherwise."""
 
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
 """A NumPy array of integers: labels, indices."""

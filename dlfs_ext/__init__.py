@@ -1,8 +1,8 @@
-"""The kernels of `dlfs.reference`, compiled: the same functions, one .pyx beside each module.
+"""The kernels of `dlfs.reference`, compiled: the same functions, one .pyx for each module.
 
-Nothing here is needed to use the library; `dlfs.use_backend("fast")` chooses it. `isa()` says which
-instruction set runs (`DLFS_ISA` forces a lower one), `set_num_threads()` how many threads
-(`DLFS_NUM_THREADS`, else `OMP_NUM_THREADS`, else all processors).
+The package is optional; `dlfs.use_backend("fast")` selects it. `isa()` returns the instruction set
+in use (`DLFS_ISA` forces a lower one). `set_num_threads()` sets the number of threads (default:
+`DLFS_NUM_THREADS`, else `OMP_NUM_THREADS`, else all processors).
 """
 
 from dlfs_ext.waiting import short_waiting

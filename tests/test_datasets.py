@@ -215,7 +215,7 @@ def test_damaged_file_is_named_with_the_cure(copied_data: Path, name: str, damag
     assert isinstance(caught.value, datasets.DamagedDataError)
     if damage != "one bit":
         size = files.FILES[name].size
-        assert f"it has {len(content)} bytes, it needs {size}" in str(caught.value)
+        assert f"it must have {size} bytes, got {len(content)}" in str(caught.value)
     assert str(copied_data / name) in str(caught.value)
     assert "reinstall dlfs" in str(caught.value)
 
@@ -292,7 +292,7 @@ def test_read_idx_refuses_a_header_that_no_array_can_have() -> None:
     with pytest.raises(datasets.DamagedDataError, match="no possible array"):
         parse_idx(bytes([0, 0, 8, 255]) + bytes(4 * 255), "axes")
     # lengths whose product is beyond any memory
-    with pytest.raises(datasets.DamagedDataError, match="needs"):
+    with pytest.raises(datasets.DamagedDataError, match="must"):
         parse_idx(bytes([0, 0, 14, 8]) + b"\xff" * 32, "huge")
 
 
@@ -347,7 +347,7 @@ def test_read_idx_takes_no_memory_for_what_is_not_there(tmp_path: Path) -> None:
         path.write_bytes(written)
         tracemalloc.start()
         try:
-            with pytest.raises(datasets.DamagedDataError, match=r"needs 34\d+"):
+            with pytest.raises(datasets.DamagedDataError, match=r"must have 34\d+"):
                 datasets.read_idx(path)
             assert tracemalloc.get_traced_memory()[1] < 4 << 20
         finally:

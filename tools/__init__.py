@@ -1,1 +1,1 @@
-"""What the project works with and nobody installs."""
+"""Tools for the project's developers; not installed."""

@@ -2,8 +2,8 @@
 
     python -m tools.calls [--walk] [--backend fast]
 
-A call counts if the function's file is in the package dlfs. ``--walk`` prints the calls, indented
-as they happen: the way of one batch through the library.
+A call counts if the function's file is in the package dlfs. ``--walk`` prints the calls in order,
+indented by depth: the path of one batch through the library.
 """
 
 import argparse

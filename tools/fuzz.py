@@ -1,12 +1,11 @@
 """Random calls of all kernels: ``python -m tools.fuzz [--calls N]``, or ``make fuzz``.
 
-Most arguments are right, some are nearly, and some windows have several huge options at once. Fast
-and reference must give the same results or the same error, and leave their inputs the same.
+Most arguments are valid, some are slightly wrong, and some windows have several huge options. Fast
+and reference must give the same results or the same error, and must not change their inputs.
 
-The calls are made in batches, each in a process of its own, which notes the number of the call that
-it makes. So a crash or an endless loop has a name, and ``--replay SEED NUMBER`` makes that call
-again, alone. On kernels compiled with gcc's sanitizers (``make fuzz``) a report ends the process,
-and so is a crash.
+Each batch of calls runs in its own process, which records the number of the current call. So a
+crash or an endless loop can be identified, and ``--replay SEED NUMBER`` repeats that call alone. On
+kernels compiled with gcc's sanitizers (``make fuzz``) a report ends the process, like a crash.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from tools.fuzz_arguments import KERNELS, Arguments, Draw, enlarge, spoil
 NAMES = list(KERNELS)
 WINDOWS = [name for name in NAMES if "conv" in name or ("pool" in name and "global" not in name)]
 PATIENCE = 300
-"""Seconds that a batch may take beyond a hundredth of one for each call."""
+"""The time limit of a batch in seconds, plus 0.01 for each call."""
 
 
 def drawn(seed: int, number: int) -> tuple[str, Arguments, bool]:
@@ -48,7 +47,7 @@ def drawn(seed: int, number: int) -> tuple[str, Arguments, bool]:
 
 
 def outcome(name: str, arguments: Arguments) -> list[Any] | str:
-    """Return the results and the arguments afterwards, or the error in words."""
+    """Return the results and the arguments after the call, or the error as text."""
     try:
         result = getattr(backend.kernels, name)(**arguments)
     except (ValueError, TypeError) as error:
@@ -58,9 +57,9 @@ def outcome(name: str, arguments: Arguments) -> list[Any] | str:
 
 
 def difference(found: Any, expected: Any, tame: bool) -> str:
-    """Return in which way a call went differently on two backends, or nothing."""
+    """Describe how the results of two backends differ, or return an empty text."""
     if isinstance(found, str) or isinstance(expected, str):
-        # Of two mistakes either may be named.
+        # With two mistakes, each backend may report either.
         alike = isinstance(found, str) and isinstance(expected, str)
         return "" if alike else f"{found if isinstance(found, str) else expected}, on one only"
     for one, other in zip(found, expected, strict=True):
@@ -74,7 +73,7 @@ def difference(found: Any, expected: Any, tame: bool) -> str:
             return f"{one.dtype} {one.shape} is not {other.dtype} {other.shape}"
         if not tame or other.dtype.kind not in "fi" or not other.size:
             continue
-        # Sums of some thousand terms: what is looked for here is another number, not its last bits.
+        # Sums of a few thousand terms: a different number matters here, not its last bits.
         eps = float(np.finfo(other.dtype).eps) if other.dtype.kind == "f" else 0.0
         bound = 3000 * eps * max(1.0, float(np.nanmax(np.abs(other))))
         near = np.abs(one - other) <= bound
@@ -84,7 +83,7 @@ def difference(found: Any, expected: Any, tame: bool) -> str:
 
 
 def make(seed: int, number: int) -> str:
-    """Make one call on the fast backend and the reference; return what is wrong, if anything."""
+    """Make one call on the fast backend and the reference; return the difference, if any."""
     said = []
     name, tame = "", True
     for way in ("fast", "reference"):
@@ -96,7 +95,7 @@ def make(seed: int, number: int) -> str:
 
 
 def child(seed: int, first: int, calls: int, note: int) -> None:
-    """Make the calls of one batch; note the number of each before it is made."""
+    """Make the calls of one batch; record the number of each before making it."""
     warnings.simplefilter("ignore")
     dlfs_ext.set_isa(random.Random(f"{seed} {first}").choice(dlfs_ext.available_isas()))
     for number in range(first, first + calls):
@@ -107,7 +106,7 @@ def child(seed: int, first: int, calls: int, note: int) -> None:
 
 
 def batch(seed: int, first: int, calls: int) -> str:
-    """Run a batch in a process of its own; return what went wrong, if anything."""
+    """Run a batch in its own process; return the failure, if any."""
     with tempfile.TemporaryFile() as file:
         note = file.fileno()
         command = [sys.executable, "-m", "tools.fuzz", "--seed", str(seed)]
@@ -132,7 +131,7 @@ def batch(seed: int, first: int, calls: int) -> str:
 
 
 def show(seed: int, number: int) -> None:
-    """Make one call again, here, and show it."""
+    """Repeat one call in this process, and show it."""
     name, arguments, _ = drawn(seed, number)
     print(name)
     for key, value in arguments.items():
@@ -143,7 +142,7 @@ def show(seed: int, number: int) -> None:
 
 
 def main() -> None:
-    """Make the calls that the command line asks for."""
+    """Make the calls requested on the command line."""
     parser = argparse.ArgumentParser(description="Make random calls of all kernels.")
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,7 +1,7 @@
-"""Random arguments for every kernel: right ones, and then perhaps one of them spoiled.
+"""Random arguments for every kernel: valid ones, of which one may then be made invalid.
 
-Everything follows from one `random.Random`, so a call can be made again from its number. Numbers
-are cut out of one table, because a generator of NumPy takes longer to make than a kernel runs.
+Everything comes from one `random.Random`, so a call can be repeated from its number. Arrays are
+slices of one table, because creating a NumPy generator takes longer than a kernel.
 """
 
 import math
@@ -23,12 +23,12 @@ _LAYOUTS = ["strided", "reversed", "transposed", "fortran", "read-only", "unalig
 
 
 class Draw:
-    """Draws what arguments are made of.
+    """Draws the parts of arguments.
 
     Attributes
     ----------
     tame : bool
-        Whether all numbers drawn so far are ordinary, so that results can be compared.
+        Whether all numbers drawn so far are moderate, so that results can be compared.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -39,7 +39,7 @@ class Draw:
         self.tame = not self.special
 
     def size(self, least: int = 1) -> int:
-        """Return the length of an axis, seldom more than 9."""
+        """Return the size of an axis, rarely more than 9."""
         chance = self.rng.random()
         if chance < 0.02:
             return least
@@ -48,11 +48,11 @@ class Draw:
         return self.rng.choice([15, 16, 17, 31, 32, 33, 65])
 
     def batch(self) -> int:
-        """Return a number of rows, seldom none."""
+        """Return a number of rows, rarely 0."""
         return 0 if self.rng.random() < 0.02 else self.size()
 
     def array(self, *shape: int, writable: bool = False) -> np.ndarray:
-        """Return an array of a shape, perhaps in an odd layout."""
+        """Return an array of a shape, sometimes with an unusual memory layout."""
         count = math.prod(shape)
         start = self.rng.randrange(1000)
         if start + count <= len(_TABLE):
@@ -132,7 +132,7 @@ def _images(d: Draw, sequence: bool) -> tuple[Any, ...]:
 
 
 def _convolution(name: str) -> Callable[[Draw], Arguments]:
-    """Draw for a convolution, or one of its gradients; the reference tells the output's shape."""
+    """Draw arguments of a convolution or its gradient; the reference gives the output's shape."""
     sequence, transposed = name.startswith("conv1d"), "transpose" in name
     forward = name.removesuffix("_input_grad").removesuffix("_param_grad")
 
@@ -226,7 +226,7 @@ def _features(d: Draw) -> tuple[list[int], list[int]]:
 
 
 def _rows(names: dict[str, str]) -> Callable[[Draw], Arguments]:
-    """Arrays whose axes are the letters: of the same letter, the same size."""
+    """Draw arrays whose axes are named by letters; the same letter means the same size."""
 
     def draw(d: Draw) -> Arguments:
         sizes = {"n": d.batch(), "1": 1}
@@ -329,7 +329,7 @@ def _recurrent(name: str) -> Callable[[Draw], Arguments]:
 
     def draw(d: Draw) -> Arguments:
         batch, time, hidden = d.batch(), d.size(0), d.size()
-        # With such weights, a long recurrence makes large differences of small ones.
+        # With such weights, a long recurrence amplifies small differences.
         d.tame = d.tame and time * hidden < 50
         after = kind == "gru" and d.rng.random() < 0.5
         first = {key: d.array(batch, hidden) for key in ("h0", "c0")[:states]}
@@ -407,11 +407,11 @@ KERNELS: dict[str, Callable[[Draw], Arguments]] = {
         for way in ("", "_grad")
     },
 }
-"""For each kernel, what draws right arguments (or nearly: a window may not fit)."""
+"""For each kernel, the function that draws valid arguments (except that a window may not fit)."""
 
 
 def spoil(arguments: Arguments, d: Draw) -> None:
-    """Replace one argument, or add an option, by something that is perhaps not right."""
+    """Replace one argument, or add an option, with a value that may be invalid."""
     name = d.rng.choice(list(arguments))
     value = arguments[name]
     if isinstance(value, np.ndarray):
@@ -456,7 +456,7 @@ _CHOICES = {
 
 
 def enlarge(name: str, arguments: Arguments, d: Draw) -> None:
-    """Give several of the options of a window huge values."""
+    """Set several options of a window to huge values."""
     options = ["kernel_size", "stride", "padding"]
     if "conv" in name:
         options = ["stride", "padding", "dilation", "groups"]

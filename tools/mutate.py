@@ -1,12 +1,12 @@
 """Mutation testing, many times faster: ``python -m tools.mutate [NAME ...]``, or ``make mutate``.
 
-mutmut makes the changes, names them, and keeps the results (``mutmut show NAME``). It starts pytest
-for each change, and to collect these tests takes longer than to run them. So here pytest collects
-once; then each change gets a fork of that process, which runs the tests that reach the changed
-function until one fails: first those that noticed other changes of it, then the fast ones.
+mutmut makes and names the changes, and stores the results (``mutmut show NAME``). It starts pytest
+for each change, although collecting these tests takes longer than running them. Here pytest
+collects once; then each change gets a fork of that process. The fork runs the tests that reach the
+changed function until one fails: first those that detected other changes of it, then the fast ones.
 
-Names are mutmut's, with wildcards: ``'dlfs.dropout.*'``. Without any, the backward code is changed,
-where that was not tried before; ``left`` stands for what was tried and not noticed.
+Names are mutmut's, with wildcards: ``'dlfs.dropout.*'``. The default is the backward code, except
+for changes tried before; ``left`` means the changes tried and not detected.
 """
 
 import json
@@ -38,10 +38,10 @@ BACKWARD = [
     "*backward*",
     "*_run_back",
     "*.x__back_to_inputs",
-    # value and gradient come from one kernel, and the loss keeps both
+    # value and gradient come from one kernel, and the loss stores both
     "dlfs.reference.losses.*",
     "dlfs.losses.*ǁ_output",
-    # helpers of gradients alone, and those that they share with the forward pass
+    # helpers used by gradients, some of them also by the forward pass
     "dlfs.dense.x_*",
     "dlfs.fusion.*ǁ_options",
     "dlfs.fusion.*ǁ_table_is_smaller",
@@ -56,7 +56,7 @@ BACKWARD = [
     "dlfs.reference.time_steps.*",
 ]
 LEFT = "left"
-# As mutmut counts them.
+# mutmut's exit codes.
 SURVIVED, KILLED, NO_TESTS, TIMEOUT = 0, 1, 33, 36
 MISSED = (SURVIVED, NO_TESTS)
 
@@ -65,8 +65,8 @@ MEMORY = 6 << 30
 
 
 def main(patterns: list[str]) -> int:
-    """Try the changes that the patterns name; return 1 if that came to no end."""
-    # The compiled kernels have tests of their own; here they would answer for the changed ones.
+    """Try the changes that the patterns name; return 1 if interrupted."""
+    # The compiled kernels have their own tests; here they would replace the changed ones.
     sys.modules["dlfs_ext"] = None
     set_mutant_under_test("mutant_generation")
     Path("mutants").mkdir(exist_ok=True)
@@ -81,25 +81,25 @@ def main(patterns: list[str]) -> int:
         status = pytest.main(["--rootdir=.", *quiet, *selection], plugins=[changes])
     changes.save()
     if status != pytest.ExitCode.OK:
-        say("stopped; what follows is not the whole")
+        say("stopped; the results below are incomplete")
     changes.report()
     return int(status != pytest.ExitCode.OK)
 
 
 def is_backward(function: str) -> bool:
-    """Return whether a function, by mutmut's name, computes gradients or serves those that do."""
+    """Return whether a function, by mutmut's name, computes gradients or helps to."""
     if function.startswith("dlfs.autograd."):
         return False  # chapter 6's teaching code, where forward and backward are one function
     return any(fnmatchcase(function, pattern) for pattern in BACKWARD)
 
 
 def function_of(name: str) -> str:
-    """Return the function that a change belongs to."""
+    """Return the function that a change is in."""
     return name.partition("__mutmut_")[0]
 
 
 class Changes:
-    """A plugin of pytest, which tries all changes where pytest would run its tests."""
+    """A pytest plugin that tries all changes instead of running the tests once."""
 
     def __init__(self, patterns: list[str]) -> None:
         self.files: dict[str, SourceFileMutationData] = {}
@@ -121,7 +121,7 @@ class Changes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Try each change with the tests that reach it, those with few or fast tests first."""
+        """Try each change with the tests that reach it; those with few or fast tests come first."""
         if session.testsfailed:
             pytest.exit("the tests could not be collected", 1)
         items = {item.nodeid: item for item in session.items}
@@ -146,41 +146,41 @@ class Changes:
         return True
 
     def save(self) -> None:
-        """Keep the results where mutmut looks for them."""
+        """Store the results in mutmut's files."""
         for data in set(self.files.values()):
             data.save()
 
     def results(self) -> Iterator[tuple[str, int]]:
-        """Go through the changes that were tried, now or before."""
+        """Iterate over the changes tried so far, in this run or before."""
         for name, data in sorted(self.files.items()):
             result = data.exit_code_by_key[name]
             if result is not None:
                 yield name, result
 
     def missed(self) -> list[str]:
-        """Return which changes nobody noticed."""
+        """Return the changes that no test detected."""
         return [name for name, result in self.results() if result in MISSED]
 
     def report(self) -> None:
-        """Print the score of each module, and what nobody noticed."""
+        """Print the score of each module, and the undetected changes."""
         modules = Counter(name.rpartition(".")[0] for name, _ in self.results())
         missed = self.missed()
         left = Counter(name.rpartition(".")[0] for name in missed)
         for module, count in modules.items():
             say(f"{count - left[module]:5} of {count:5}  {module}")
-        say(f"{modules.total() - len(missed):5} of {modules.total():5}  noticed in all")
+        say(f"{modules.total() - len(missed):5} of {modules.total():5}  detected in all")
         for name in missed:
-            say(f"not noticed: {name}")
+            say(f"not detected: {name}")
 
 
 def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str, float]]:
-    """Return which tests reach each function, and how long each takes, having run them."""
+    """Run the tests; return which of them reach each function, and how long each takes."""
     known = {}
     sources = [path for folder in ("dlfs", "tests") for path in Path("..", folder).rglob("*.py")]
     sources.append(Path("../pyproject.toml"))
     if REACHED.exists() and REACHED.stat().st_mtime > max(p.stat().st_mtime for p in sources):
         known = json.loads(REACHED.read_text(encoding="utf-8"))
-    say(f"{len(items)} tests, of which {len(items.keys() - known.keys())} have yet to be looked at")
+    say(f"{len(items)} tests, of which {len(items.keys() - known.keys())} are to be traced")
     set_mutant_under_test("stats")
     for test, item in items.items():
         if test not in known:
@@ -199,9 +199,9 @@ def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str
 
 
 def attempt(name: str, items: list[pytest.Item], limit: int) -> tuple[int, str]:
-    """Run tests on one change, in a process of its own; return what came of it, and which failed.
+    """Run tests on one change in its own process; return the outcome, and the failed test.
 
-    ``limit`` is in seconds of that process's own work, so a busy machine is no reason to stop.
+    ``limit`` is in seconds of the process's CPU time, which does not depend on the machine's load.
     """
     if not items:
         return NO_TESTS, ""
@@ -232,7 +232,7 @@ def passes(item: pytest.Item) -> bool:
 
 
 def say(text: str) -> None:
-    """Print past whatever catches the output of tests."""
+    """Print to the terminal, even while pytest captures output."""
     print(text, file=sys.__stdout__, flush=True)
 
 

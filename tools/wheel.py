@@ -1,9 +1,9 @@
-"""Test what users install: ``python -m tools.wheel [PYTEST ARGUMENT ...]``, `make test-wheel`.
+"""Test the installed package: ``python -m tools.wheel [PYTEST ARGUMENT ...]``, `make test-wheel`.
 
-It builds the source distribution and, from that and nothing else, the wheel; installs the wheel
-with its extra "test" into an empty environment; unpacks only ``tests/`` and ``pyproject.toml`` of
-the source distribution, somewhere outside this folder; and runs there the tests and, from an empty
-folder, ``dlfs gradcheck --fast``. Tests marked ``source_tree`` are left out (tests/conftest.py).
+It builds the source distribution, and the wheel only from that. It installs the wheel with its
+extra "test" into an empty environment. Outside this folder it unpacks only ``tests/`` and
+``pyproject.toml``, and runs the tests there; from an empty folder it runs
+``dlfs gradcheck --fast``. Tests marked ``source_tree`` are left out (tests/conftest.py).
 """
 
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    """Run a command that must succeed, without what would let it find the source tree."""
+    """Run a command that must succeed, in an environment that does not reveal the source tree."""
     hidden = {"PYTHONPATH", "VIRTUAL_ENV"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     print("+", *command, flush=True)
@@ -29,7 +29,7 @@ def run(*command: str | Path, cwd: Path) -> None:
 
 
 def missing(wheel: Path) -> list[str]:
-    """Return which modules and data of the source tree the wheel does not hold."""
+    """Return the modules and data of the source tree that the wheel does not contain."""
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
     paths = list((ROOT / "dlfs").rglob("*.py"))
@@ -38,7 +38,7 @@ def missing(wheel: Path) -> list[str]:
 
 
 def unpack_tests(sdist: Path, folder: Path) -> None:
-    """Put the source distribution's tests, and the settings of pytest, into a folder."""
+    """Unpack the source distribution's tests, and pytest's settings, into a folder."""
     with tarfile.open(sdist) as archive:
         for member in archive.getmembers():
             member.name = member.name.partition("/")[2]

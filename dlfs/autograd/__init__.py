@@ -1,7 +1,7 @@
-"""Automatic differentiation: values that remember how they were computed (book, chapter 6).
+"""Automatic differentiation: values that record how they were computed (book, chapter 6).
 
-``NumberWithGrad`` shows the idea on single numbers. ``ArrayWithGrad`` has the same on NumPy arrays,
-enough to train the book's networks without a single hand-written backward pass:
+``NumberWithGrad`` shows the idea on single numbers. ``ArrayWithGrad`` does the same for NumPy
+arrays, enough to train the book's networks without a hand-written backward pass:
 
 >>> from dlfs.autograd import ArrayWithGrad, NumberWithGrad
 >>> a = NumberWithGrad(3)

@@ -20,41 +20,41 @@ from dlfs.types import Array, Shape
 
 
 class ArrayWithGrad(Copyable, Operators, Drawable):
-    """A NumPy array that remembers how it was computed, and can send a gradient back along that.
+    """A NumPy array that records how it was computed, and can propagate a gradient back.
 
-    The idea of NumberWithGrad, on arrays: forward, arithmetic notes down what each result depends
-    on and how to pull a gradient back through it; ``backward()`` walks that graph in topological
-    order. Afterwards ``grad`` of every array in the graph has its shape and dtype.
+    The idea of NumberWithGrad, on arrays. In the forward pass, arithmetic records what each result
+    depends on and how to propagate a gradient through it; ``backward()`` visits this graph in
+    topological order. Then every array of the graph has a ``grad`` of its own shape and dtype.
 
     Parameters
     ----------
     array : array_like
-        float32 and float64 are kept, without a copy; integers become float64.
+        float32 and float64 arrays are kept without a copy; integers become float64.
 
     Attributes
     ----------
     array : ndarray
-        An optimizer may change it in place after ``backward``. A change between a computation and
-        its ``backward`` is refused there.
+        An optimizer may change it in place after ``backward``. After a change between a computation
+        and its ``backward``, ``backward`` raises RuntimeError.
     grad : ndarray or None
-        None until ``backward`` is called. A second call adds to it; ``zero_grad`` takes it away.
+        None until ``backward`` is called. A second call adds to it; ``zero_grad`` removes it.
     depends_on : list of ArrayWithGrad
-        What it was computed from.
+        The arrays that it was computed from.
     creation_op : str
-        How: "add", "matmul", ...; "" for a variable, and "constant" for a plain array or number in
-        a computation, which gets no gradient.
+        The operation: "add", "matmul", ...; "" for a variable, and "constant" for a plain array or
+        number in a computation, which gets no gradient.
 
     Raises
     ------
     TypeError, ValueError
-        If array is not an array of real numbers, or already an ArrayWithGrad.
+        If array is not an array of real numbers, or is an ArrayWithGrad.
 
     Notes
     -----
-    Operators broadcast as in NumPy; where an entry was repeated, its gradient is the sum over its
-    uses. Plain arrays and numbers take the dtype of the ArrayWithGrad that they meet; two of those
-    must have one dtype. NumPy's own functions refuse an ArrayWithGrad, because they would lose the
-    gradient: write ``x.exp()`` for ``np.exp(x)``. Book, chapter 6, has the idea for numbers.
+    Operators broadcast as in NumPy; the gradient of a repeated entry is the sum over its uses.
+    Plain arrays and numbers are converted to the dtype of the ArrayWithGrad; two of those must have
+    the same dtype. NumPy's functions raise TypeError for an ArrayWithGrad, because they would lose
+    the gradient: write ``x.exp()`` for ``np.exp(x)``. Book, chapter 6, has the idea for numbers.
 
     Examples
     --------
@@ -67,14 +67,16 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
            [10.]])
     """
 
-    # NumPy then leaves `array + x` to __radd__ instead of adding x to each entry of its own.
+    # With this, NumPy calls __radd__ for `array + x` instead of adding x to each entry.
     __array_ufunc__: ClassVar[None] = None
-    # As for NumPy's arrays: == compares the entries.
+    # As with NumPy's arrays, == compares the entries.
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, array: object) -> None:
         if isinstance(array, ArrayWithGrad):
-            raise TypeError("ArrayWithGrad: array is an ArrayWithGrad already")
+            raise TypeError(
+                "ArrayWithGrad: array must be an array of numbers, got an ArrayWithGrad"
+            )
         self.array: Array = as_float_array(array, "ArrayWithGrad", "array")
         self.grad: Array | None = None
         self.depends_on: list[ArrayWithGrad] = []
@@ -93,21 +95,21 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
     # --- backward ---
 
     def backward(self, backward_grad: object = None) -> None:
-        """Send a gradient back to everything that this array was computed from.
+        """Propagate a gradient to everything that this array was computed from.
 
         Parameters
         ----------
         backward_grad : array_like, optional
-            The gradient of the final result with respect to this array, and of its shape. It is 1
-            unless given, and this array is that result: one number, such as a loss.
+            The gradient of the final result with respect to this array, of the same shape. Default
+            1: this array is the final result, one number such as a loss.
 
         Raises
         ------
         TypeError, ValueError
-            If backward_grad does not have the shape of the array, or is missing where the array
-            holds more than one number.
+            If backward_grad does not have the shape of the array, or is missing for an array of
+            more than one number.
         RuntimeError
-            If an array that was used was changed in place since, as with ``x.array += 1``.
+            If an array that was used has been changed in place since, as by ``x.array += 1``.
 
         Examples
         --------
@@ -120,8 +122,8 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
         if backward_grad is None:
             if self.array.size != 1:
                 raise ValueError(
-                    f"ArrayWithGrad.backward: an array of shape {self.shape} needs a "
-                    f"backward_grad; without one it must be a single number, such as a loss"
+                    "ArrayWithGrad.backward: backward_grad must be given for an array of more "
+                    f"than one number, got shape {self.shape}"
                 )
             grad = np.ones_like(self.array)
         else:
@@ -136,7 +138,7 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
         backpropagate(self, grad)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of this array and of everything it was computed from.
+        """Remove the gradients of this array and of everything it was computed from.
 
         Examples
         --------
@@ -151,12 +153,12 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
             node.grad = None
 
     def collect(self, grad: Array) -> None:
-        """Add to the gradient that is kept here."""
-        # A copy: several nodes may have been handed the same array, and clipping works in place.
+        """Add to the gradient of this array."""
+        # A copy: several nodes may get the same array, and clipping works in place.
         self.grad = np.array(grad) if self.grad is None else self.grad + grad
 
     def pull_back(self, grad: Array) -> "Iterable[tuple[ArrayWithGrad, Array]]":
-        """Give what this array depends on, each with its share of the gradient (chain rule)."""
+        """Return each operand with its share of the gradient (chain rule)."""
         for node, pull in zip(self.depends_on, self._pulls, strict=True):
             if node.creation_op != CONSTANT:
                 share = np.asarray(pull(grad), dtype=node.dtype)
@@ -168,14 +170,14 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
                 yield node, share
 
     def check_unchanged(self) -> None:
-        """Refuse a gradient if this array, or one that it was computed from, has changed."""
+        """Raise RuntimeError if this array, or one that it was computed from, has changed."""
         for place, (array, fingerprint) in enumerate(self._used):
             if _fingerprint(array) != fingerprint:
                 what = f"operand {place} (counted from 1)" if place else "the result"
                 raise changed_in_place("ArrayWithGrad", self.creation_op, what)
 
     def shared(self) -> tuple[str, ...]:
-        """Name what deep copies have in common: the arrays that a gradient is computed from."""
+        """Name the attributes that deep copies share: the arrays needed by gradients."""
         return ("array", "_pulls", "_used") if self.depends_on else ()
 
     # --- what it is ---
@@ -201,9 +203,11 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
         return self.array.dtype
 
     def item(self) -> float:
-        """Return the one number that this is, without its past."""
+        """Return the single number of this array, without its graph."""
         if self.size != 1:
-            raise ValueError(f"ArrayWithGrad.item: needs a single number, got shape {self.shape}")
+            raise ValueError(
+                f"ArrayWithGrad.item: the array must hold a single number, got shape {self.shape}"
+            )
         return float(self.array.item())
 
     def __len__(self) -> int:
@@ -215,7 +219,9 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
         return bool(self.array)
 
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
-        raise TypeError("ArrayWithGrad: as a NumPy array it would lose its past; write .array")
+        raise TypeError(
+            "ArrayWithGrad: conversion to a NumPy array would lose the gradient; use .array"
+        )
 
     # --- arithmetic: the operators and methods are in Operators ---
 
@@ -245,7 +251,7 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
         return f"ArrayWithGrad({array}{dtype}{how})"
 
     def describe(self) -> list[str]:
-        """Say in a few lines what a drawing shows of this array."""
+        """Return the lines of text that a drawing shows for this array."""
         if self.size == 1:
             lines = [f"{self.array.item():.5g}"]
             return lines if self.grad is None else [*lines, f"grad = {self.grad.item():.5g}"]
@@ -253,7 +259,7 @@ class ArrayWithGrad(Copyable, Operators, Drawable):
 
 
 def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> ArrayWithGrad:
-    """Compute something and remember how; every operation of ArrayWithGrad comes through here.
+    """Apply a rule and record it in the graph; every operation of ArrayWithGrad calls this.
 
     Parameters
     ----------
@@ -262,9 +268,9 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
         for each operand, a function from the value's gradient to the operand's. The name of the
         rule becomes ``creation_op``.
     *operands : ArrayWithGrad, array_like or number
-        What is no ArrayWithGrad is a constant.
+        Plain arrays and numbers are constants.
     **options
-        Anything that has no gradient.
+        Arguments without a gradient.
 
     Returns
     -------
@@ -273,13 +279,13 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
     Raises
     ------
     TypeError, ValueError
-        If rule is no named function, or does not return a value and one function per operand, or
-        there is no operand, or one is no array of real numbers, or their dtypes or shapes do not
-        go together.
+        If rule is not a named function or does not return a value and one function per operand; if
+        there is no operand; if an operand is not an array of real numbers, or the dtypes or shapes
+        do not match.
 
     Examples
     --------
-    A function that is not there yet:
+    A new function:
 
     >>> def sine(x):
     ...     return np.sin(x), (lambda g: g * np.cos(x),)
@@ -293,7 +299,7 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
         raise TypeError(f"apply: rule must be a function with a name, got {type(rule).__name__}")
     name = rule.__name__.rstrip("_")
     if not operands:
-        raise ValueError(f"{name}: needs at least one operand")
+        raise ValueError(f"{name}: must have at least one operand, got none")
     nodes = _as_nodes(name, operands)
     try:
         ruled = rule(*(node.array for node in nodes), **options)
@@ -309,12 +315,12 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
 
 
 def _use(node: ArrayWithGrad) -> tuple[Array, int]:
-    """Return an array and its fingerprint: that of a result is taken once, when it is computed."""
+    """Return an array and its fingerprint; that of a result is computed once, with the result."""
     return node._used[0] if node._used else (node.array, _fingerprint(node.array))
 
 
 def _fingerprint(array: Array) -> int:
-    # NumPy counts no changes of an array, as PyTorch does of a tensor; so the content is compared.
+    # NumPy does not count changes of an array, as PyTorch does for tensors: compare the content.
     return hash(array.tobytes())
 
 
@@ -328,7 +334,7 @@ def _checked(ruled: object, name: str, operands: int) -> Ruled:
     pulls = tuple(pulls) if isinstance(pulls, Sequence) else (pulls,)
     if len(pulls) != operands or not all(map(callable, pulls)):
         raise TypeError(
-            f"{name}: the second of what it returns must be a tuple of {operands} functions, "
+            f"{name}: the second return value must be a tuple of {operands} functions, "
             f"one for each operand; got {len(pulls)} of {[type(pull).__name__ for pull in pulls]}"
         )
     return value, pulls

@@ -1,4 +1,4 @@
-"""Rules that sum over axes, choose entries or move them."""
+"""Rules that reduce axes, select entries or rearrange them."""
 
 import copy
 import math
@@ -29,17 +29,17 @@ def mean(x: Array, axis: int | Sequence[int] | None = None, keepdims: bool = Fal
     axes = _axes(axis, x, "mean", keepdims)
     count = math.prod(x.shape[a] for a in axes)
     if count == 0:
-        raise ValueError(f"mean: there is nothing to average over, got shape {x.shape}")
+        raise ValueError(f"mean: the axes averaged over must not be empty, got shape {x.shape}")
     return x.mean(axis=axes, keepdims=keepdims), (
         lambda g: np.broadcast_to(g.reshape(_kept(x, axes)) / count, x.shape),
     )
 
 
 def max_(x: Array, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Ruled:
-    """Return the largest entry, which gets the gradient; equal ones share it equally."""
+    """Return the largest entry, which gets the gradient; equal entries share it equally."""
     axes = _axes(axis, x, "max", keepdims)
     if math.prod(x.shape[a] for a in axes) == 0:
-        raise ValueError(f"max: there is nothing to choose from, got shape {x.shape}")
+        raise ValueError(f"max: the axes searched must not be empty, got shape {x.shape}")
     out = x.max(axis=axes, keepdims=keepdims)
     chosen = (x == out.reshape(_kept(x, axes))).astype(x.dtype)
 
@@ -71,8 +71,8 @@ def _kept(x: Array, axes: tuple[int, ...]) -> Shape:
 
 
 def index(x: Array, key: Any) -> Ruled:
-    """Return x[key]: each entry gets the sum of the gradients of the places it was copied to."""
-    # Copies: what is changed in x or key afterwards must not change what was computed before.
+    """Return x[key]: each entry gets the sum of the gradients of its copies."""
+    # Copies: a later change of x or key must not change this result.
     key = copy.deepcopy(key)
     out = np.array(x[key])
     parts = key if isinstance(key, tuple) else (key,)
@@ -84,7 +84,7 @@ def index(x: Array, key: Any) -> Ruled:
         grad = np.zeros(x.shape, dtype=g.dtype)
         if simple:
             grad[key] = g
-        else:  # an index array may hold the same place twice, and `grad[key] += g` adds once
+        else:  # an index may occur twice in an array, and `grad[key] += g` would add once
             np.add.at(grad, key, g)
         return grad
 
@@ -92,7 +92,7 @@ def index(x: Array, key: Any) -> Ruled:
 
 
 def reshape(x: Array, shape: Shape) -> Ruled:
-    """Return the same entries in another shape; the gradient goes back into the first."""
+    """Return the same entries in another shape; the gradient gets the original shape."""
     try:
         out = x.reshape(shape)
     except (TypeError, ValueError):
@@ -104,7 +104,7 @@ def reshape(x: Array, shape: Shape) -> Ruled:
 
 
 def transpose(x: Array, axes: Sequence[int] | None = None) -> Ruled:
-    """Return x with its axes in another order; the gradient takes the inverse order."""
+    """Return x with its axes in another order; the gradient gets the inverse order."""
     if axes is None:
         order = tuple(range(x.ndim))[::-1]
     else:
@@ -121,7 +121,9 @@ def concatenate(*arrays: Array, axis: int = 0) -> Ruled:
     shapes = [array.shape for array in arrays]
     ndim = len(shapes[0])
     if ndim == 0 or any(len(shape) != ndim for shape in shapes):
-        raise ValueError(f"concatenate: needs equally many dimensions, at least 1, got {shapes}")
+        raise ValueError(
+            f"concatenate: arrays must have the same number of dimensions, at least 1, got {shapes}"
+        )
     try:
         along = normalize_axis_index(axis, ndim, "concatenate: axis")
     except TypeError:

@@ -1,4 +1,4 @@
-"""A picture of how a value was computed, as SVG."""
+"""Draws the graph of a computation as SVG."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -12,7 +12,7 @@ from dlfs.checks import printable
 from dlfs.utils.files import write_atomically
 
 MOST_IN_NOTEBOOKS = 100
-"""A result with more nodes than this is shown as text, unless it is drawn on purpose."""
+"""In a notebook a result with more nodes than this is shown as text."""
 
 _LINE = 17
 _MARGIN = 12
@@ -30,21 +30,21 @@ orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#475569"/></marker></defs>
 
 
 class Drawable:
-    """What can draw how it was computed: NumberWithGrad and ArrayWithGrad."""
+    """A value that can draw its graph: NumberWithGrad or ArrayWithGrad."""
 
     def draw(
         self, path: str | PathLike[str] | None = None, names: Mapping[str, Any] | None = None
     ) -> str:
-        """Draw how this was computed, with the gradients that are known.
+        """Draw how this value was computed, with the gradients known so far.
 
-        What was computed first stands at the left, this result at the right; constants are grey.
+        Inputs are on the left, this result is on the right; constants are grey.
 
         Parameters
         ----------
         path : str or path, optional
             A file that ends in .svg, to write the drawing to.
         names : mapping, optional
-            What to call the parts of the graph: ``{"a": a}``.
+            Names of nodes of the graph: ``{"a": a}``.
 
         Returns
         -------
@@ -54,7 +54,7 @@ class Drawable:
         Raises
         ------
         TypeError, ValueError
-            If the path does not end in .svg, or names is no mapping to parts of the graph.
+            If path does not end in .svg, or names is not a mapping to nodes of the graph.
 
         Examples
         --------
@@ -78,7 +78,7 @@ class Drawable:
         return svg
 
     def _repr_svg_(self) -> str | None:
-        """Return what a notebook shows; None, so that it shows the text, for what is too large."""
+        """Return the drawing that a notebook shows; None for a large graph, shown as text."""
         size = len(topological_order(self))
         return _svg(self, {}) if 1 < size <= MOST_IN_NOTEBOOKS else None
 
@@ -120,7 +120,7 @@ def _svg(root: Any, labels: dict[int, str]) -> str:
     size = f'width="{width:.0f}" height="{height:.0f}"'
     parts = [_HEAD.format(size=size, box=f"0 0 {width:.0f} {height:.0f}")]
     for place in places:
-        # The operands arrive one below the other: both edges of a * a are to be seen.
+        # The edges end below each other, so that both edges of a * a are visible.
         first = -(len(place.sources) - 1) / 2
         parts += [
             _edge(boxes[id(source)], boxes[id(place)], place, (first + i) * _MARGIN)

@@ -1,8 +1,8 @@
-"""Rules of arithmetic and of functions of each entry.
+"""Rules of arithmetic and of elementwise functions.
 
-A rule is a plain function of NumPy arrays. It returns its value and, for each operand, how to pull
-a gradient of the value back to that operand: a function from the one gradient to the other (a
-vector-Jacobian product). Forward and backward stand side by side, and a new rule needs no more.
+A rule is a plain function of NumPy arrays. It returns its value and, for each operand, a function
+from the gradient of the value to that of the operand (a vector-Jacobian product). Forward and
+backward stand side by side; a new rule needs nothing else.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from scipy import special
 from dlfs.types import Array, Shape
 
 Pull: TypeAlias = Callable[[Array], Array]
-"""Takes the gradient of a value, gives that of an operand."""
+"""A function from the gradient of a value to that of an operand."""
 
 Ruled: TypeAlias = tuple[Array, tuple[Pull, ...]]
-"""A value, and for each operand how to pull a gradient back to it."""
+"""A value, and for each operand the function that gives its gradient."""
 
 
 def unbroadcast(grad: Array, shape: Shape) -> Array:
@@ -51,7 +51,7 @@ def unbroadcast(grad: Array, shape: Shape) -> Array:
 
 
 def add(x: Array, y: Array) -> Ruled:
-    """Return x + y: each operand gets the gradient as it is."""
+    """Return x + y: each operand gets the gradient unchanged."""
     return x + y, (lambda g: unbroadcast(g, x.shape), lambda g: unbroadcast(g, y.shape))
 
 
@@ -61,7 +61,7 @@ def sub(x: Array, y: Array) -> Ruled:
 
 
 def mul(x: Array, y: Array) -> Ruled:
-    """Return x * y: each operand gets the gradient times the other."""
+    """Return x * y: each factor gets the gradient times the other factor."""
     return x * y, (lambda g: unbroadcast(g * y, x.shape), lambda g: unbroadcast(g * x, y.shape))
 
 
@@ -84,7 +84,7 @@ def pow_(x: Array, y: Array) -> Ruled:
         return unbroadcast(g * slope, x.shape)
 
     def exponent(g: Array) -> Array:
-        # 0**y is 0 to the right of y = 0; for x < 0 it is not a function of real y
+        # 0**y is 0 for y > 0; for x < 0, x**y is not a function of real y
         logs = np.log(np.where(x > 0, x, np.where((x == 0) & (y > 0), 1, np.nan)))
         return unbroadcast(g * out * logs, y.shape)
 
@@ -92,7 +92,7 @@ def pow_(x: Array, y: Array) -> Ruled:
 
 
 def maximum(x: Array, y: Array) -> Ruled:
-    """Return the larger of x and y, which gets the gradient; where they are equal, half each."""
+    """Return the larger of x and y, which gets the gradient; equal entries get half each."""
     out = np.maximum(x, y)
     mine = np.where(x == y, 0.5, (x > y).astype(out.dtype)).astype(out.dtype)
     return out, (
@@ -104,13 +104,15 @@ def maximum(x: Array, y: Array) -> Ruled:
 def matmul(x: Array, y: Array) -> Ruled:
     """Return x @ y: x gets g @ y.T, y gets x.T @ g; leading axes are broadcast."""
     if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(f"matmul: needs at least 1 dimension, got shapes {x.shape} and {y.shape}")
+        raise ValueError(
+            f"matmul: x and y must have at least 1 dimension, got shapes {x.shape} and {y.shape}"
+        )
     if x.shape[-1] != y.shape[max(y.ndim - 2, 0)]:
         raise ValueError(
-            f"matmul: the last axis of x must be as long as the last but one of y, "
+            f"matmul: the last axis of x must have the size of the second to last axis of y, "
             f"got shapes {x.shape} and {y.shape}"
         )
-    # A vector is a matrix of one row at the left, of one column at the right.
+    # A vector is a matrix of one row on the left, and of one column on the right.
     left = x[np.newaxis] if x.ndim == 1 else x
     right = y[:, np.newaxis] if y.ndim == 1 else y
 
@@ -161,5 +163,5 @@ def sigmoid(x: Array) -> Ruled:
 
 
 def relu(x: Array) -> Ruled:
-    """Return max(x, 0): the gradient where x > 0, which leaves out the kink."""
+    """Return max(x, 0): g where x > 0; 0 at the kink."""
     return np.maximum(x, 0), (lambda g: g * (x > 0),)

@@ -1,4 +1,4 @@
-"""Functions of ArrayWithGrad that are no operators."""
+"""Functions of ArrayWithGrad."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from dlfs.types import Array, Padding, Pair
 
 
 def maximum(x: object, y: object) -> ArrayWithGrad:
-    """Return the larger of two, entry by entry.
+    """Return the elementwise maximum.
 
-    The larger one gets the gradient; where they are equal, each gets half (a subgradient).
+    The larger entry gets the gradient; equal entries get half each (a subgradient).
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def maximum(x: object, y: object) -> ArrayWithGrad:
     Raises
     ------
     TypeError, ValueError
-        If they are no arrays of real numbers, or their shapes or dtypes do not go together.
+        If x or y is not an array of real numbers, or their shapes or dtypes do not match.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def concatenate(arrays: Sequence[object], axis: int = 0) -> ArrayWithGrad:
     Raises
     ------
     TypeError, ValueError
-        If there are no arrays, or their shapes or dtypes do not go together.
+        If there are no arrays, or their shapes or dtypes do not match.
 
     Examples
     --------
@@ -55,9 +55,11 @@ def concatenate(arrays: Sequence[object], axis: int = 0) -> ArrayWithGrad:
     array([1., 2., 0.])
     """
     if isinstance(arrays, ArrayWithGrad) or not isinstance(arrays, Sequence):
-        raise TypeError(f"concatenate: needs a list of arrays, got {type(arrays).__name__}")
+        raise TypeError(
+            f"concatenate: arrays must be a list of arrays, got {type(arrays).__name__}"
+        )
     if not arrays:
-        raise ValueError("concatenate: needs at least one array")
+        raise ValueError("concatenate: arrays must hold at least one array, got none")
     return apply(axes.concatenate, *arrays, axis=axis)
 
 
@@ -69,7 +71,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> ArrayWithGrad:
-    """Convolve images with a bank of kernels, by the kernels of the backend in use.
+    """Convolve images with kernels, on the backend in use.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ def conv2d(
     Raises
     ------
     TypeError, ValueError
-        If shapes, dtypes or options do not fit.
+        If a shape, a dtype or an option is not valid.
 
     Notes
     -----
@@ -104,7 +106,7 @@ def conv2d(
 def max_pool2d(
     x: object, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0
 ) -> ArrayWithGrad:
-    """Keep the largest pixel of each window, by the kernels of the backend in use.
+    """Keep the largest pixel of each window, on the backend in use.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def max_pool2d(
     Raises
     ------
     TypeError, ValueError
-        If the shape or an option does not fit.
+        If the shape or an option is not valid.
 
     Examples
     --------
@@ -145,8 +147,7 @@ def log_softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
 
     Notes
     -----
-    The largest entry is taken off first, as a constant: it falls out again, and so would its
-    gradient.
+    The largest entry is subtracted first, as a constant: it cancels, and so does its gradient.
 
     Examples
     --------
@@ -182,10 +183,10 @@ def softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
 
 
 def softmax_cross_entropy(prediction: ArrayWithGrad, target: object) -> ArrayWithGrad:
-    """Return the cross-entropy of logits: summed over classes, averaged over rows.
+    """Return the cross-entropy of logits (scores before the softmax), averaged over rows.
 
-    Nothing here says what the gradient is: it follows from the composition,
-    ``-mean(sum(target * log_softmax(prediction)))``, and is softmax minus target over the batch.
+    The gradient, (softmax - target) / batch, is not written here: it follows from the composition
+    ``-mean(sum(target * log_softmax(prediction)))``.
 
     Parameters
     ----------
@@ -201,7 +202,7 @@ def softmax_cross_entropy(prediction: ArrayWithGrad, target: object) -> ArrayWit
     Raises
     ------
     TypeError, ValueError
-        If prediction is no ArrayWithGrad, or target has another shape or labels out of range, or
+        If prediction is not an ArrayWithGrad, target has the wrong shape or labels out of range, or
         the batch is empty.
 
     Notes
@@ -216,7 +217,7 @@ def softmax_cross_entropy(prediction: ArrayWithGrad, target: object) -> ArrayWit
     array([[ 0.5, -0.5]])
     """
     owner = "softmax_cross_entropy"
-    _check_array(prediction, owner)
+    _check_array(prediction, owner, "prediction")
     if prediction.ndim < 2 or prediction.size == 0:
         raise ValueError(
             f"{owner}: prediction must be (batch, classes) and not empty, got {prediction.shape}"
@@ -242,18 +243,18 @@ def softmax_cross_entropy(prediction: ArrayWithGrad, target: object) -> ArrayWit
     return -chosen.sum() / rows
 
 
-def _check_array(x: object, owner: str) -> None:
+def _check_array(x: object, owner: str, name: str = "x") -> None:
     if not isinstance(x, ArrayWithGrad):
-        raise TypeError(f"{owner}: needs an ArrayWithGrad, got {type(x).__name__}")
+        raise TypeError(f"{owner}: {name} must be an ArrayWithGrad, got {type(x).__name__}")
 
 
 def _largest(x: object, axis: object, owner: str) -> Array:
-    """Return the largest entries along one axis, which stays."""
+    """Return the largest entries along one axis, which keeps the size 1."""
     _check_array(x, owner)
     array = cast(ArrayWithGrad, x).array
     axis = check_int(axis, owner, "axis")
     if not -array.ndim <= axis < array.ndim:
-        raise ValueError(f"{owner}: axis {axis} is out of bounds, got shape {array.shape}")
+        raise ValueError(f"{owner}: axis must be an axis of x, got {axis} for shape {array.shape}")
     if array.shape[axis] == 0:
-        raise ValueError(f"{owner}: there is nothing along axis {axis}, got shape {array.shape}")
+        raise ValueError(f"{owner}: axis {axis} of x must not be empty, got shape {array.shape}")
     return np.asarray(array.max(axis, keepdims=True))

@@ -1,19 +1,18 @@
-"""Backward through a graph of results: each one once, and only when all of its gradient is known.
+"""Backpropagation through a graph: each value is visited once, when its gradient is complete.
 
-What a computation depends on is a graph, not a chain: a value may be used twice. Its gradient is
-then the sum over its uses, and must be complete before it is handed on. The book's recursion hands
-on what has been collected so far at every arrival. The smallest graph on which that goes wrong:
+A computation is a graph, not a chain: a value may be used twice. Its gradient is then the sum over
+its uses, and must be complete before it is propagated. The book's recursion propagates the sum so
+far at every visit. The smallest graph on which that fails:
 
     b = a * 1
     c = b + b        # c = 2 a, so the gradient of a is 2
 
-    c sends 1 to b: b.grad is 1, and b hands 1 on to a:  a.grad is 1
-    c sends 1 to b: b.grad is 2, and b hands 2 on to a:  a.grad is 1 + 2 = 3, and should be 2
+    c adds 1 to b: b.grad is 1, and b adds 1 to a:  a.grad is 1
+    c adds 1 to b: b.grad is 2, and b adds 2 to a:  a.grad is 1 + 2 = 3, and should be 2
 
-Handing on only what has just arrived would be right, but would walk every path from the result to
-its inputs, and n doublings in a row have 2**n of them. In topological order (every result before
-all that it depends on) b is visited once, after both uses have sent their gradient: 2, handed on
-once.
+Propagating only the newest term would be correct, but would follow every path from the result to
+its inputs, and n doublings in a row have 2**n paths. In topological order (every result before
+everything that it depends on) b is visited once, after both uses: its gradient is 2.
 
 After Griewank and Walther, "Evaluating Derivatives", 2008, chapter 3.
 """
@@ -27,31 +26,31 @@ CONSTANT = "constant"
 
 
 class Node(Protocol):
-    """What a graph is made of.
+    """A node of the graph.
 
     Attributes
     ----------
     depends_on : list
-        What the value was computed from.
+        The nodes that the value was computed from.
     """
 
     depends_on: list[Any]
 
     def collect(self, grad: Any) -> None:
-        """Add to the gradient that is kept here."""
+        """Add to the gradient of this node."""
 
     def pull_back(self, grad: Any) -> Iterable[tuple[Any, Any]]:
-        """Give what this value depends on, each with its share of the gradient (chain rule)."""
+        """Return each operand with its share of the gradient (chain rule)."""
 
     def check_unchanged(self) -> None:
-        """Refuse a gradient if what it is computed from was changed since the value was."""
+        """Raise RuntimeError if the value or an operand was changed since the computation."""
 
 
 class Copyable:
-    """What is copied with all that it depends on, however long the chain is.
+    """A node that is copied together with everything it depends on, in a graph of any depth.
 
-    Python's own copies and pickles go down a graph by recursion, which ends after some hundred
-    steps. ``copy.deepcopy`` works here without; a pickle is refused unless it is of a variable.
+    Python copies and pickles a graph by recursion, which fails after a few hundred steps. Here
+    ``copy.deepcopy`` needs no recursion; only variables can be pickled.
     """
 
     depends_on: list[Any]
@@ -77,17 +76,17 @@ class Copyable:
         if self.depends_on:
             raise TypeError(
                 f"{type(self).__name__}: a result cannot be pickled with all that it was computed "
-                "from; pickle the variables and compute it again, or pickle its value alone"
+                "from; pickle the variables and compute it again, or pickle only its value"
             )
         return super().__reduce_ex__(protocol)
 
     def shared(self) -> tuple[str, ...]:
-        """Name the attributes that a deep copy has in common with this one."""
+        """Name the attributes that a deep copy shares with this node."""
         return ()
 
 
 def changed_in_place(owner: str, creation_op: str, what: str) -> RuntimeError:
-    """Return the error that says what was changed between a value and its gradient."""
+    """Return the error for a value that was changed between a computation and its backward."""
     return RuntimeError(
         f"{owner}.backward: {what} of {creation_op!r} was changed in place after the result was "
         "computed, and its gradient would be wrong; compute the result again, or change a copy"
@@ -95,7 +94,7 @@ def changed_in_place(owner: str, creation_op: str, what: str) -> RuntimeError:
 
 
 def topological_order(root: Any) -> list[Any]:
-    """List all that ``root`` depends on: every result before what it was computed from.
+    """List everything that ``root`` depends on: every result before its operands.
 
     Parameters
     ----------
@@ -108,8 +107,8 @@ def topological_order(root: Any) -> list[Any]:
 
     Notes
     -----
-    A depth-first search that notes a node when all below it is noted, then reversed. It keeps its
-    own stack: Python's recursion would end a thousand steps down.
+    The reverse of a depth-first search that lists a node after everything below it. It uses its own
+    stack: Python's recursion fails at a depth of a thousand.
 
     Examples
     --------
@@ -137,10 +136,10 @@ def topological_order(root: Any) -> list[Any]:
 
 
 def backpropagate(root: Node, grad: Any) -> None:
-    """Carry a gradient from ``root`` back to all that it depends on.
+    """Propagate a gradient from ``root`` to everything that it depends on.
 
-    Each node's gradient is gathered apart from what earlier calls left there, and added to that
-    once: a second call adds the same again, and does not hand on the first one's.
+    Each node's gradient is summed separately from the results of earlier calls, and added to them
+    once: a second call adds the same gradient, and does not propagate the first one.
 
     Parameters
     ----------
@@ -151,7 +150,7 @@ def backpropagate(root: Node, grad: Any) -> None:
     Raises
     ------
     RuntimeError
-        If a value that a gradient is computed from was changed in place; no gradient is touched.
+        If a value that a gradient needs was changed in place; then no gradient is changed.
     """
     order = topological_order(root)
     for node in order:
@@ -159,7 +158,7 @@ def backpropagate(root: Node, grad: Any) -> None:
     gathered = {id(root): grad}
     for node in order:
         complete = gathered.pop(id(node), None)
-        if complete is None:  # a constant, or all below it
+        if complete is None:  # a constant, or everything below one
             continue
         node.collect(complete)
         for below, share in node.pull_back(complete):

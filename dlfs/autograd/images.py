@@ -13,7 +13,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Ruled:
-    """Return the convolution; x and W get what the two gradient kernels say."""
+    """Return the convolution; x and W get their gradients from the two gradient kernels."""
     options = (stride, padding, dilation, groups)
     return kernels.conv2d(x, W, *options), (
         lambda g: kernels.conv2d_input_grad(g, W, x.shape, *options),

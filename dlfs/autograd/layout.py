@@ -1,4 +1,4 @@
-"""Where the boxes of a graph stand: in columns, with every edge from left to right.
+"""The positions of a graph's boxes: in columns, with every edge from left to right.
 
 The steps of Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system
 structures", 1981: a column for each node, bends where an edge passes through a column, an order in
@@ -22,11 +22,11 @@ class Place:
     ----------
     node : NumberWithGrad, ArrayWithGrad or None
     column : int
-        Counted from the result, which stands in column 0, at the right.
+        Counted from the result, which is in column 0, on the right.
     y : float
         The height of its middle, in units of a box with its margin.
     sources : list of Place
-        Where its edges come from, one column to the left.
+        The starts of its incoming edges, one column to the left.
     """
 
     node: Any
@@ -37,12 +37,12 @@ class Place:
 
     @property
     def height(self) -> float:
-        """How much room it needs; a bend needs less than a box."""
+        """The height needed; a bend needs less than a box."""
         return 1.0 if self.node is not None else 0.4
 
 
 def arrange(root: Any) -> list[list[Place]]:
-    """Give every node of a graph a place.
+    """Assign a place to every node of a graph.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def arrange(root: Any) -> list[list[Place]]:
     for sweep in range(_SWEEPS):
         leftwards = sweep % 2 == 0
         for column in columns[1:] if leftwards else columns[-2::-1]:
-            # The barycentre heuristic: stand level with your neighbours on the side just sorted.
+            # The barycentre heuristic: order by the mean rank of the neighbours on the sorted side.
             column.sort(key=lambda place: _mean_rank(place, leftwards))
             for rank, place in enumerate(column):
                 place.y = rank
@@ -111,7 +111,7 @@ def _mean_rank(place: Place, leftwards: bool) -> float:
     if not leftwards:
         heights = [source.y for source in place.sources]
     else:
-        # The first operand stands above the second: else their two edges cross.
+        # The first operand goes above the second: otherwise their edges cross.
         heights = [
             target.y + _PORT * (port - (len(target.sources) - 1) / 2)
             for target in place.targets
@@ -135,8 +135,8 @@ def _set_heights(columns: list[list[Place]]) -> None:
 
 
 def _stack(column: list[Place], wanted: list[float]) -> None:
-    """Put places as near to where they want to be as their order and size allow."""
-    # Once pushed down from the top, once pushed up from the bottom; the truth is in the middle.
+    """Place a column as near to the wanted heights as order and size allow."""
+    # Pushed down from the top once and up from the bottom once; the result is the mean.
     heights = [place.height for place in column]
     down, up = list(wanted), list(wanted)
     for i in range(1, len(column)):

@@ -1,4 +1,4 @@
-"""NumberWithGrad: a number that remembers how it was computed."""
+"""NumberWithGrad: a number that records how it was computed."""
 
 import numbers
 from collections.abc import Iterable, Sequence
@@ -18,50 +18,50 @@ from dlfs.autograd.number_rules import RULES, Number
 
 
 class NumberWithGrad(Copyable, Drawable):
-    """A number that remembers how it was computed, and can send a gradient back along that.
+    """A number that records how it was computed, and can propagate a gradient back.
 
-    Forward, ordinary arithmetic notes down what each result depends on. ``backward()`` then walks
-    that graph the other way round and multiplies derivatives (chain rule): afterwards ``grad`` of
-    every number in the graph is the derivative of the result with respect to it.
+    In the forward pass, arithmetic records what each result depends on. ``backward()`` visits this
+    graph in reverse and multiplies derivatives (chain rule). Then ``grad`` of every number in the
+    graph is the derivative of the result with respect to it.
 
     Parameters
     ----------
     num : int or float
         An int stays an int.
     depends_on : sequence of NumberWithGrad, optional
-        What it was computed from; arithmetic fills this in.
+        The numbers that it was computed from; set by arithmetic.
     creation_op : str
-        How: "add", "sub", "mul", "div", "pow", "neg", "abs", "exp", "log", "tanh", "sigmoid" or
-        "relu"; "" for a variable, and "constant" for a plain number in a computation, which gets
-        no gradient.
+        The operation: "add", "sub", "mul", "div", "pow", "neg", "abs", "exp", "log", "tanh",
+        "sigmoid" or "relu"; "" for a variable, and "constant" for a plain number in a computation,
+        which gets no gradient.
 
     Attributes
     ----------
     num, depends_on, creation_op
     grad : number or None
-        None until ``backward`` is called. A second call adds to it; ``zero_grad`` takes it away.
+        None until ``backward`` is called. A second call adds to it; ``zero_grad`` removes it.
 
     Raises
     ------
     TypeError
-        If something is not a real number, or an array.
+        If num is an array or not a real number.
     ValueError
-        If creation_op is unknown or does not take so many operands, or where the function is not
-        defined: division by 0, the logarithm of a number that is not positive, a negative number
-        to a fractional power, a result too large for a float.
+        If creation_op is unknown or has the wrong number of operands, or the result is undefined:
+        division by 0, the logarithm of a number that is not positive, a negative number to a
+        fractional power, a result too large for a float.
 
     Notes
     -----
-    Book, chapter 6; the operators besides ``+`` and ``*`` are ours. A number used twice gets the
-    sum of both uses' gradients, whatever the shape of the graph: ``backward`` goes through it in
-    topological order, so that no number hands on its gradient before all of it has arrived. The
-    book's recursion hands on too much. With ``b = a * 1; c = b + b`` it visits b twice: first b has
-    the gradient 1 and hands on 1, then it has 2 and hands on 2, so that a gets 3 instead of 2.
+    Book, chapter 6; the operators other than ``+`` and ``*`` are ours. A number that is used twice
+    gets the sum of the gradients of both uses: ``backward`` visits the graph in topological order,
+    so that each gradient is complete before it is propagated. The book's recursion propagates too
+    much. With ``b = a * 1; c = b + b`` it visits b twice: first b has the gradient 1 and adds 1 to
+    a, then it has 2 and adds 2, so that a gets 3 instead of 2.
 
     ``**`` takes numbers on both sides; ``relu`` and ``abs`` have the derivative 0 at their kink.
-    Comparisons compare ``num``. There is no conversion to float: ``math.exp(a)`` would silently
-    lose the gradient, and raises TypeError instead; write ``a.exp()``. As two different variables
-    may be equal, a NumberWithGrad cannot be hashed.
+    Comparisons compare ``num``. Conversion to float raises TypeError, because ``math.exp(a)`` would
+    silently lose the gradient; write ``a.exp()``. A NumberWithGrad cannot be hashed, because two
+    different variables may be equal.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class NumberWithGrad(Copyable, Drawable):
     2
     """
 
-    # NumPy then leaves `np.float64(2) * a` to __rmul__ instead of making an array of objects.
+    # With this, NumPy calls __rmul__ for `np.float64(2) * a` instead of making an object array.
     __array_ufunc__: ClassVar[None] = None
     # Equal numbers may be different variables, and a set would merge them.
     __hash__ = None  # type: ignore[assignment]
@@ -118,8 +118,8 @@ class NumberWithGrad(Copyable, Drawable):
         needed = len(rule.slopes) if rule else 0
         if len(self.depends_on) != needed:
             raise ValueError(
-                f"NumberWithGrad: creation_op {self.creation_op!r} needs {needed} numbers in "
-                f"depends_on, got {len(self.depends_on)}"
+                f"NumberWithGrad: depends_on must hold {needed} numbers for creation_op "
+                f"{self.creation_op!r}, got {len(self.depends_on)}"
             )
         for node in self.depends_on:
             if not isinstance(node, NumberWithGrad):
@@ -131,20 +131,20 @@ class NumberWithGrad(Copyable, Drawable):
     # --- backward ---
 
     def backward(self, backward_grad: Number = None) -> None:
-        """Send a gradient back to everything that this number was computed from.
+        """Propagate a gradient to everything that this number was computed from.
 
         Parameters
         ----------
         backward_grad : number, optional
-            The derivative of the final result with respect to this number: 1 unless given, and this
-            number is that result.
+            The derivative of the final result with respect to this number. Default 1: this number
+            is the final result.
 
         Raises
         ------
         TypeError
             If backward_grad is not a real number.
         RuntimeError
-            If ``num`` of a result, or of what it was computed from, was changed since.
+            If ``num`` of a result or of an operand was changed since the computation.
 
         Examples
         --------
@@ -158,7 +158,7 @@ class NumberWithGrad(Copyable, Drawable):
         backpropagate(self, grad)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of this number and of everything it was computed from.
+        """Remove the gradients of this number and of everything it was computed from.
 
         Examples
         --------
@@ -173,11 +173,11 @@ class NumberWithGrad(Copyable, Drawable):
             node.grad = None
 
     def collect(self, grad: Number) -> None:
-        """Add to the gradient that is kept here."""
+        """Add to the gradient of this number."""
         self.grad = grad if self.grad is None else self.grad + grad
 
     def pull_back(self, grad: Number) -> "Iterable[tuple[NumberWithGrad, Number]]":
-        """Give what this number depends on, each with its share of the gradient (chain rule)."""
+        """Return each operand with its share of the gradient (chain rule)."""
         if not self.depends_on:
             return
         operands = [node.num for node in self.depends_on]
@@ -187,7 +187,7 @@ class NumberWithGrad(Copyable, Drawable):
                 yield node, grad * slope(*operands, self.num)
 
     def check_unchanged(self) -> None:
-        """Refuse a gradient if this number, or one that it was computed from, has changed."""
+        """Raise RuntimeError if this number, or one that it was computed from, has changed."""
         if not self.depends_on:
             return
         now = [self.num, *(node.num for node in self.depends_on)]
@@ -238,7 +238,7 @@ class NumberWithGrad(Copyable, Drawable):
         return _apply("abs", self)
 
     def exp(self) -> "NumberWithGrad":
-        """Return e to this power; the derivative is the same number."""
+        """Return e to the power of this number; the derivative is the same value."""
         return _apply("exp", self)
 
     def log(self) -> "NumberWithGrad":
@@ -286,13 +286,13 @@ class NumberWithGrad(Copyable, Drawable):
         return f"NumberWithGrad({self.num!r}{how}, grad={self.grad!r})"
 
     def describe(self) -> list[str]:
-        """Say in a few lines what a drawing shows of this number."""
+        """Return the lines of text that a drawing shows for this number."""
         lines = [f"num = {_short(self.num)}"]
         return lines if self.grad is None else [*lines, f"grad = {_short(self.grad)}"]
 
 
 def ensure_number(num: object) -> NumberWithGrad:
-    """Return a NumberWithGrad as it is, and a plain number as a constant.
+    """Return a NumberWithGrad unchanged, and a plain number as a constant.
 
     Parameters
     ----------
@@ -326,9 +326,9 @@ def _operand(name: str, num: object) -> NumberWithGrad:
     try:
         return ensure_number(num)
     except TypeError:
-        advice = "; arrays go with ArrayWithGrad" if hasattr(num, "shape") else ""
+        advice = "; use ArrayWithGrad for arrays" if hasattr(num, "shape") else ""
         raise TypeError(
-            f"NumberWithGrad: {name} needs a number or a NumberWithGrad, "
+            f"NumberWithGrad: {name}: the operand must be a number or a NumberWithGrad, "
             f"got {type(num).__name__}{advice}"
         ) from None
 
@@ -356,6 +356,6 @@ def _checked(num: object, name: str) -> Number:
     if isinstance(num, bool | np.bool_) or not isinstance(num, numbers.Real):
         raise TypeError(
             f"NumberWithGrad: {name} must be a real number, got {num!r:.60}"
-            + ("; arrays go with ArrayWithGrad" if isinstance(num, np.ndarray) else "")
+            + ("; use ArrayWithGrad for arrays" if isinstance(num, np.ndarray) else "")
         )
     return num

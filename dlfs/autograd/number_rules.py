@@ -1,17 +1,17 @@
-"""The operations of NumberWithGrad: what each computes, and its derivatives."""
+"""The operations of NumberWithGrad: their values and derivatives."""
 
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 Number: TypeAlias = Any
-"""An int, a float or a NumPy number: it stays what it is."""
+"""An int, a float or a NumPy number; the type is kept."""
 
 
 class Rule(NamedTuple):
     """One operation: its value, and its derivative with respect to each operand.
 
-    ``slopes`` has one function for each operand. It takes the operands and then the value.
+    ``slopes`` has one function for each operand; its arguments are the operands and the value.
     """
 
     value: Callable[..., Number]
@@ -29,7 +29,7 @@ def _power_slope(x: Number, y: Number, _: Number) -> Number:
 def _exponent_slope(x: Number, y: Number, out: Number) -> Number:
     if x > 0:
         return out * math.log(x)
-    # 0**y is 0 to the right of y = 0; below that, and for x < 0, it is not a function of real y.
+    # 0**y is 0 for y > 0; for y < 0, and for x < 0, x**y is not a function of real y.
     return 0 if x == 0 and y > 0 else math.nan
 
 

@@ -1,4 +1,4 @@
-"""The operators and methods of ArrayWithGrad, each a rule applied to its operands."""
+"""The operators and methods of ArrayWithGrad; each applies a rule to its operands."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeAlias
@@ -13,9 +13,9 @@ Axis: TypeAlias = int | Sequence[int] | None
 
 
 class Operators:
-    """What is written as on NumPy arrays; the array itself says how a rule is applied."""
+    """The operators and methods of NumPy arrays; ArrayWithGrad defines how a rule is applied."""
 
-    # As for NumPy's arrays: == compares the entries.
+    # As with NumPy's arrays, == compares the entries.
     __hash__ = None  # type: ignore[assignment]
 
     def _apply(self, rule: Callable[..., Ruled], *operands: object, **options: Any) -> Self:
@@ -105,7 +105,7 @@ class Operators:
         return self._apply(axes.mean, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        """Return the largest over one axis, several, or all; equal ones share the gradient."""
+        """Return the maximum over one axis, several, or all; equal entries share the gradient."""
         return self._apply(axes.max_, self, axis=axis, keepdims=keepdims)
 
     # --- choosing and moving ---
@@ -113,7 +113,9 @@ class Operators:
     def __getitem__(self, key: Any) -> Self:
         parts = key if isinstance(key, tuple) else (key,)
         if any(self._is_array(part) for part in parts):
-            raise TypeError("ArrayWithGrad: an index must be made of integers, and has no gradient")
+            raise TypeError(
+                "ArrayWithGrad: an index must consist of integers, got an ArrayWithGrad"
+            )
         return self._apply(axes.index, self, key=key)
 
     def reshape(self, *shape: Any) -> Self:
@@ -122,7 +124,7 @@ class Operators:
         return self._apply(axes.reshape, self, shape=tuple(given))
 
     def transpose(self, *order: Any) -> Self:
-        """Return the array with its axes in another order: the reverse one unless given."""
+        """Return the array with its axes in another order. Default: reversed."""
         given = order[0] if len(order) == 1 and isinstance(order[0], tuple | list) else order
         return self._apply(axes.transpose, self, axes=given or None)
 

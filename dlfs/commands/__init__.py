@@ -1,1 +1,1 @@
-"""One module for each command of the command line: its options, and what it does."""
+"""The commands of the command line, one module each."""

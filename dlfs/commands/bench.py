@@ -1,4 +1,4 @@
-"""``dlfs bench``: how fast the backends are here."""
+"""``dlfs bench``: compare the speed of the backends on this machine."""
 
 import argparse
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from dlfs.utils.options import integer_option, real_option
 HELP = "compare the backends' speed"
 DESCRIPTION = (
     "Time training steps and kernels on the fast backend and the reference, in turns. 'make bench' "
-    "in the source tree compares with PyTorch, too."
+    "in the source tree also compares with PyTorch."
 )
 BATCH = 60
 
@@ -30,10 +30,12 @@ Call = Callable[[], Any]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     seconds = real_option(0.0, 3600.0, low_open=True)
-    parser.add_argument("--seconds", type=seconds, default=1.0, help="how long to time a line")
+    parser.add_argument("--seconds", type=seconds, default=1.0, help="seconds per line")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="of all")
     count = integer_option(1)
-    parser.add_argument("--threads", type=count, default=None, help="as many as are set")
+    parser.add_argument(
+        "--threads", type=count, default=None, help="number of threads (the current setting)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.threads is not None:
             restore.callback(backend.set_num_threads, backend.get_num_threads())
             backend.set_num_threads(arguments.threads)
-        # "plain" is for reading; timing it would take longer than all the rest.
+        # "plain" is for reading; timing it would take longer than everything else.
         names = [name for name in backend.available_backends() if name != "plain"]
         print(f"{arguments.dtype}, up to {backend.get_num_threads()} threads, batch {BATCH}")
         print(f"{'':<24}" + "".join(f"{name:>12}" for name in names) + f"{'ratio':>8}")
@@ -54,12 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
                 line += f"{times['reference'] / times['fast']:>8.1f}"
             print(line, flush=True)
     if "fast" not in names:
-        print("Only the reference: where a C compiler is, installing dlfs compiles the fast one.")
+        print(
+            "Only the reference is installed: with a C compiler, installing dlfs compiles the "
+            "fast backend."
+        )
     return 0
 
 
 def on_backend(name: str, make: Callable[[str], Call], dtype: str) -> Call:
-    """Return work that is set up and done on a backend."""
+    """Return work that is set up and run on a backend."""
     with backend.use_backend(name):
         call = make(dtype)
 
@@ -131,4 +136,4 @@ WORK: dict[str, Callable[[str], Call]] = {
     "MaxPool2D 2x2": _max_pool,
     "tanh": _tanh,
 }
-"""What is timed, and how to set it up for a dtype."""
+"""The work timed: names, and functions that set it up for a dtype."""

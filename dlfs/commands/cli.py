@@ -44,19 +44,19 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit status.
 
-    Mistakes of the user's end in one line, without a traceback; and so does Ctrl-C. A reader that
-    has seen enough (``dlfs train | head``) ends the command without a word.
+    The user's mistakes and Ctrl-C end in one line, without a traceback. If the reader of a pipe
+    closes it (``dlfs train | head``), the command ends without a message.
     """
     try:
         try:
             return _run(parser().parse_args(arguments))
         finally:
-            # What cannot be written is noticed now, not when Python ends.
+            # Write errors must occur now, not when Python exits.
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
         _throw_away_the_rest()
-        return 141  # what a shell reports of a program that SIGPIPE ended
+        return 141  # the exit status that a shell reports for SIGPIPE
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -74,7 +74,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _throw_away_the_rest() -> None:
-    """Point both streams to where everything can be written, for what Python flushes at its end."""
+    """Redirect both streams to the null device, because Python flushes them at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -82,7 +82,7 @@ def _throw_away_the_rest() -> None:
         except BrokenPipeError:
             os.dup2(nowhere, stream.fileno())
         except (AttributeError, OSError, ValueError):
-            continue  # there is no such stream, or it is closed
+            continue  # the stream is missing or closed
     os.close(nowhere)
 
 

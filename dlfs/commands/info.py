@@ -1,4 +1,4 @@
-"""``dlfs info``: what is installed here, and what it will use."""
+"""``dlfs info``: show what is installed, and which backend and threads are used."""
 
 import argparse
 import importlib
@@ -10,15 +10,15 @@ from dlfs import __version__, backend
 from dlfs.datasets import files
 
 HELP = "show versions, backends, threads and data"
-DESCRIPTION = "Show what is installed here: versions, backends, threads, data."
+DESCRIPTION = "Show what is installed: versions, backends, threads, data."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options: it has none."""
+    """Add the command's options (none)."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one fact a line."""
+    """Print one fact per line."""
     for name, fact in facts():
         print(f"{name:<12}{fact}")
     return 0
@@ -56,7 +56,7 @@ def _backends() -> list[tuple[str, str]]:
 
 
 def _instructions() -> str:
-    """Say which instruction set the compiled kernels use, and which they could."""
+    """Return the instruction set that the compiled kernels use, and those available."""
     compiled = importlib.import_module(backend.PACKAGES["fast"])
     return f", on {compiled.isa()} instructions (of {', '.join(compiled.available_isas())})"
 

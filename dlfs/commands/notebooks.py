@@ -1,4 +1,4 @@
-"""``dlfs notebooks``: the book's chapters, as notebooks to work in."""
+"""``dlfs notebooks``: copy the notebooks of the book's chapters."""
 
 import argparse
 from collections.abc import Iterator
@@ -11,29 +11,28 @@ from dlfs.utils.files import write_atomically
 
 HELP = "copy the chapters' notebooks into a folder"
 DESCRIPTION = """
-Copy the notebooks, one folder a chapter, to where you want to work in them. What is there already
-is left as it is: if a file would have to be overwritten, nothing is copied, unless --keep or
---force says what to do with it.
+Copy the notebooks, one folder per chapter, into a folder of your own. Existing files are not
+changed: if one would be overwritten, nothing is copied, unless you choose --keep or --force.
 """
 NEXT = """Copied {count} notebooks to {folder}
 
-What they need:  pip install 'dlfs[notebooks]'    (chapter 7 also: pip install 'dlfs[torch]')
-To open them:    jupyter lab {folder}
-Start with:      {first}"""
-KEPT = """{copied} files copied to {folder}, {kept} that were there already are left as they are.
-To get one of these anew, remove it first."""
+To install what they need:  pip install 'dlfs[notebooks]'    (chapter 7: also 'dlfs[torch]')
+To open them:               jupyter lab {folder}
+Start with:                 {first}"""
+KEPT = """{copied} files copied to {folder}; {kept} existing files were kept.
+To replace one of these, remove it first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("folder", metavar="DIR", help="where to copy them; made if need be")
+    parser.add_argument("folder", metavar="DIR", help="the target folder; created if missing")
     present = parser.add_mutually_exclusive_group()
-    present.add_argument("--keep", action="store_true", help="copy only files that are not there")
-    present.add_argument("--force", action="store_true", help="overwrite files that are there")
+    present.add_argument("--keep", action="store_true", help="copy only missing files")
+    present.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Copy, and say what to do next."""
+    """Copy the notebooks, and print what to do next."""
     folder = Path(arguments.folder)
     if arguments.keep:
         copied, kept = copy_missing(folder)
@@ -47,14 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def copy(folder: Path, force: bool = False) -> list[Path]:
-    """Copy the notebooks and what belongs to them; return their paths in the folder.
+    """Copy the notebooks and their other files; return the notebooks' paths in the folder.
 
-    Files that are there with the same content are no obstacle.
+    Existing files with the same content are allowed.
 
     Raises
     ------
     FileExistsError
-        If a file is there with another content and force is not given; then nothing is copied.
+        If a file exists with other content and force is False; then nothing is copied.
     FileNotFoundError
         If dlfs was installed without its notebooks.
     NotADirectoryError
@@ -77,7 +76,7 @@ def copy(folder: Path, force: bool = False) -> list[Path]:
 
 
 def copy_missing(folder: Path) -> tuple[list[Path], int]:
-    """Copy what is not in the folder yet; return these paths in it, and how many others there were.
+    """Copy the missing files; return their paths in the folder, and the number of existing files.
 
     Raises
     ------
@@ -93,7 +92,7 @@ def copy_missing(folder: Path) -> tuple[list[Path], int]:
 
 
 def _contents(folder: Path) -> dict[Path, bytes]:
-    """Return what there is to copy, by its path in the folder; check that this can be one."""
+    """Return the files to copy, by their paths in the folder; check that the folder can exist."""
     for part in (folder, *folder.parents):
         if part.exists() and not part.is_dir():
             raise NotADirectoryError(f"{part} is not a folder")
@@ -108,7 +107,7 @@ def _write(folder: Path, contents: dict[Path, bytes]) -> None:
 
 
 def _origin() -> Traversable:
-    """Return the notebooks' folder: inside an installed package, beside it in its sources."""
+    """Return the notebooks' folder: inside the installed package, or beside it in the sources."""
     inside = files("dlfs") / "notebooks"
     if inside.is_dir():
         return inside
@@ -119,7 +118,7 @@ def _origin() -> Traversable:
 
 
 def _entries(folder: Traversable, path: Path) -> Iterator[tuple[Path, Traversable]]:
-    """Yield all files but hidden ones, caches, and the sources that notebooks are made from."""
+    """Yield all files except hidden ones, caches, and the sources of notebooks."""
     entries = {entry.name: entry for entry in folder.iterdir()}
     for name in sorted(entries):
         source = name.endswith(".py") and f"{name[:-3]}.ipynb" in entries

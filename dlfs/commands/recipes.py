@@ -27,7 +27,7 @@ def mlp(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit.
+        If an argument has the wrong type or value.
 
     Notes
     -----
@@ -63,7 +63,7 @@ def cnn(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit.
+        If an argument has the wrong type or value.
 
     Notes
     -----
@@ -106,7 +106,7 @@ def writer(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit.
+        If an argument has the wrong type or value.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""``dlfs sample``: let a network that ``dlfs train --data sonnets`` saved write."""
+"""``dlfs sample``: write text with a network saved by ``dlfs train --data sonnets``."""
 
 import argparse
 from pathlib import Path
@@ -6,23 +6,30 @@ from pathlib import Path
 from dlfs.text import load_writer, sample
 from dlfs.utils.options import integer_option, real_option
 
-HELP = "let a trained network write"
-DESCRIPTION = "Load a network that 'dlfs train --data sonnets --save FILE' saved, and let it write."
+HELP = "write text with a trained network"
+DESCRIPTION = (
+    "Load a network saved by 'dlfs train --data sonnets --save FILE', and write text with it."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add = parser.add_argument
     add("network", type=Path, help="the file")
-    add("--length", type=integer_option(0), default=500, help="how many characters")
+    add("--length", type=integer_option(0), default=500, help="number of characters")
     add(
         "--prompt",
         type=_prompt,
         default="\n",
-        help="what the network reads first, and goes on from",
+        help="the text to continue",
     )
     temperature = real_option(0.0)
-    add("--temperature", type=temperature, default=0.8, help="lower is safer, higher is wilder")
+    add(
+        "--temperature",
+        type=temperature,
+        default=0.8,
+        help="lower: more likely characters; higher: more surprising ones",
+    )
     add("--seed", type=integer_option(0), default=1, help="one seed gives one text")
 
 

@@ -1,4 +1,4 @@
-"""What training on images and training on text have in common on the command line."""
+"""Functions shared by the commands that train on images and on text."""
 
 import argparse
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 def make_optimizer(
     arguments: argparse.Namespace, rates: Mapping[str, float], fall: float, **options: Any
 ) -> Optimizer:
-    """Return the optimizer that was asked for, with a rate that falls to lr / fall.
+    """Return the requested optimizer, with a rate that falls to lr / fall.
 
-    The first of ``rates`` is the one to take where none was asked for.
+    The default is the first entry of ``rates``.
     """
     name = next(iter(rates)) if arguments.optimizer is None else arguments.optimizer
     lr = rates[name] if arguments.lr is None else arguments.lr

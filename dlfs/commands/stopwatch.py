@@ -1,4 +1,4 @@
-"""Times alternatives side by side, so that a busy machine is as unfair to one as to the other."""
+"""Times alternatives in turns, so that a busy machine slows all of them equally."""
 
 import statistics
 import time
@@ -7,14 +7,14 @@ from typing import Any
 
 MIN_ROUNDS = 5
 SAMPLE_SECONDS = 5e-4
-"""A sample repeats a short call for so long: the clock itself must not count."""
+"""A sample repeats a short call for this many seconds, to make the clock's error negligible."""
 LEAD = 3e-3
-"""An alternative runs untimed for so long before it is timed: the last one has emptied the caches,
-and a step in the middle of a training finds them full."""
+"""An alternative first runs untimed for this many seconds: the previous one has replaced the
+content of the caches, while in training they are warm."""
 THREADS_LEAD, REST = 2e-2, 0.12
-"""With several threads, those that the last one left spinning must first have gone to sleep: those
-of NumPy's BLAS were seen to take 70 to 110 milliseconds. Then its own must wake, which takes up to
-5 on a virtual machine."""
+"""With several threads, the previous alternative's spinning threads must sleep first: NumPy's BLAS
+takes 70 to 110 milliseconds. Then an alternative's own threads must wake, which takes up to 5 on a
+virtual machine."""
 
 
 def interleaved(
@@ -23,19 +23,18 @@ def interleaved(
     threads: int = 1,
     rare: float = 0.5,
 ) -> dict[str, float]:
-    """Return the median time of a call of each alternative, all timed in turns: A B A B.
+    """Return the median time per call of each alternative, all timed in turns: A B A B.
 
     Parameters
     ----------
     alternatives : mapping of name to callable without arguments
     seconds : float
-        How long to go on, roughly; there are at least 5 rounds.
+        The approximate total time; there are at least 5 rounds.
     threads : int
-        How many they use. With more than one there is a rest before each turn, and a longer run
-        before it is timed.
+        The number of threads used. With more than one, each turn begins with a pause and a longer
+        untimed run.
     rare : float
-        An alternative of which 5 calls take more than this share of the time is called 5 times
-        and no more.
+        An alternative whose 5 calls take more than this share of the time is called only 5 times.
 
     Returns
     -------
@@ -83,7 +82,7 @@ def _first_time(call: Callable[[], Any]) -> float:
 
 
 def readable(seconds: float) -> str:
-    """Return a time in the unit that suits it.
+    """Return a time in a readable unit.
 
     Examples
     --------

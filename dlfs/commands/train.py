@@ -17,9 +17,9 @@ from dlfs.train.history import History
 from dlfs.utils.files import check_writable
 from dlfs.utils.options import integer_option, real_option
 
-HELP = "train a network and print how well it does on the test data"
+HELP = "train a network and print its result on the test data"
 DESCRIPTION = (
-    "Train a network on data inside the package, show the progress, and print how well it does on "
+    "Train a network on data inside the package, show the progress, and print the result on "
     "the test data."
 )
 
@@ -38,42 +38,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add = parser.add_argument
     add("--model", choices=[*sorted(MODELS), *sorted(WRITERS)], default="cnn", help="which network")
-    add("--data", choices=["mnist", "sonnets"], default=None, help="what suits the model")
+    add("--data", choices=["mnist", "sonnets"], default=None, help="the model's usual data")
     add(
         "--epochs",
         type=integer_option(1),
         default=None,
-        help=f"how often to go through the training data ({EPOCHS}; text: {train_text.EPOCHS})",
+        help=f"passes over the training data ({EPOCHS}; text: {train_text.EPOCHS})",
     )
     add(
         "--batch-size",
         type=integer_option(1),
         default=None,
-        help=f"observations for each step ({BATCH_SIZE}; text: {train_text.STREAMS} streams)",
+        help=f"observations per step ({BATCH_SIZE}; text: {train_text.STREAMS} streams)",
     )
     add(
         "--optimizer",
         choices=sorted(OPTIMIZERS),
         default=None,
-        help="how to step (momentum; text: adam)",
+        help="optimizer (momentum; text: adam)",
     )
     rate = real_option(0.0, low_open=True)
-    add("--lr", type=rate, default=None, help="learning rate (its own for each optimizer)")
+    add("--lr", type=rate, default=None, help="learning rate (depends on the optimizer)")
     add(
         "--final-lr",
         type=real_option(0.0),
         default=None,
-        help="where the rate ends, falling after every batch (a fiftieth of --lr; text: almost 0)",
+        help="final learning rate; the rate falls after every batch (--lr / 50; text: almost 0)",
     )
     add("--backend", choices=list(backend.PACKAGES), default=None, help="fast if it is compiled")
-    add("--dtype", choices=["float32", "float64"], default="float32", help="of all numbers")
+    add("--dtype", choices=["float32", "float64"], default="float32", help="type of all numbers")
     add("--seed", type=integer_option(0), default=1, help="one seed gives one result")
     add("--save", type=Path, default=None, help="where to save the network")
     add(
         "--plots",
         type=Path,
         default=None,
-        help="folder for curve.png and, of a cnn, filters.png",
+        help="folder for curve.png and, for a cnn, filters.png",
     )
     add("--quiet", action="store_true", help="no progress bar")
 
@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_places(arguments: argparse.Namespace) -> None:
-    """Find out before the training whether its result can be written."""
+    """Check before training that its results can be written."""
     for path in (arguments.save, arguments.plots and arguments.plots / "curve.png"):
         if path is None:
             continue

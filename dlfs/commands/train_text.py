@@ -1,4 +1,4 @@
-"""``dlfs train --data sonnets``: train a network to write."""
+"""``dlfs train --data sonnets``: train a network to write text."""
 
 import argparse
 
@@ -22,7 +22,7 @@ RATES = {
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train on the first 90 % of the sonnets, report the loss on the rest, write a little."""
+    """Train on the first 90 % of the sonnets, report the loss on the rest, write a sample."""
     batch_size = STREAMS if arguments.batch_size is None else arguments.batch_size
     epochs = EPOCHS if arguments.epochs is None else arguments.epochs
     optim = make_optimizer(arguments, RATES, fall=10_000, clip_norm=1.0)
@@ -55,19 +55,19 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Training took {sum(history['seconds']):.1f} s.")
     if "test_loss" in history.columns:
         print(said_of_loss(history))
-    print(f"What it writes:\n{sample(net, vocabulary, 400, temperature=0.8, seed=arguments.seed)}")
+    print(f"A sample:\n{sample(net, vocabulary, 400, temperature=0.8, seed=arguments.seed)}")
     if arguments.save is not None:
         save_writer(net, vocabulary, arguments.save)
-        print(f"Saved to {arguments.save}; 'dlfs sample {arguments.save}' lets it write more")
+        print(f"Saved to {arguments.save}; 'dlfs sample {arguments.save}' writes more")
     if arguments.plots is not None and len(history):
         draw_curve(history, losses.losses, arguments.plots)
     return 130 if history.stopped == "interrupted" else 0
 
 
 def said_of_loss(history: History) -> str:
-    """Say what the test loss is, and when it was lower: text is soon learned by heart."""
+    """Return the test loss, and its minimum if that was earlier (overfitting)."""
     losses = history["test_loss"]
-    said = f"Test loss: {losses[-1]:.4f} nats a character"
+    said = f"Test loss: {losses[-1]:.4f} nats per character"
     if min(losses) < losses[-1]:
         said += f" (the lowest was {min(losses):.4f}, after epoch {history.best_epoch})"
     return said

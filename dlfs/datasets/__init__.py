@@ -1,8 +1,8 @@
-"""The book's data, inside the package: no download, and nothing read before it is asked for.
+"""The book's data, inside the package: no download, and nothing is read before a call.
 
-``mnist()`` is what chapters 4 and 5 train on, ``boston()`` chapters 2 and 3, ``sonnets()``
-chapter 6. Each file is checked against the checksum that it shipped with. Where the data is from,
-and under which licences, stands in ``data/NOTICE.md`` beside it.
+Chapters 2 and 3 train on ``boston()``, chapters 4 and 5 on ``mnist()``, chapter 6 on
+``sonnets()``. Each file is compared with a stored checksum. ``data/NOTICE.md`` names the sources
+and licences.
 """
 
 from dlfs.datasets.digits import MNIST, mnist

@@ -46,9 +46,8 @@ def mnist(
     one_hot : bool, default False
         False gives integer labels, (batch,); True gives rows of ten with a single 1, (batch, 10).
     dtype : dtype, optional
-        float32 or float64: the type of the images and of one-hot labels. Default float32, which
-        holds each pixel's 8 bits with room to spare; with ``scaling="none"`` the images' default is
-        uint8, as they are stored.
+        float32 or float64: the type of the images and of one-hot labels. Default float32, which is
+        exact for 8-bit pixels; with ``scaling="none"`` the images' default is uint8, as stored.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def mnist(
     Raises
     ------
     FileNotFoundError, ValueError
-        A file of the package is missing or damaged; the message names it and the cure.
+        A file of the package is missing or damaged; the message names it and the remedy.
     TypeError, ValueError
         An argument is wrong.
 
@@ -99,7 +98,7 @@ def mnist(
 
 
 def stored_mnist() -> MNIST:
-    """Return MNIST as its files hold it: uint8 images, (batch, 28, 28), and uint8 labels."""
+    """Return MNIST as stored: uint8 images, (batch, 28, 28), and uint8 labels."""
     return MNIST(
         _read("mnist/train-images-idx3-ubyte.gz"),
         _read("mnist/train-labels-idx1-ubyte.gz"),
@@ -117,7 +116,7 @@ def _scaled_pixel_values(scaling: str, X_train: Array) -> Array:
     if scaling == "unit":
         return values / (PIXEL_VALUES - 1)
     if scaling == "standard":
-        # Counting is exact, where a sum over 47 million pixels would round.
+        # Counting is exact; a sum over 47 million pixels would be rounded.
         counts = np.bincount(X_train.ravel(), minlength=PIXEL_VALUES)
         mean = counts @ values / X_train.size
         variance = counts @ (values - mean) ** 2 / X_train.size

@@ -1,4 +1,4 @@
-"""The files that ship inside the package, checked before anything is read out of them."""
+"""The data files inside the package, checked before they are parsed."""
 
 import hashlib
 from importlib import resources
@@ -11,11 +11,11 @@ CURE = (
 
 
 class MissingDataError(FileNotFoundError):
-    """A data file of the package is not there."""
+    """A data file of the package is missing."""
 
 
 class DamagedDataError(ValueError):
-    """A data file is truncated, altered, or not of the format that it should have."""
+    """A data file is truncated, altered, or has the wrong format."""
 
 
 class Expected(NamedTuple):
@@ -48,7 +48,7 @@ FILES = {
 
 
 def read(name: str) -> bytes:
-    """Return the content of the data file ``name``, whole and unaltered.
+    """Return the content of the data file ``name``, complete and unaltered.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def read(name: str) -> bytes:
     MissingDataError
         The file is not there (a ``FileNotFoundError``).
     DamagedDataError
-        Its size or its SHA-256 is not the one it shipped with (a ``ValueError``).
+        Its size or its SHA-256 differs from the original (a ``ValueError``).
     """
     # files() also works where the package is imported from a zip archive
     source = resources.files("dlfs.datasets").joinpath("data", *name.split("/"))
@@ -71,13 +71,13 @@ def read(name: str) -> bytes:
     expected = FILES[name]
     if len(content) != expected.size:
         raise DamagedDataError(
-            f"dlfs.datasets: {source} is damaged: it has {len(content)} bytes, "
-            f"it needs {expected.size}; {CURE}"
+            f"dlfs.datasets: {source} is damaged: it must have {expected.size} bytes, "
+            f"got {len(content)}; {CURE}"
         )
     digest = hashlib.sha256(content).hexdigest()
     if digest != expected.sha256:
         raise DamagedDataError(
-            f"dlfs.datasets: {source} is damaged: its SHA-256 is {digest}, "
-            f"it needs to be {expected.sha256}; {CURE}"
+            f"dlfs.datasets: {source} is damaged: its SHA-256 must be {expected.sha256}, "
+            f"got {digest}; {CURE}"
         )
     return content

@@ -10,7 +10,7 @@ from dlfs.types import Array
 
 
 class Boston(NamedTuple):
-    """Features, prices and the features' names; also under the names that scikit-learn used."""
+    """Features, prices and the features' names, also under scikit-learn's former names."""
 
     X: Array
     y: Array
@@ -41,14 +41,14 @@ def boston() -> Boston:
     Raises
     ------
     FileNotFoundError, ValueError
-        The file is missing or damaged; the message names it and the cure.
+        The file is missing or damaged; the message names it and the remedy.
 
     Warnings
     --------
     **Column B encodes race.** It is 1000 (b - 0.63)^2, b being the share of Black residents of the
     town: the study assumed that segregation raises prices and built that assumption into the data.
-    A model that is fitted to it learns it, and nothing about houses can be concluded from such a
-    model. The data is here for one purpose, to reproduce the figures that the book prints.
+    A model fitted to it learns this assumption; do not draw conclusions about houses from such a
+    model. The data is included only to reproduce the book's figures.
     To leave the column out: ``np.delete(X, feature_names.index("B"), axis=1)``.
 
     Notes

@@ -18,7 +18,7 @@ from dlfs.types import Array, Shape
 GZIP_MAGIC = b"\x1f\x8b"
 
 PIECE = 1 << 20
-"""So many bytes are read at a time."""
+"""The number of bytes read at a time."""
 
 DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -55,9 +55,8 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     FileNotFoundError
         There is no such file.
     DamagedDataError
-        The file is no IDX file, is truncated, or goes on after its last value (a ``ValueError``).
-        It is read no further than one byte beyond what its header asks for, also where it is
-        gzipped.
+        The file is not an IDX file, is truncated, or continues after its last value (a
+        ``ValueError``). At most one byte more than the header announces is read, also if gzipped.
 
     Notes
     -----
@@ -81,12 +80,12 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
 
 def parse_idx(content: bytes, name: str) -> Array:
-    """Read an array from the bytes of an IDX file; ``name`` is what error messages call it."""
+    """Read an array from the bytes of an IDX file; ``name`` is its name in error messages."""
     return _read(io.BufferedReader(io.BytesIO(content)), name)
 
 
 def _read(file: io.BufferedReader, name: str) -> Array:
-    """Read no more than the header asks for, and one byte: the file may be a bomb."""
+    """Read at most one byte more than the header announces: a gzip file may expand without end."""
     if not file.peek(2).startswith(GZIP_MAGIC):
         return _parse(file, name)
     try:
@@ -100,44 +99,44 @@ def _parse(file: _Readable, name: str) -> Array:
     start = _up_to(file, 4)
     if len(start) < 4:
         raise DamagedDataError(
-            f"read_idx: {name} has {len(start)} bytes, an IDX file begins with 4 bytes of header"
+            f"read_idx: {name} must begin with 4 bytes of header, got {len(start)} bytes"
         )
     zeros, code, ndim = struct.unpack(">HBB", start)
     if zeros != 0 or code not in DTYPES:
         raise DamagedDataError(
-            f"read_idx: {name} is not an IDX file: it begins with {start.hex(' ')}, "
-            f"it needs 00 00, then one of {', '.join(f'{known:02x}' for known in DTYPES)}"
+            f"read_idx: {name} is not an IDX file: it must begin with 00 00 and one of "
+            f"{', '.join(f'{known:02x}' for known in DTYPES)}, got {start.hex(' ')}"
         )
     sizes = _up_to(file, 4 * ndim)
     if len(sizes) < 4 * ndim:
         raise DamagedDataError(
-            f"read_idx: {name} ends within its header: it has {4 + len(sizes)} bytes, "
-            f"the header of an array with {ndim} axes has {4 + 4 * ndim}"
+            f"read_idx: {name} ends within its header: the header of an array with {ndim} axes "
+            f"must have {4 + 4 * ndim} bytes, got {4 + len(sizes)}"
         )
     shape: Shape = struct.unpack(f">{ndim}I", sizes)
     dtype = DTYPES[code]
-    # Python's integers, which no forged header can make overflow
+    # Python's integers: a forged header cannot make them overflow
     needed = math.prod(shape) * dtype.itemsize
     values = _up_to(file, needed + 1)
     if len(values) != needed:
         header = 4 + 4 * ndim
         got = f"{header + len(values)} bytes" if len(values) < needed else "more bytes"
         raise DamagedDataError(
-            f"read_idx: {name} has {got}, its header (shape {shown(shape)}, "
-            f"{dtype.name}) needs {header + needed}"
+            f"read_idx: {name} must have {header + needed} bytes for its header (shape "
+            f"{shown(shape)}, {dtype.name}), got {got}"
         )
     try:
         array = np.frombuffer(values, dtype=dtype).reshape(shape)
     except ValueError as error:
         raise DamagedDataError(
-            f"read_idx: the header of {name} describes no possible array: shape {shown(shape)}: "
-            f"{error}"
+            f"read_idx: the header of {name} must describe a possible array, got shape "
+            f"{shown(shape)}: {error}"
         ) from error
     return array.astype(dtype.newbyteorder("="))
 
 
 def _up_to(file: _Readable, count: int) -> bytearray:
-    """Read so many bytes, or what there is: memory grows with what is there, not with ``count``."""
+    """Read at most ``count`` bytes; the memory used grows with the file, not with ``count``."""
     content = bytearray()
     while len(content) < count:
         part = file.read(min(count - len(content), PIECE))

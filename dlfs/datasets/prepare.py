@@ -1,4 +1,4 @@
-"""From a table of numbers to something to train on: one-hot rows, standardizing, splitting."""
+"""Prepares data for training: one-hot rows, standardization, splitting."""
 
 import math
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ def one_hot(
     labels : array of integers, shape (n,)
         Each from 0 to ``num_classes - 1``.
     num_classes : int, optional
-        The number of columns. Default: the largest label plus 1; say it where a class might be
-        missing from these labels.
+        The number of columns. Default: the largest label plus 1; set it if a class may be missing
+        from these labels.
     dtype : dtype
         float32 or float64.
 
@@ -34,10 +34,10 @@ def one_hot(
     Raises
     ------
     TypeError
-        The labels are not whole numbers, or ``dtype`` is not floating.
+        The labels are not integers, or ``dtype`` is not floating.
     ValueError
-        A label is negative or too large, there is not one dimension, or there are no labels and
-        ``num_classes`` is not given.
+        A label is negative or too large, ``labels`` does not have one dimension, or it is empty and
+        ``num_classes`` is missing.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def one_hot(
     elif array.size:
         num_classes = int(array.max()) + 1
     else:
-        raise ValueError("one_hot: without labels, num_classes must be given")
+        raise ValueError("one_hot: num_classes must be given if labels is empty, got None")
 
     wrong = (array < 0) | (array >= num_classes)
     if wrong.any():
@@ -75,17 +75,17 @@ def one_hot(
 
 @dataclass(frozen=True, eq=False)
 class Standardizer:
-    """Shift and scale that give each feature of the training data mean 0 and variance 1.
+    """A shift and a scale that give each feature of the training data mean 0 and variance 1.
 
-    Make one with `fit` from the training data alone, then apply it to the training and the test
-    data: a test set that had a say in its own scaling would flatter the result.
+    Fit it to the training data only, then apply it to the training and the test data: statistics of
+    the test set would leak into the model and make its test result too good.
 
     Attributes
     ----------
     mean : ndarray
-        What is subtracted from each feature.
+        The mean of each feature, which is subtracted.
     scale : ndarray
-        What each feature is divided by: its standard deviation, or 1 where it is constant.
+        The divisor of each feature: its standard deviation, or 1 if it is constant.
 
     Examples
     --------
@@ -108,14 +108,13 @@ class Standardizer:
         """Return the standardizer for the training data ``X``, of shape (n, ...), n at least 1.
 
         The mean is sum_i x_i / n and the scale sqrt(sum_i (x_i - mean)^2 / n), over the first axis.
-        Both are computed in float64. A feature that is the same in every row has exactly that
-        value as its mean and the scale 1, so that it becomes 0 and is never divided by a rounding
-        error.
+        Both are computed in float64. A constant feature has exactly its value as the mean and the
+        scale 1, so that it becomes 0 and is never divided by a rounding error.
 
         Raises
         ------
         TypeError, ValueError
-            ``X`` is no array of finite numbers, is empty, or is so large that its mean overflows.
+            ``X`` is not an array of finite numbers, is empty, or its mean or variance overflows.
         """
         X = _check_table(X, "Standardizer.fit").astype(np.float64, copy=False)
         if len(X) == 0:
@@ -124,21 +123,23 @@ class Standardizer:
         constant = smallest == largest
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.where(constant, smallest, X.mean(axis=0))
-            # Measured in units of the largest deviation, no square over- or underflows.
+            # In units of the largest deviation, no square overflows or underflows.
             unit = np.where(constant, 1.0, np.maximum(largest - mean, mean - smallest))
             scale = np.where(constant, 1.0, unit * (((X - mean) / unit) ** 2).mean(axis=0) ** 0.5)
         if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-            raise ValueError("Standardizer.fit: X is too large: its mean or variance overflows")
+            raise ValueError(
+                "Standardizer.fit: X must have a finite mean and variance, got an overflow"
+            )
         return cls(mean, scale)
 
     def transform(self, X: Array) -> Array:
-        """Return (X - mean) / scale, in the dtype of ``X`` (float64 for whole numbers).
+        """Return (X - mean) / scale, in the dtype of ``X`` (float64 for integers).
 
         Raises
         ------
         TypeError, ValueError
-            ``X`` is no array of finite numbers, or its features have not the shape of those that
-            were fitted.
+            ``X`` is not an array of finite numbers, or its features do not have the shape of the
+            fitted ones.
         """
         X = self._check_features(X, "Standardizer.transform")
         return ((X - self.mean) / self.scale).astype(X.dtype, copy=False)
@@ -149,7 +150,7 @@ class Standardizer:
         Raises
         ------
         TypeError, ValueError
-            As for `transform`.
+            The same as in `transform`.
         """
         X = self._check_features(X, "Standardizer.inverse")
         return (X * self.scale + self.mean).astype(X.dtype, copy=False)
@@ -159,30 +160,30 @@ class Standardizer:
         if X.shape[1:] != self.mean.shape:
             raise ValueError(
                 f"{owner}: X must have the shape (n, {', '.join(map(str, self.mean.shape))}) "
-                f"of the data that was fitted, got {X.shape}"
+                f"of the fitted data, got {X.shape}"
             )
         return X
 
 
 def standardize(X_train: Array, *others: Array) -> tuple[Array, ...]:
-    """Return ``X_train`` with mean 0 and variance 1 in each feature, and ``others`` scaled alike.
+    """Return ``X_train`` with mean 0 and variance 1 per feature, and ``others`` scaled likewise.
 
     Parameters
     ----------
     X_train : ndarray, shape (n, ...)
-        What mean and standard deviation are computed from.
+        The data whose mean and standard deviation are used.
     *others : ndarray, shape (m, ...)
-        What they are applied to as well: the test set.
+        Other data to scale in the same way, such as the test set.
 
     Returns
     -------
     tuple of ndarray
-        As many arrays as came in; a tuple even for one.
+        One array per argument; a tuple even for one.
 
     Raises
     ------
     TypeError, ValueError
-        As `Standardizer` does.
+        The same as in `Standardizer`.
 
     Examples
     --------
@@ -199,16 +200,16 @@ def standardize(X_train: Array, *others: Array) -> tuple[Array, ...]:
 def train_test_split(
     X: Array, y: Array, test_size: float = 0.3, seed: int | None = None
 ) -> tuple[Array, Array, Array, Array]:
-    """Return a random part of the observations to train with and the rest to test with.
+    """Split the observations at random into training and test data.
 
     Parameters
     ----------
     X, y : ndarray
         Features and target, of any shape with the same first axis.
     test_size : float
-        The share to test with, between 0 and 1; the number of rows is rounded up.
+        The share of test data, between 0 and 1; the number of rows is rounded up.
     seed : int, optional
-        From 0 to 2^32 - 1: the same seed, the same split. None splits differently each time.
+        From 0 to 2^32 - 1; the same seed gives the same split. None gives a new split each time.
 
     Returns
     -------
@@ -218,15 +219,15 @@ def train_test_split(
     Raises
     ------
     TypeError, ValueError
-        ``X`` and ``y`` are no arrays or differ in length, one of the parts would be empty, or the
-        seed or ``test_size`` is out of its range.
+        ``X`` or ``y`` is not an array, their lengths differ, a part would be empty, or the seed or
+        ``test_size`` is out of range.
 
     Notes
     -----
-    For an integer seed this is the split that scikit-learn's function of the same name makes with
-    that ``random_state``, so that the book's figures can be reproduced without it: chapter 3 uses
-    ``test_size=0.3, random_state=80718``. That is also why the legacy generator draws here; it is
-    an own instance, and NumPy's global state is left alone.
+    An integer seed gives the split of scikit-learn's function of the same name with that
+    ``random_state``, to reproduce the book's figures: chapter 3 uses ``test_size=0.3,
+    random_state=80718``. Therefore NumPy's legacy generator is used here, in a separate instance:
+    the global state is not changed.
 
     Examples
     --------
@@ -249,7 +250,7 @@ def train_test_split(
     test_rows = math.ceil(test_size * rows)
     if not 0 < test_rows < rows:
         raise ValueError(
-            f"train_test_split: test_size {test_size} of {rows} rows leaves one part empty"
+            f"train_test_split: both parts must have rows, got test_size {test_size} of {rows} rows"
         )
     order = np.random.RandomState(seed).permutation(rows)
     test, train = order[:test_rows], order[test_rows:]
@@ -257,7 +258,7 @@ def train_test_split(
 
 
 def check_float_dtype(dtype: npt.DTypeLike, owner: str) -> np.dtype[Any]:
-    """Demand float32 or float64 under any of its names, and return it as a dtype."""
+    """Return float32 or float64, given under any of its names, as a dtype; refuse others."""
     try:
         found = np.dtype(dtype)
     except TypeError as error:
@@ -268,7 +269,7 @@ def check_float_dtype(dtype: npt.DTypeLike, owner: str) -> np.dtype[Any]:
 
 
 def check_same_rows(X: Array, y: Array, owner: str) -> tuple[Array, Array]:
-    """Demand two arrays of the same length, and return them as plain arrays."""
+    """Check that two arrays have the same length, and return them as plain arrays."""
     X, y = checks.plain_array(X, owner, "X"), checks.plain_array(y, owner, "y")
     for name, array in (("X", X), ("y", y)):
         if not isinstance(array, np.ndarray):

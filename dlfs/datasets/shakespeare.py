@@ -4,7 +4,7 @@ from dlfs.datasets import files
 
 
 def sonnets() -> str:
-    """Return Shakespeare's sonnets as one text, to learn to write character by character from.
+    """Return Shakespeare's sonnets as one text, to train a network to write character by character.
 
     Returns
     -------
@@ -14,7 +14,7 @@ def sonnets() -> str:
     Raises
     ------
     FileNotFoundError, ValueError
-        The file is missing or damaged; the message names it and the cure.
+        The file is missing or damaged; the message names it and the remedy.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""The gradient checker: it holds a backward pass against differences of the forward pass."""
+"""The gradient checker: it compares a backward pass with differences of the forward pass."""
 
 from dlfs.gradcheck.behaviour import Finding
 from dlfs.gradcheck.check import check_gradients

@@ -1,8 +1,7 @@
-"""What is asked of a backward pass before its numbers are looked at.
+"""The checks of a backward pass that come before its numbers are compared.
 
-The same call twice gives the same result, nothing that was handed in is changed, gradients have the
-shape and dtype of what they belong to and are finite, and what an earlier call left behind has no
-influence.
+The same call gives the same result twice. Arguments are not changed. Each gradient is finite and
+has the shape and dtype of its variable. Earlier calls have no influence.
 """
 
 import traceback
@@ -22,7 +21,7 @@ _LIBRARY = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong besides the numbers.
+    """A fault other than a wrong number.
 
     Attributes
     ----------
@@ -32,7 +31,7 @@ class Finding:
     message : str
         One sentence for a student.
     variable : str
-        Which gradient it is about, if one.
+        The gradient concerned, if there is one.
     """
 
     kind: str
@@ -43,7 +42,7 @@ class Finding:
 def examine(
     subject: Subject, output_grad: Array, rng: np.random.Generator
 ) -> tuple[dict[str, Array] | None, list[Finding]]:
-    """Run the passes, and return the gradients (None if there are none) and what was found."""
+    """Run the passes; return the gradients (None if there are none) and the findings."""
     findings: list[Finding] = []
     before = _snapshot(subject)
     first, second = subject.output(), subject.output()
@@ -52,8 +51,8 @@ def examine(
         findings.append(
             Finding(
                 "random",
-                "forward gives another output each time, from the same input: it draws random "
-                "numbers, or keeps something from call to call. Random numbers must come from a "
+                "forward gives a different output each time for the same input: it draws random "
+                "numbers, or keeps state from call to call. Random numbers must come from a "
                 "numpy.random.Generator kept as an attribute, so that they can be repeated.",
             )
         )
@@ -78,8 +77,7 @@ def examine(
         findings.append(
             Finding(
                 "writes",
-                "backward changes output_grad, the array it was handed; whoever called it may "
-                "still need that.",
+                "backward changes output_grad, its argument; the caller may still need it.",
             )
         )
         output_grad[...] = given
@@ -98,7 +96,7 @@ def examine(
 
 
 def _place(error: BaseException) -> str:
-    """Say where in the user's own code an error came up."""
+    """Say where in the user's own code an error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_LIBRARY)]
     return f" (in {own[-1].name}, line {own[-1].lineno})" if own else ""
@@ -107,7 +105,7 @@ def _place(error: BaseException) -> str:
 def _snapshot(subject: Subject) -> dict[str, Array]:
     arrays = dict(subject.variables())
     if isinstance(subject.x, np.ndarray):
-        # What forward did to it when the target was set up counts, too.
+        # Changes that forward made while the target was set up count, too.
         arrays["input_"] = subject.given
     return {name: array.copy() for name, array in arrays.items()}
 
@@ -151,8 +149,8 @@ def _form(subject: Subject, grads: dict[str, Any]) -> list[Finding]:
 def _memory(
     subject: Subject, output_grad: Array, grads: dict[str, Array], rng: np.random.Generator
 ) -> list[Finding]:
-    """Look for what one call leaves behind for the next."""
-    # Once more right after the first: nothing may have been added up or used up.
+    """Look for state that one call leaves behind for the next."""
+    # Again, right after the first call: nothing may have been accumulated or used up.
     subject._restore()
     subject._forward()
     one, two, three = (subject.pull_again(output_grad) for _ in range(3))
@@ -161,16 +159,16 @@ def _memory(
     if names:
         doubled = all(np.allclose(two[name], 2 * grads[name]) for name in names)
         what = "the double" if doubled else "something else"
-        # What is added up grows by the same each time; random numbers do not.
+        # An accumulated gradient grows by the same amount each time; random numbers do not.
         grows = all(np.allclose(three[name] - two[name], two[name] - one[name]) for name in names)
         return [
             Finding(
                 "accumulates" if grows else "varies",
                 f"backward called twice gives {what} the second time for {', '.join(names)}: it "
                 + (
-                    "adds to what the first call left."
+                    "adds to the result of the first call."
                     if grows
-                    else "draws random numbers of its own, or changes what the first call left."
+                    else "draws random numbers of its own, or changes what the first call stored."
                 ),
             )
         ]
@@ -204,7 +202,7 @@ def _other_inputs(subject: Subject, rng: np.random.Generator) -> list[Array]:
 
 
 def _run_quietly(subject: Subject, other: Array) -> None:
-    """Pass another input through; whether it suits the target is not the question here."""
+    """Pass another input through; an input that the target refuses is ignored."""
     kept = subject.x
     subject.x = other
     try:
@@ -237,7 +235,7 @@ def _only_params(subject: Subject, output_grad: Array, grads: dict[str, Array]) 
     return [
         Finding(
             "parameters alone",
-            f"backward(output_grad, input_grad=False) gives another gradient of "
+            f"backward(output_grad, input_grad=False) gives a different gradient of "
             f"{', '.join(names)} than backward(output_grad).",
         )
     ]

@@ -1,4 +1,4 @@
-"""check_gradients: the door to everything here."""
+"""check_gradients: the entry point of the gradient checker."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -38,10 +38,10 @@ def check_gradients(
 ) -> GradientReport:
     """Check a backward pass against finite differences of its forward pass.
 
-    With a random output gradient ``G``, every entry of the gradient of ``sum(G * output)`` is held
-    against central differences, of which three step lengths are combined so that they know their
-    own error (Richardson extrapolation). The tolerance is that error plus the rounding of the
-    analytic gradient, which is measured. Nothing happens to target: a copy is checked.
+    With a random output gradient ``G``, every entry of the gradient of ``sum(G * output)`` is
+    compared with central differences. Three step lengths are combined, which also gives an estimate
+    of the error (Richardson extrapolation). The tolerance is this error plus the measured rounding
+    of the analytic gradient. The target is not changed: a copy is checked.
 
     Parameters
     ----------
@@ -51,41 +51,41 @@ def check_gradients(
     x : ndarray of float32, float64 or (for an embedding) integers; for functions a tuple of arrays
         The input, the prediction of a loss, or the functions' arguments.
     y : array_like, optional
-        The targets of a loss; of a network, to check its loss and not its prediction.
+        The targets of a loss. With targets, a network's loss is checked, else its prediction.
     seed : int
-        For the output gradient and whatever else is drawn.
+        The seed of the output gradient and of all other random numbers.
     method : {"auto", "central", "complex"}
-        Central differences, or, for functions that take complex numbers, the complex step, which is
-        exact. "auto" takes the complex step where both agree.
+        Central differences, or the complex step, which is exact, for functions of complex numbers.
+        "auto" uses the complex step where both agree.
     rtol, atol : float, optional
-        How far analytic and numeric may be apart, besides the numeric derivative's own error:
-        ``atol + rtol * |analytic|``. Unless given, it is measured what rounding does.
+        The allowed difference between analytic and numeric is ``atol + rtol * |analytic|`` plus the
+        error of the numeric derivative. By default it is derived from measured rounding.
     max_entries : int, optional
-        Arrays of more entries (200 unless given) are checked along random directions; where that
-        fails, the wrong entry is searched for.
+        Larger arrays are checked along random directions; if that fails, the wrong entry is
+        searched for. Default 200.
     backend : {"fast", "reference"}, optional
-        The one in use unless given.
+        Default: the backend in use.
     inference : bool
-        Whether to check the passes for inference instead of those for training.
+        Whether to check the passes of inference instead of those of training.
     hints : bool
         Whether to look for the cause of a failure.
 
     Returns
     -------
     GradientReport
-        True if it passed; printed, it explains itself.
+        True if the check passed. Printing it shows what was found.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, or forward does not take x.
+        If an argument has the wrong type or value, or forward does not accept x.
 
     Notes
     -----
-    A layer or network that has not seen data is set up first. Parameters that are all alike, as new
-    biases and scales are, get random values: a factor that was forgotten does not show where it is
-    1. Entries too close to a kink (``distance_to_kink``) are skipped and counted; a check that
-    skipped more than a quarter does not pass. Book, chapters 1 and 3, for what is checked.
+    A layer or network without parameters is built first. Parameters whose entries are all equal,
+    such as new biases and scales, get random values: a missing factor does not show where it is 1.
+    Entries too close to a kink (``distance_to_kink``) are skipped and counted; a check that skips
+    more than a quarter does not pass. The gradients are explained in chapters 1 and 3 of the book.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def check_gradients(
 def check_subject(
     subject: Subject, seed: int, asked: Tolerances, hints: bool = False, prepared: bool = False
 ) -> GradientReport:
-    """Check what ``make_subject`` has wrapped."""
+    """Check a subject made by ``make_subject``."""
     rng = np.random.default_rng(seed)
     if prepared:
         subject.given = np.array(subject.x)
@@ -140,15 +140,15 @@ def check_subject(
     if hints and not report.passed:
         report.hints.extend(find_hints(subject, report, output_grad, check_subject))
     if any(f.kind == "writes" and f.variable == "input_" for f in findings):
-        subject.x[...] = subject.given  # it is the caller's
+        subject.x[...] = subject.given  # the caller's array
     return report
 
 
 def draw_output_grad(subject: Subject, output: Array, rng: np.random.Generator) -> Array:
-    """Draw the output gradient; a loss has none, or rather 1."""
+    """Draw the output gradient; that of a loss is 1."""
     if subject.scalar:
         return np.ones(())
-    # Away from 0, so that no entry of the output hides behind a small weight.
+    # Away from 0, so that every entry of the output has a noticeable weight.
     size = rng.uniform(0.5, 1.5, output.shape)
     sign = rng.choice([-1.0, 1.0], output.shape)
     return np.asarray(size * sign, dtype=subject.dtype())

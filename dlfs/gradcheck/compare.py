@@ -1,4 +1,4 @@
-"""The verdict on one variable: analytic against numeric, within what both can be off by."""
+"""The verdict on one variable: analytic against numeric, within the error of both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from dlfs.gradcheck.entries import Differentiator, Numeric
 from dlfs.gradcheck.rounding import allowance
 from dlfs.types import Array, Shape
 
-# More skipped than this, and a check has not looked at enough to say anything.
+# A check that skips a larger share has compared too little for a verdict.
 MOST_SKIPPED = 0.25
-# A numeric derivative this rough, relative to its terms, is no evidence.
+# A numeric derivative with a larger relative error proves nothing.
 _TOO_ROUGH = 1e-3
 _DIRECTIONS = 4
 
 
 @dataclass(frozen=True)
 class Tolerances:
-    """What the caller asked for."""
+    """The tolerances that the caller set."""
 
     rtol: float | None
     atol: float | None
@@ -29,24 +29,24 @@ class Tolerances:
 
 @dataclass(frozen=True)
 class GradientResult:
-    """What was found for the input or one parameter.
+    """The result for the input or one parameter.
 
     Attributes
     ----------
     name : str
         "input_", "param", or the Operation that holds the parameter.
     verdict : str
-        "passed"; "wrong"; "skipped" (too much was too close to a kink); "rough" (the output is too
-        noisy for differences to say anything).
+        "passed"; "wrong"; "skipped" (too many entries are close to a kink); "rough" (the output is
+        too noisy for differences).
     analytic, numeric, tolerance : ndarray, the shape of the variable
-        What backward says, what differences say (NaN where none was taken), and how far the two may
-        be apart.
+        The result of backward, that of differences (NaN where none was taken), and how far the two
+        may differ.
     checked, skipped : int
-        How many entries were compared one by one, and how many were too close to a kink.
+        The number of entries compared one by one, and of those too close to a kink.
     directions : int
-        Along how many random directions a large array was compared as a whole.
+        The number of random directions along which a large array was compared as a whole.
     on_kink : bool
-        Whether the worst entry sits where the function has a kink that nobody declared.
+        Whether the worst entry lies at an undeclared kink of the function.
     """
 
     name: str
@@ -62,7 +62,7 @@ class GradientResult:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong here."""
+        """Whether the gradient of this variable passed."""
         return self.verdict == "passed"
 
     @property
@@ -107,7 +107,7 @@ def compare(
     asked: Tolerances,
     rng: np.random.Generator,
 ) -> GradientResult:
-    """Hold the analytic gradient of one variable against differences."""
+    """Compare the analytic gradient of one variable with differences."""
     grad = analytic.astype(np.float64)
     allowed = _allowed(spread, analytic, asked)
     size, directions = grad.size, 0
@@ -116,7 +116,7 @@ def compare(
         indices = list(range(size))
     else:
         directions, located = _along_directions(differentiator, grad, allowed, rng)
-        # A few single entries besides, and more of them where the directions say "wrong".
+        # Also a few single entries, and more of them where a direction disagrees.
         count = asked.max_entries if located or not directions else min(16, asked.max_entries)
         indices = sorted({*located, *map(int, rng.choice(size, count, replace=False))})
     numeric = differentiator.entries(indices)
@@ -159,7 +159,7 @@ def _allowed(spread: Array, analytic: Array, asked: Tolerances) -> Array:
 
 
 def _tolerance(numeric: Numeric, allowed: Array) -> Array:
-    # One entry's error may be estimated too small by luck; the typical one is not.
+    # The estimated error of one entry may be too small by chance; the typical one is not.
     known = numeric.error[np.isfinite(numeric.error)]
     typical = float(np.median(known)) if known.size else 0.0
     tolerance: Array = numeric.error + typical + allowed
@@ -177,9 +177,9 @@ def _wrong(numeric: Numeric, grad: Array, allowed: Array) -> list[int]:
 
 
 def _forgive_kinks(numeric: Numeric, grad: Array, allowed: Array) -> set[int]:
-    """Skip entries on a kink whose gradient is one of the slopes there, or between them.
+    """Skip entries on a kink whose gradient is one of the two slopes, or between them.
 
-    Returns the kinks where it is neither.
+    Returns the kinks where it is not.
     """
     wrong = set()
     disagreeing = set(_wrong(numeric, grad, allowed))
@@ -199,7 +199,7 @@ def _forgive_kinks(numeric: Numeric, grad: Array, allowed: Array) -> set[int]:
 def _along_directions(
     differentiator: Differentiator, grad: Array, allowed: Array, rng: np.random.Generator
 ) -> tuple[int, list[int]]:
-    """Compare a large gradient as a whole; where it fails, find an entry that is wrong."""
+    """Compare a large gradient as a whole; if it is wrong, find a wrong entry."""
     usable = 0
     for _ in range(_DIRECTIONS):
         direction = rng.standard_normal(grad.shape)
@@ -231,7 +231,7 @@ def _agrees(
 def _locate(
     differentiator: Differentiator, grad: Array, allowed: Array, direction: Array
 ) -> list[int]:
-    """Halve the entries until one is left whose gradient is wrong."""
+    """Bisect the entries until one with a wrong gradient is left."""
     entries = np.flatnonzero(direction)
     while entries.size > 1:
         for half in np.array_split(entries, 2):

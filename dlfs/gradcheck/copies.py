@@ -1,4 +1,4 @@
-"""Copies of what is checked, so that the caller's own object is never disturbed.
+"""Copies of the target, so that a check never changes the caller's object.
 
 A check changes parameters, draws dropout masks and runs training passes that move running
 statistics. It does all that to a copy.
@@ -32,7 +32,7 @@ _LEAVES = (
 
 
 def walk(thing: object, seen: set[int] | None = None) -> Iterator[Any]:
-    """Go through an object and all that it holds: attributes, list and dictionary entries."""
+    """Iterate over an object and everything in it: attributes, list and dictionary entries."""
     seen = set() if seen is None else seen
     if thing is None or isinstance(thing, _LEAVES) or id(thing) in seen:
         return
@@ -60,22 +60,22 @@ def own_copy(target: T) -> T:
         return copy.deepcopy(target)
     except Exception as error:
         raise TypeError(
-            f"{type(target).__name__} cannot be checked: a copy of it is needed, "
+            f"{type(target).__name__} cannot be checked: the check needs a copy, "
             f"and copying fails with {type(error).__name__}: {error}"
         ) from error
 
 
 def float64_copy(target: T) -> T:
-    """Copy an object with every float32 array in it turned into float64.
+    """Copy an object, with every float32 array in it converted to float64.
 
     Arrays that are shared (a layer's ``params`` and its Operations' ``param``) stay shared.
     """
-    # What deepcopy finds in its memo it takes for the copy, so the conversion happens within.
+    # deepcopy uses an object in its memo as the copy, so the converted arrays go there.
     memo: dict[int, Any] = {}
     for thing in walk(target):
         if isinstance(thing, np.ndarray) and thing.dtype == np.float32:
             memo[id(thing)] = thing.astype(np.float64)
-    # The memo must not outlive the originals whose identity it goes by; target keeps them.
+    # The memo's keys are ids: the originals, which target keeps alive, must outlive it.
     duplicate = copy.deepcopy(target, memo)
     for thing in walk(duplicate):
         if not isinstance(thing, np.ndarray) and _is_float32(getattr(thing, "dtype", None)):
@@ -97,16 +97,16 @@ def _like(kind: object, dtype: "np.dtype[Any]") -> Any:
 
 
 def states(target: object) -> list[tuple[Any, Any]]:
-    """Return what carries its state from batch to batch, each with what it carries now."""
+    """Return the objects that carry state from batch to batch, each with its state."""
     holders = (thing for thing in walk(target) if "carried" in getattr(thing, "__dict__", {}))
     return [(thing, thing.carried) for thing in holders]
 
 
 class Frozen:
-    """What a forward pass moves although it is no variable: generators, statistics, carried states.
+    """What a forward pass changes besides its output: generators, statistics, carried states.
 
-    ``restore`` puts everything back, so that each evaluation sees the same dropout mask, starts
-    from the same state, and leaves no trace in the statistics.
+    ``restore`` resets everything, so that each evaluation uses the same dropout mask, starts from
+    the same state, and leaves the statistics unchanged.
     """
 
     def __init__(self, target: object) -> None:
@@ -123,7 +123,7 @@ class Frozen:
                     self._arrays += [(array, array.copy()) for array in arrays]
 
     def restore(self) -> None:
-        """Put generators, statistics and states back to where they were."""
+        """Reset generators, statistics and states."""
         for generator, state in self._generators:
             generator.bit_generator.state = state
         for array, value in self._arrays:

@@ -1,19 +1,19 @@
-"""Derivatives by differences, with an estimate of their own error.
+"""Derivatives by differences, with an estimate of their error.
 
-The central difference ``D(h) = (f(x + h) - f(x - h)) / (2 h)`` is wrong by a series in ``h**2``
-plus round-off, which grows as ``1 / h``. Two differences cancel the series' first term, three its
-second (Richardson extrapolation); how far the results before the last cancellation are apart says
-how far off it may still be.
+The central difference ``D(h) = (f(x + h) - f(x - h)) / (2 h)`` has an error that is a series
+in ``h**2``, plus round-off, which grows as ``1 / h``. Two differences cancel the first term of the
+series, three the second (Richardson extrapolation). The distance between the results before the
+last cancellation bounds the remaining error.
 
-    T(h) = (4 D(h/2) - D(h)) / 3                wrong by order h**4
-    R(h) = (16 T(h/2) - T(h)) / 15              wrong by order h**6
+    T(h) = (4 D(h/2) - D(h)) / 3                error of order h**4
+    R(h) = (16 T(h/2) - T(h)) / 15              error of order h**6
 
-``R`` is taken, and the last two ``T`` differ by more than it is wrong. So no step has to be guessed
-and no tolerance either: steps of a hundredth give twelve digits.
+The result is ``R``; the last two ``T`` differ by more than its error. So neither a step nor a
+tolerance has to be guessed: steps of 0.01 give twelve digits.
 
 All functions here work along a line: ``line(t)`` is the output at distance t from the point, or
 None where it cannot be used (a kink lies between, or the output is not finite). ``weights`` is the
-output gradient; what is differentiated is ``sum(weights * line(t))``.
+output gradient; the function differentiated is ``sum(weights * line(t))``.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +29,9 @@ Line: TypeAlias = Callable[[float], Array | None]
 
 EPS = float(np.finfo(np.float64).eps)
 
-# How much wider than the plain estimate of round-off the error is taken.
+# The error is taken this many times as large as the plain estimate of round-off.
 _CAUTION = 8.0
-# So many of the longest steps say nothing about a kink: a smooth function may bend as sharply.
+# The number of longest steps that prove no kink: a smooth function may bend as sharply.
 _COARSE = 10
 
 
@@ -44,7 +44,7 @@ class Estimate:
     value : float
         The derivative of ``sum(weights * line(t))`` at t = 0.
     error : float
-        How far off it may be.
+        A bound of its error.
     column : ndarray
         The derivative of ``line(t)`` itself.
     step : float
@@ -59,17 +59,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Study:
-    """A sweep over many steps, made where something looks wrong.
+    """A sweep over many steps, made where a gradient looks wrong.
 
     Attributes
     ----------
     best : Estimate or None
-        The one with the smallest error.
+        The estimate with the smallest error.
     steps, differences : list of float
-        The plain central differences D(h), for whoever wants to see how they move with h.
+        The plain central differences D(h), to see how they vary with h.
     jump : float
-        Slope on the right minus slope on the left, where that does not vanish with the step: the
-        point is on a kink. 0 where the function is smooth.
+        The slope on the right minus the slope on the left if the point is on a kink, where it does
+        not vanish with the step; 0 where the function is smooth.
     left, right : float
         The one-sided slopes at the smallest usable step.
     """
@@ -88,14 +88,14 @@ def quick(line: Line, weights: Array, step: float, smallest: float, size: float)
     Parameters
     ----------
     step, smallest : float
-        Where to begin, and where to give up, when kinks are near.
+        The first step, and the smallest one tried when kinks are near.
     size : float
-        The magnitude of the variable, for its own round-off.
+        The magnitude of the variable, which sets its round-off.
 
     Returns
     -------
     Estimate or None
-        None where not even the smallest step could be used.
+        None where not even the smallest step can be used.
     """
     while step >= smallest:
         pairs: list[tuple[Array, Array]] = []
@@ -111,14 +111,14 @@ def quick(line: Line, weights: Array, step: float, smallest: float, size: float)
 
 
 def study(line: Line, weights: Array, step: float, smallest: float, size: float) -> Study:
-    """Differentiate with many steps, and find out whether the point is on a kink."""
+    """Differentiate with many steps, and determine whether the point is on a kink."""
     center = line(0.0)
     sampled: list[tuple[float, tuple[Array, Array]]] = []
     h = 8 * step
     while h >= smallest:
         pair = _both_sides(line, h)
         if pair is None:
-            sampled.clear()  # only steps shorter than the nearest obstacle tell anything
+            sampled.clear()  # only steps shorter than the distance to the kink are evidence
         else:
             sampled.append((h, pair))
         h /= 2
@@ -136,7 +136,7 @@ def study(line: Line, weights: Array, step: float, smallest: float, size: float)
 
 
 def complex_step(line: Callable[[complex], Array], weights: Array) -> Estimate:
-    """Differentiate an analytic function exactly: ``imag(f(x + ih)) / h`` has no difference in it.
+    """Differentiate an analytic function exactly: ``imag(f(x + ih)) / h`` subtracts nothing.
 
     Squire and Trapp, "Using complex variables to estimate derivatives of real functions", 1998.
     """
@@ -169,9 +169,9 @@ def _richardson(
 
 
 def _most_certain(estimates: Sequence[Estimate]) -> Estimate | None:
-    """Return the estimate with the smallest error, but not one that is small by luck.
+    """Return the estimate with the smallest error, excluding errors that are small by chance.
 
-    Halving the step doubles round-off. So the errors at the next steps say what this one's may be.
+    Halving the step doubles round-off, so the errors at the next steps bound this one's.
     """
     if not estimates:
         return None
@@ -186,7 +186,7 @@ def _most_certain(estimates: Sequence[Estimate]) -> Estimate | None:
 def _one_sided(
     sampled: Sequence[tuple[float, tuple[Array, Array]]], center: Array, weights: Array
 ) -> tuple[float, float, float]:
-    """Return left slope, right slope, and their difference if it does not shrink with the step."""
+    """Return left and right slope, and their difference if it does not shrink with the step."""
     rows = []
     for h, (up, down) in sampled:
         right, left = _weigh(weights, (up - center) / h), _weigh(weights, (center - down) / h)
@@ -195,8 +195,8 @@ def _one_sided(
     clear = [row for row in rows if abs(row[0]) > 100 * row[1]]
     if len(clear) < 5 or len(clear) < len(rows) // 2:
         return rows[-1][2], rows[-1][3], 0.0
-    # Four halvings: a smooth function's jump shrinks sixteenfold, a kink's stays. Where the kink is
-    # beside the point, it stays until the steps are shorter than the distance.
+    # Four halvings: the jump of a smooth function shrinks sixteenfold, that of a kink stays. If the
+    # # kink is beside the point, the jump stays until the steps are shorter than the distance.
     ends = [len(clear) - 1, *range(len(clear) - 2, _COARSE + 3, -1)]
     for last, before in ((clear[end], clear[end - 4]) for end in ends):
         if abs(last[0]) > 0.5 * abs(before[0]):
@@ -211,7 +211,7 @@ def _noise(weights: Array, output: Array) -> float:
         return max(1.0, abs(float(output))) * abs(float(weights))
     terms = weights * output
     largest = float(np.max(np.abs(terms), initial=0.0))
-    # Divided by the largest first: the square of 1e200 is no number.
+    # Divided by the largest first: the square of 1e200 overflows.
     return largest * float(np.sqrt(np.sum((terms / (largest or 1.0)) ** 2)))
 
 

@@ -1,6 +1,6 @@
-"""Gradients as pictures: matplotlib figures, and a page fragment that needs nothing.
+"""Gradients as pictures: matplotlib figures, and an HTML fragment without dependencies.
 
-What is drawn are the parts of a report, not the report: that one knows its pictures, not they it.
+The functions take the parts of a report, not the report: report.py imports this module.
 """
 
 import html as escaping
@@ -59,9 +59,9 @@ def html(
     causes: Sequence[str],
     results: Iterable[tuple[GradientResult, Sequence[str]]],
 ) -> str:
-    """Return a page fragment: verdict, notes, causes, and each gradient as a table of colours.
+    """Return an HTML fragment: verdict, notes, causes, and each gradient as a table of colours.
 
-    With each result come the lines that say in words what was found.
+    Each result comes with the lines that describe it in words.
     """
     color = _GREEN if passed else _RED
     verdict = f"<b style='color:{color}'>{escaping.escape(title)}</b> ({escaping.escape(where)})"
@@ -69,7 +69,7 @@ def html(
     parts += [f"<p>{escaping.escape(note)}</p>" for note in notes]
     if causes:
         items = "".join(f"<li>{escaping.escape(cause)}</li>" for cause in causes)
-        parts.append(f"<p>What it looks like:</p><ol>{items}</ol>")
+        parts.append(f"<p>Likely causes:</p><ol>{items}</ol>")
     parts += [_result_html(result, lines) for result, lines in results]
     return "".join(parts) + "</div>"
 
@@ -88,7 +88,7 @@ def _result_html(result: GradientResult, lines: Sequence[str]) -> str:
         ("analytic (backward)", _cells(analytic, analytic / limit)),
         ("numeric (differences)", _cells(numeric, numeric / limit)),
         ("difference", _cells(analytic - numeric, (analytic - numeric) / limit)),
-        ("red where that is no rounding", _marks(ratio)),
+        ("red where rounding does not explain it", _marks(ratio)),
     )
     columns = "".join(
         f"<td style='vertical-align:top;padding-right:1em'><small>{title}</small>{table}</td>"
@@ -133,7 +133,7 @@ def _table(values: Array, colors: Array) -> str:
 
 
 def _picture(array: Array) -> Array:
-    """Lay an array of any rank out in two dimensions: images below each other, else by rows."""
+    """Arrange an array of any rank in two dimensions: images below each other, else by rows."""
     if array.ndim == 4:
         # (a, b, height, width): a rows of b images.
         a, b, height, width = array.shape

@@ -1,4 +1,4 @@
-"""One variable: its analytic gradient held against differences, entry by entry or along lines."""
+"""Numeric derivatives of one variable, entry by entry or along directions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from dlfs.gradcheck.kinks import KinkWatch
 from dlfs.gradcheck.subjects import FunctionsSubject, Subject
 from dlfs.types import Array
 
-# Steps relative to the size of the variable. Three steps of 1/128, 1/256 and 1/512 leave an error
-# of about 1e-12, and as much round-off.
+# Steps relative to the size of the variable. Steps of 1/128, 1/256 and 1/512 give an error of
+# # about 1e-12 and about the same round-off.
 _STEP = 2.0**-7
 _SMALLEST = 2.0**-24
 # A numeric derivative worse than this is measured again with many steps.
 _ROUGH = 1e-6
-# So many entries are looked at again with many steps.
+# At most this many entries are measured again with many steps.
 _STUDIES = 40
 
 
 @dataclass
 class Numeric:
-    """What the differences say about one variable.
+    """The numeric derivatives of one variable.
 
     Attributes
     ----------
     value, error : ndarray, the shape of the variable
-        The derivatives and how far off they may be; NaN where none was taken.
+        The derivatives and bounds of their errors; NaN where none was taken.
     magnitude : ndarray
-        Each derivative as if nothing in its sum cancelled: the scale of its rounding.
+        Each derivative with the terms of its sum made positive: the scale of its rounding.
     columns : dict of int to ndarray
         The derivative of the whole output with respect to an entry (by flat index).
     skipped : list of int
@@ -47,7 +47,7 @@ class Numeric:
 
 
 class Differentiator:
-    """Takes numeric derivatives of a subject with respect to one of its variables."""
+    """Computes numeric derivatives of a subject with respect to one of its variables."""
 
     def __init__(
         self, subject: Subject, name: str, weights: Array, watch: KinkWatch, method: str
@@ -59,7 +59,7 @@ class Differentiator:
         self.variable = subject.variables()[name]
         flat = self.variable.reshape(-1)
         largest = float(np.max(np.abs(flat), initial=0.0))
-        # Divided by the largest first: the square of 1e200 is no number.
+        # Divided by the largest first: the square of 1e200 overflows.
         rms = largest * float(np.sqrt(np.mean((flat / largest) ** 2))) if largest else 0.0
         self.size = max(rms, 0.05) if rms else 1.0
         self.complex = method == "complex" or (method == "auto" and self._is_analytic())
@@ -78,7 +78,7 @@ class Differentiator:
         return study(self.line(direction), self.weights, step, smallest, self.size)
 
     def line(self, direction: Array) -> Line:
-        """Return the output as a function of the distance walked along a direction."""
+        """Return the output as a function of the distance along a direction."""
         variable, start = self.variable, self.variable.copy()
 
         def output(t: float) -> Array | None:
@@ -112,7 +112,7 @@ class Differentiator:
         return numeric
 
     def refine(self, numeric: Numeric, suspects: Callable[[Numeric], list[int]]) -> None:
-        """Measure again, with many steps, what looks wrong or is too rough to say."""
+        """Measure suspect or imprecise entries again, with many steps."""
         if self.complex:
             return
         confirmed = 0
@@ -128,13 +128,13 @@ class Differentiator:
                 return
 
     def rough(self, numeric: Numeric) -> list[int]:
-        """Return the entries whose derivative is not known well enough."""
+        """Return the entries whose derivative is not precise enough."""
         with np.errstate(invalid="ignore"):
             return [int(i) for i in np.flatnonzero(numeric.error > _ROUGH * self.scale(numeric))]
 
     def scale(self, numeric: Numeric) -> float:
-        """Return what a derivative here is large or small against."""
-        # Where nothing depends on the variable, its derivatives are no measure.
+        """Return the typical size of a derivative of this variable."""
+        # If the output does not depend on the variable, its derivatives are all 0.
         natural = float(np.sum(np.abs(self.weights * self.subject.output()))) / self.size
         return max(float(np.max(numeric.magnitude, initial=0.0)), natural, EPS)
 
@@ -154,7 +154,7 @@ class Differentiator:
         return lambda t: subject.forward_complex(self.name, self.variable + t * direction)
 
     def _is_analytic(self) -> bool:
-        """Say whether a complex step and differences agree along one line."""
+        """Say whether the complex step and differences agree along one line."""
         if not isinstance(self.subject, FunctionsSubject) or self.variable.size == 0:
             return False
         direction = np.cos(np.arange(self.variable.size)).reshape(self.variable.shape)

@@ -1,4 +1,4 @@
-"""Kinks: where a derivative jumps, a difference across it says nothing about either side."""
+"""Kinks: where a derivative jumps, a difference across the jump is neither slope."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from dlfs.types import Array
 
 
 class KinkWatch:
-    """Watches every Operation inside a subject, and says when a step has crossed a kink.
+    """Observes every Operation of a subject, and detects steps that cross a kink.
 
-    At the point of the check each Operation says how far each entry of its own input is from a
-    kink. A step is allowed while no entry, in whatever layer, has moved as far as that.
+    At the point of the check each Operation gives the distance of each entry of its input to the
+    next kink. A step is allowed if no entry, in any layer, moves that far.
     """
 
     def __init__(self, subject: Subject) -> None:

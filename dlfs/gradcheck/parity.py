@@ -1,4 +1,4 @@
-"""Several backends, one result: the same case on each, outputs and gradients compared."""
+"""Compares the outputs and gradients of one case on several backends."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,17 +17,17 @@ _SHAKES = 6
 
 
 def disagreement(case: Case, backends: Sequence[str]) -> str:
-    """Say where a backend gives another result than the last one; an empty text if nowhere.
+    """Say where a backend's result differs from the last one's; an empty text if nowhere.
 
-    Each may round differently; how much that is, is measured as in a gradient check.
+    Each may round differently; the rounding is measured as in a gradient check.
     """
-    # One copy is set up, so that all backends start from the same parameters and random state.
+    # All backends start from one copy: the same parameters and random state.
     start = make_subject(case.target, case.x, case.y, case.inference)
     with use_backend(backends[-1]):
         output = start.prepare()
     output_grad = draw_output_grad(start, output, np.random.default_rng(0))
     right = _Results(case, start.target, backends[-1], output_grad)
-    # Sums of a few dozen terms of the output's size, each rounded once.
+    # Sums of a few dozen terms of the size of the output, each rounded once.
     eps = 256 * float(np.finfo(start.dtype()).eps)
     allowed = np.full(output.shape, eps * float(np.max(np.abs(right.output), initial=1.0)))
     for backend in backends[:-1]:
@@ -44,7 +44,7 @@ def disagreement(case: Case, backends: Sequence[str]) -> str:
 
 
 class _Results:
-    """What one backend makes of a case, and how much rounding can do to its gradients."""
+    """The results of one backend on a case, and the rounding of its gradients."""
 
     def __init__(self, case: Case, target: Any, backend: str, output_grad: Array) -> None:
         with use_backend(backend):

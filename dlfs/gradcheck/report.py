@@ -1,4 +1,4 @@
-"""GradientReport: what a gradient check found, in words."""
+"""GradientReport: the result of a gradient check, in words."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from dlfs.gradcheck.display import figure, html
 
 
 class GradientError(AssertionError):
-    """A gradient check failed; the message is the report."""
+    """Raised when a gradient check fails; the message is the report."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Hint:
     kind : str
         A short name, such as "transposed".
     message : str
-        What it is and how to cure it, for a student.
+        The cause and its remedy, for a student.
     variable : str
-        The gradient that it explains.
+        The gradient explained.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What ``check_gradients`` found. True if everything is right.
+    """The result of ``check_gradients``. True if everything is correct.
 
     Attributes
     ----------
@@ -47,9 +47,9 @@ class GradientReport:
     results : dict of str to GradientResult
         One for the input and one for every parameter.
     findings : list of Finding
-        What else is wrong: changed inputs, shapes, results that depend on earlier calls.
+        Other faults: changed inputs, wrong shapes, results that depend on earlier calls.
     hints : list of Hint
-        Likely causes, the likeliest first.
+        Likely causes, the most likely first.
     backend, dtype : str
     """
 
@@ -63,7 +63,7 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every gradient is right and nothing else was found."""
+        """Whether every gradient is correct and there are no findings."""
         return not self.findings and all(result.passed for result in self.results.values())
 
     def __bool__(self) -> bool:
@@ -71,7 +71,7 @@ class GradientReport:
 
     @property
     def worst_ratio(self) -> float:
-        """The largest error in units of its tolerance; above 1 something is wrong."""
+        """The largest error in units of its tolerance; above 1 is wrong."""
         ratios = [
             float(np.nanmax(result.ratio))
             for result in self.results.values()
@@ -120,33 +120,33 @@ class GradientReport:
         for finding in self.findings:
             lines += ["", *_wrapped(f"Found: {finding.message}")]
         if self.hints:
-            lines += ["", "What it looks like" + (", the likeliest first" * (len(self.hints) > 1))]
+            lines += ["", "Likely causes" + (", the most likely first" * (len(self.hints) > 1))]
             for number, hint in enumerate(self.hints, 1):
                 lines += _wrapped(f"{number}. {hint}", "  ", "     ")
         return "\n".join(lines)
 
 
 def _describe(result: GradientResult) -> list[str]:
-    """Say in a few lines what was found for one variable."""
+    """Describe the result for one variable in a few lines."""
     checked = _checked(result)
     if result.verdict == "passed":
         return [f"passed  {checked}{_worst_of(result)}{_skipped(result)}"]
     if result.verdict == "skipped":
         entries = result.checked + result.skipped
         return [
-            f"UNDECIDED  {result.skipped} of {entries} entries are too close to a kink, or to",
-            f"where forward ends (at most {MOST_SKIPPED:.0%} may be); choose other values",
+            f"UNDECIDED  {result.skipped} of {entries} entries are too close to a kink, or to the",
+            f"end of forward's domain (at most {MOST_SKIPPED:.0%} may be); choose other values",
         ]
     if result.verdict == "rough":
         return [
-            "UNDECIDED  the output is too noisy for differences to say anything:",
+            "UNDECIDED  the output is too noisy for differences:",
             "does forward compute in a lower precision, or with random numbers?",
         ]
     worst = result.worst
     count = int(result.wrong.sum())
     are = "is" if count == 1 else "are"
     if result.directions:
-        of = f"the {result.checked} looked at singly {are} wrong ({result.analytic.size} in all)"
+        of = f"the {result.checked} compared singly {are} wrong ({result.analytic.size} in all)"
     else:
         of = f"{checked.removeprefix('all ')} {are} wrong"
     lines = [f"FAILED  {count} of {of}"]
@@ -187,7 +187,7 @@ def _skipped(result: GradientResult) -> str:
 
 
 def _wrapped(text: str, first: str = "", others: str = "  ", width: int = 96) -> list[str]:
-    """Wrap words, so that a report stays readable in a terminal."""
+    """Wrap words, to keep a report readable in a terminal."""
     lines, line = [], first
     for word in text.split():
         if len(line) + len(word) + 1 > width and line.strip():

@@ -1,9 +1,9 @@
-"""How much of an analytic gradient is rounding, measured and not guessed.
+"""Measures how much rounding an analytic gradient contains.
 
-The gradient is computed again at pairs of points a little to either side. A gradient is smooth, so
-the mean of each pair should be the gradient between them; what is left over is rounding, and the
-comparison has to allow it, be it float32 or float64, a well-behaved sum or one that cancels. A
-wrong gradient is as smooth as a right one: it does not hide behind this.
+The gradient is computed again at pairs of points slightly to either side. A gradient is smooth, so
+the mean of each pair should be the gradient between them. The difference is rounding, which the
+comparison must allow, in float32 or float64, with or without cancellation. A wrong gradient is as
+smooth as a correct one, so this does not hide it.
 
 After Vignes, "A stochastic arithmetic for reliable scientific computation", 1993.
 """
@@ -14,7 +14,7 @@ from dlfs.gradcheck.kinks import KinkWatch
 from dlfs.gradcheck.subjects import Subject
 from dlfs.types import Array
 
-# float32 is shaken harder: where a sigmoid saturates, a small move changes no bit at all.
+# Larger moves in float32: where a sigmoid saturates, a small move changes no bit.
 _FAR = 2.0**-6
 _LARGEST = 1e-3
 _PROPORTION = 64.0
@@ -32,16 +32,16 @@ def rounding(
     Parameters
     ----------
     subject, output_grad, grads
-        What was run, with what, and what came out.
+        The subject, its output gradient, and the resulting gradients.
     rng : numpy.random.Generator
     repeats : int
-        How often to shake.
+        The number of pairs of points.
     """
     shaker = _Shaker(subject, output_grad, rng)
     spread = {name: np.zeros(grad.shape) for name, grad in grads.items()}
     shaken = 0
     for attempt in range(2 * repeats):
-        # Where every shake crosses a kink (a tie in a max-pool), only output_grad is shaken.
+        # If every move crosses a kink (a tie in a max-pool), only output_grad is moved.
         everything = attempt < 2 * repeats - 2 or shaken > 0
         means = shaker.means(everything)
         if means is None:
@@ -70,12 +70,12 @@ def kept_rounding(
     rng: np.random.Generator,
     repeats: int,
 ) -> dict[str, Array]:
-    """Return how far each gradient moves when what forward kept for backward is rounded otherwise.
+    """Return how far each gradient moves when the values kept for backward are rounded differently.
 
-    The slope 1 - t² of a saturated tanh is off by eps however small it is, for t is; and a small
-    move of the input may leave t as it is. Only what moves in proportion is rounding: a backward
-    pass that compares outputs for equality jumps, and a jump must not excuse a wrong gradient.
-    Parameters as in `rounding`.
+    The slope 1 - t² of a saturated tanh has an absolute error of eps, because t has one; a small
+    move of the input may leave t unchanged. Only proportional moves count as rounding: a backward
+    pass that compares outputs for equality jumps, and a jump must not excuse a wrong gradient. The
+    parameters are those of `rounding`.
     """
     eps = float(np.finfo(subject.dtype()).eps)
     moved = []
@@ -94,8 +94,8 @@ def kept_rounding(
 
 
 def allowance(spread: Array, grad: Array) -> Array:
-    """Return how far rounding may take each entry, from what the shaking showed."""
-    # The noise of one entry from few samples may be small by luck; that of all together is not.
+    """Return how much rounding to allow for each entry, from the measured spread."""
+    # The noise of one entry, from few samples, may be small by chance; that of all together is not.
     moving = spread[spread > 0]
     typical = float(np.median(moving)) if moving.size else 0.0
     eps = float(np.finfo(grad.dtype).eps)
@@ -104,14 +104,14 @@ def allowance(spread: Array, grad: Array) -> Array:
 
 
 class _Shaker:
-    """Computes gradients at points around the one that is checked."""
+    """Computes gradients at points around the point of the check."""
 
     def __init__(self, subject: Subject, output_grad: Array, rng: np.random.Generator) -> None:
         self.subject = subject
         self.output_grad = output_grad
         self.rng = rng
         self.watch = KinkWatch(subject)
-        # Far enough that intermediate results round differently, too near for curvature to show.
+        # Far enough for intermediate results to round differently, too near for curvature.
         self.near = float(np.sqrt(np.finfo(subject.dtype()).eps)) / 16
 
     def means(self, everything: bool) -> dict[str, Array] | None:
@@ -123,7 +123,7 @@ class _Shaker:
         return {name: (pair[0][name] + pair[1][name]) / 2 for name in pair[0]}
 
     def far_means(self) -> dict[str, Array] | None:
-        """Return the same from further away, with four points so that curvature cancels."""
+        """Return the same for points further away, four of them so that curvature cancels."""
         found = self._gradients(self._moves(_FAR, [*self.subject.variables()]), (1, -1, 2, -2))
         if found is None:
             return None

@@ -1,7 +1,7 @@
-"""One face for everything that can be checked: an Operation, a Layer, a Loss, a network, functions.
+"""One interface for everything that can be checked: Operation, Layer, Loss, network, functions.
 
-A Subject is a function of named arrays with an analytic gradient. It goes by what an object can do
-and not by its class, so that the book's own classes, or a student's, can be checked as well.
+A Subject is a function of named arrays with an analytic gradient. It looks at the methods of an
+object, not at its class, so that the book's or a student's own classes can be checked as well.
 """
 
 import inspect
@@ -19,20 +19,20 @@ INPUT = "input_"
 
 
 class Subject(ABC):
-    """What is checked, on a copy of its own.
+    """A copy of the target, ready to be checked.
 
     Attributes
     ----------
     name : str
-        The class of the target, for the report.
+        The name of the target's class, for the report.
     kind : str
         "operation", "layer", "loss", "network" or "functions".
     target : object
-        The copy.
+        The copy of the target.
     x : Array
-        The input. Unless it holds integers it is one of the variables.
+        The input. It is one of the variables unless it holds integers.
     scalar : bool
-        Whether the output is one number, as a loss is: then there is no output gradient to choose.
+        Whether the output is one number, as a loss is; its output gradient is 1.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Subject(ABC):
         self._frozen: Frozen | None = None
 
     def prepare(self) -> Array:
-        """Run once, so that what is set up at the first input is there; return the output."""
+        """Run once, to set up what depends on the first input; return the output."""
         before = {id(thing): carried for thing, carried in states(self.target)}
         output = self._forward()
         for thing, _ in states(self.target):
@@ -63,7 +63,7 @@ class Subject(ABC):
         return array
 
     def freeze(self) -> None:
-        """Let every pass from now on start from where random numbers and states are now."""
+        """Make every later pass start from the present random numbers and states."""
         self._frozen = Frozen(self.target)
 
     def output(self) -> Array:
@@ -84,7 +84,7 @@ class Subject(ABC):
     def pull_rounded(
         self, output_grad: Array, size: float, rng: np.random.Generator
     ) -> dict[str, Any]:
-        """As `pull`; the outputs kept for backward are moved by up to ``size`` of themselves."""
+        """As `pull`, with the outputs kept for backward changed by a relative ``size`` at most."""
         self._restore()
         self._forward()
         for thing in walk(self.target):
@@ -97,7 +97,7 @@ class Subject(ABC):
         return grads
 
     def pull_again(self, output_grad: Array) -> dict[str, Any]:
-        """Run only backward, after whatever forward pass came last."""
+        """Run only backward, after the latest forward pass."""
         input_grad = self._backward(output_grad)
         grads = {name: np.array(grad) for name, grad in self._param_grads().items()}
         if self.differentiable_input():
@@ -105,21 +105,21 @@ class Subject(ABC):
         return grads
 
     def variables(self) -> dict[str, Array]:
-        """Return the arrays that the gradient is taken with respect to; they may be changed."""
+        """Return the arrays that the gradients belong to; they may be changed."""
         inputs = {INPUT: self.x} if self.differentiable_input() else {}
         return {**inputs, **self._params()}
 
     def differentiable_input(self) -> bool:
-        """Say whether the input is made of real numbers; integers have no gradient."""
+        """Say whether the input holds real numbers; integers have no gradient."""
         return isinstance(self.x, np.ndarray) and self.x.dtype.kind == "f"
 
     def dtype(self) -> "np.dtype[Any]":
-        """Return the dtype that the target works in."""
+        """Return the dtype in which the target computes."""
         dtypes = [array.dtype for array in self.variables().values()]
         return np.dtype(np.float32) if np.dtype(np.float32) in dtypes else np.dtype(np.float64)
 
     def precise(self) -> "Subject":
-        """Return the same thing in float64, on another copy."""
+        """Return the same subject in float64, on another copy."""
         self._restore()
         other = self._again(float64_copy(self.target), float64_copy(self.x))
         if other.differentiable_input():
@@ -129,7 +129,7 @@ class Subject(ABC):
         return other
 
     def fresh(self, other_x: Array) -> "Subject | None":
-        """Return the same thing whose very first forward pass saw another input."""
+        """Return the same subject after a first forward pass with another input."""
         if self._pristine is None:
             return None
         other = self._again(own_copy(self._pristine), other_x)
@@ -142,10 +142,10 @@ class Subject(ABC):
             self._frozen.restore()
 
     def _rounded(self, loss_grad: Any) -> Any:
-        """Return the gradient of a loss, rounded otherwise while rounding is being measured.
+        """Return the gradient of a loss, rounded differently while rounding is being measured.
 
-        It is a difference of probabilities or the like: of numbers of order 1, over the batch. Near
-        a perfect prediction no shaking of the input would change their last bits.
+        It is a difference of numbers of order 1, such as probabilities, divided by the batch. Near
+        a perfect prediction no small move of the input changes their last bits.
         """
         if self.shake is None:
             return loss_grad
@@ -188,7 +188,7 @@ class OperationSubject(Subject):
 
 
 class LayerSubject(Subject):
-    """A layer: its parameters are named after the Operations that hold them."""
+    """A layer; its parameters are named after their Operations."""
 
     kind = "layer"
 
@@ -306,7 +306,7 @@ class FunctionsSubject(Subject):
         return None
 
     def differentiable_input(self) -> bool:
-        """Say no: the arrays have names of their own."""
+        """Return False: the arrays have names of their own."""
         return False
 
     def _params(self) -> dict[str, Array]:
@@ -326,14 +326,14 @@ class FunctionsSubject(Subject):
 
 
 def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) -> Subject:
-    """Wrap a copy of a target, and check that it is one.
+    """Wrap a copy of a target, after checking that it can be checked.
 
     Raises
     ------
     TypeError
-        If target is nothing that can be checked, or x no array.
+        If target cannot be checked, or x is not an array.
     ValueError
-        If targets are missing where they are needed, or given where they are not.
+        If y is missing for a loss, or given where it is not used.
     """
     if isinstance(target, tuple | list) and len(target) == 2 and all(map(callable, target)):
         _check_no_targets(target, y)
@@ -353,7 +353,7 @@ def make_subject(target: Any, x: Any, y: Any = None, inference: bool = False) ->
         )
     if hasattr(target, "loss"):
         if x.dtype.kind == "f" and hasattr(target, "dtype"):
-            x = x.astype(target.dtype, copy=False)  # as it would be at the network's door
+            x = x.astype(target.dtype, copy=False)  # as the network itself would do
         return NetworkSubject(own_copy(target), x, inference, y)
     if not (callable(getattr(target, "forward", None)) and hasattr(target, "backward")):
         raise TypeError(
@@ -400,16 +400,16 @@ def _checked(x: Any, name: str) -> Array:
 
 
 def _check_arguments(function: Callable[..., Any], count: int) -> None:
-    """Compare the number of arrays with what a function takes, where that can be known."""
+    """Compare the number of arrays with a function's signature, if it has one."""
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError:
         arrays = "array" if count == 1 else "arrays"
         raise TypeError(
-            f"check_gradients: x holds {count} {arrays}, but forward takes another number of "
-            f"arguments: {inspect.signature(function)}; a tuple or list gives each of them one"
+            f"check_gradients: x must hold one array for each argument of forward, whose "
+            f"signature is {inspect.signature(function)}; got {count} {arrays}"
         ) from None
-    except ValueError:  # what is written in C may not say
+    except ValueError:  # functions in C may have no signature
         return
 
 
@@ -426,13 +426,13 @@ def _forward(target: Any, x: Any, inference: bool) -> Any:
 
 
 def _listed(target: Any, name: str) -> list[Any]:
-    """Return ``params`` or ``param_grads``, whether it is a list or a method that gives one."""
+    """Return ``params`` or ``param_grads``, which may be a list or a method that returns one."""
     held = getattr(target, name)
     return list(held() if callable(held) else held)
 
 
 def _param_names(layer: Any) -> list[str]:
-    """Name each parameter of a layer after the Operation that holds it."""
+    """Name each parameter of a layer after its Operation."""
     params = _listed(layer, "params")
     holders = {id(op.param): type(op).__name__ for op in _operations(layer)}
     names = [holders.get(id(param), f"params[{k}]") for k, param in enumerate(params)]

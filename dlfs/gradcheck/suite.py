@@ -1,4 +1,4 @@
-"""The suite: every gradient of the library, on every backend, in both dtypes."""
+"""The suite: checks every gradient of the library, on every backend, in both dtypes."""
 
 import argparse
 import json
@@ -24,8 +24,8 @@ HELP = "check every gradient of the library against differences"
 DESCRIPTION = (
     "Check the backward pass of every Operation, layer, loss and of a few networks against "
     "differences of its forward pass, with random shapes and options, on each backend and in "
-    "float64 and float32; where there are several backends, compare their results, too. The exit "
-    "status is 1 if anything is wrong."
+    "float64 and float32; with several backends, also compare their results. The exit status is 1 "
+    "if anything is wrong."
 )
 
 DTYPES = ("float64", "float32")
@@ -33,21 +33,21 @@ DTYPES = ("float64", "float32")
 
 @dataclass
 class Row:
-    """What was found for one class.
+    """The results for one class.
 
     Attributes
     ----------
     name, kind : str
         As in its recipe.
     verdicts : dict of str to str
-        For each backend, and for "parity" where there are several: "passed" or "FAILED".
+        For each backend, and for "parity" if there are several: "passed" or "FAILED".
     cases : int
-        How many were checked, on each backend.
+        The number of cases checked on each backend.
     worst : float
         The largest error, in units of its tolerance.
     seconds : float
     failures : list of str
-        Reports of failing cases, with the code that makes them.
+        Reports of failing cases, with the code that builds them.
     """
 
     name: str
@@ -60,31 +60,34 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether every check passed."""
         return "FAILED" not in self.verdicts.values()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the suite's options to a parser."""
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="what to check, by (part of) its name; all if none"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="classes to check, by a part of their names; default: all",
     )
     parser.add_argument(
         "--backend",
         action="append",
         choices=list(PACKAGES),
         metavar="BACKEND",
-        help="one to check (may be given again); all if not given",
+        help="backend to check (repeatable); default: all",
     )
     examples, seed = integer_option(1), integer_option(0)
     parser.add_argument(
         "--examples", type=examples, help="cases of each class and dtype", default=20
     )
-    parser.add_argument("--seed", type=seed, help="where the random numbers start", default=0)
+    parser.add_argument("--seed", type=seed, help="seed of the random numbers", default=0)
     parser.add_argument("--fast", action="store_true", help="3 cases each: under a minute")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the results as a page with pictures")
-    parser.add_argument("--list", action="store_true", help="only say what could be checked")
+    parser.add_argument("--list", action="store_true", help="only list what can be checked")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,17 +103,17 @@ def run(arguments: argparse.Namespace) -> int:
     Raises
     ------
     ValueError, TypeError
-        If a name or an option is unfit.
+        If a name or an option is not valid.
     ImportError
-        If a backend is asked for that is not there.
+        If a requested backend is not installed.
     """
     recipes = choose(arguments.names)
     if arguments.list:
         print("\n".join(f"{recipe.kind:<11}{recipe.name}" for recipe in recipes))
         return 0
-    # The reference comes last: the others are compared with it.
+    # The reference is last: the others are compared with it.
     backends = sorted(arguments.backend or available_backends(), key="reference".__eq__)
-    # Found out before the checks, which may take minutes.
+    # Tested before the checks, which may take minutes.
     for path in (arguments.json, arguments.html):
         if path is not None:
             check_writable(path)
@@ -130,16 +133,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def choose(names: Sequence[str]) -> list[Recipe]:
-    """Return the recipes whose name has one of these in it; all if there are none.
+    """Return the recipes whose name contains one of these; all if none is given.
 
     Raises
     ------
     ValueError
-        If one of them is in no name.
+        If no recipe's name contains one of them.
     """
     for name in names:
         if not any(name.lower() in known.lower() for known in RECIPES):
-            raise ValueError(f"nothing is called {name!r}; known are {', '.join(RECIPES)}")
+            raise ValueError(f"NAME must be part of one of {', '.join(RECIPES)}; got {name!r}")
     return [
         recipe
         for known, recipe in RECIPES.items()
@@ -165,13 +168,13 @@ def check_all(
         Cases of each recipe and dtype.
     seed : int
     progress : bool
-        Whether to show a bar.
+        Whether to show a progress bar.
 
     Returns
     -------
     rows : list of Row
     reports : dict of str to GradientReport
-        One for each name: the first that failed, else the one with the most to see.
+        One for each name: the first that failed, else the one with the most numbers.
     """
     check_int(examples, "gradcheck", "examples", 1)
     check_int(seed, "gradcheck", "seed", 0)
@@ -228,7 +231,7 @@ def _check_recipe(
 
 
 def _tells_more(report: GradientReport, other: GradientReport) -> bool:
-    """Say whether a report is of more numbers, or, unlike the other, of a failure."""
+    """Say whether a report failed and the other did not, or else has more numbers."""
     sizes = [
         sum(result.analytic.size for result in each.results.values()) for each in (report, other)
     ]

@@ -1,4 +1,4 @@
-"""The suite's results as a table, for a terminal and as a page."""
+"""The suite's results as a table, for a terminal and as an HTML page."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from dlfs.gradcheck.report import GradientReport
 
 
 class Row(Protocol):
-    """What the tables need of a row."""
+    """The attributes of a row that the tables use."""
 
     name: str
     kind: str
@@ -20,11 +20,11 @@ class Row(Protocol):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether every check passed."""
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """Return a table of all rows, and a last line that says it all."""
+    """Return a table of all rows, and a summary as its last line."""
     columns = list(rows[0].verdicts) if rows else []
     width = max([len(row.name) for row in rows], default=4) + 2
     head = f"{'':<{width}}{'cases':>7}{'worst error':>13}" + "".join(
@@ -39,17 +39,17 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Say in one line what became of all."""
+    """Summarize all rows in one line."""
     failed = [row.name for row in rows if not row.passed]
     cases, seconds = sum(row.cases for row in rows), sum(row.seconds for row in rows)
     what = f"{len(rows)} {'class' if len(rows) == 1 else 'classes'}, {cases} cases, {seconds:.0f} s"
     if failed:
         return f"{what}: {len(failed)} FAILED ({', '.join(failed)})"
-    return f"{what}: every gradient is right"
+    return f"{what}: every gradient is correct"
 
 
 def as_html(rows: Sequence[Row], reports: Mapping[str, GradientReport]) -> str:
-    """Return a page with the table and, for each row, one report with its pictures."""
+    """Return an HTML page with the table and, for each row, one report with its pictures."""
     columns = list(rows[0].verdicts) if rows else []
     heads = "".join(
         f"<th>{html.escape(name)}</th>" for name in ["", "cases", "worst error", *columns]
@@ -74,6 +74,6 @@ def as_html(rows: Sequence[Row], reports: Mapping[str, GradientReport]) -> str:
         ".good{color:#1a7f37}.bad{color:#b3261e;font-weight:bold}"
         "pre{background:#f4f4f4;padding:1em;overflow:auto}</style>"
         f"<h1>Gradient check</h1><p>{html.escape(summary(rows))}</p>"
-        "<p>The worst error is given in units of what rounding explains: above 1 is wrong.</p>"
+        "<p>The worst error is given in units of its tolerance: above 1 is wrong.</p>"
         f"<table><tr>{heads}</tr>{''.join(lines)}</table>{''.join(sections)}</html>\n"
     )

@@ -9,7 +9,7 @@ torch.Size([2, 4])
 """
 
 try:
-    import torch  # noqa: F401 - asked for here, so that who lacks it is told what to install
+    import torch  # noqa: F401 - imported here for a helpful message if it is missing
 except ImportError as error:
     raise ImportError("dlfs.pytorch needs PyTorch: pip install 'dlfs[torch]'") from error
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def assert_dim(t: Tensor, dim: int) -> None:
-    """Demand a tensor of so many dimensions.
+    """Check the number of dimensions of a tensor.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def assert_dim(t: Tensor, dim: int) -> None:
     Raises
     ------
     TypeError
-        If t is no tensor.
+        If t is not a tensor.
     ValueError
         If it has another number of dimensions.
 
@@ -34,7 +34,7 @@ def assert_dim(t: Tensor, dim: int) -> None:
         # ``from_torch`` follows what a model does with a stand-in, which has no shape.
         return
     if not isinstance(t, Tensor):
-        raise TypeError(f"assert_dim: needs a tensor, got {type(t).__name__}")
+        raise TypeError(f"assert_dim: t must be a tensor, got {type(t).__name__}")
     if t.ndim != dim:
         raise ValueError(
             f"assert_dim: the tensor must have {dim} dimensions, got {t.ndim}: {tuple(t.shape)}"
@@ -44,13 +44,13 @@ def assert_dim(t: Tensor, dim: int) -> None:
 def permute_data(
     X: Tensor, y: Tensor, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Put observations and targets into the same random order.
+    """Return observations and targets in the same random order.
 
     Parameters
     ----------
     X, y : Tensor, batch axis first
     generator : torch.Generator, optional
-        Where the order comes from; PyTorch's own generator unless given.
+        The source of the order. Default: PyTorch's own generator.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def permute_data(
     Raises
     ------
     ValueError
-        If there are not as many targets as observations.
+        If the numbers of observations and targets differ.
 
     Notes
     -----
@@ -78,7 +78,7 @@ def permute_data(
 
 
 def inference_mode(m: nn.Module) -> None:
-    """Set a module to predict: no dropout, running statistics. ``m.train()`` takes it back.
+    """Set a module to predict: no dropout, running statistics. ``m.train()`` undoes it.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def inference_mode(m: nn.Module) -> None:
 
     Notes
     -----
-    Book, chapter 7. PyTorch's own ``torch.inference_mode`` is something else: it forbids gradients.
+    Book, chapter 7. PyTorch's ``torch.inference_mode`` is different: it forbids gradients.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def inference_mode(m: nn.Module) -> None:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Within the block a module predicts; afterwards each of its parts is as it was before.
+    """Set a module to predict within a block; afterwards restore the mode of each of its parts.
 
     Parameters
     ----------
@@ -125,19 +125,19 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def check_lengths(owner: str, X: Tensor, y: Tensor) -> None:
-    """Demand two tensors with a batch axis of one length."""
+    """Check that two tensors have batch axes of the same length."""
     for name, tensor in (("X", X), ("y", y)):
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{owner}: {name} must be a tensor, got {type(tensor).__name__}")
         if tensor.ndim < 1:
-            raise ValueError(f"{owner}: {name} needs a batch axis, got a single number")
+            raise ValueError(f"{owner}: {name} must have a batch axis, got a single number")
     if len(X) != len(y):
-        raise ValueError(f"{owner}: X and y must be equally long, got {len(X)} and {len(y)}")
+        raise ValueError(f"{owner}: X and y must have the same length, got {len(X)} and {len(y)}")
 
 
 def complement(share: float) -> float:
-    """Turn the probability of keeping into that of dropping, or back.
+    """Convert the probability of keeping to that of dropping, or back.
 
-    ``1 - 0.8`` is not 0.2 to the last bit, but who looks at a module wants to read 0.2.
+    ``1 - 0.8`` is not exactly 0.2, but a printed module should show 0.2.
     """
     return round(1 - share, 15)

@@ -1,4 +1,4 @@
-"""The book's layers: each a few of PyTorch's modules in a row."""
+"""The book's layers, each a chain of a few of PyTorch's modules."""
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,13 @@ class PyTorchLayer(nn.Module):
     Parameters
     ----------
     *modules : torch.nn.Module
-        What the layer computes, one after the other. A subclass that computes something else
-        writes ``_compute`` instead.
+        The modules that the layer applies in order. A subclass that computes something else
+        overrides ``_compute``.
 
     Notes
     -----
-    Book, chapter 7. Where the book calls ``forward`` with ``inference=True``, its layer stays in
-    that mode; here the mode ends with the call.
+    Book, chapter 7. After ``forward(inference=True)`` the book's layer stays in that mode;
+    here the mode ends with the call.
 
     Examples
     --------
@@ -32,18 +32,18 @@ class PyTorchLayer(nn.Module):
         self.modules_in_order = nn.ModuleList(modules)
 
     def forward(self, x: Tensor, inference: bool = False) -> Tensor:
-        """Send a batch through the layer.
+        """Compute the layer's output for a batch.
 
         Parameters
         ----------
         x : Tensor, batch axis first
         inference : bool
-            Whether to leave out dropout in this call, as ``eval()`` does for all that follow.
+            Whether to predict in this call (no dropout), as ``eval()`` does for all later calls.
 
         Raises
         ------
         TypeError, ValueError, RuntimeError
-            If x does not suit the layer.
+            If x has the wrong type or shape.
         """
         if inference:
             with evaluating(self):
@@ -51,7 +51,7 @@ class PyTorchLayer(nn.Module):
         return self._compute(x)
 
     def chain(self) -> list[nn.Module]:
-        """Return the modules that the layer puts in a row."""
+        """Return the modules that the layer applies in order."""
         return list(self.modules_in_order)
 
     def _compute(self, x: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class PyTorchLayer(nn.Module):
 def _others(
     owner: str, activation: nn.Module | None, flatten: bool, dropout: float
 ) -> list[nn.Module]:
-    """Return what comes after the weights."""
+    """Return the modules after the weights."""
     if activation is not None and not isinstance(activation, nn.Module):
         raise TypeError(
             f"{owner}: activation must be a module such as torch.nn.Tanh(), got {activation!r:.60}"
@@ -78,9 +78,7 @@ def _others(
 def _filter(owner: str, size: int) -> int:
     size = check_int(size, owner, "filter_size", 1)
     if size % 2 == 0:
-        raise ValueError(
-            f"{owner}: filter_size must be odd, or the image would change its size; got {size}"
-        )
+        raise ValueError(f"{owner}: filter_size must be odd, to keep the image's size, got {size}")
     return size
 
 
@@ -90,10 +88,10 @@ class DenseLayer(PyTorchLayer):
     Parameters
     ----------
     input_size, neurons : int
-        How many features come in and out.
+        The numbers of input and output features.
     dropout : float
-        The probability that an output is kept, as everywhere in dlfs; PyTorch's own Dropout takes
-        that of being dropped.
+        The probability that an output is kept, as everywhere in dlfs; the argument of PyTorch's
+        Dropout is the probability that it is dropped.
     activation : torch.nn.Module, optional
 
     Raises
@@ -136,7 +134,7 @@ class ConvLayer(PyTorchLayer):
     dropout : float
         The probability that an output is kept.
     flatten : bool
-        Whether to lay the output in a row, for a DenseLayer.
+        Whether to flatten the output, for a DenseLayer.
 
     Raises
     ------
@@ -209,12 +207,12 @@ class LSTMLayer(PyTorchLayer):
     """Long short-term memory, then a dense layer on every step.
 
     The state is carried from batch to batch as in the book: all sequences of a batch start from the
-    mean of the states that the batch before it ended with.
+    mean of the final states of the previous batch.
 
     Parameters
     ----------
     sequence_length : int
-        The book's; the layer takes any length.
+        As in the book; the layer accepts any length.
     input_size, hidden_size, output_size : int
     dropout : float
         The probability that an output is kept.
@@ -222,7 +220,7 @@ class LSTMLayer(PyTorchLayer):
     Attributes
     ----------
     h_init, c_init : Tensor, shape (1, hidden_size)
-        Where the next batch starts. ``reset_state()`` makes a new start.
+        The initial state of the next batch. ``reset_state()`` resets it.
 
     Raises
     ------
@@ -262,12 +260,12 @@ class LSTMLayer(PyTorchLayer):
         self.register_buffer("c_init", torch.zeros(1, hidden_size))
 
     def reset_state(self) -> None:
-        """Let the next batch start from zeros."""
+        """Reset the state to zeros."""
         self.h_init.zero_()
         self.c_init.zero_()
 
     def chain(self) -> list[nn.Module]:
-        """Return the dense layer's modules; the memory before them is ``lstm``."""
+        """Return the dense layer's modules; the recurrent module before them is ``lstm``."""
         return self.fc.chain()
 
     def _compute(self, x: Tensor) -> Tensor:
@@ -276,7 +274,7 @@ class LSTMLayer(PyTorchLayer):
         states = (self.h_init.expand(shape).contiguous(), self.c_init.expand(shape).contiguous())
         out, (h, c) = self.lstm(x, states)
         if len(x):
-            # Detached: gradients stop where a batch begins.
+            # Detached: gradients stop at the start of a batch.
             self.h_init = h.detach().mean(dim=1)
             self.c_init = c.detach().mean(dim=1)
         result: Tensor = self.fc(out)

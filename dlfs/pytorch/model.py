@@ -1,4 +1,4 @@
-"""The book's base classes for models and for what is done to data before."""
+"""The book's base classes for models and preprocessors."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from dlfs.pytorch.helpers import assert_dim
 
 
 class PyTorchModel(nn.Module):
-    """A model: a subclass makes its layers in ``__init__`` and writes ``forward``.
+    """A model: a subclass creates its layers in ``__init__`` and defines ``forward``.
 
-    ``forward`` returns the prediction, or a tuple that begins with it. Autograd does the rest:
-    there is no backward to be written.
+    ``forward`` returns the prediction, or a tuple that begins with it. Autograd computes the
+    backward pass.
 
     Notes
     -----
@@ -45,13 +45,13 @@ class PyTorchModel(nn.Module):
         Raises
         ------
         NotImplementedError
-            A model says itself what it computes.
+            If the subclass does not define it.
         """
-        raise NotImplementedError(f"{type(self).__name__} must write forward(x, inference=False)")
+        raise NotImplementedError(f"{type(self).__name__} must define forward(x, inference=False)")
 
 
 class PyTorchPreprocessor:
-    """What is done to data before a model sees it: a subclass writes ``transform``.
+    """Prepares data for a model: a subclass defines ``transform``.
 
     Notes
     -----
@@ -59,18 +59,18 @@ class PyTorchPreprocessor:
     """
 
     def transform(self, x: Tensor) -> Tensor:
-        """Return the data as the model takes it.
+        """Return the data in the form that the model expects.
 
         Raises
         ------
         NotImplementedError
-            A preprocessor says itself what it does.
+            If the subclass does not define it.
         """
-        raise NotImplementedError(f"{type(self).__name__} must write transform(x)")
+        raise NotImplementedError(f"{type(self).__name__} must define transform(x)")
 
 
 class ConvNetPreprocessor(PyTorchPreprocessor):
-    """Put the channels of images in front of height and width, where PyTorch wants them.
+    """Move the channels of images before height and width, as PyTorch requires.
 
     Notes
     -----
@@ -89,7 +89,7 @@ class ConvNetPreprocessor(PyTorchPreprocessor):
         Raises
         ------
         TypeError, ValueError
-            If x is no tensor of four dimensions.
+            If x is not a tensor of four dimensions.
         """
         assert_dim(x, 4)
         return x.permute(0, 3, 1, 2)

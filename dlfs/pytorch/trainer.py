@@ -17,19 +17,19 @@ class PyTorchTrainer:
     model : torch.nn.Module
         Returns the prediction, or a tuple that begins with it.
     optim : torch.optim.Optimizer
-        Made from the model's parameters.
+        An optimizer of the model's parameters.
     criterion : callable
-        Takes prediction and target, returns the loss.
+        A function of prediction and target that returns the loss.
 
     Attributes
     ----------
     losses : list of (epoch, loss)
-        What was measured on the test data in the last ``fit``.
+        The test losses of the last ``fit``.
 
     Raises
     ------
     TypeError, ValueError
-        If something is of the wrong kind, or the optimizer does not hold the model's parameters.
+        If an argument has the wrong type, or the optimizer does not hold the model's parameters.
 
     Notes
     -----
@@ -73,8 +73,8 @@ class PyTorchTrainer:
         known = {id(p) for p in self.model.parameters()}
         if not held <= known:
             raise ValueError(
-                "PyTorchTrainer: the optimizer holds parameters that are not the model's; "
-                "make it from model.parameters()"
+                "PyTorchTrainer: optim must hold only parameters of the model, got others; "
+                "create it from model.parameters()"
             )
 
     def fit(
@@ -91,35 +91,35 @@ class PyTorchTrainer:
         seed: int | None = 1,
         verbose: bool = True,
     ) -> None:
-        """Train, and now and then measure the loss on the test data.
+        """Train, and measure the loss on the test data at intervals.
 
         Parameters
         ----------
         X_train, y_train, X_test, y_test : Tensor, batch axis first
         epochs : int
         eval_every : int
-            After so many epochs, and after the last one, the loss is measured.
+            The loss is measured every ``eval_every`` epochs, and after the last one.
         batch_size : int
         final_lr_exp : float, optional
-            The learning rate of the last epoch, reached exponentially; the optimizer's own
-            throughout unless given.
+            The learning rate of the last epoch, reached exponentially. Default: a constant rate,
+            that of the optimizer.
         shuffle : bool
-            Whether every epoch goes through the data in another order.
+            Whether to shuffle the data in every epoch.
         seed : int, optional
-            Where that order comes from; PyTorch's own generator if None.
+            The seed of the order. Default: PyTorch's own generator.
         verbose : bool
             Whether to print the losses.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is unfit.
+            If an argument has the wrong type or value.
         """
         owner = "PyTorchTrainer.fit"
         check_lengths(f"{owner} (training)", X_train, y_train)
         check_lengths(f"{owner} (test)", X_test, y_test)
         if not len(X_train) or not len(X_test):
-            raise ValueError(f"{owner}: there must be training and test data, got none")
+            raise ValueError(f"{owner}: training and test data must not be empty, got no rows")
         epochs = check_int(epochs, owner, "epochs", 1)
         eval_every = check_int(eval_every, owner, "eval_every", 1)
         batch_size = check_int(batch_size, owner, "batch_size", 1)
@@ -150,7 +150,7 @@ class PyTorchTrainer:
     def generate_batches(
         self, X: Tensor, y: Tensor, size: int = 32
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through data in batches; the last one may be smaller.
+        """Iterate over data in batches; the last one may be smaller.
 
         Parameters
         ----------
@@ -162,16 +162,15 @@ class PyTorchTrainer:
             yield X[start : start + size], y[start : start + size]
 
     def test_loss(self, X: Tensor, y: Tensor, batch_size: int = 1000) -> float:
-        """Return the loss on data that the model does not learn from.
+        """Return the loss on data, without training.
 
-        The model is in the mode for predictions meanwhile, and keeps its state: carried sequences
-        and running statistics stay as training left them.
+        The model predicts and keeps its state: carried states and running statistics do not change.
 
         Parameters
         ----------
         X, y : Tensor, batch axis first
         batch_size : int
-            So many predictions at a time, to save memory.
+            The number of observations predicted at a time, to save memory.
         """
         kept = [buffer.clone() for buffer in self.model.buffers()]
         with evaluating(self.model), torch.no_grad():

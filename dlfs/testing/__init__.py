@@ -1,4 +1,4 @@
-"""Property tests of gradients with hypothesis, which the extra ``test`` installs."""
+"""Property tests of gradients, with hypothesis (installed by the extra ``test``)."""
 
 from dlfs.testing.assertion import assert_gradients
 from dlfs.testing.chooser import HypothesisChooser, library_cases

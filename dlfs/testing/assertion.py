@@ -20,26 +20,25 @@ def assert_gradients(
     examples: int | None = None,
     backend: str | None = None,
 ) -> None:
-    """Check the gradients of many targets that hypothesis draws, and shrink what fails.
+    """Check the gradients of many targets drawn by hypothesis, and shrink a failing case.
 
     Parameters
     ----------
     make_target : callable
-        Makes what is checked: the class of an Operation, or a function.
+        Returns the target to check: the class of an Operation, or a function.
     cases : hypothesis strategy
-        Draws the input; or a dictionary with the input as ``x``, the targets of a loss as ``y`` and
-        all else that ``make_target`` takes, by name.
+        Draws the input; or a dictionary with the input ``x``, the targets ``y`` of a loss, and the
+        arguments of ``make_target`` by name.
     examples : int, optional
-        How many to draw; what the hypothesis profile says unless given.
+        The number of cases. Default: that of the hypothesis profile.
     backend : {"fast", "reference"}, optional
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit.
+        If an argument has the wrong type or value.
     GradientError
-        If a check failed. The message is the report of the smallest case that fails, and that case
-        as code.
+        If a check fails. The message has the report of the smallest failing case, and its code.
 
     Examples
     --------
@@ -52,11 +51,11 @@ def assert_gradients(
     owner = "assert_gradients"
     if not callable(make_target):
         raise TypeError(
-            f"{owner}: make_target must make a target when called: the class, not an instance "
-            f"({type(make_target).__name__}), or a function"
+            f"{owner}: make_target must be a class or a function that returns a target, got "
+            f"an instance of {type(make_target).__name__}"
         )
     check_instance(cases, st.SearchStrategy, owner, "cases")
-    # Explaining would run a hundred more cases, and say which lines of the checker they run.
+    # The explain phase would run a hundred more cases, and only name lines of the checker.
     phases = [phase for phase in settings().phases if phase is not Phase.explain]
     chosen = settings(deadline=None, print_blob=False, phases=phases)
     if examples is not None:
@@ -73,12 +72,11 @@ def assert_gradients(
         report = check_gradients(make_target(**arguments), x, y=y, backend=backend)
         if not report.passed:
             code = as_code(make_target, x, y, arguments, backend)
-            # A single number says too little for a hint; larger cases that failed said more.
+            # A single number is too little for a hint; larger failing cases have more.
             told.extend([] if told else report.hints)
             larger = "" if report.hints or not told else _larger(told)
             raise GradientError(
-                f"\n{report}{larger}\n\n"
-                f"The smallest case that fails, to paste into Python:\n\n{code}"
+                f"\n{report}{larger}\n\nThe smallest failing case, as code:\n\n{code}"
             )
 
     check()
@@ -89,13 +87,13 @@ def _larger(hints: list[Hint]) -> str:
         textwrap.fill(f"{number}. {hint}", 96, initial_indent="  ", subsequent_indent="     ")
         for number, hint in enumerate(hints, 1)
     ]
-    return "\n".join(["\n\nWhat a larger case that fails looks like", *lines])
+    return "\n".join(["\n\nLikely causes, from a larger failing case", *lines])
 
 
 def as_code(
     make_target: Callable[..., Any], x: Any, y: Any, arguments: dict[str, Any], backend: str | None
 ) -> str:
-    """Write a case down as a program."""
+    """Return a case as a program."""
     arrays = {"x": x, **({} if y is None else {"y": y})}
     arrays |= {k: value for k, value in arguments.items() if isinstance(value, np.ndarray)}
     name = getattr(make_target, "__qualname__", repr(make_target)).replace(
@@ -121,5 +119,5 @@ def _array_code(array: Array) -> str:
     if array.size == 0:
         return f'np.zeros({array.shape}, dtype="{array.dtype}")'
     plain = array.dtype in (np.float64, np.int64)
-    # What a number looks like in float64 is exact in float32, too.
+    # A number's float64 text is also exact in float32.
     return f"np.array({array.tolist()!r}" + (")" if plain else f', dtype="{array.dtype}")')

@@ -1,4 +1,4 @@
-"""A Chooser whose decisions hypothesis makes, and can shrink."""
+"""A Chooser whose decisions are made and shrunk by hypothesis."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,19 +11,19 @@ T = TypeVar("T")
 
 
 class HypothesisChooser(Chooser):
-    """Lets hypothesis decide.
+    """Makes decisions with hypothesis.
 
     Parameters
     ----------
     draw : callable
-        What ``hypothesis.strategies.data()`` or ``composite`` offers under this name.
+        The function ``draw`` of ``hypothesis.strategies.data()`` or ``composite``.
     """
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self.draw = draw
 
     def integer(self, low: int, high: int) -> int:
-        """Return a whole number from low to high."""
+        """Return an integer from low to high."""
         return int(self.draw(st.integers(low, high)))
 
     def choice(self, options: Sequence[T]) -> T:
@@ -43,7 +43,7 @@ def library_cases(
     name : str
         A name in ``dlfs.gradcheck.cases.RECIPES``.
     backend : str
-        Is written into the code of the case.
+        The backend named in the code of the case.
     """
     dtype = draw(st.sampled_from(("float64", "float32")))
     return RECIPES[name].draw(HypothesisChooser(draw), dtype, backend)

@@ -1,7 +1,7 @@
-"""Strategies named by the shape of what they draw: N batch, C channels, H height, W width.
+"""Strategies, named by the shape of their arrays: N batch, C channels, H height, W width.
 
-T is time (or length), F features. Sizes begin at 1 and shrink towards it. Numbers have three
-digits, so that a failing case can be read and pasted.
+T is time (or length), F features. Sizes start at 1 and shrink to 1. Numbers have three digits, so
+that a failing case is easy to read and copy.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def labels_N(draw: Draw, batch: int, classes: int) -> Array:
 
 @st.composite
 def layouts(draw: Draw, arrays: st.SearchStrategy[Array]) -> Array:
-    """Draw the same arrays, in one of several memory layouts: strided, reversed, read-only, ..."""
+    """Draw the same arrays in one of several memory layouts: strided, reversed, read-only, ..."""
     sketch = Sketch(HypothesisChooser(draw), "float64", "reference")
     sketch.arrays["x"] = draw(arrays)
     sketch.any_layout("x")
@@ -71,7 +71,7 @@ def dense_cases(draw: Draw, dtype: str = "float64") -> dict[str, Any]:
 
 @st.composite
 def conv2d_cases(draw: Draw, dtype: str = "float64") -> dict[str, Any]:
-    """Draw images ``x``, kernels ``W``, and stride, padding, dilation and groups that suit them."""
+    """Draw images ``x``, kernels ``W``, and matching stride, padding, dilation and groups."""
     sketch = Sketch(HypothesisChooser(draw), dtype, "reference")
     kernel = sketch.sizes(2, 1, 3)
     options = windows(sketch, 2)

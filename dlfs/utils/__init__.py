@@ -1,4 +1,4 @@
-"""What the book keeps under this name, ``np_utils`` and ``mnist``; writing files, options."""
+"""The book's modules ``np_utils`` and ``mnist``; file writing; options of commands."""
 
 from typing import TYPE_CHECKING
 

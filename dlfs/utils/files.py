@@ -1,6 +1,6 @@
-"""Write files: all of one or nothing, through links, with the mode that it had.
+"""Writes files atomically: through links, and with the mode of the existing file.
 
-Everything in dlfs that writes a file writes it here.
+Everything in dlfs that writes a file uses this module.
 """
 
 import errno
@@ -18,12 +18,12 @@ if sys.platform != "win32":
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Write a file: a crash leaves the old one or the new one, never a part.
+    """Write a file: a crash leaves the old content or the new content, never a part of it.
 
-    The content goes to a temporary file ``.NAME.XXXXXXXX.tmp`` in the same folder, which takes the
-    file's name when it is complete and on the disk. A symbolic link stays, and the file that it
-    leads to is written; a file that is there keeps its mode. (Other hard links to it keep the old
-    content.) Temporary files of the same target that a crash left behind are removed.
+    The content goes to a temporary file ``.NAME.XXXXXXXX.tmp`` in the same folder, which is renamed
+    when it is complete and on disk. A symbolic link is followed; an existing file keeps its mode.
+    (Other hard links to it keep the old content.) Temporary files of the same target left by a
+    crash are removed.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
     Raises
     ------
     OSError
-        If the file cannot be written, or something that is not a regular file (a folder, a pipe, a
-        device) is in its place. The error names ``path``, and nothing is changed.
+        If the file cannot be written, or ``path`` is not a regular file (but a folder, a pipe or a
+        device). The error names ``path``, and nothing is changed.
 
     Examples
     --------
@@ -57,10 +57,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
                 file.flush()
                 if current is not None:
                     _be_like(temporary, current)
-                # The new file is complete, and on the disk, before it takes the old one's name.
+                # The new file is complete and on disk before it is renamed.
                 os.fsync(file.fileno())
                 if sys.platform != "win32":
-                    # Still open and so still locked: no other process can take it for a leftover.
+                    # Still open and therefore locked: no other process removes it as a leftover.
                     temporary.replace(target)
             if sys.platform == "win32":
                 temporary.replace(target)
@@ -70,9 +70,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | str) -> None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Demand that ``write_atomically`` could write a file here, before there is anything to write.
+    """Check that ``write_atomically`` can write a file here, before its content exists.
 
-    Makes the temporary file that a write would make, and removes it; the target is not touched.
+    Creates the temporary file of a write, and removes it; the target is not changed.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OSError
-        As in ``write_atomically``: FileNotFoundError where the folder is missing, IsADirectoryError
-        where the path is a folder, PermissionError where writing is not allowed, and others.
+        As in ``write_atomically``: FileNotFoundError if the folder is missing, IsADirectoryError if
+        the path is a folder, PermissionError if writing is not allowed, and others.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def _errors_name(path: str | os.PathLike[str], target: str | Path) -> Iterator[None]:
-    """Let an error name the path that the caller gave, not that of the temporary file."""
+    """Make errors name the caller's path, not the temporary file."""
     try:
         yield
     except OSError as error:
@@ -117,10 +117,10 @@ def _errors_name(path: str | os.PathLike[str], target: str | Path) -> Iterator[N
 
 
 def _find(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
-    """Return the file that a path leads to, and what it is like if it is there."""
+    """Return the file that a path leads to, and its status if it exists."""
     name = os.fspath(path)
     with _errors_name(path, name):
-        # realpath leaves a link in place where links lead in a circle, and stat refuses that.
+        # In a circle of links realpath returns a link, which stat refuses.
         target = Path(os.path.realpath(name))
         try:
             current = target.stat()
@@ -141,13 +141,13 @@ def _make_temporary(target: Path, private: bool) -> tuple[Path, int]:
     while True:
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
         try:
-            # The system itself takes the umask off 0o666.
+            # The system applies the umask to 0o666.
             descriptor = os.open(temporary, flags, 0o600 if private else 0o666)
         except FileExistsError:
             continue
         if _lock(descriptor) and _still_there(temporary, descriptor):
             return temporary, descriptor
-        # Between open and lock another process took it for a leftover.
+        # Between open and lock another process removed it as a leftover.
         os.close(descriptor)
 
 
@@ -159,7 +159,7 @@ def _still_there(path: Path, descriptor: int) -> bool:
 
 
 def _be_like(temporary: Path, current: os.stat_result) -> None:
-    """Give a file the owner, where that is allowed, and the mode of the one that it replaces."""
+    """Copy the mode and, if allowed, the owner of the replaced file."""
     if sys.platform != "win32":
         new = temporary.stat()
         if (new.st_uid, new.st_gid) != (current.st_uid, current.st_gid):
@@ -169,19 +169,19 @@ def _be_like(temporary: Path, current: os.stat_result) -> None:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed, which a crash does too; say whether that worked."""
+    """Lock an open file until it is closed (also by a crash); say whether that worked."""
     if sys.platform != "win32":
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
-            pass  # a file system without locks: nobody can take it for a leftover, either
+            pass  # a file system without locks: no process removes it as a leftover, either
     return True
 
 
 def _sweep(target: Path) -> None:
-    """Remove the temporary files of a target whose writer is gone."""
+    """Remove temporary files of a target whose writer no longer runs."""
     leftover = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.tmp")
     with suppress(OSError):
         for path in target.parent.iterdir():
@@ -191,7 +191,7 @@ def _sweep(target: Path) -> None:
 
 
 def _remove_if_unlocked(path: Path) -> None:
-    """Remove a file that no process has locked; Windows itself refuses where one has it open."""
+    """Remove a file that no process has locked; Windows refuses by itself if one has it open."""
     if sys.platform == "win32":
         path.unlink()
         return

@@ -16,7 +16,7 @@ def load() -> tuple[Array, Array, Array, Array]:
     Raises
     ------
     FileNotFoundError, ValueError
-        A file of the package is missing or damaged; the message names it and the cure.
+        A file of the package is missing or damaged; the message names it and the remedy.
 
     Warnings
     --------

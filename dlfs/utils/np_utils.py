@@ -1,7 +1,7 @@
-"""The small functions on arrays that the book keeps under this name.
+"""The book's small functions on arrays, in the module of the same name.
 
-Where the book asserts, these raise ValueError or TypeError; where it draws from NumPy's global
-generator, these have their own.
+Unlike the book's, they raise ValueError or TypeError instead of asserting, and use their own random
+generators instead of NumPy's global one.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from dlfs.datasets.prepare import check_same_rows
 from dlfs.types import Array
 
 Seed = int | np.random.Generator | None
-"""What to draw random numbers with: a seed, a generator, or None for a new generator each time."""
+"""The source of random numbers: a seed, a generator, or None for a new generator each time."""
 
 
 def as_generator(seed: Seed, owner: str = "as_generator") -> np.random.Generator:
-    """Return a random generator for ``seed``; a generator is returned as it is.
+    """Return a random generator for ``seed``; a generator is returned unchanged.
 
     Raises
     ------
     TypeError, ValueError
-        ``seed`` is no whole number, or is negative.
+        ``seed`` is not an integer, or is negative.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def to_2d(a: Array, type: str = "col") -> Array:
     Returns
     -------
     ndarray
-        A view of ``a`` where NumPy can make one.
+        A view of ``a`` if NumPy can make one.
 
     Raises
     ------
     TypeError, ValueError
-        ``a`` is no array or has not one dimension, or ``type`` is neither word.
+        ``a`` is not an array with one dimension, or ``type`` is neither "col" nor "row".
 
     Examples
     --------
@@ -72,7 +72,7 @@ def to_2d(a: Array, type: str = "col") -> Array:
 
 
 def normalize(a: Array) -> Array:
-    """Return [a, 1 - a] side by side: the probability of a class, and that of its absence.
+    """Return [a, 1 - a] side by side: the probability of a class and its complement.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def normalize(a: Array) -> Array:
     Raises
     ------
     TypeError, ValueError
-        ``a`` is no array of numbers or has not two dimensions.
+        ``a`` is not an array of numbers with two dimensions.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def unnormalize(a: Array) -> Array:
     Parameters
     ----------
     a : ndarray, shape (n, 2k)
-        What `normalize` returned, or the gradient for it.
+        A result of `normalize`, or its gradient.
 
     Returns
     -------
@@ -117,12 +117,12 @@ def unnormalize(a: Array) -> Array:
     Raises
     ------
     TypeError, ValueError
-        ``a`` is no array of numbers, has not two dimensions, or has an odd number of columns.
+        ``a`` is not an array of numbers with two dimensions and an even number of columns.
 
     Notes
     -----
-    The book's function of this name takes the first row, which undoes nothing for more than one
-    observation; this one is the inverse that the name promises.
+    The book's function of this name returns the first row, which is not the inverse for more than
+    one observation; this one is the inverse.
 
     Examples
     --------
@@ -149,8 +149,8 @@ def permute_data(X: Array, y: Array, seed: Seed = None) -> tuple[Array, Array]:
     X, y : ndarray
         Features and target, of any shape with the same first axis.
     seed : int, numpy.random.Generator or None
-        Where the order comes from: the same seed gives the same order. None gives another one each
-        time. NumPy's global random state is neither used nor changed.
+        The same seed gives the same order; None gives a new order each time. NumPy's global random
+        state is neither used nor changed.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def permute_data(X: Array, y: Array, seed: Seed = None) -> tuple[Array, Array]:
     Raises
     ------
     TypeError, ValueError
-        ``X`` and ``y`` are no arrays or differ in length; the seed is none.
+        ``X`` or ``y`` is not an array, their lengths differ, or the seed is not valid.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def permute_data(X: Array, y: Array, seed: Seed = None) -> tuple[Array, Array]:
 
 
 def generate_batch(X: Array, y: Array, start: int = 0, batch_size: int = 10) -> tuple[Array, Array]:
-    """Return the ``batch_size`` observations from ``start`` on, fewer at the end.
+    """Return ``batch_size`` observations from ``start`` on, fewer at the end.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def generate_batch(X: Array, y: Array, start: int = 0, batch_size: int = 10) -> 
     start : int
         The first observation, from 0 to the number of observations.
     batch_size : int
-        How many, at least 1.
+        The number of observations, at least 1.
 
     Returns
     -------
@@ -196,8 +196,8 @@ def generate_batch(X: Array, y: Array, start: int = 0, batch_size: int = 10) -> 
     Raises
     ------
     TypeError, ValueError
-        ``X`` and ``y`` are no arrays or differ in length; ``start`` or ``batch_size`` is out of its
-        range.
+        ``X`` or ``y`` is not an array, their lengths differ, or ``start`` or ``batch_size`` is out
+        of range.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def generate_batches(X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array
     X, y : ndarray
         Features and target, of any shape with the same first axis.
     size : int
-        How many in a batch, at least 1. The last batch holds what is left.
+        The size of a batch, at least 1. The last batch may be smaller.
 
     Returns
     -------
@@ -234,8 +234,8 @@ def generate_batches(X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array
     Raises
     ------
     TypeError, ValueError
-        ``X`` and ``y`` are no arrays or differ in length, or ``size`` is below 1. The error comes
-        from the call, not from the first batch.
+        ``X`` or ``y`` is not an array, their lengths differ, or ``size`` is below 1. The call
+        itself raises, not the first batch.
 
     Examples
     --------
@@ -298,23 +298,23 @@ def softmax(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
     x : ndarray
         Real numbers; minus infinity is a probability of 0.
     axis : int, tuple of int or None
-        What sums to 1: an axis, several of them, or with None the whole array.
+        The axis or axes along which the result sums to 1; None: the whole array.
 
     Returns
     -------
     ndarray
-        The shape of ``x``; float32 stays float32, whole numbers become float64.
+        The shape of ``x``; float32 stays float32, integers become float64.
 
     Raises
     ------
     TypeError, ValueError
-        ``x`` is no array of numbers, holds NaN or infinity, is minus infinity all along, or is
-        empty along ``axis``; or it has no such axis.
+        ``x`` is not an array of numbers, holds NaN or plus infinity, is empty or only minus
+        infinity along ``axis``, or does not have this axis.
 
     Notes
     -----
-    softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m), m being the maximum along the axis: without m
-    the exponential would overflow from x = 710 on (89 in float32).
+    softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m), where m is the maximum along the axis:
+    without m the exponential would overflow from x = 710 on (89 in float32).
 
     Examples
     --------
@@ -329,9 +329,10 @@ def softmax(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
         largest = x.max(axis=axis, keepdims=True)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"softmax: x of shape {x.shape} cannot be normalized along axis {axis!r}: {error}"
+            f"softmax: axis must be an axis of x that is not empty, got {axis!r} for shape "
+            f"{x.shape}: {error}"
         ) from error
-    # NaN and plus infinity win every maximum, so looking there is enough.
+    # NaN and plus infinity determine the maximum, so checking it is enough.
     if not np.isfinite(largest).all():
         raise ValueError(
             "softmax: x must be free of NaN and infinity, "
@@ -344,7 +345,7 @@ def softmax(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
 def exp_ratios(ps: Array) -> Array:
     """Return 1 - exp(p_i) / sum over k != j of exp(p_k), for every i and j.
 
-    The book's library has this helper for a cross entropy written out class by class.
+    A helper of the book's library for a cross-entropy written class by class.
 
     Parameters
     ----------
@@ -359,8 +360,8 @@ def exp_ratios(ps: Array) -> Array:
     Raises
     ------
     TypeError, ValueError
-        ``ps`` is no array of finite numbers, has not one dimension, has fewer than 2 entries, or
-        the ratio is too large for its dtype (one logit far above all others).
+        ``ps`` is not an array of at least 2 finite numbers with one dimension, or a ratio is too
+        large for its dtype (one logit far above all others).
 
     Examples
     --------
@@ -377,13 +378,15 @@ def exp_ratios(ps: Array) -> Array:
     checks.check_finite(ps, "exp_ratios", "ps")
     ratios = np.empty((len(ps), len(ps)), dtype=ps.dtype)
     for j in range(len(ps)):
-        # Shifting by the largest term of this sum keeps it between 1 and n.
+        # A shift by the largest term keeps this sum between 1 and n.
         others = np.delete(ps, j)
         largest = others.max()
         with np.errstate(over="ignore"):
             ratios[:, j] = 1 - np.exp(ps - largest) / np.exp(others - largest).sum()
     if not np.isfinite(ratios).all():
-        raise ValueError(f"exp_ratios: the ratios of {ps} are too large for {ps.dtype}")
+        raise ValueError(
+            f"exp_ratios: the ratios must be finite in {ps.dtype}, got an overflow for {ps}"
+        )
     return ratios
 
 

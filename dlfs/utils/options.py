@@ -1,4 +1,4 @@
-"""Options of the command line: numbers that are checked while the line is read, before any data."""
+"""Numeric options of the command line, checked when the line is parsed."""
 
 import argparse
 import math
@@ -30,7 +30,7 @@ def integer_option(minimum: int) -> Callable[[str], int]:
 def real_option(
     low: float, high: float = math.inf, *, low_open: bool = False
 ) -> Callable[[str], float]:
-    """Return a ``type`` for argparse: a finite number in a range, without its lower end if open.
+    """Return a ``type`` for argparse: a finite number in a range, open at its lower end if asked.
 
     Examples
     --------

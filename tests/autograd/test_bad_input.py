@@ -51,28 +51,32 @@ FUNCTIONS: dict[str, list[Row]] = {
         (lambda: ArrayWithGrad(None), TypeError, "ArrayWithGrad: array .* real numbers"),
         (lambda: ArrayWithGrad([1j]), TypeError, "ArrayWithGrad: array .* complex128"),
         (lambda: ArrayWithGrad([[1.0], [1.0, 2.0]]), ValueError, "ArrayWithGrad: .*rectangular"),
-        (lambda: ArrayWithGrad(ones(2)), TypeError, "ArrayWithGrad already"),
+        (lambda: ArrayWithGrad(ones(2)), TypeError, "got an ArrayWithGrad"),
         (lambda: np.asarray(ones(2)), TypeError, r"ArrayWithGrad: .*\.array"),
     ],
     "NumberWithGrad": [
         (lambda: NumberWithGrad("2"), TypeError, "NumberWithGrad: num must be a real number"),
         (lambda: NumberWithGrad(2j), TypeError, "NumberWithGrad: num must be a real number"),
-        (lambda: NumberWithGrad(np.ones(2)), TypeError, "arrays go with ArrayWithGrad"),
+        (lambda: NumberWithGrad(np.ones(2)), TypeError, "use ArrayWithGrad for arrays"),
         (lambda: NumberWithGrad(1, creation_op="plus"), ValueError, "creation_op .*'plus'"),
-        (lambda: NumberWithGrad(1, [number], "add"), ValueError, "'add' needs 2 .*got 1"),
+        (lambda: NumberWithGrad(1, [number], "add"), ValueError, "2 numbers .*'add', got 1"),
         (lambda: NumberWithGrad(1, [1, 2], "add"), TypeError, "depends_on .*got int"),
         (lambda: NumberWithGrad(1, 3, "neg"), TypeError, "depends_on .*got int"),
     ],
     "apply": [
         (lambda: apply(3, ones(2)), TypeError, "apply: rule must be a function .*got int"),
-        (lambda: apply(half), ValueError, "half: needs at least one operand"),
+        (lambda: apply(half), ValueError, "half: must have at least one operand"),
         (lambda: apply(half, "a"), TypeError, "half: an operand .*real numbers"),
         (lambda: apply(forgot_the_gradient, ones(2)), TypeError, "must return .*got ndarray"),
         (lambda: apply(one_gradient_of_two, ones(2), ones(2)), TypeError, "2 functions.*got 1"),
     ],
     "concatenate": [
-        (lambda: concatenate(ones(2)), TypeError, "concatenate: needs a list .*ArrayWithGrad"),
-        (lambda: concatenate([]), ValueError, "concatenate: needs at least one array"),
+        (
+            lambda: concatenate(ones(2)),
+            TypeError,
+            "concatenate: arrays must be a list .*ArrayWithGrad",
+        ),
+        (lambda: concatenate([]), ValueError, "concatenate: .*at least one array"),
         (lambda: concatenate([ones(2, 3), ones(2)]), ValueError, r"concatenate: .*\(2, 3\)"),
         (lambda: concatenate([ones(2, 3), ones(3, 2)]), ValueError, "concatenate: .*along axis 0"),
         (lambda: concatenate([ones(2)], axis=4), ValueError, "concatenate: axis.* 4 "),
@@ -91,13 +95,13 @@ FUNCTIONS: dict[str, list[Row]] = {
     "ensure_number": [
         (lambda: ensure_number("2"), TypeError, "must be a real number, got '2'"),
         (lambda: ensure_number(None), TypeError, "must be a real number, got None"),
-        (lambda: ensure_number(np.ones(2)), TypeError, "arrays go with ArrayWithGrad"),
+        (lambda: ensure_number(np.ones(2)), TypeError, "use ArrayWithGrad for arrays"),
     ],
     "log_softmax": [
-        (lambda: log_softmax(np.ones(3)), TypeError, "log_softmax: needs an ArrayWithGrad"),
-        (lambda: log_softmax(ones(3), axis=2), ValueError, "log_softmax: axis 2 .*(3,)"),
-        (lambda: log_softmax(ones(3, 0)), ValueError, r"log_softmax: .*nothing .*\(3, 0\)"),
-        (lambda: log_softmax(ones()), ValueError, "log_softmax: axis -1 "),
+        (lambda: log_softmax(np.ones(3)), TypeError, "log_softmax: x must be an ArrayWithGrad"),
+        (lambda: log_softmax(ones(3), axis=2), ValueError, r"log_softmax: axis .*got 2 .*\(3,\)"),
+        (lambda: log_softmax(ones(3, 0)), ValueError, r"log_softmax: axis -1 .*empty, got .*\(3, 0\)"),
+        (lambda: log_softmax(ones()), ValueError, "log_softmax: axis .*got -1"),
     ],
     "max_pool2d": [
         (lambda: max_pool2d(ones(2, 3), 2), ValueError, "max_pool2d: x .*4 dimensions"),
@@ -109,15 +113,15 @@ FUNCTIONS: dict[str, list[Row]] = {
         (lambda: maximum(ones(2), "a"), TypeError, "maximum: an operand"),
     ],
     "softmax": [
-        (lambda: softmax("a"), TypeError, "softmax: needs an ArrayWithGrad, got str"),
+        (lambda: softmax("a"), TypeError, "softmax: x must be an ArrayWithGrad, got str"),
         (lambda: softmax(ones(3), axis="a"), TypeError, "softmax: axis .*'a'"),
-        (lambda: softmax(ones(3), axis=1), ValueError, "softmax: axis 1 "),
+        (lambda: softmax(ones(3), axis=1), ValueError, "softmax: axis .*got 1"),
     ],
     "softmax_cross_entropy": [
         (
             lambda: softmax_cross_entropy(np.ones((2, 3)), [0, 1]),
             TypeError,
-            "softmax_cross_entropy: needs an ArrayWithGrad",
+            "softmax_cross_entropy: prediction must be an ArrayWithGrad",
         ),
         (lambda: softmax_cross_entropy(ones(3), [0]), ValueError, "softmax_cross_entropy: predict"),
         (lambda: softmax_cross_entropy(ones(2, 3), [0, 3]), ValueError, r"labels .*0\.\.2, got"),
@@ -129,7 +133,7 @@ FUNCTIONS: dict[str, list[Row]] = {
 
 METHODS: dict[str, list[Row]] = {
     "ArrayWithGrad.backward": [
-        (lambda: ones(2, 3).backward(), ValueError, r"backward: .*\(2, 3\) needs"),
+        (lambda: ones(2, 3).backward(), ValueError, r"backward: backward_grad .*\(2, 3\)"),
         (lambda: ones(2, 3).backward(np.ones(3)), ValueError, r"backward_grad .*\(2, 3\), got"),
         (lambda: ones(2).backward("a"), TypeError, "backward_grad .*real numbers"),
     ],
@@ -210,7 +214,7 @@ def test_operators_of_arrays(operation) -> None:
 @pytest.mark.parametrize("operation", [*ARITHMETIC, *COMPARISONS])
 def test_operators_of_numbers(operation) -> None:
     for other in ("1", None, np.ones(2)):
-        with pytest.raises(TypeError, match=r"^NumberWithGrad: .*needs a number"):
+        with pytest.raises(TypeError, match=r"^NumberWithGrad: .*must be a number"):
             operation(number, other)
 
 

@@ -383,7 +383,8 @@ def test_the_page_says_in_words_what_is_wrong_and_shows_the_difference() -> None
     for part in ("1 of 12 entries is wrong", "worst at [1, 2]: backward says", "rounding explains"):
         assert part in page
     difference = page[page.index(">difference<") :]
-    assert difference.index("title='1'") < difference.index("red where that is no rounding")
+    legend = difference.index("red where rounding does not explain it")
+    assert difference.index("title='1'") < legend
     large = check_gradients(Sigmoid(), normal(30, 40), max_entries=10)._repr_html_()
     assert "<table" not in large
     assert "report.plot() draws it" in large

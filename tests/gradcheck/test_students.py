@@ -216,7 +216,7 @@ def test_one_wrong_entry_of_a_large_array_is_not_called_a_loss_of_digits() -> No
     report = check_gradients(Almost(), normal(60, 60))
     assert report.results["input_"].worst == (37, 3)
     assert "precision" not in kinds(report)[1]
-    assert "1 of the 201 looked at singly is wrong (3600 in all)" in str(report)
+    assert "1 of the 201 compared singly is wrong (3600 in all)" in str(report)
 
 
 def test_what_has_no_influence_is_said() -> None:

@@ -38,7 +38,7 @@ def test_everything_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert status == 0
     printed = capsys.readouterr().out
     assert "2 classes, 8 cases" in printed
-    assert "every gradient is right" in printed
+    assert "every gradient is correct" in printed
     found = json.loads(json_file.read_text())
     assert [row["name"] for row in found["rows"]] == ["Tanh", "WeightMultiply"]
     assert all(row["passed"] for row in found["rows"])

@@ -89,9 +89,9 @@ def test_what_only_a_larger_case_can_say_is_said() -> None:
     report = str(caught.value).split("The smallest case that fails")[0]
     # Between two single numbers there always is a factor.
     assert "1 of 1 entries" in report
-    assert "What it looks like" not in report
-    assert "What a larger case that fails looks like" in report
-    assert "right but for the constant factor 2" in report
+    assert "Likely causes" not in report
+    assert "Likely causes, from a larger failing case" in report
+    assert "correct except for the constant factor 2" in report
     assert max(map(len, report.splitlines())) <= 100
 
 

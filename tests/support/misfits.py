@@ -416,7 +416,7 @@ OTHERS: list[Row] = [
     (
         "plots.plot_chain",
         lambda: plots.plot_chain([activations.Sigmoid()]),
-        "Sigmoid has no output yet",
+        "Sigmoid must have an output",
     ),
     ("plots.plot_filters", lambda: plots.plot_filters(ones(3, 3)), "W must be"),
     ("plots.plot_confusion", lambda: plots.plot_confusion(ones(2, 3)), "matrix must be square"),
@@ -433,7 +433,7 @@ OTHERS: list[Row] = [
     (
         "plots.plot_confusion",
         lambda: plots.plot_confusion(np.eye(2), names=["one"]),
-        "2 names are needed, got 1",
+        "names must hold 2 names, got 1",
     ),
     (
         "optimizers.Optimizer",

@@ -1,1 +1,1 @@
-"""The notebooks: made from their sources, executed, and checked. ``python -m tools.notebooks``."""
+"""Makes the notebooks from their sources, runs and checks them: ``python -m tools.notebooks``."""

@@ -14,15 +14,15 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
         "run": "execute from source, and store the notebooks with their outputs",
-        "test": "execute from source, and store nothing",
-        "check": "without execution: do source, notebook and outputs belong together?",
-        "sync": "bring changed text into the notebooks whose code has not changed",
+        "test": "execute from source, without storing",
+        "check": "check, without execution, that source, notebook and outputs match",
+        "sync": "copy changed text into notebooks whose code has not changed",
     }
     for name, text in helps.items():
         sub = commands.add_parser(name, help=text)
-        sub.add_argument("paths", nargs="*", help="sources, notebooks or folders; all unless given")
+        sub.add_argument("paths", nargs="*", help="sources, notebooks or folders; default: all")
         if name in ("run", "test"):
-            sub.add_argument("--at-once", type=int, default=2, help="how many kernels (2)")
+            sub.add_argument("--at-once", type=int, default=2, help="number of kernels (2)")
         if name == "test":
             sub.add_argument("--backend", choices=[*pairs.BACKENDS, "all"], default="fast")
     arguments = parser.parse_args()

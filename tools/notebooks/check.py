@@ -1,4 +1,4 @@
-"""What can be checked without execution: source and notebook belong together, and are clean."""
+"""Checks without execution: source and notebook match, and outputs are clean."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tools.notebooks import pairs, solutions
 
 MOST_BYTES = 700_000
 
-# Of another machine too, so nothing here is about this one.
+# For paths of any machine, so nothing here depends on this one.
 TRACES = {
     "a path of a machine": re.compile(
         r"(?<![\w.])/(?:tmp|home|Users|root|work|opt|usr|mnt|private|var)/[\w.]|site-packages"
@@ -21,7 +21,7 @@ TRACES = {
 
 
 def problems(source: Path) -> list[str]:
-    """Return what is wrong with a pair of files."""
+    """Return the problems of a pair of files."""
     try:
         made = pairs.make_notebook(source)
         pairs.settings(source)
@@ -34,11 +34,14 @@ def problems(source: Path) -> list[str]:
     stored = pairs.stored_notebook(source)
     found = []
     if pairs.cells(made) != pairs.cells(stored):
-        found.append("source and notebook differ: run it, or sync it if only text has changed")
+        found.append("source and notebook differ: run it, or sync it if only its text has changed")
     if stored.metadata.get("dlfs", {}).get("digest") != pairs.digest(stored):
-        found.append("code and outputs do not belong together: run it")
+        found.append("code and outputs do not match: run it")
     if path.stat().st_size > MOST_BYTES:
-        found.append(f"{path.stat().st_size:,} bytes, more than {MOST_BYTES:,}: smaller pictures")
+        found.append(
+            f"size must be at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,}: use smaller "
+            "pictures"
+        )
     for number, cell in enumerate(stored.cells, 1):
         if cell.cell_type == "code":
             found += [f"cell {number}: {problem}" for problem in _output_problems(cell)]
@@ -65,17 +68,17 @@ def _output_problems(cell: NotebookNode) -> list[str]:
 
 
 def solutions_problems(stored: NotebookNode, exercises: list[solutions.Exercise]) -> list[str]:
-    """Return the exercises that are not stored as open ones."""
+    """Return the exercises that are not stored as unsolved."""
     answers = solutions.answers(stored, solved=False)
     return [
-        f"exercise {exercise.name} is stored with {answers.get(exercise.name)!r}, not as open"
+        f"exercise {exercise.name} must be stored unsolved, got {answers.get(exercise.name)!r}"
         for exercise in exercises
         if answers.get(exercise.name) != solutions.OPEN
     ]
 
 
 def sync(source: Path) -> bool:
-    """Bring changed text into a notebook whose code is still what was run; say whether it could."""
+    """Copy changed text into a notebook whose code has not changed; say whether it could."""
     made, stored = pairs.make_notebook(source), pairs.stored_notebook(source)
     code = [cell for cell in made.cells if cell.cell_type == "code"]
     run = [cell for cell in stored.cells if cell.cell_type == "code"]

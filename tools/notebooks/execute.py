@@ -1,4 +1,4 @@
-"""Execution: one fresh, strict kernel a notebook, in the notebook's folder."""
+"""Executes each notebook in a new, strict kernel, in the notebook's folder."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from tools.notebooks import pairs, solutions
 
 CELL_SECONDS = 900
-"""A cell that takes longer hangs."""
+"""The time limit of a cell, in seconds."""
 
 ONE_THREAD = dict.fromkeys(
     ("DLFS_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
@@ -29,7 +29,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass
 class Job:
-    """A notebook to be executed on a backend, and what came of it."""
+    """A notebook to execute on a backend, and the result."""
 
     source: Path
     backend: str
@@ -40,7 +40,7 @@ class Job:
 
 
 class _OwnKernel(KernelSpecManager):
-    """Whatever kernels are installed for this user, the one that is started is this Python's."""
+    """Starts a kernel of this Python, whatever kernels the user has installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         script = Path(__file__).with_name("kernel.py")
@@ -64,14 +64,14 @@ def environment(job: Job, folder: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONHASHSEED": "0",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "IPYTHONDIR": folder,  # nobody's own configuration
+        "IPYTHONDIR": folder,  # no personal configuration
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
 
 
 def execute_all(jobs: list[Job], at_once: int) -> None:
-    """Execute all jobs, some at once; those that must be alone, alone at the end."""
-    # The first import of matplotlib on a machine writes a cache and says so.
+    """Execute all jobs, several at once; those marked "alone" run one by one at the end."""
+    # The first import of matplotlib on a machine writes a cache and prints a message.
     subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=False)
     asyncio.run(_execute_all(jobs, at_once))
 

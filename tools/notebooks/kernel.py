@@ -1,4 +1,4 @@
-"""A strict kernel: a warning is an error, and nothing is fetched from anywhere.
+"""A strict kernel: warnings are errors, and connections are refused.
 
 Started as a script by ``execute``; takes the arguments of ``ipykernel_launcher``.
 """
@@ -13,7 +13,7 @@ LOCAL = ("127.0.0.1", "::1", "localhost", "")
 
 
 def forbid_warnings() -> None:
-    """Make every warning an error, but for what is meant for the developers of other packages."""
+    """Turn every warning into an error, except those for the developers of other packages."""
     warnings.simplefilter("error")
     for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", category)
@@ -21,7 +21,7 @@ def forbid_warnings() -> None:
 
 
 def forbid_connections() -> None:
-    """Refuse to look up or connect to another machine."""
+    """Refuse look-ups of and connections to other machines."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.getaddrinfo":
@@ -39,7 +39,7 @@ def forbid_connections() -> None:
 
 
 class StrictKernelApp(IPKernelApp):
-    """IPython sets warning filters of its own while it starts: these come after."""
+    """Sets its warning filters after IPython has set its own."""
 
     def start(self) -> None:
         """Start, strict."""

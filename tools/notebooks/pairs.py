@@ -1,4 +1,4 @@
-"""A source, ``Code.py`` (jupytext, py:percent), and the notebook that is made from it."""
+"""Pairs of a source, ``Code.py`` (jupytext, py:percent), and the notebook made from it."""
 
 import hashlib
 import json
@@ -15,9 +15,9 @@ NOTEBOOKS = ROOT / "notebooks"
 
 BACKENDS = ("fast", "reference")
 SETTINGS = {"backends", "alone"}
-"""What a source's header may say under ``dlfs:``."""
+"""The settings of a source's header under ``dlfs:``."""
 
-# Another Python's version would be a difference without a meaning.
+# The version of Python would be a meaningless difference.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {
@@ -32,7 +32,7 @@ METADATA = {
 
 
 def find_sources(paths: Sequence[str | Path] = ()) -> list[Path]:
-    """Return the sources: those named, those in the folders named, or all there are."""
+    """Return the sources: those named, those in the named folders, or all."""
     found: list[Path] = []
     for path in [Path(path).resolve() for path in paths] or [NOTEBOOKS]:
         if path.is_dir():
@@ -40,7 +40,7 @@ def find_sources(paths: Sequence[str | Path] = ()) -> list[Path]:
         elif path.suffix in (".py", ".ipynb") and path.with_suffix(".py").exists():
             found.append(path.with_suffix(".py"))
         else:
-            raise FileNotFoundError(f"{path}: neither a folder nor a notebook with a source")
+            raise FileNotFoundError(f"{path} must be a folder, or a notebook with a source")
     return list(dict.fromkeys(found))
 
 
@@ -50,7 +50,7 @@ def title(source: Path) -> str:
 
 
 def settings(source: Path) -> dict[str, Any]:
-    """Return what the source's header says under ``dlfs:``, with what holds where it is silent."""
+    """Return the settings of the source's header under ``dlfs:``, with defaults."""
     said = dict(jupytext.read(source, fmt="py:percent").metadata.get("dlfs", {}))
     if wrong := said.keys() - SETTINGS:
         raise ValueError(f"{title(source)}: the header's dlfs: has unknown keys {sorted(wrong)}")
@@ -72,7 +72,7 @@ def make_notebook(source: Path) -> NotebookNode:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        # Named after its text, a cell keeps its name when another is put in front of it.
+        # The id comes from the cell's text, so it does not depend on other cells.
         name = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
         seen[name] = seen.get(name, 0) + 1
         cell.metadata.pop("lines_to_next_cell", None)  # the source's layout
@@ -81,17 +81,17 @@ def make_notebook(source: Path) -> NotebookNode:
 
 
 def stored_notebook(source: Path) -> NotebookNode:
-    """Return the notebook beside a source, as it is stored."""
+    """Return the stored notebook beside a source."""
     return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
 
 
 def cells(notebook: NotebookNode) -> list[tuple[str, str, str, dict[str, Any]]]:
-    """Return what source and notebook must agree in."""
+    """Return the parts in which source and notebook must agree."""
     return [(c.id, c.cell_type, c.source, dict(c.metadata)) for c in notebook.cells]
 
 
 def digest(notebook: NotebookNode) -> str:
-    """Return a digest of the code and of what it put out: neither may change without the other."""
+    """Return a digest of the code and its outputs: neither may change without the other."""
     code = [
         (cell.source, cell.get("execution_count"), cell.get("outputs", []))
         for cell in notebook.cells
@@ -102,7 +102,7 @@ def digest(notebook: NotebookNode) -> str:
 
 def write(notebook: NotebookNode, source: Path) -> Path:
     """Store an executed notebook beside its source, with the digest in its metadata."""
-    notebook.metadata.update(json.loads(json.dumps(METADATA)))  # the kernel has said more
+    notebook.metadata.update(json.loads(json.dumps(METADATA)))  # the kernel adds other entries
     notebook.metadata.setdefault("dlfs", NotebookNode())["digest"] = digest(notebook)
     nbformat.validate(notebook)
     path = source.with_suffix(".ipynb")

@@ -1,7 +1,7 @@
-"""Exercises: each has a check that says "not yet done", and a solution that the check calls right.
+"""Exercises: the check of each prints "not yet done", and "right" for the solution.
 
-In a source, three things with one name stand below each other: a cell tagged ``exercise:NAME``, one
-or more cells that check it, and a markdown cell tagged ``solution:NAME`` with a block of Python.
+In a source three parts follow each other: a cell tagged ``exercise:NAME``, one or more cells that
+check it, and a markdown cell tagged ``solution:NAME`` with a block of Python.
 """
 
 import re
@@ -24,7 +24,7 @@ class Exercise:
 
 
 def find_exercises(notebook: NotebookNode) -> list[Exercise]:
-    """Return the exercises; complain where a part is missing."""
+    """Return the exercises; raise ValueError if a part is missing."""
     found: list[Exercise] = []
     current: Exercise | None = None
     for cell in notebook.cells:
@@ -40,7 +40,7 @@ def find_exercises(notebook: NotebookNode) -> list[Exercise]:
                     raise ValueError(f"solution:{name} does not follow exercise:{name}")
                 current.solution = "\n".join(BLOCK.findall(cell.source))
                 if not current.solution or not current.checks:
-                    raise ValueError(f"exercise {name} needs a check and a block of Python")
+                    raise ValueError(f"exercise {name} must have a check and a block of Python")
                 found.append(current)
                 current = None
         else:
@@ -49,34 +49,38 @@ def find_exercises(notebook: NotebookNode) -> list[Exercise]:
     if current:
         raise ValueError(f"exercise {current.name} has no cell solution:{current.name}")
     if len({exercise.name for exercise in found}) < len(found):
-        raise ValueError("two exercises have the same name")
+        raise ValueError("exercises must have different names, got a repeated one")
     return found
 
 
 def append_solutions(notebook: NotebookNode, exercises: list[Exercise]) -> None:
-    """Put the solutions at the end, each followed by its checks."""
+    """Append the solutions at the end, each followed by its checks."""
     for exercise in exercises:
         for code in (exercise.solution, *exercise.checks):
             notebook.cells.append(new_code_cell(code, metadata={"tags": ["solved"]}))
 
 
 def judge(notebook: NotebookNode, exercises: list[Exercise]) -> list[str]:
-    """Return what is wrong with the answers of an executed notebook's checks."""
+    """Return the wrong answers of the checks in an executed notebook."""
     open_answers = answers(notebook, solved=False)
     solved_answers = answers(notebook, solved=True)
     problems = []
     for name in (exercise.name for exercise in exercises):
         if open_answers.get(name) != OPEN:
             said = open_answers.get(name, "nothing")
-            problems.append(f"exercise {name}: not filled in, its check says {said!r}")
+            problems.append(
+                f"exercise {name}: its check must say {OPEN!r} before it is done, got {said!r}"
+            )
         if not solved_answers.get(name, "").startswith("right"):
             said = solved_answers.get(name, "nothing")
-            problems.append(f"exercise {name}: to the solution its check says {said!r}")
+            problems.append(
+                f"exercise {name}: its check must say 'right' for the solution, got {said!r}"
+            )
     return problems
 
 
 def drop_solutions(notebook: NotebookNode) -> None:
-    """Take away what ``append_solutions`` added."""
+    """Remove the cells that ``append_solutions`` added."""
     notebook.cells = [c for c in notebook.cells if "solved" not in c.metadata.get("tags", [])]
 
 

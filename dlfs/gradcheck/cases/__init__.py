@@ -1,8 +1,7 @@
-"""Random cases of everything in the library that has a gradient.
+"""Random cases of every Operation, layer and loss of the library, and of a few networks.
 
-A recipe draws one case: a target with random sizes and options, and an input that suits it. It asks
-a Chooser for its decisions, so that the suite can draw them at random, and hypothesis can draw them
-too and shrink them.
+A recipe draws one case: a target with random sizes and options, and a fitting input. Its decisions
+come from a Chooser: the suite draws them at random, and hypothesis can draw and shrink them.
 """
 
 from dlfs.gradcheck.cases.find import unregistered

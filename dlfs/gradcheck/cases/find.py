@@ -1,4 +1,4 @@
-"""Finding every class of the library that has a gradient, so that none stays unchecked."""
+"""Finds every class of the library that has a gradient, so that none stays unchecked."""
 
 import importlib
 import pkgutil
@@ -13,7 +13,7 @@ from dlfs.network import NeuralNetwork
 
 _PACKAGE = Path(__file__).parents[2]
 _ABSTRACT = {"Operation", "ParamOperation", "Layer", "Loss"}
-# Chapter 7 has gradients of PyTorch's own; fused steps are checked as the layers that they run in.
+# Chapter 7 uses PyTorch's gradients; fused steps are checked within their layers.
 _ELSEWHERE = (
     "dlfs.pytorch",
     "dlfs.gradcheck",
@@ -37,7 +37,7 @@ def gradient_classes() -> dict[str, type[Any]]:
             if (
                 isinstance(value, type)
                 and issubclass(value, Operation | ParamOperation | Layer | Loss)
-                and not issubclass(value, NeuralNetwork)  # made of what is checked
+                and not issubclass(value, NeuralNetwork)  # consists of layers, which are checked
                 and value.__module__ == name
                 and not value.__name__.startswith("_")
                 and value.__name__ not in _ABSTRACT
@@ -47,5 +47,5 @@ def gradient_classes() -> dict[str, type[Any]]:
 
 
 def unregistered() -> list[str]:
-    """Return the names of the classes that have a gradient and no recipe."""
+    """Return the names of the classes that have a gradient but no recipe."""
     return sorted(set(gradient_classes()) - set(RECIPES))

@@ -28,7 +28,7 @@ def windows(sketch: Sketch, axes: int, transposed: bool = False) -> dict[str, An
 
 
 def image_size(sketch: Sketch, kernel: tuple[int, ...], options: dict[str, Any]) -> tuple[int, ...]:
-    """Draw a size on which the window fits, often only just, or only thanks to the padding."""
+    """Draw a size on which the window fits, often exactly, or only because of the padding."""
     stride, dilation = options["stride"], options.get("dilation", 1)
     stride = stride if isinstance(stride, tuple) else (stride,) * len(kernel)
     dilation = dilation if isinstance(dilation, tuple) else (dilation,) * len(kernel)
@@ -48,7 +48,7 @@ def image_size(sketch: Sketch, kernel: tuple[int, ...], options: dict[str, Any])
 
 
 def _channels(sketch: Sketch) -> tuple[int, int, int]:
-    """Draw groups, and the channels of each that come in and go out."""
+    """Draw the number of groups, and the input and output channels of each."""
     return sketch.choose.choice((1, 1, 2)), *sketch.sizes(2, 1, 2)  # type: ignore[return-value]
 
 
@@ -70,7 +70,7 @@ def _convolution(kind: type[Any], axes: int) -> Callable[[Sketch], Case]:
 def transposed_size(
     sketch: Sketch, kernel: tuple[int, ...], options: dict[str, Any]
 ) -> tuple[int, ...]:
-    """Draw a size from which something is left after the padding is cut off."""
+    """Draw a size that leaves at least one pixel after the padding is cut off."""
     size = sketch.sizes(2, 1, 3)
     padding = options["padding"]
     if isinstance(padding, str):

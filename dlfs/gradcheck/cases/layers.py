@@ -121,7 +121,7 @@ def _operation_layer(sketch: Sketch) -> Case:
 
 
 def _nested_layer(sketch: Sketch, width: int) -> Layer:
-    """Draw a layer whose output has the shape of its input, maybe made of layers."""
+    """Draw a layer, perhaps a nested one, whose output has the shape of its input."""
     kind = sketch.choose.choice((Dense, LayerNorm, Residual, Dense))
     if kind is Residual:
         return Residual([Dense(width, activation=_activation(sketch)), Dense(width)])

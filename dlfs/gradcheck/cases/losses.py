@@ -1,4 +1,4 @@
-"""Cases of losses, with every kind of target they take."""
+"""Cases of losses, with every kind of target that they accept."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def _pair(sketch: Sketch) -> None:
 def _mean_squared_error(sketch: Sketch) -> Case:
     if sketch.choose.choice((False, True)):
         batch, classes = sketch.choose.integer(1, 4), sketch.choose.integer(2, 4)
-        # Sums far from 0: what is divided by them would otherwise be steep beyond measure.
+        # Sums far from 0: quotients with a denominator near 0 are too steep to measure.
         sketch.uniform("x", 0.5, 1.5, batch, classes)
         sketch.any_layout("x")
         sketch.normal("y", batch, classes)

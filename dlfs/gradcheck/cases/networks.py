@@ -1,4 +1,4 @@
-"""Cases of whole networks: what works alone must also work together."""
+"""Cases of whole networks: layers that work alone must also work together."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Which recipe draws cases of what."""
+"""All recipes: which function draws the cases of which class."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Recipe:
     Attributes
     ----------
     name : str
-        The class that it is about, or what a network is for.
+        The class whose cases it draws, or the purpose of a network.
     kind : str
         "Operation", "Layer", "Loss" or "network".
     function : callable
-        Draws a case of a sketch.
+        Draws a case with a sketch.
     """
 
     name: str

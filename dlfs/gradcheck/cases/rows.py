@@ -1,4 +1,4 @@
-"""Cases of Operations on rows of features, or on numbers one by one."""
+"""Cases of Operations on rows of features, and of elementwise Operations."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A sketch: a case in the making, that is kept as objects and as code at the same time."""
+"""A sketch: a case under construction, kept both as objects and as code."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ class Chooser(ABC):
 
     @abstractmethod
     def integer(self, low: int, high: int) -> int:
-        """Return a whole number from low to high; the smaller the simpler."""
+        """Return an integer from low to high; smaller is simpler."""
 
     @abstractmethod
     def choice(self, options: Sequence[T]) -> T:
-        """Return one of the options; the earlier the simpler."""
+        """Return one of the options; earlier is simpler."""
 
 
 class RandomChooser(Chooser):
@@ -38,7 +38,7 @@ class RandomChooser(Chooser):
         self.rng = rng
 
     def integer(self, low: int, high: int) -> int:
-        """Return a whole number from low to high."""
+        """Return an integer from low to high."""
         return int(self.rng.integers(low, high + 1))
 
     def choice(self, options: Sequence[T]) -> T:
@@ -53,9 +53,9 @@ class Case:
     Attributes
     ----------
     target, x, y, inference
-        As ``check_gradients`` takes them.
+        The arguments of ``check_gradients``.
     code : str
-        A program that makes the same case and checks it.
+        A program that builds the same case and checks it.
     """
 
     target: Any
@@ -69,14 +69,14 @@ class Case:
 
 
 class Sketch:
-    """Draws the arrays of a case and notes how.
+    """Draws the arrays of a case and records the code that draws them.
 
     Parameters
     ----------
     choose : Chooser
     dtype : {"float64", "float32"}
     backend : str
-        For the code only.
+        The backend named in the code.
     """
 
     def __init__(self, choose: Chooser, dtype: str, backend: str) -> None:
@@ -96,13 +96,13 @@ class Sketch:
         return tuple(self.choose.integer(low, high) for _ in range(count))
 
     def batch(self) -> int:
-        """Draw the size of a batch; now and then it is empty."""
+        """Draw the size of a batch; occasionally it is 0."""
         return self.choose.choice((2, 1, 3, 2, 3, 0))
 
     # --- arrays ---
 
     def normal(self, name: str, *shape: int, scale: float = 1.0) -> Array:
-        """Draw normal numbers."""
+        """Draw normally distributed numbers."""
         drawn = self._rng.standard_normal(shape)
         text = f"rng.standard_normal({shape})"
         if scale != 1.0:
@@ -110,12 +110,12 @@ class Sketch:
         return self._keep(name, drawn, text)
 
     def uniform(self, name: str, low: float, high: float, *shape: int) -> Array:
-        """Draw numbers from low to high."""
+        """Draw uniformly distributed numbers from low to high."""
         drawn = self._rng.uniform(low, high, shape)
         return self._keep(name, drawn, f"rng.uniform({low:g}, {high:g}, {shape})")
 
     def integers(self, name: str, high: int, *shape: int) -> Array:
-        """Draw whole numbers from 0 to high - 1."""
+        """Draw integers from 0 to high - 1."""
         drawn = self._rng.integers(0, high, shape)
         self._lines.append(f"{name} = rng.integers(0, {high}, {shape})")
         self.arrays[name] = drawn
@@ -129,7 +129,7 @@ class Sketch:
         return drawn
 
     def any_layout(self, name: str) -> None:
-        """Keep an array's numbers, and lay them out in memory in one of many ways."""
+        """Keep an array's numbers, and change their layout in memory."""
         layout = self.choose.choice(LAYOUTS)
         array = self.arrays[name]
         if array.ndim == 0:
@@ -154,7 +154,7 @@ class Sketch:
     # --- the case ---
 
     def case(self, make: Any, *names: str, inference: bool = False, **options: Any) -> Case:
-        """Make a target of a class, from arrays by name and options, for the input ``x``."""
+        """Build a target of a class from named arrays and options, for the input ``x``."""
         for value in (make, *options.values()):
             self._import(value)
         given = [*names, *(f"{key}={value!r}" for key, value in options.items())]
@@ -162,7 +162,7 @@ class Sketch:
         return self.finish(target, f"{make.__name__}({', '.join(given)})", inference)
 
     def network(self, make: Any, layers: list[Any], **options: Any) -> Case:
-        """Make a network of layers for the input ``x``."""
+        """Build a network of layers for the input ``x``."""
         for value in (make, *layers, *options.values()):
             self._import(value)
         given = [repr(layers), *(f"{key}={value!r}" for key, value in options.items())]
@@ -170,7 +170,7 @@ class Sketch:
         return self.finish(make(layers, **options), text, False)
 
     def finish(self, target: Any, text: str, inference: bool) -> Case:
-        """Put the code together."""
+        """Assemble the code."""
         self._import(target)
         given = ["target", "x"]
         if "y" in self.arrays:

@@ -1,7 +1,7 @@
-"""Hints: what a wrong gradient looks like.
+"""Hints: the likely causes of a wrong gradient.
 
-Each hint comes from an experiment: the gradient that a classic mistake would give is computed, and
-compared with the one at hand. Only where the two are equal, to six digits, is the hint offered.
+Each hint comes from an experiment: it computes the gradient that a classic mistake would give. The
+hint is reported only if that gradient equals the wrong one to six digits.
 """
 
 from dlfs.gradcheck.hints.find import find_hints

@@ -1,4 +1,4 @@
-"""What findings besides the numbers, and gradients of the wrong shape, point to."""
+"""Hints from findings other than wrong numbers, and from gradients of the wrong shape."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +15,8 @@ _MESSAGES = {
     "stale": (
         "stale_cache",
         (
-            "backward uses something that forward computed only once, or in another call: all that "
-            "backward needs must be stored anew by each forward."
+            "backward uses a value that forward computed only once, or in an earlier call: each "
+            "forward must store everything that backward needs."
         ),
     ),
     "writes": (
@@ -30,12 +30,13 @@ _MESSAGES = {
 
 
 def from_findings(subject: Subject, findings: list[Finding], output_grad: Array) -> Iterator[Hint]:
-    """Say what a finding points to."""
+    """Yield the likely cause of each finding."""
     for finding in findings:
         if finding.kind == "accumulates":
             yield Hint(
                 "accumulated",
-                "the gradient is added to what is there (+=): each backward must start anew.",
+                "the gradient is added to the previous one (+=): each backward must start from "
+                "zero.",
             )
         elif finding.kind == "varies" and _draws_random_numbers(subject):
             yield Hint(
@@ -54,7 +55,7 @@ def _draws_random_numbers(subject: Subject) -> bool:
 
 
 def _wrong_shape(subject: Subject, output_grad: Array) -> Iterator[Hint]:
-    """Look at the gradients before their shapes are checked."""
+    """Look at the gradients of the target's own methods, before any shape is checked."""
     subject._restore()
     subject._forward()
     for name, variable in subject.variables().items():
@@ -69,7 +70,7 @@ def _wrong_shape(subject: Subject, output_grad: Array) -> Iterator[Hint]:
 
 def _about_shape(name: str, variable: Array, gradient: Array, subject: Subject) -> Iterator[Hint]:
     if gradient.dtype == object:
-        yield Hint("nothing_returned", "no gradient comes back: is a return missing?", name)
+        yield Hint("nothing_returned", "backward returns no gradient: is a return missing?", name)
         return
     shapes = f"got {gradient.shape} for {variable.shape}"
     x = subject.x
@@ -79,8 +80,8 @@ def _about_shape(name: str, variable: Array, gradient: Array, subject: Subject) 
     elif name != "input_" and gradient.ndim and gradient.shape[0] == batch > 1:
         yield Hint(
             "not_summed",
-            f"the gradient of a parameter is the sum over the batch, and that sum is missing: "
-            f"{shapes}. np.sum(..., axis=0, keepdims=True) takes it.",
+            f"the sum over the batch is missing from the gradient of a parameter: "
+            f"{shapes}. Use np.sum(..., axis=0, keepdims=True).",
             name,
         )
     elif gradient.size == variable.size:
@@ -93,7 +94,7 @@ def _about_shape(name: str, variable: Array, gradient: Array, subject: Subject) 
     else:
         yield Hint(
             "wrong_sum",
-            f"the gradient has another size than what it belongs to ({shapes}): it is summed over "
+            f"the gradient does not have the size of its variable ({shapes}): it is summed over "
             "the wrong axes, or over too few or too many.",
             name,
         )

@@ -13,12 +13,12 @@ _CLOSE = 1e-6
 
 
 def elementwise(evidence: Evidence) -> Iterator[Hint]:
-    """Try derivatives that are forgotten, or taken at the wrong place."""
+    """Try derivatives that are missing, or evaluated at the wrong place."""
     if not evidence.is_input and evidence.subject.kind != "functions":
         return
     if evidence.output.shape != evidence.variable.shape:
         return
-    # What the first of them explains, the others would explain less exactly.
+    # If the first explains the gradient, the others are less specific.
     for diagnose in (_masks, _normalization, _derivatives):
         found = list(diagnose(evidence))
         if found:
@@ -30,7 +30,7 @@ def _masks(evidence: Evidence) -> Iterator[Hint]:
     if not evidence.elementwise:
         return
     slopes, grad, x = evidence.slopes(), evidence.output_grad, evidence.variable
-    # Slopes of one kind above 0 and another below: a ReLU, or one of its kin.
+    # One slope above 0 and another below: a ReLU, or one of its variants.
     above = slopes[(x > 0) & np.isfinite(slopes)]
     if not above.size or np.ptp(above) > _CLOSE or np.ptp(slopes[np.isfinite(slopes)]) < _CLOSE:
         return
@@ -38,23 +38,26 @@ def _masks(evidence: Evidence) -> Iterator[Hint]:
     low = slopes[(x < 0) & np.isfinite(slopes)]
     flat = low[0] if low.size and np.ptp(low) <= _CLOSE else 0.0
     through = (
-        "every gradient is let through: the mask is True everywhere. (output >= 0) is always "
-        "true after a ReLU; the mask is (input_ > 0)."
+        "every gradient passes: the mask is True everywhere. (output >= 0) is always true "
+        "after a ReLU; the mask is (input_ > 0)."
     )
     masks = (
         (np.full(x.shape, high), through),
-        (np.where(x > 0, flat, high), "the mask is the wrong way round: below 0 where above is."),
+        (
+            np.where(x > 0, flat, high),
+            "the mask is inverted: it passes gradients below 0, not above.",
+        ),
         (
             np.where(grad > 0, high, flat),
-            "the mask is taken from the output gradient: it is the input whose sign counts.",
+            "the mask is taken from the sign of the output gradient; it must come from the input.",
         ),
         (
             np.where(x > 0, high, 0.0),
-            "below 0 nothing comes back, although the function has a slope there.",
+            "the gradient is 0 for inputs below 0, although the function has a slope there.",
         ),
         (
             np.where(grad * x > 0, high, flat),
-            "the mask is taken from another array than the input.",
+            "the mask is computed from an array other than the input.",
         ),
     )
     for mask, message in masks:
@@ -68,7 +71,7 @@ def _derivatives(evidence: Evidence) -> Iterator[Hint]:
     if grad.shape == x.shape and evidence.explains(grad):
         yield evidence.hint(
             "derivative_forgotten",
-            "the output gradient comes back unchanged: it is not multiplied by the derivative of "
+            "the output gradient is returned unchanged: it must be multiplied by the derivative of "
             "the function (chain rule).",
         )
         return
@@ -76,7 +79,7 @@ def _derivatives(evidence: Evidence) -> Iterator[Hint]:
         if evidence.explains(grad * value):
             yield evidence.hint(
                 "times_function",
-                f"the output gradient is multiplied by {what} and not by the derivative.",
+                f"the output gradient is multiplied by {what} instead of the derivative.",
             )
             return
     if not evidence.elementwise:
@@ -85,15 +88,15 @@ def _derivatives(evidence: Evidence) -> Iterator[Hint]:
     if at_output is not None and evidence.explains(at_output):
         yield evidence.hint(
             "wrong_point",
-            "the derivative is taken at the output: this formula needs the input.",
+            "the derivative is evaluated at the output: this formula needs the input.",
         )
         return
     sigmoid, tanh = x * (1 - x), 1 - x * x
     if evidence.explains(grad * sigmoid) or evidence.explains(grad * tanh):
         yield evidence.hint(
             "wrong_point",
-            "the derivative is taken at the input: the formula output * (1 - output) of a sigmoid, "
-            "or 1 - output**2 of a tanh, needs the output.",
+            "the derivative is evaluated at the input: the formula output * (1 - output) of a "
+            "sigmoid, or 1 - output**2 of a tanh, needs the output.",
         )
         return
     slopes = evidence.slopes()
@@ -118,7 +121,7 @@ def _move_to(subject: Subject, name: str, value: Array) -> None:
 
 
 def _normalization(evidence: Evidence) -> Iterator[Hint]:
-    """Try the terms of a normalization's gradient that come from mean and variance."""
+    """Try leaving out the terms of a normalization's gradient that come from mean and variance."""
     x, output, grad = evidence.variable, evidence.output, evidence.output_grad
     choices = {(x.ndim - 1,), (0,), (0, *range(2, x.ndim))}
     for axes in sorted(choices):

@@ -1,4 +1,4 @@
-"""What is known about a wrong gradient, for those who look for its cause."""
+"""The facts about a wrong gradient, from which hints are found."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,13 +11,13 @@ from dlfs.gradcheck.report import Hint
 from dlfs.gradcheck.subjects import Subject
 from dlfs.types import Array
 
-# Beyond this a whole Jacobian takes too long.
+# A larger Jacobian takes too long.
 _MOST_ENTRIES = 600
 _CLOSE = 1e-6
 
 
 class Evidence:
-    """One wrong gradient, in float64, with everything it could have been made of.
+    """One wrong gradient, in float64, with the arrays that could have entered it.
 
     Attributes
     ----------
@@ -29,12 +29,12 @@ class Evidence:
         Its value, its gradient by backward and by differences (NaN where not known).
     output_grad, output : ndarray
     jacobian : ndarray, shape (output size, variable size), or None
-        Every derivative of every output; None where that would be too large.
+        The derivative of every output; None if it would be too large.
 
     Parameters
     ----------
     wrong : iterable of int
-        Entries (flat indices) that must be among those looked at, where not all are.
+        Entries (flat indices) that must be included where only some are looked at.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class Evidence:
 
     @property
     def is_input(self) -> bool:
-        """Whether this is about the input and not about a parameter."""
+        """Whether the variable is the input, not a parameter."""
         return self.name == "input_"
 
     @property
     def elementwise(self) -> bool:
-        """Whether each output depends on its own input alone."""
+        """Whether each output depends on a single input."""
         jacobian = self.jacobian
         if jacobian is None or jacobian.shape[0] != jacobian.shape[1]:
             return False
@@ -98,7 +98,7 @@ class Evidence:
         return np.diag(self.jacobian).reshape(self.variable.shape)
 
     def explains(self, prediction: Any) -> bool:
-        """Say whether a mistake that gives this gradient is what happened here."""
+        """Say whether a mistake that gives this gradient explains the analytic one."""
         prediction = np.asarray(prediction, dtype=np.float64)
         if prediction.shape != self.analytic.shape:
             return False
@@ -110,7 +110,7 @@ class Evidence:
         return bool(apart.max() <= _CLOSE * self.scale and different.max() > apart.max())
 
     def from_jacobian(self, output_grad: Array) -> Array | None:
-        """Return the right gradient for another output gradient."""
+        """Return the correct gradient for another output gradient."""
         if self.jacobian is None:
             return None
         gradient: Array = (output_grad.reshape(-1) @ self.jacobian).reshape(self.variable.shape)
@@ -124,7 +124,7 @@ class Evidence:
         return contributions
 
     def changed(self, change: Callable[[Subject], None]) -> Array | None:
-        """Return the right gradient of a changed copy; None if the change does not suit it."""
+        """Return the correct gradient of a changed copy; None if the change cannot be made."""
         other = self.subject.precise()
         try:
             change(other)
@@ -142,7 +142,7 @@ class Evidence:
         return gradient
 
     def hint(self, kind: str, message: str) -> Hint:
-        """Make a hint about this variable."""
+        """Create a hint about this variable."""
         return Hint(kind, message, self.name)
 
 

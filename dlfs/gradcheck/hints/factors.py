@@ -1,4 +1,4 @@
-"""Mistakes of arithmetic: the right numbers with a factor, a sign, or in the wrong places."""
+"""Wrong factors: the correct numbers with a factor, a sign, or in the wrong places."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -17,15 +17,15 @@ def arithmetic(evidence: Evidence) -> Iterator[Hint]:
     if np.all(evidence.analytic[evidence.known] == 0):
         yield evidence.hint(
             "zero",
-            "the gradient is 0 everywhere. Is it computed and never stored, or does a mask shut "
+            "the gradient is 0 everywhere. Is it computed but not stored, or does a mask block "
             "everything out?",
         )
         return
     if np.all(np.abs(evidence.numeric[evidence.known]) <= 1e-9 * evidence.scale):
         yield evidence.hint(
             "no_influence",
-            f"the output does not move when {evidence.name} does. Does forward use it at all? A "
-            "step (a rounding, a comparison, whole numbers) has the derivative 0.",
+            f"the output does not depend on {evidence.name}. Does forward use it at all? A step "
+            "function (rounding, a comparison, integers) has the derivative 0.",
         )
         return
     factor = _factor(evidence.analytic, evidence.numeric, evidence.known)
@@ -52,34 +52,34 @@ def _factor(analytic: Array, numeric: Array, known: Array) -> float | None:
 def _factor_hint(evidence: Evidence, factor: float) -> Hint | None:
     if np.isclose(factor, -1.0, rtol=_CLOSE):
         return evidence.hint(
-            "sign", "every entry has the wrong sign. Look for prediction - target the wrong way."
+            "sign", "every entry has the wrong sign. Is prediction - target the wrong way round?"
         )
     batch = evidence.batch
     follows = _follows_batch(evidence, factor) if batch > 1 else None
     if follows == "grows":
         return evidence.hint(
             "batch_factor",
-            f"it is {factor:.4g} times too large, and that grows with the batch ({batch} now): "
-            "forward averages over the batch, backward must divide by its size, too.",
+            f"it is {factor:.4g} times too large, and the factor grows with the batch ({batch} "
+            "now): forward averages over the batch, so backward must divide by its size.",
         )
     if follows == "shrinks":
         return evidence.hint(
             "batch_factor",
-            f"it is {1 / factor:.4g} times too small, and that grows with the batch ({batch} now): "
-            "backward averages over the batch where it must sum. (The mean belongs to the loss, "
-            "which has divided by the batch size already.)",
+            f"it is {1 / factor:.4g} times too small, and the factor grows with the batch "
+            f"({batch} now): backward averages over the batch where it must sum. (The loss has "
+            "already divided by the batch size.)",
         )
     if np.count_nonzero(evidence.numeric[evidence.known]) < 2:
-        return None  # between two single numbers there always is a factor
+        return None  # two single numbers always differ by a factor
     named = _name_factor(evidence, factor)
     return evidence.hint(
         "constant_factor",
-        f"it is right but for the constant factor {factor:.6g}{named}.",
+        f"it is correct except for the constant factor {factor:.6g}{named}.",
     )
 
 
 def _follows_batch(evidence: Evidence, factor: float) -> str | None:
-    """Measure the factor again with one observation more."""
+    """Measure the factor again with one more observation."""
     other = evidence.subject.precise()
     if not isinstance(other.x, np.ndarray):
         return None
@@ -123,7 +123,7 @@ def _name_factor(evidence: Evidence, factor: float) -> str:
 
 
 def _numbers(evidence: Evidence) -> dict[str, float]:
-    """Return the numbers that a factor could be, by what they are."""
+    """Return the numbers that could be the factor, by name."""
     numbers: dict[str, float] = {}
     for name, value in getattr(evidence.subject.target, "__dict__", {}).items():
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -133,14 +133,14 @@ def _numbers(evidence: Evidence) -> dict[str, float]:
     arrays = {"input": evidence.subject.x, "output": evidence.output}
     for what, array in arrays.items():
         if isinstance(array, np.ndarray) and array.ndim > 1:
-            numbers[f"the number of the {what}'s features"] = float(array.shape[1])
+            numbers[f"the number of features of the {what}"] = float(array.shape[1])
             if array.ndim > 2:
-                numbers[f"the number of the {what}'s pixels"] = float(np.prod(array.shape[2:]))
+                numbers[f"the number of pixels of the {what}"] = float(np.prod(array.shape[2:]))
     return {name: number for name, number in numbers.items() if number not in (0.0, 1.0)}
 
 
 def _rearranged(evidence: Evidence) -> Iterator[Hint]:
-    """Try the right numbers in other places."""
+    """Try the correct numbers in other places."""
     numeric, analytic = evidence.numeric, evidence.analytic
     for one, other in combinations(range(numeric.ndim), 2):
         if numeric.shape[one] == numeric.shape[other] > 1 and evidence.explains(
@@ -148,7 +148,7 @@ def _rearranged(evidence: Evidence) -> Iterator[Hint]:
         ):
             yield evidence.hint(
                 "transposed",
-                f"it is the right gradient with axes {one} and {other} swapped: transposed.",
+                f"it is the correct gradient with axes {one} and {other} swapped: transposed.",
             )
             return
     if numeric.ndim > 2:
@@ -156,9 +156,9 @@ def _rearranged(evidence: Evidence) -> Iterator[Hint]:
             if axes[-1] < numeric.ndim and evidence.explains(np.flip(numeric, axes)):
                 yield evidence.hint(
                     "kernel_flipped",
-                    "it is the right gradient upside down: the kernel's positions are counted "
-                    "from the wrong end. The kernel is flipped in the input gradient of a "
-                    "convolution, and nowhere else.",
+                    "it is the correct gradient flipped: the kernel's positions are counted from "
+                    "the wrong end. The kernel is flipped only in the input gradient of a "
+                    "convolution.",
                 )
                 return
     for axis in range(1, numeric.ndim):
@@ -166,21 +166,21 @@ def _rearranged(evidence: Evidence) -> Iterator[Hint]:
             if numeric.shape[axis] > 2 and _shifted(evidence, axis, shift):
                 yield evidence.hint(
                     "shifted",
-                    f"it is the right gradient moved by one place along axis {axis}: an index is "
-                    "off by one, or the padding was not cut off where it was added.",
+                    f"it is the correct gradient shifted by one along axis {axis}: an index is off "
+                    "by one, or the padding is not cut off where it was added.",
                 )
                 return
     a, n = np.sort(analytic[evidence.known]), np.sort(numeric[evidence.known])
     if a.size > 3 and np.max(np.abs(a - n)) <= _CLOSE * evidence.scale and np.unique(n).size > 2:
         yield evidence.hint(
             "wrong_places",
-            "it holds the right numbers in the wrong places: an index, or the order of axes in a "
-            "reshape, is not that of the forward pass.",
+            "it holds the correct numbers in the wrong places: an index, or the order of axes in "
+            "a reshape, differs from the forward pass.",
         )
 
 
 def _shifted(evidence: Evidence, axis: int, shift: int) -> bool:
-    """Compare all but the edge, where something else comes in."""
+    """Compare everything except the edge, which the shift fills with other numbers."""
     rolled = np.roll(evidence.numeric, shift, axis)
     inside = [slice(None)] * rolled.ndim
     inside[axis] = slice(1, None) if shift > 0 else slice(None, -1)
@@ -192,7 +192,7 @@ def _shifted(evidence: Evidence, axis: int, shift: int) -> bool:
 
 
 def _with_a_penalty(evidence: Evidence) -> Iterator[Hint]:
-    """Try the right gradient plus a multiple of something that lay at hand."""
+    """Try the correct gradient plus a multiple of the variable."""
     extra = evidence.analytic - evidence.numeric
     if evidence.is_input and evidence.subject.kind == "operation":
         return
@@ -200,6 +200,6 @@ def _with_a_penalty(evidence: Evidence) -> Iterator[Hint]:
     if factor is not None:
         yield evidence.hint(
             "penalty",
-            f"it is the right gradient plus {factor:.4g} times {evidence.name} itself: a penalty "
-            "(weight decay) belongs to the optimizer, or into the loss as well.",
+            f"it is the correct gradient plus {factor:.4g} times {evidence.name} itself: a penalty "
+            "(weight decay) belongs in the optimizer, or in the loss as well.",
         )

@@ -1,4 +1,4 @@
-"""Asks one diagnosis after the other, the most specific first."""
+"""Runs all diagnoses in turn, the most specific first."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ from dlfs.types import Array
 _MOST_HINTS = 3
 _QUICK = Tolerances(None, None, 60, "central")
 
-# Where two explain the same numbers, the earlier is the more telling.
+# If two explain the same numbers, the earlier one is more specific.
 _DIAGNOSES: tuple[Callable[[Evidence], Iterator[Hint]], ...] = (
     losses,
     elementwise,
@@ -41,12 +41,12 @@ def find_hints(
     output_grad: Array,
     check: Callable[..., GradientReport],
 ) -> list[Hint]:
-    """Return the likely causes of a failure, the likeliest first.
+    """Return the likely causes of a failure, the most likely first.
 
     Parameters
     ----------
     subject, report, output_grad
-        What was checked, what came out, and the output gradient of the check.
+        The subject of the check, its report, and its output gradient.
     check : callable
         ``check_subject``.
     """
@@ -72,14 +72,14 @@ def find_hints(
             found.append(
                 evidence.hint(
                     "precision",
-                    "it is right in float64: a step of the computation loses digits in float32, "
-                    "or overflows there.",
+                    "it is correct in float64: a step of the computation loses digits or "
+                    "overflows in float32.",
                 )
             )
             continue
         here = [hint for diagnose in _DIAGNOSES for hint in _quietly(diagnose, evidence)]
         if all(hint.kind == "constant_factor" for hint in here):
-            # A factor alone says little; what makes it go away says more.
+            # A bare factor says little; a change that removes it says more.
             simpler = list(variants(evidence, passes))
             here = [*simpler, *here] if len(simpler) == 1 or not here else here
         found += here or _quietly(where, evidence)
@@ -91,7 +91,7 @@ def _quietly(diagnose: Callable[[Evidence], Iterator[Hint]], evidence: Evidence)
         with np.errstate(all="ignore"):
             return list(diagnose(evidence))
     except (ValueError, TypeError, IndexError, ArithmeticError):
-        # An experiment that does not suit a target says nothing; the report must come all the same.
+        # An experiment may fail on a target that it does not fit; the report must still be made.
         return []
 
 
@@ -102,7 +102,7 @@ def _wrong_in_float64(evidence: Evidence) -> bool:
 
 
 def _guilty_operations(subject: Subject, check: Callable[..., GradientReport]) -> Iterator[Hint]:
-    """Check each Operation inside on its own, with the input it had."""
+    """Check each inner Operation alone, with the input that it had."""
     inside = _inside(subject)
     guilty = False
     for operation in inside:
@@ -116,17 +116,17 @@ def _guilty_operations(subject: Subject, check: Callable[..., GradientReport]) -
             about = f"{name}, {hint.variable}" if hint.variable else name
             yield Hint(hint.kind, hint.message, about)
         if not again.hints:
-            yield Hint("guilty", f"{name} is wrong on its own, too: check it alone first.", name)
+            yield Hint("guilty", f"{name} is also wrong on its own: check it alone first.", name)
     if inside and not guilty:
         yield Hint(
             "chain",
-            "each Operation inside is right on its own: look at how backward chains them, their "
-            "order and what is handed from one to the next.",
+            "each inner Operation is correct on its own: look at how backward chains them, in "
+            "which order and with which gradients.",
         )
 
 
 def _inside(subject: Subject) -> list[Operation]:
-    """Return the Operations inside, each with the input it had; a layer of one's own has none."""
+    """Return the inner Operations, each with its input; a user's own layer may have none."""
     subject.output()
     return [
         thing

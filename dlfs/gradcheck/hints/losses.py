@@ -1,4 +1,4 @@
-"""Losses whose gradient belongs to another loss."""
+"""Hints for losses whose gradient is that of another loss."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,12 +34,12 @@ def losses(evidence: Evidence) -> Iterator[Hint]:
                 )
                 return
     for name, gradient in _known(prediction, target).items():
-        for factor, remark in ((1 / batch, ""), (1.0, ", and not divided by the batch size")):
+        for factor, remark in ((1 / batch, ""), (1.0, ", not divided by the batch size")):
             if evidence.explains(factor * gradient):
                 yield evidence.hint(
                     "other_loss",
-                    f"it is the gradient of another loss than forward computes: of {name}{remark}. "
-                    "Value and gradient must belong together.",
+                    "it is not the gradient of the loss that forward computes, but of "
+                    f"{name}{remark}.",
                 )
                 return
 

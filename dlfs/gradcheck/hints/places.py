@@ -1,4 +1,4 @@
-"""Mistakes of place: the gradient goes to another pixel of the window, or not back through time."""
+"""Wrong places: the gradient goes to the wrong pixel of a window, or not back through time."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from dlfs.windows import window_2d
 
 
 def places(evidence: Evidence) -> Iterator[Hint]:
-    """Try a pooling that forgot where its numbers came from, and steps cut off from each other."""
+    """Try pooling without the positions of its maxima, and time steps without their connection."""
     yield from _in_the_window(evidence)
     yield from _through_time(evidence)
 
@@ -35,18 +35,18 @@ def _in_the_window(evidence: Evidence) -> Iterator[Hint]:
             yield evidence.hint(
                 "window_place",
                 f"each output's gradient goes to pixel ({i}, {j}){first} of its window, whatever "
-                "forward took the output from: keep where that was, and send the gradient there.",
+                "forward took the output from: store that position, and send the gradient there.",
             )
             return
     everywhere: Array = sum(each.values(), np.zeros_like(grad, shape=evidence.x.shape))
     if np.count_nonzero(evidence.numeric) >= np.count_nonzero(everywhere):
-        return  # forward takes something of every pixel: a mean
+        return  # forward uses every pixel: a mean
     for factor, what in ((1.0, "the whole gradient"), (1 / (height * width), "an equal share")):
         if evidence.explains(factor * everywhere):
             yield evidence.hint(
                 "window_place",
                 f"each pixel of a window gets {what}, as if forward took the "
-                "mean of all. It does not: only what it took has an influence.",
+                "mean. But forward takes one pixel, and only that one gets a gradient.",
             )
             return
 
@@ -58,7 +58,7 @@ def _to_pixel(
     stride: tuple[int, int],
     pixel: tuple[int, int],
 ) -> Array:
-    """Send every output's gradient to the same pixel of its window; what is padding gets lost."""
+    """Send every output's gradient to the same pixel of its window; drop the padding's share."""
     (top, _), (left, _) = padding
     sent = np.zeros(x.shape)
     for p in range(grad.shape[2]):
@@ -81,6 +81,6 @@ def _through_time(evidence: Evidence) -> Iterator[Hint]:
     if evidence.explains(np.einsum("btfmsg,ts->msg", terms, same)):
         yield evidence.hint(
             "not_through_time",
-            "each step hears only from the output of the same step: the gradient of the state is "
-            "not carried back to the steps before, though they made that state.",
+            "each step gets only the gradient of its own output: the gradient of the state is not "
+            "carried back to the earlier steps.",
         )

@@ -1,4 +1,4 @@
-"""Mistakes in sums: something left out of them, overwritten, or added up in the wrong order."""
+"""Wrong sums: terms that are missing, overwritten, or added in the wrong order."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _CLOSE = 1e-6
 
 
 def sums(evidence: Evidence) -> Iterator[Hint]:
-    """Try a forgotten output gradient, an incomplete sum, and mixed axes."""
+    """Try a missing output gradient, an incomplete sum, and mixed axes."""
     yield from _output_grad_forgotten(evidence)
     yield from _axes_mixed(evidence)
     yield from _incomplete(evidence)
@@ -25,13 +25,13 @@ def _output_grad_forgotten(evidence: Evidence) -> Iterator[Hint]:
     ):
         yield evidence.hint(
             "output_grad_forgotten",
-            "it is what an output gradient of all ones would give: the output gradient is missing "
+            "it is the gradient for an output gradient of ones: the output gradient is missing "
             "from the formula (chain rule).",
         )
 
 
 def _axes_mixed(evidence: Evidence) -> Iterator[Hint]:
-    """Try output gradients that were laid out in the wrong order for a matrix product."""
+    """Try output gradients whose axes are in the wrong order for a matrix product."""
     grad = evidence.output_grad
     if grad.ndim < 3 or evidence.jacobian is None:
         return
@@ -57,14 +57,14 @@ def _axes_mixed(evidence: Evidence) -> Iterator[Hint]:
                 yield evidence.hint(
                     "axes_mixed",
                     f"{what} are mixed up: before the matrix product the output gradient (or the "
-                    "input) was reshaped without transposing its axes first, so that the product "
-                    "multiplies numbers that do not belong together.",
+                    "input) was reshaped without transposing its axes first, so the product "
+                    "multiplies numbers from different places.",
                 )
                 return
 
 
 def _incomplete(evidence: Evidence) -> Iterator[Hint]:
-    """Try sums of which only one term arrived."""
+    """Try sums of which only one term is kept."""
     contributions = evidence.contributions()
     if contributions is None or not evidence.output_grad.ndim:
         return
@@ -88,8 +88,8 @@ def _incomplete(evidence: Evidence) -> Iterator[Hint]:
         if what == "batch" and the_same_for_all and not evidence.is_input:
             yield evidence.hint(
                 "not_summed",
-                f"only the {which} observation of the batch counts: the gradient of a parameter is "
-                "the sum over all of them.",
+                f"it contains only the {which} observation of the batch: the gradient of a "
+                "parameter is the sum over all of them.",
             )
         else:
             yield evidence.hint(
@@ -101,7 +101,7 @@ def _incomplete(evidence: Evidence) -> Iterator[Hint]:
 
 
 def _grouped(contributions: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
-    """Sum contributions over all output axes but ``axes``."""
+    """Sum contributions over all output axes except ``axes``."""
     terms = contributions.reshape(*shape, -1)
     others = tuple(axis for axis in range(len(shape)) if axis not in axes)
     summed: Array = terms.sum(axis=others)
@@ -109,9 +109,9 @@ def _grouped(contributions: Array, shape: tuple[int, ...], axes: tuple[int, ...]
 
 
 def _only_one(evidence: Evidence, terms: Array) -> tuple[str, bool] | None:
-    """Say which term alone is in the analytic gradient, and whether it is one for all entries.
+    """Say which single term the analytic gradient has, and whether it is the same for all entries.
 
-    Otherwise it is the first or last of those that contribute to an entry at all.
+    If not, it is the first or last of those that contribute to an entry.
     """
     present = np.abs(terms) > 1e-9 * evidence.scale
     if terms.shape[0] < 2 or not np.any(present.sum(axis=0) > 1):
@@ -138,5 +138,5 @@ def _diagonal(evidence: Evidence) -> Iterator[Hint]:
         yield evidence.hint(
             "diagonal_only",
             "only the diagonal of the Jacobian is used: each output is treated as if it depended "
-            "on its own input alone. Here it depends on the others of its row, too.",
+            "on its own input alone, but it depends on all inputs of its row.",
         )

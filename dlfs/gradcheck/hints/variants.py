@@ -1,4 +1,4 @@
-"""Variants: a gradient that is right only for a batch of one, a square image, a stride of 1."""
+"""Variants: a gradient that is correct only for a batch of one, a square image, a stride of 1."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +21,7 @@ _OPTIONS = {
 
 
 def flipped_kernel(evidence: Evidence) -> Iterator[Hint]:
-    """Try the input gradient of the convolution with the kernel upside down."""
+    """Try the input gradient of the convolution with the kernel flipped."""
     param = evidence.subject.variables().get("param")
     if not evidence.is_input or param is None or param.ndim < 3 or max(param.shape[2:]) < 2:
         return
@@ -30,9 +30,9 @@ def flipped_kernel(evidence: Evidence) -> Iterator[Hint]:
         if gradient is not None and evidence.explains(gradient):
             yield evidence.hint(
                 "kernel_flipped",
-                "it is what the kernel upside down would give. In the input gradient each output "
-                "pixel goes back to where it came from, so the kernel's positions count the other "
-                "way than in forward: it must be flipped (once).",
+                "it is the gradient for a flipped kernel. In the input gradient each output pixel "
+                "goes back to where it came from, so the kernel's positions run opposite to "
+                "forward: flip it exactly once.",
             )
             return
 
@@ -48,17 +48,17 @@ def transposed_weights(evidence: Evidence) -> Iterator[Hint]:
     if gradient is not None and evidence.explains(gradient):
         yield evidence.hint(
             "transposed",
-            "it is what the transposed weights would give: forward multiplies by W, so backward "
-            "multiplies by W.T.",
+            "it is the gradient for transposed weights: forward multiplies by W, so backward must "
+            "multiply by W.T.",
         )
 
 
 def variants(evidence: Evidence, check: Check) -> Iterator[Hint]:
-    """Simplify one thing after the other, and see when the gradient becomes right."""
+    """Simplify one option at a time, and see when the gradient becomes correct."""
     found: list[Hint] = []
     for kind, message, change in _changes(evidence.subject):
         if kind == "only_square" and found:
-            continue  # squaring changes stride and padding, too, which alone were enough
+            continue  # a square image also changes stride and padding, which alone sufficed
         other = evidence.subject.precise()
         try:
             if not change(other):
@@ -67,13 +67,13 @@ def variants(evidence: Evidence, check: Check) -> Iterator[Hint]:
                 found.append(evidence.hint(kind, message))
         except (TypeError, ValueError, IndexError, RuntimeError):
             continue
-    # Where nearly everything helps, nothing is singled out.
+    # If nearly every change helps, none of them is the cause.
     if len(found) <= 2:
         yield from found
 
 
 def where(evidence: Evidence) -> Iterator[Hint]:
-    """Say where the wrong entries are, if all lie in one block and its neighbours are right."""
+    """Say where the wrong entries are, if all lie in one block and its neighbours are correct."""
     apart = np.abs(evidence.analytic - evidence.numeric) > 1e-9 * evidence.scale
     for axis in range(apart.ndim):
         size = apart.shape[axis]
@@ -86,8 +86,9 @@ def where(evidence: Evidence) -> Iterator[Hint]:
         edge = ", the first" if first == 0 else ", the last" if last == size - 1 else ""
         yield evidence.hint(
             "one_slice",
-            f"all wrong entries have {which} of {size} on axis {axis}{edge}; the others are right. "
-            "What is different there: another gate, a loop or a slice that ends too early?",
+            f"all wrong entries have {which} of {size} on axis {axis}{edge}; the others are "
+            "correct. What is different there: another gate, a loop or a slice that ends too "
+            "early?",
         )
         return
 
@@ -100,28 +101,28 @@ def _changes(subject: Subject) -> Iterator[tuple[str, str, Callable[[Subject], b
             yield (
                 f"{name}_ignored",
                 (
-                    f"it is right without {what} ({name}={plain}) and wrong with it: backward "
+                    f"it is correct without {what} ({name}={plain}) and wrong with it: backward "
                     f"treats {what} differently from forward, or not at all."
                 ),
                 partial(_set, name=name, value=plain),
             )
     yield (
         "groups_ignored",
-        "it is right for groups=1 only: backward does not keep the groups' channels apart.",
+        "it is correct only for groups=1: backward does not keep the groups' channels apart.",
         _one_group,
     )
     yield (
         "only_square",
         (
-            "it is right for square images and kernels only: somewhere the height stands where the "
-            "width belongs."
+            "it is correct only for square images and kernels: somewhere the height stands where "
+            "the width belongs."
         ),
         _square,
     )
     yield (
         "only_batch_1",
         (
-            "it is right for a batch of one only: look at how the sums and reshapes treat the "
+            "it is correct only for a batch of one: look at how the sums and reshapes treat the "
             "batch axis."
         ),
         _one_observation,
@@ -129,7 +130,7 @@ def _changes(subject: Subject) -> Iterator[tuple[str, str, Callable[[Subject], b
     yield (
         "only_one_channel",
         (
-            "it is right for a single channel only: look at how the sums and reshapes treat the "
+            "it is correct only for a single channel: look at how the sums and reshapes treat the "
             "channel axes."
         ),
         _one_channel,
@@ -157,7 +158,7 @@ def _set(subject: Subject, name: str, value: Any) -> bool:
 
 
 def _enlarge(subject: Subject) -> None:
-    """Put pixels where the padding was: without it, the kernel may be larger than the image."""
+    """Replace the padding by pixels: without it, the kernel may be larger than the image."""
     x, target = subject.x, subject.target
     kernel = getattr(target, "kernel_size", None) or target.param.shape[2:]
     if isinstance(x, np.ndarray) and isinstance(kernel, tuple) and x.ndim == 2 + len(kernel):
@@ -191,7 +192,7 @@ def _square(subject: Subject) -> bool:
         value = getattr(target, name, None)
         if isinstance(value, tuple):
             setattr(target, name, (value[0], value[0]))
-    # What is missing is made up: smaller images might no longer hold the kernel.
+    # The shorter side is extended: a smaller image might not hold the kernel.
     subject.x = np.resize(x, (*x.shape[:2], side, side)).copy()
     if param is not None and param.ndim == 4:
         uneven = uneven or param.shape[2] != param.shape[3]
