@@ -1,7 +1,7 @@
-# Every target sets up what it needs, in .venv; nothing has to be installed or activated by hand.
+# Every target sets up its requirements in .venv; nothing has to be installed or activated by hand.
 #
 #   PYTHON=/path/to/python make ...   the interpreter to build .venv from (3.11 or newer)
-#   VENV=/path/to/folder make ...     another place for the environment
+#   VENV=/path/to/folder make ...     another folder for the environment
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -9,18 +9,18 @@ BENCH_VENV ?= .venv-bench
 BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
 
-# What the compiled kernels are made of: when one of these changes, they are built again.
+# The sources of the compiled kernels: when one changes, the kernels are built again.
 CYTHON_SOURCES := $(wildcard $(foreach end,pyx pxd pxi,dlfs_ext/*.$(end) dlfs_ext/*/*.$(end)))
 BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(wildcard dlfs_ext/csrc/*)
 
-# What the benchmarks compare with, and what chapter 7 is about. On Linux pip takes the build for
-# graphics cards, of some gigabytes, where it is not told of one for processors alone.
+# For the benchmarks' comparisons and chapter 7. On Linux pip installs the build for graphics cards,
+# several gigabytes, unless the build for processors is requested.
 TORCH ?= torch==2.13.0
 JAX   ?= jax==0.10.2 jaxlib==0.10.2
 
 FOR_NOTEBOOKS := $(VENV)/.notebooks-installed $(if $(TORCH),$(VENV)/.torch-installed)
 
-# Where `make notebooks` puts the copy to work in. `make clean` leaves it alone.
+# The folder for the copy that `make notebooks` opens. `make clean` does not remove it.
 MY_NOTEBOOKS ?= my-notebooks
 
 FUZZ_CALLS ?= 1000000
@@ -38,9 +38,9 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
 	    | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
-setup: $(VENV)/.dev-installed ## install everything the other targets need
+setup: $(VENV)/.dev-installed ## install the requirements of the other targets
 
-demo: $(VENV)/.installed ## train a small convolutional network on MNIST, draw what it learned in demo/
+demo: $(VENV)/.installed ## train a small convolutional network on MNIST, draw its filters in demo/
 	@mkdir -p demo
 	$(RUN) -m dlfs train $(DEMO_ARGS) --plots demo
 
@@ -50,15 +50,15 @@ test: $(VENV)/.dev-installed ## run the tests, with few examples per property
 test-thorough: $(VENV)/.dev-installed ## run the tests, with many examples per property
 	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q $(PYTEST_ARGS)
 
-coverage: $(VENV)/.dev-installed ## run the tests but for notebooks and figures, list the lines and branches of dlfs that none reaches
+coverage: $(VENV)/.dev-installed ## run the tests except notebooks and figures, list the lines and branches of dlfs that none reaches
 	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q --cov --cov-report=term-missing:skip-covered \
 	    --ignore=tests/test_notebooks.py --ignore=tests/figures $(PYTEST_ARGS)
 
-test-wheel: $(VENV)/.dev-installed ## build sdist and wheel, test the wheel in an empty environment, away from here
+test-wheel: $(VENV)/.dev-installed ## build sdist and wheel, test the wheel in an empty environment, away from the sources
 	HYPOTHESIS_PROFILE=default $(RUN) -m tools.wheel $(PYTEST_ARGS)
 
-# By name: docstrings are tested in the same file as those of the other modules.
-test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, left out by the others where it is missing
+# By name, because one file tests the docstrings of all modules.
+test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, which other targets skip if it is missing
 	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q -k torch \
 	    tests/pytorch tests/reference/test_recurrent_torch.py tests/test_docstrings.py $(PYTEST_ARGS)
 
@@ -72,13 +72,13 @@ format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's fo
 	$(RUN) -m ruff check --fix-only .
 	$(RUN) -m ruff format .
 
-bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in an environment of its own; BENCH_ARGS="--quick" and others
+bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in a separate environment; BENCH_ARGS="--quick" and others
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
 	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
 
-# In a copy, which git ignores: whoever works in JupyterLab changes what is open there.
+# In a copy, which git ignores, because JupyterLab changes the files that are open.
 notebooks: $(FOR_NOTEBOOKS) ## open a copy of the chapters in JupyterLab; TORCH= leaves PyTorch out (chapter 7)
 	$(RUN) -m dlfs notebooks --keep '$(MY_NOTEBOOKS)'
 	JUPYTER_CONFIG_PATH='$(CURDIR)/tools/notebooks/lab' $(RUN) -m jupyterlab \
@@ -87,23 +87,23 @@ notebooks: $(FOR_NOTEBOOKS) ## open a copy of the chapters in JupyterLab; TORCH=
 test-notebooks: $(FOR_NOTEBOOKS) ## run all notebooks, chapters 3 to 6 on both backends
 	$(RUN) -m tools.notebooks test --backend all $(NOTEBOOK_ARGS)
 
-render-notebooks: $(FOR_NOTEBOOKS) ## make the .ipynb from their sources, with outputs
+render-notebooks: $(FOR_NOTEBOOKS) ## make the .ipynb files from their sources, with outputs
 	$(RUN) -m tools.notebooks run $(NOTEBOOK_ARGS)
 
-annotate: $(VENV)/.dev-installed ## write Cython's pages, dlfs_ext/*.html: what still touches Python is yellow
+annotate: $(VENV)/.dev-installed ## write Cython's pages, dlfs_ext/*.html: lines that use Python are yellow
 	DLFS_ANNOTATE=1 $(RUN) setup.py -q build_ext --inplace --force
 
 debug: $(VENV)/.dev-installed ## run the tests on kernels compiled with bounds checks, in build/debug
 	$(call build_aside,debug,DLFS_DEBUG=1)
 	cd build/debug && HYPOTHESIS_PROFILE=default $(abspath $(RUN)) -m pytest -q $(PYTEST_ARGS)
 
-# gcc's runtimes must come first in the process. Leaks are not looked for, because Python keeps much
-# until its end.
+# gcc's runtimes must be loaded first. Leaks are not reported, because Python keeps much memory until
+# it exits.
 SANITIZED := PYTHONMALLOC=malloc \
     LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
     ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
-# -s: a report would be lost with the captured output.
+# -s: reports would be lost in captured output.
 sanitize: $(VENV)/.dev-installed ## run the kernels' tests under the address and undefined-behaviour sanitizers
 	$(call build_aside,sanitize,DLFS_SANITIZE=1)
 	cd build/sanitize && $(SANITIZED) HYPOTHESIS_PROFILE=default \
@@ -113,20 +113,20 @@ fuzz: $(VENV)/.dev-installed ## make FUZZ_CALLS random calls of the kernels unde
 	$(call build_aside,sanitize,DLFS_SANITIZE=1)
 	cd build/sanitize && $(SANITIZED) $(abspath $(RUN)) -m tools.fuzz --calls $(FUZZ_CALLS) $(FUZZ_ARGS)
 
-# CPython itself is reported for reading what it has not written; only reports with a frame in our
-# modules count. A few examples a property: valgrind is fifty times slower.
+# Valgrind also reports reads of uninitialized memory in CPython; only reports with a frame in our
+# modules count. Few examples per property: valgrind is fifty times slower.
 valgrind: $(VENV)/.dev-installed ## run a few examples of the kernels' tests under valgrind
 	@mkdir -p build
 	PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=short valgrind --error-limit=no --log-file=build/valgrind.log \
 	    $(RUN) -m pytest -q tests/ext -k 'not memory and not thread and not waiting' $(PYTEST_ARGS)
 	@! grep 'dlfs_ext' build/valgrind.log && echo 'valgrind: no report from the kernels (build/valgrind.log)'
 
-# The backward code, unless MUTATE_ARGS names other functions: MUTATE_ARGS='dlfs.dropout.*' for a
-# module. What was tried before and not named is not tried again: `rm -r mutants` begins anew.
-mutate: $(VENV)/.mutate-installed ## change the gradients' code in 4,000 places, list what no test notices; 6 minutes
+# The backward code by default; MUTATE_ARGS='dlfs.dropout.*' names the functions of a module. Changes
+# tried before are not tried again unless named: `rm -r mutants` starts again.
+mutate: $(VENV)/.mutate-installed ## change the gradients' code in 4,000 places, list changes that no test detects; 6 minutes
 	HYPOTHESIS_PROFILE=mutate OPENBLAS_NUM_THREADS=1 $(RUN) -m tools.mutate $(MUTATE_ARGS)
 
-# A save may be cut short at any moment. No part of CI: it needs a few minutes.
+# A save may be interrupted at any moment. Not part of CI, because it takes a few minutes.
 kills: $(VENV)/.dev-installed ## kill a process that saves, or trains with a checkpoint, 500 times; no file may be torn
 	$(RUN) -m tools.kills $(KILLS_ARGS)
 
@@ -136,7 +136,7 @@ clean: ## remove the environment and everything built
 	rm -f dlfs_ext/*.so dlfs_ext/*.pyd dlfs_ext/*.c dlfs_ext/*.cpp dlfs_ext/*.html
 	find dlfs dlfs_ext tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# A copy of the sources with kernels of its own, compiled with the second argument's settings.
+# A copy of the sources with its own kernels, compiled with the settings in the second argument.
 define build_aside
 	rm -rf build/$(1)
 	mkdir -p build/$(1)
@@ -145,7 +145,7 @@ define build_aside
 	cd build/$(1) && $(2) DLFS_REQUIRE_EXT=1 $(abspath $(RUN)) setup.py -q build_ext --inplace
 endef
 
-# The stamps form a chain, so that with `make -j` no two installations run at the same time.
+# The stamps form a chain, so that `make -j` does not run two installations at the same time.
 
 $(VENV)/.created:
 	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
@@ -156,18 +156,18 @@ $(VENV)/.created:
 	        exit 1; \
 	    fi; \
 	done; \
-	found=$$($(PYTHON) --version 2>/dev/null) || found='not to be found'; \
-	echo "dlfs needs Python 3.11 or newer: $(PYTHON) is $$found, and there is no" >&2; \
-	echo "python3.11 to python3.14. Install one, or name it: make PYTHON=/path/to/python" >&2; \
+	found=$$($(PYTHON) --version 2>/dev/null) || found='missing'; \
+	echo "dlfs needs Python 3.11 or newer: $(PYTHON) is $$found, and python3.11 to python3.14 are" >&2; \
+	echo "missing. Install one, or name it: make PYTHON=/path/to/python" >&2; \
 	exit 1
 
 $(VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
-	@echo 'Installing dlfs; where there is a C compiler, its kernels are compiled now'
+	@echo 'Installing dlfs; with a C compiler, its kernels are compiled now'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[plots]'
 	@$(RUN) -c 'from dlfs import backend; print("Backends:", *backend.available_backends())'
 	@touch $@
 
-# A copy of its own: PyTorch is too large, and too particular about versions, to be with the rest.
+# A separate environment: PyTorch is large, and requires particular versions.
 $(BENCH_VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 	$(RUN) -m venv '$(BENCH_VENV)'
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -182,7 +182,7 @@ $(BENCH_VENV)/.jax-installed: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(JAX)
 	@touch $@
 
-# The extras of the project itself are already there, and must not be built a second time.
+# The project itself is already installed, and must not be built a second time.
 define install_extras
 	@$(RUN) -c 'import sys, tomllib; \
 	    extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
@@ -198,7 +198,7 @@ $(VENV)/.dev-installed: $(VENV)/.installed pyproject.toml
 $(VENV)/.notebooks-installed: $(VENV)/.dev-installed pyproject.toml
 	$(call install_extras,plots notebooks)
 
-# A step of its own: PyTorch is large, and nothing but chapter 7 needs it.
+# A separate step: PyTorch is large, and only chapter 7 needs it.
 $(VENV)/.torch-installed: $(VENV)/.notebooks-installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@touch $@

@@ -45,7 +45,7 @@ DIRECTIVES = {
 # No -march=native: a wheel must run on every processor of its platform; csrc/simd.h compiles the
 # hot code once per instruction set and chooses at run time. No -ffast-math: it breaks nan, inf and
 # the error bounds of exp and tanh. The two -fno flags only state that errno and the floating-point
-# # exception flags are not read, which would prevent vectorization.
+# exception flags are not read, which would prevent vectorization.
 GNU_FLAGS = [
     "-O3",
     "-g0",
@@ -57,7 +57,7 @@ GNU_FLAGS = [
 GNU_DEBUG_FLAGS = ["-O1", "-g", "-UNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 # gcc may move numbers through the MMX registers, which x87 arithmetic shares, and leave them
-# # occupied: then NumPy's next longdouble is nan. Only x86 processors have them.
+# occupied: then NumPy's next longdouble is nan. Only x86 processors have them.
 NO_MMX = ["-mno-mmx"]
 MSVC_FLAGS = ["/Od" if DEBUG else "/O2"]
 USES_OPENMP = "#include <omp.h>\nint main(void) { return omp_get_num_procs(); }"

@@ -83,7 +83,7 @@ def contenders(kind: str, dtype: str) -> Contenders:
 def work(kind: str, gates: int, targets: tuple[float, float]) -> Work:
     rows = BATCH * LENGTH
     # Only the necessary matrix products: those of the state forward, of its gradient, of the
-    # # weights' gradient, and of the dense layer. The one-hot input needs none.
+    # weights' gradient, and of the dense layer. The one-hot input needs none.
     count = float(rows * 3 * HIDDEN * (gates * HIDDEN + VOCABULARY))
     return Work(
         "Training step, characters, batch 32",

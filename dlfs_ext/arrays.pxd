@@ -1,14 +1,14 @@
-# What a kernel asks about its arguments before it trusts their memory.
+# Fast checks of a kernel's arguments.
 #
-# The pattern: the checks of dlfs.checks say what is wrong in words, but take a microsecond each;
-# these say only yes or no, in nanoseconds. So a kernel asks here first, and calls the reference's
-# check, which raises, when the answer is no; if nothing is raised the array was only unusual
-# (strided, a subclass) and c_array copies it.
+# The checks of dlfs.checks describe errors in words, but take a microsecond each; these only return
+# a boolean, in nanoseconds. So a kernel calls these first, and on failure the reference's check,
+# which raises. If that raises nothing, the array is only unusual (strided, a subclass), and
+# c_array # copies it.
 cimport numpy as cnp
 
 
 cdef inline bint is_float(object a) noexcept:
-    """a is a plain NumPy array of native float32 or float64; which subclasses pass, Python says."""
+    """Whether a is a plain NumPy array of native float32 or float64; Python checks subclasses."""
     if not cnp.PyArray_CheckExact(a):
         return False
     cdef int typenum = cnp.PyArray_TYPE(<cnp.ndarray>a)
@@ -21,7 +21,7 @@ cdef inline bint is_float_nd(object a, int ndim) noexcept:
 
 
 cdef inline bint same_type(object a, object b) noexcept:
-    """Two arrays, known to be arrays, have the same dtype."""
+    """Whether two arrays (known to be arrays) have the same dtype."""
     return cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.PyArray_TYPE(<cnp.ndarray>b)
 
 
@@ -30,12 +30,12 @@ cdef inline bint same_shape(object a, object b) noexcept:
 
 
 cdef inline int is_double(object a) noexcept:
-    """The second index of a table of csrc/simd.h."""
+    """The second index into the tables of csrc/simd.h."""
     return cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_FLOAT64
 
 
 cdef inline cnp.ndarray c_array(object a):
-    """a itself if its memory is C-contiguous and aligned, otherwise a copy that is."""
+    """a itself if it is C-contiguous and aligned, otherwise such a copy."""
     if cnp.PyArray_CheckExact(a) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>a):
         return <cnp.ndarray>a
     return cnp.PyArray_FROM_OF(a, cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_ENSUREARRAY

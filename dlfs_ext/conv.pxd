@@ -1,4 +1,4 @@
-# What conv_fused.pyx takes from conv.pyx; arguments are checked before.
+# The functions of conv.pyx that conv_fused.pyx uses; they do not check arguments.
 cimport numpy as cnp
 
 cdef object resolve(object input_shape, object param_shape, object stride, object padding,

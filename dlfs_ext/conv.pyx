@@ -1,11 +1,11 @@
-"""Convolutions; the formulas are in dlfs.reference.conv, how they are computed in csrc/conv*.h.
+"""Convolutions; the formulas are in dlfs.reference.conv, the algorithms in csrc/conv*.h.
 
-Four ways, chosen by shape alone, so that the same call always gives the same bits:
+Four algorithms, chosen by shape alone, so that the same call always gives the same bits:
 
-- direct: sums of shifted copies. Forward, and an input gradient where the stride is 1, which is
-  the same work with the kernel flipped and the channels exchanged.
-- Winograd's, for 3x3 kernels with stride 1 in float32: the same two, with fewer multiplications.
-- by columns of the kernel, for input gradients where that is cheaper: few input channels.
+- direct: sums of shifted copies. Forward, and input gradients with stride 1, which are the same
+  work with the kernel flipped and the channels exchanged.
+- Winograd's, for 3x3 kernels with stride 1 in float32: the same work with fewer multiplications.
+- by columns of the kernel, for input gradients with few input channels, where it is cheaper.
 - scattering, for the input gradients of other strides.
 
 The work is cut into tasks (an image, a group, a band of rows), and each thread takes a range of
@@ -85,12 +85,12 @@ cdef extern from "conv.h" nogil:
                    ptrdiff_t least_bands, int many_images)
     void conv_fill(conv_layout *layout)
 
-# The copies of a task should stay in the second-level cache: half of it on what is common now.
+# The copies of a task should stay in the second-level cache: half of its usual size today.
 cdef ptrdiff_t COPIES = 1 << 20
-# The weight gradient gains more by long rows of pixels, which it sums before it adds up lanes.
+# The weight gradient benefits from long rows of pixels, which it sums before it adds lanes.
 cdef ptrdiff_t GRADIENT_COPIES = 1 << 21
 cdef ptrdiff_t PATCHES = 1 << 18
-# Enough to occupy the threads of a large machine; each costs memory as large as the weights.
+# Enough to occupy the threads of a large machine; each needs as much memory as the weights.
 cdef ptrdiff_t MOST_CHUNKS = 16
 cdef ptrdiff_t MOST_CHUNK_BYTES = 1 << 26
 
@@ -106,7 +106,7 @@ def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
 
 cdef cnp.ndarray convolve(object x, object W, ptrdiff_t groups, object resolved, object bias,
                           int activation):
-    """Checked arguments, `resolved` a Window; with a bias, activation(conv2d(x, W) + bias)."""
+    """conv2d of checked arguments and a Window; with a bias, activation(conv2d(x, W) + bias)."""
     cdef cnp.ndarray images = c_array(x), weights = c_array(W)
     cdef conv_window window = window_of(images.shape[2], images.shape[3], resolved)
     cdef ptrdiff_t kernel = window.kernel_h * window.kernel_w
@@ -137,8 +137,8 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     window.channels = weights.shape[0]
     if not correlating_is_cheaper(&window, weights.shape[1] // groups, is_double(grad)):
         return scattered(grad, window, groups, weights)
-    # The images read are the gradients, and the pixel that kernel position (i, j) reads for a
-    # result pixel is as far before it as it was behind it in the forward pass.
+    # The images read are the gradients. Kernel position (i, j) reads a pixel as far before the
+    # result pixel as it was after it in the forward pass.
     turned = window
     turned.channels = weights.shape[1] // groups
     turned.height, turned.out_height = window.out_height, window.height
@@ -169,7 +169,7 @@ def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
 
 cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptrdiff_t groups,
                                  object resolved, object output, object bias_grad, int activation):
-    """Checked arguments; output and bias_grad (filled here) only with an activation behind."""
+    """Checked arguments; output and bias_grad (filled here) only if an activation follows."""
     cdef cnp.ndarray grad = c_array(output_grad), images = c_array(x), values
     cdef conv_job job
     memset(&job, 0, sizeof(job))
@@ -287,8 +287,8 @@ cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     w.kernel_h, w.kernel_w = resolved.kernel
     w.out_height, w.out_width = resolved.output
     (w.top, _), (w.left, _) = resolved.padding
-    # Where there is one position only, the step between positions means nothing, and may be so
-    # large that memory laid out by it would not exist.
+    # With a single position the step between positions is unused, and may be so large that a
+    # memory layout with it would not be possible.
     if w.out_height > 1:
         w.stride_h = resolved.stride[0]
     else:
@@ -309,16 +309,16 @@ cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
 
 
 cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, int wide) noexcept:
-    """Estimate, in cycles for a vector, whether shifted copies are cheaper than columns."""
+    """Estimate, in cycles per vector, whether shifted copies are cheaper than columns."""
     if w.stride_h != 1 or w.stride_w != 1:
         return False
     cdef double kernel = w.kernel_h * w.kernel_w, channels = w.channels
-    # With one result a load for each multiply-add, and not aligned, is what the time is spent on.
+    # With one result, the unaligned load for each multiply-add dominates the time.
     cdef double sums = channels + (2 if w.channels == 1 else 0)
     if winograd_pays(w, w.channels, out_channels, wide):
         sums *= 0.6
-    # Measured: 7.5 cycles to make a copy's vector; 14 to store and add one of a column's sums,
-    # half of which long sums hide.
+    # Measured: 7.5 cycles to copy a vector; 14 to store and add one of a column's sums, half of
+    # which long sums hide.
     cdef double adding = 14 if out_channels * w.kernel_h < 150 else 7
     cdef double copies = out_channels * (kernel * sums + 7.5 * w.kernel_w) * w.width
     cdef double columns = channels * (kernel * out_channels + adding * w.kernel_w) * w.out_width
@@ -327,7 +327,7 @@ cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, i
 
 cdef bint winograd_pays(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
                         int wide) noexcept:
-    """Winograd's way is taken for float32 only: float64 is for those who want every digit."""
+    """Winograd's algorithm is used only for float32, because it loses digits."""
     return (not wide and w.kernel_h == 3 and w.kernel_w == 3 and w.stride_h == 1
             and w.stride_w == 1 and w.dilation_h == 1 and w.dilation_w == 1
             and channels >= 8 and out_channels >= 8 and w.out_height >= 4 and w.out_width >= 4)
@@ -340,7 +340,7 @@ cdef double multiply_adds(const conv_job *job) noexcept:
 
 
 cdef cnp.ndarray fill(conv_layout *layout):
-    """Fill the layout's tables; the array returned owns their memory."""
+    """Fill the layout's tables; the returned array owns their memory."""
     cdef cnp.ndarray tables = empty_1d(2 * layout.rows + layout.taps, cnp.NPY_INTP)
     layout.source = <ptrdiff_t *>cnp.PyArray_DATA(tables)
     layout.target = layout.source + layout.rows
@@ -351,7 +351,7 @@ cdef cnp.ndarray fill(conv_layout *layout):
 
 cdef int run(conv_run_fn *fn, const conv_job *job, ptrdiff_t tasks, size_t scratch_bytes,
              double cost) except -1:
-    """Share out the tasks; every thread has scratch memory of its own."""
+    """Distribute the tasks; every thread has its own scratch memory."""
     cdef Team team = gather(cost, fn)
     cdef ptrdiff_t threads = min(team.threads, tasks), i
     cdef size_t each = (scratch_bytes + 127) // 64 * 64
@@ -384,7 +384,7 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
                            cnp.ndarray weights, const ptrdiff_t *step, ptrdiff_t start,
                            ptrdiff_t group_step, ptrdiff_t out_channels, object bias_,
                            int activation):
-    """Sum over each window; `start`, `step` and `group_step` say where the weights lie."""
+    """Sum over each window; `start`, `step` and `group_step` locate the weights."""
     cdef int wide = is_double(images), typenum = cnp.PyArray_TYPE(images)
     cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images), group, size
     cdef cnp.npy_intp[4] dims
@@ -447,7 +447,7 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
 
 
 cdef void plan_winograd(conv_job *job, ptrdiff_t itemsize, ptrdiff_t least_bands) noexcept:
-    """Lay out the patches: windows of 4x4 pixels, 2 apart, each of which makes 2x2 outputs."""
+    """Lay out the patches: windows of 4x4 pixels, 2 apart, each of which gives 2x2 outputs."""
     cdef conv_window *w = &job.layout.window
     job.height, job.width = w.out_height, w.out_width
     w.kernel_h = w.kernel_w = 4
@@ -460,14 +460,14 @@ cdef void plan_winograd(conv_job *job, ptrdiff_t itemsize, ptrdiff_t least_bands
     job.together = 1
     if job.layout.bands == 1:
         job.together = max(1, min(job.layout.batch, patches // area))
-        # Blocks of equal size, and not so few that a thread has none.
+        # Blocks of equal size, at least one for each thread.
         blocks = (job.layout.batch + job.together - 1) // job.together
         job.together = (job.layout.batch + blocks - 1) // blocks
 
 
 cdef cnp.ndarray scattered(cnp.ndarray grad, conv_window window, ptrdiff_t groups,
                            cnp.ndarray weights):
-    """The input gradient by columns or, with other strides than 1, share by share."""
+    """The input gradient by columns or, for strides other than 1, by scattering."""
     cdef int wide = is_double(grad), typenum = cnp.PyArray_TYPE(grad)
     cdef cnp.npy_intp[4] dims
     dims[0] = grad.shape[0]
@@ -506,7 +506,7 @@ cdef cnp.ndarray scattered(cnp.ndarray grad, conv_window window, ptrdiff_t group
 
 
 def _peak_work(dtype="float64", rounds=100_000):
-    """Do multiply-adds on registers alone, and return how many floating-point operations."""
+    """Run multiply-adds on registers only, and return the number of floating-point operations."""
     cdef int wide = np.dtype(dtype) == np.float64
     cdef ptrdiff_t n = rounds
     cdef double operations

@@ -1,8 +1,8 @@
 """A convolution with its bias and activation; the formulas are in dlfs.reference.conv_fused.
 
-The convolution is that of conv.pyx, which adds the bias and takes the activation of each piece of
-its output while that is in the cache (csrc/conv_epilogue.h); backward, the gradient behind the
-activation is made row by row, just before it is multiplied, and never stored as a whole.
+The convolution of conv.pyx adds the bias and applies the activation to each piece of its output
+while it is in the cache (csrc/conv_epilogue.h). Backward, the gradient of the activation's input
+is computed row by row just before it is used, and never stored as a whole.
 """
 
 cimport numpy as cnp

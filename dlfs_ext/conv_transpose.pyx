@@ -1,7 +1,7 @@
 """The transposed convolution; the formulas are in dlfs.reference.conv_transpose.
 
-As there, nothing new is computed: a convolution's input gradient is the output here, and the other
-way round. Only the weights' channels change places, within each group.
+As there, the output is the input gradient of a convolution, and the input gradient is a
+convolution. Only the weights' channels are exchanged, within each group.
 """
 
 from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape

@@ -1,7 +1,7 @@
 """Weight multiply, bias and scale, and the chain of them fused: dlfs.reference.dense, compiled.
 
-All products go to the gemm of csrc/gemm_tile.h. It reads any strides, so a transposed or sliced
-matrix is never copied here.
+All products use the gemm (general matrix multiplication) of csrc/gemm_tile.h. It reads any strides,
+so a transposed or sliced matrix is not copied here.
 """
 
 cimport numpy as cnp
@@ -158,10 +158,10 @@ def bias_activation_grad(output_grad, output, activation="linear"):
 
 
 cdef int activation_code(object activation) noexcept:
-    # An array would answer a comparison with an array.
+    # Comparing with an array would give an array.
     if not isinstance(activation, str):
         return -1
-    # Names are compared as objects first: they are nearly always the same interned string.
+    # Names are compared by identity first: they are nearly always the same interned string.
     if activation == "linear":
         return DLFS_LINEAR
     if activation == "sigmoid":
@@ -181,7 +181,7 @@ cdef int check_product(object x, object W, str owner) except -1:
 
 
 cdef int check_bias(object x, object W, object b, object activation) except -1:
-    """Raise what the reference raises when it adds the bias to the product."""
+    """Raise the error of the reference's bias_add."""
     check_float_array(b, "dense", "b")
     check_same_dtype("dense", x=x, b=b)
     check_shape(b, (1, W.shape[1]), "dense", "b")
@@ -220,7 +220,7 @@ cdef cnp.ndarray mapped(feature_map_t fn, object x_, object param, int cost):
 
 
 cdef cnp.ndarray strided(object a):
-    """a itself if its strides are whole numbers of elements, as the gemm needs them."""
+    """a itself if its strides are multiples of the item size, as the gemm requires; else a copy."""
     cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(a)
     if (cnp.PyArray_ISALIGNED(a) and cnp.PyArray_STRIDE(a, 0) % size == 0
             and cnp.PyArray_STRIDE(a, 1) % size == 0):
@@ -228,7 +228,7 @@ cdef cnp.ndarray strided(object a):
     return c_array(a)
 
 
-# Columns that a thread gets come in groups of so many: the widest tile's.
+# A thread's columns are a multiple of this: the widest tile's.
 cdef enum:
     COLUMN_GROUP = 48
     ROW_GROUP = 8
@@ -237,7 +237,7 @@ cdef enum:
 
 cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_turned, object bias,
                          int activation):
-    """activation(a @ b + bias), a or b transposed if it is "turned"."""
+    """activation(a @ b + bias), with a or b transposed if it is "turned"."""
     cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(a)
     cdef int a0 = 1 if a_turned else 0, b0 = 1 if b_turned else 0
     cdef ptrdiff_t m = cnp.PyArray_DIM(a, a0), k = cnp.PyArray_DIM(a, 1 - a0)
@@ -261,10 +261,9 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
         if threads == 1:
             fn(m, n, k, ad, a_row, a_column, bd, b_row, b_column, cd, n, shift, activation, panels)
         else:
-            # Columns if they come out even, so that no thread copies a panel for another; rows
-            # otherwise, and where they are many: two threads that write to one row of the result
-            # take its cache lines from each other. Never k: each number of the result stays one
-            # sum in one order.
+            # Split columns if that is even, so that each panel is copied once. Otherwise, or with
+            # many # rows, split rows: two threads that write to the same row compete for its cache
+            # lines. # Never split k: each number of the result is one sum in one order.
             groups = (n + COLUMN_GROUP - 1) // COLUMN_GROUP
             if ((groups % threads == 0 or groups >= 4 * threads)
                     and m < MANY_ROWS * threads):

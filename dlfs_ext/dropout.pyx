@@ -19,7 +19,7 @@ cdef extern from "lookup.h" nogil:
                              double scale) noexcept
     dropout_fn *dropout_table[3][2]
 
-# The module; the package's attribute of this name is the function.
+# The module: the package's attribute of the same name is the function.
 reference = importlib.import_module("dlfs.reference.dropout")
 
 

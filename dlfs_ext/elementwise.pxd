@@ -11,7 +11,7 @@ cdef extern from "activations.h" nogil:
     ctypedef void binary_fn(const void *g, const void *y, void *out, ptrdiff_t n,
                             double parameter) noexcept
 
-# What one number costs, in multiply-adds: by measurement.
+# The measured cost of one number, in multiply-adds.
 cdef enum:
     CHEAP = 3
     DEAR = 12

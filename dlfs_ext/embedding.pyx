@@ -64,10 +64,10 @@ def embedding_param_grad(output_grad, indices, rows):
 
 
 cdef cnp.ndarray checked(object indices, ptrdiff_t rows, str owner):
-    """The indices as C-contiguous int64, every one of them below `rows`."""
+    """The indices as C-contiguous int64, all of them below `rows`."""
     if not (cnp.PyArray_Check(indices) and cnp.PyArray_ISINTEGER(indices)):
         _check_indices(indices, rows, owner)
-    # An unsigned number too large for this becomes negative, and is refused as such.
+    # A larger unsigned number becomes negative, and is refused as such.
     cdef cnp.ndarray numbers = cnp.PyArray_FROM_OTF(
         indices, cnp.NPY_INT64, cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_FORCECAST)
     cdef const int64_t *index = <const int64_t *>cnp.PyArray_DATA(numbers)

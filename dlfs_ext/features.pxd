@@ -15,7 +15,7 @@ ctypedef void (*feature_sum_t)(const void *x, const void *y, const void *p, void
 
 
 cdef inline ptrdiff_t inner_size(cnp.ndarray x) noexcept:
-    """The pixels of one channel: the product of the axes behind the second."""
+    """The pixels of one channel: the product of all axes after the second."""
     cdef ptrdiff_t inner = 1
     cdef int axis
     for axis in range(2, cnp.PyArray_NDIM(x)):
@@ -39,7 +39,7 @@ cdef inline void *data_or_null(object array) noexcept:
 
 cdef inline int map_features(feature_map_t fn, cnp.ndarray x, object y, object p, object q,
                              object r, cnp.ndarray out, int cost) except -1:
-    """out = fn(x, y, p, q, r); all C-contiguous, or None where fn does not look."""
+    """out = fn(x, y, p, q, r); all C-contiguous, or None where fn does not use them."""
     cdef ptrdiff_t features = cnp.PyArray_DIM(x, 1), inner = inner_size(x)
     cdef ptrdiff_t rows = cnp.PyArray_DIM(x, 0) * (1 if inner == 1 else features), chunk
     cdef const void *xd = cnp.PyArray_DATA(x)
@@ -80,7 +80,7 @@ cdef inline int sum_features(feature_sum_t fn, cnp.ndarray x, object y, object p
         if threads == 1:
             fn(xd, yd, pd, od, sd, 0, features, outer, features, inner)
         else:
-            # Features are split, never what is summed; whole cache lines to each thread.
+            # Features are split, never the sums; each thread gets whole cache lines.
             chunk = (features + threads - 1) // threads
             if inner == 1:
                 chunk = (chunk + 15) // 16 * 16

@@ -1,4 +1,4 @@
-"""GRU, a whole sequence a call, as recurrent.pyx; the formulas are in dlfs.reference.gru."""
+"""GRU, a whole sequence per call, as in recurrent.pyx; the formulas are in dlfs.reference.gru."""
 
 cimport numpy as cnp
 
@@ -78,8 +78,8 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     cdef cnp.ndarray W_grad = empty_2d(n + after, 3 * n, typenum)
     cdef Block weights = packed(pack_panels_table[isa_level][double_], 3 * n, n, address(W), 1,
                                 3 * n, size)
-    # With "after" the product's gradient in the candidate's columns, with "before" what the
-    # candidate multiplied.
+    # The candidate's columns: with "after" the product's gradient, with "before" the factor that
+    # the candidate's weights multiplied.
     cdef Block other = numbers(s.batch * s.time, dlfs_row(n), size)
     s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
     s.gates, s.z_grad, s.h0_grad = address(gates_), address(z_grad), address(h0_grad)

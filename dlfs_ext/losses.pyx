@@ -1,9 +1,8 @@
 """Losses and their gradients, in one pass; the formulas are in dlfs.reference.losses.
 
-The compiled loops answer nan when a target is none (a label out of range, a row that does not sum
-to 1), and compute in the arrays' dtype, where numbers may overflow that the loss, a double, can
-hold. So the reference is asked whenever a loss is not finite: it says what is wrong, does it right,
-or agrees.
+The compiled loops return nan for an invalid target (a label out of range, a row that does not sum
+to 1). They compute in the arrays' dtype, which may overflow although the loss, a double, would not.
+So the reference is called whenever a loss is not finite: it raises the error or computes the value.
 """
 
 cimport numpy as cnp
@@ -72,7 +71,7 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
     if type(label_smoothing) is float and 0 <= <double>label_smoothing < 1:
         smoothing = label_smoothing
     elif good:
-        # Behind the check of the prediction, as in the reference.
+        # After the check of the prediction, as in the reference.
         smoothing = check_real(label_smoothing, "softmax_cross_entropy", "label_smoothing",
                                0.0, 1.0, high_open=True)
     if good:
@@ -92,7 +91,7 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
     cdef const void *probabilities = NULL
     cdef const int64_t *numbers = NULL
     if labels:
-        # An unsigned number too large for this becomes negative, and is refused as such.
+        # A larger unsigned number becomes negative, and is refused as such.
         t = cnp.PyArray_FROM_OTF(target, cnp.NPY_INT64, cnp.NPY_ARRAY_IN_ARRAY
                                  | cnp.NPY_ARRAY_FORCECAST)
         numbers = <const int64_t *>cnp.PyArray_DATA(t)

@@ -179,7 +179,7 @@ cdef object nothing_to_average(str owner, object x):
 
 
 cdef bint all_positive(cnp.ndarray inv_std) noexcept:
-    """False where a variance overflowed (1 / inf) or is nan; the reference then does it again."""
+    """False if a variance overflowed (1 / inf) or is nan; then the reference computes it again."""
     cdef ptrdiff_t i, n = cnp.PyArray_SIZE(inv_std)
     cdef const float *narrow = <const float *>cnp.PyArray_DATA(inv_std)
     cdef const double *wide = <const double *>cnp.PyArray_DATA(inv_std)

@@ -1,7 +1,7 @@
 """The optimizers' updates, in one pass over memory; the formulas are in dlfs.reference.optimizers.
 
-What is unusual (a strided parameter, a number that is no float) is left to the reference, which
-says what is wrong with it, or does the work.
+Unusual arguments (a strided parameter, a number that is not a float) go to the reference, which
+raises an error or computes the update.
 """
 
 cimport numpy as cnp
@@ -82,7 +82,7 @@ def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, e
 
 
 cdef bint number(object value, double *where) noexcept:
-    """Store a float (or int); False for everything else and for nan and infinity."""
+    """Store a finite float (or int); False for everything else."""
     if type(value) is float:
         where[0] = value
     elif type(value) is int and -2**53 < value < 2**53:
@@ -93,7 +93,7 @@ cdef bint number(object value, double *where) noexcept:
 
 
 cdef bint writable(object array, object like) noexcept:
-    """An array of the shape and dtype of `like` that can be changed where it lies."""
+    """Whether the array has the shape and dtype of `like` and can be changed in place."""
     return (is_float(array) and same_type(array, like) and same_shape(array, like)
             and cnp.PyArray_ISCARRAY(<cnp.ndarray>array))
 
@@ -105,7 +105,7 @@ cdef bint usual(object param, object grad) noexcept:
 
 
 cdef bint disjoint(object a, object b) noexcept:
-    """No number of one array lies between the first and the last of the other in memory."""
+    """Whether the memory of two arrays, from first to last number, does not overlap."""
     cdef const char *a_end
     cdef const char *b_end
     cdef const char *a_begin = extent(<cnp.ndarray>a, &a_end)
@@ -114,7 +114,7 @@ cdef bint disjoint(object a, object b) noexcept:
 
 
 cdef const char *extent(cnp.ndarray array, const char **end) noexcept:
-    """Where the numbers of an array begin in memory, and where they end."""
+    """The start and the end of the memory of an array's numbers."""
     cdef const char *low = <const char *>cnp.PyArray_DATA(array)
     cdef const char *high = low + cnp.PyArray_ITEMSIZE(array)
     cdef ptrdiff_t span
@@ -133,7 +133,7 @@ cdef const char *extent(cnp.ndarray array, const char **end) noexcept:
 
 
 cdef bint apart(object param, object grad, object state) noexcept:
-    """Memory of the optimizer that can be changed where it lies, and is its own."""
+    """Whether this is the optimizer's own memory, and can be changed in place."""
     return writable(state, param) and disjoint(state, param) and disjoint(state, grad)
 
 

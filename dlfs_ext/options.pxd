@@ -1,6 +1,6 @@
-# Checking the options of a window costs ten microseconds, as much as a small convolution. So what
-# they resolve to is remembered; but only for options which are exactly ints, strings and tuples
-# of such: True and 1.0 are equal to 1, would find its entry, and must be refused.
+# Checking the options of a window takes ten microseconds, as much as a small convolution. So the
+# result is cached, but only for options that are exactly ints, strings and tuples of these: True
+# and 1.0 equal 1, would find its entry, and must be refused.
 
 
 cdef inline bint is_plain(object option):
@@ -15,12 +15,12 @@ cdef inline bint is_plain(object option):
 
 
 cdef inline bint is_shape(object shape, Py_ssize_t ndim):
-    """shape is what dlfs.checks.check_input_shape would return."""
+    """shape is a result of dlfs.checks.check_input_shape."""
     cdef double numbers = 1
     if type(shape) is not tuple or len(<tuple>shape) != ndim:
         return False
     for size in <tuple>shape:
-        # Compared first: a larger integer could not be converted.
+        # Compared first: a larger integer cannot be converted.
         if type(size) is not int or size < 0 or size > 1 << 48:
             return False
         numbers *= max(<double>size, 1.0)

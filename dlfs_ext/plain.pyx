@@ -1,12 +1,12 @@
-"""The direct loops: every product and sum written out, as the definitions say.
+"""Direct loops: every product and sum written as in the definitions.
 
-This is the first version of the compiled backend, to be read next to `dlfs.reference`. Typed
-memoryviews and two fused dtypes are all the Cython in it; `dlfs.use_backend("plain")` runs it. It
-has loops for what a small network is made of, and takes everything else from the reference.
+This is the first version of the compiled backend, to read next to `dlfs.reference`. It uses only
+typed memoryviews and two fused dtypes; `dlfs.use_backend("plain")` runs it. It has loops for the
+layers of a small network, and takes everything else from the reference.
 
-Nothing here is clever, and that is what it costs: the fast kernels beside it do the same sums in
-registers, several numbers at a time. Every function checks its arguments in Python first: behind
-that, no bounds are checked.
+The loops are simple and therefore slow: the fast kernels compute the same sums in registers,
+several numbers at a time. Every function checks its arguments in Python first; after that, no
+bounds are checked.
 """
 
 from libc.math cimport INFINITY, exp
@@ -29,7 +29,7 @@ ctypedef fused real:
 
 
 def _aligned(array):
-    """The array, or a copy if its numbers do not begin where the processor wants them."""
+    """The array, or an aligned copy."""
     return np.require(array, requirements="A")
 
 
@@ -93,7 +93,7 @@ cdef void apply_sigmoid(const real[:] x, real[:] output) noexcept:
     cdef Py_ssize_t i
     cdef double e
     for i in range(x.shape[0]):
-        # exp of a positive number could overflow
+        # exp of a large positive number overflows
         e = exp(-abs(x[i]))
         output[i] = <real>(1 / (1 + e) if x[i] >= 0 else e / (1 + e) if x[i] < 0 else x[i])
 
@@ -210,8 +210,8 @@ cdef enum Direction:
 
 
 cdef int walk(x, W, y, Geometry g, Py_ssize_t groups, Direction direction) except -1:
-    # A memoryview of float that can be written needs an array that can: the two that are only
-    # read are copied if they are read-only (or not aligned).
+    # A writable memoryview requires a writable array: the two that are only read are copied if
+    # they are read-only (or not aligned).
     arrays = [np.require(array, requirements=["A", "W"]) for array in (x, W, y)]
     if x.dtype == np.float32:
         walk_positions[float](arrays[0], arrays[1], arrays[2], g, groups, direction)
@@ -222,9 +222,9 @@ cdef int walk(x, W, y, Geometry g, Py_ssize_t groups, Direction direction) excep
 
 cdef void walk_positions(real[:, :, :, :] x, real[:, :, :, :] W, real[:, :, :, :] y, Geometry g,
                          Py_ssize_t groups, Direction direction) noexcept:
-    """Meet every pixel, weight and output that belong together, and do one multiply-add.
+    """Do one multiply-add for every pixel and weight of every output.
 
-    The three directions walk the same way: y += x W, or x += y W, or W += x y.
+    The three directions use the same loops: y += x W, or x += y W, or W += x y.
     """
     cdef Py_ssize_t n, o, p, q, c, i, j, row, column, channel
     cdef Py_ssize_t in_group = W.shape[0], out_group = W.shape[1] // groups
@@ -286,7 +286,7 @@ cdef void largest(const real[:, :, :, :] x, real[:, :, :, :] output, int[:, :, :
                                         or column < 0 or column >= x.shape[3]):
                                     continue
                                 pixel = x[n, c, row, column]
-                                # not a number counts as larger than any
+                                # nan counts as larger than any number
                                 if pixel > best or (pixel != pixel and best == best):
                                     best = pixel
                                     where = <int>(i * g.kernel_width + j)
@@ -294,7 +294,7 @@ cdef void largest(const real[:, :, :, :] x, real[:, :, :, :] output, int[:, :, :
                         positions[n, c, p, q] = where
 
 
-# Everything that has no loop here is the reference's.
+# Everything without a loop here comes from the reference.
 for _name in dlfs.reference.__all__:
     globals().setdefault(_name, getattr(dlfs.reference, _name))
 for _module in ("dense", "activations", "rectifiers", "conv", "pooling"):

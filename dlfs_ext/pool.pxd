@@ -1,4 +1,4 @@
-# C interface of pool.pyx: what the kernels call.
+# The C interface of pool.pyx, for the kernels.
 cimport numpy as cnp
 
 cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum)
@@ -9,9 +9,9 @@ cdef cnp.ndarray empty_4d(cnp.npy_intp n, cnp.npy_intp c, cnp.npy_intp h, cnp.np
                           int typenum)
 
 
-# Scratch memory, free again when the Block is: `data` is aligned to 64 bytes.
+# Scratch memory, freed with the Block: `data` is aligned to 64 bytes.
 cdef class Block:
-    cdef void *raw      # what malloc gave
+    cdef void *raw      # the result of malloc
     cdef void *data     # the same, aligned
     cdef size_t size
     cdef int number

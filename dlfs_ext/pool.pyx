@@ -1,13 +1,12 @@
-"""Arrays whose memory is kept for the next batch.
+"""Arrays whose memory is reused for the next batch.
 
-A training step makes the same arrays again and again. Fresh ones cost page faults, several times
-what computing their contents costs. So memory comes from here: `empty` wraps a block of memory in
-a new array whose base is a small object, the Block; when the array and every view of it are gone,
-the Block is deallocated and its memory goes to a list of free blocks of that size. It cannot go
-there earlier: whoever still holds the array, or a view, holds the Block. So a result in the user's
-hands is never overwritten.
+A training step allocates the same arrays again and again. New memory causes page faults, which cost
+several times as much as computing the content. Therefore `empty` takes a block of memory from here.
+The new array's base is a small object, the Block. When the array and all its views are deleted, the
+Block is deallocated, and its memory is added to the list of free blocks of that size. An array or a
+view keeps its Block alive, so memory in use is never overwritten.
 
-Everything here runs with the GIL held, which makes it safe for threads.
+Everything here runs with the GIL held, so it is safe for threads.
 """
 
 cimport cython
@@ -34,7 +33,7 @@ cdef extern from "poison.h" nogil:
     void dlfs_forbid(void *p, size_t n)
     void dlfs_allow(void *p, size_t n)
 
-# A cache line, and the widest vector.
+# The size of a cache line, and of the widest vector.
 cdef size_t ALIGNMENT = 64
 # Four sizes for each power of two: at most a quarter of a block is wasted.
 cdef enum:
@@ -43,7 +42,7 @@ cdef enum:
 
 
 cdef struct Chunk:
-    # Lies at the beginning of the free memory itself.
+    # Stored at the beginning of the free memory itself.
     Chunk *next
     void *raw
 
@@ -54,7 +53,7 @@ cdef size_t made_chunks = 0
 
 
 cdef int size_class(size_t n, size_t *rounded) noexcept:
-    """The number of the smallest size that holds n bytes, and that size."""
+    """The index of the smallest size that holds n bytes, and that size."""
     cdef int power = 0
     cdef size_t base = SMALLEST
     while 2 * base <= n:
@@ -78,7 +77,7 @@ cdef class Block:
             return
         dlfs_allow(self.data, self.size)
         if cached_bytes + self.size > limit_bytes:
-            # Sizes that nobody asks for any more must not keep out those in use.
+            # Blocks of unused sizes must not displace those in use.
             drop_free()
         if self.size > limit_bytes:
             PyMem_RawFree(self.raw)
@@ -142,7 +141,7 @@ cdef cnp.ndarray wrap(int ndim, const cnp.npy_intp *shape, cnp.dtype dtype):
     cdef int axis
     for axis in range(ndim):
         if shape[axis] > 0 and n > (<size_t>1 << 62) // <size_t>shape[axis]:
-            raise MemoryError("the array would be too large")
+            raise MemoryError("pool.empty: the array is too large")
         n *= <size_t>shape[axis]
     cdef Block block = new_block(n)
     Py_INCREF(dtype)  # PyArray_NewFromDescr takes a reference
@@ -192,7 +191,7 @@ cdef cnp.ndarray empty_4d(cnp.npy_intp n, cnp.npy_intp c, cnp.npy_intp h, cnp.np
 
 
 def empty(shape, dtype=np.float64):
-    """Return an uninitialized array, like `numpy.empty`, whose memory is reused when it is gone.
+    """Return an uninitialized array, like `numpy.empty`, whose memory is reused after its deletion.
 
     Parameters
     ----------
@@ -215,11 +214,11 @@ def empty(shape, dtype=np.float64):
     cdef cnp.dtype descr = np.dtype(dtype)
     cdef int axis
     if descr.hasobject:
-        raise TypeError(f"pool.empty: dtype {descr} holds Python objects")
+        raise TypeError(f"pool.empty: dtype must not hold Python objects, got {descr}")
     if not isinstance(shape, tuple):
         shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
     if len(shape) > 64:
-        raise ValueError(f"pool.empty: at most 64 axes, got {len(shape)}")
+        raise ValueError(f"pool.empty: shape must have at most 64 axes, got {len(shape)}")
     for axis in range(len(shape)):
         dims[axis] = shape[axis]
         if dims[axis] < 0:
@@ -228,7 +227,7 @@ def empty(shape, dtype=np.float64):
 
 
 def stats():
-    """Return (bytes kept for reuse, the bound on that, blocks ever taken from the system)."""
+    """Return (bytes kept for reuse, their limit, blocks allocated from the system so far)."""
     return cached_bytes, limit_bytes, made_chunks
 
 
@@ -244,9 +243,9 @@ def set_limit(n):
 
 def _limit_from_environment():
     text = os.environ.get("DLFS_POOL_MB", "").strip() or "512"
-    # Longer numbers than this are more than there can be, and may be too long for int().
+    # Longer numbers are out of range, and may be too long for int().
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise ValueError(f"environment variable DLFS_POOL_MB must be a whole number of megabytes, "
+        raise ValueError(f"environment variable DLFS_POOL_MB must be an integer (megabytes), "
                          f"at most 999999999, got {text[:40]!r}")
     return int(text) << 20
 

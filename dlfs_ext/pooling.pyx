@@ -1,6 +1,6 @@
-"""Pooling: dlfs.reference.pooling, compiled; csrc/pooling_tile.h says how it is computed.
+"""Pooling: dlfs.reference.pooling, compiled; the algorithm is in csrc/pooling_tile.h.
 
-Every plane (one channel of one image) is a task of its own; each thread takes a range of them.
+Every plane (one channel of one image) is a task; each thread takes a range of planes.
 """
 
 cimport numpy as cnp
@@ -211,7 +211,7 @@ cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     w.kernel_h, w.kernel_w = resolved.kernel
     w.out_height, w.out_width = resolved.output
     (w.top, _), (w.left, _) = resolved.padding
-    # Where there is one window only, its step means nothing, and may be very large.
+    # With a single window the step is unused, and may be very large.
     if w.out_height > 1:
         w.stride_h = resolved.stride[0]
     else:
@@ -280,7 +280,7 @@ cdef int run_planes(plane_fn *fn, cnp.ndarray x, cnp.ndarray out, ptrdiff_t area
 
 cdef int check_positions(cnp.ndarray positions, bint wide, ptrdiff_t count,
                          str owner) except -1:
-    """Demand 0 <= position < count."""
+    """Check that 0 <= position < count."""
     cdef ptrdiff_t n = cnp.PyArray_SIZE(positions), i
     cdef const uint8_t *narrow = <const uint8_t *>cnp.PyArray_DATA(positions)
     cdef const int32_t *ints = <const int32_t *>cnp.PyArray_DATA(positions)

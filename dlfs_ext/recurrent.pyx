@@ -1,6 +1,6 @@
-"""RNN and LSTM, a whole sequence a call; the formulas are in dlfs.reference.recurrent.
+"""RNN and LSTM, a whole sequence per call; the formulas are in dlfs.reference.recurrent.
 
-What forward returns has the batch axis first in memory, so that the layer behind it multiplies all
+The output of forward has the batch axis first in memory, so that the next layer multiplies all
 steps at once without a copy.
 """
 

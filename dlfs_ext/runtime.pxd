@@ -1,4 +1,4 @@
-# What every kernel module needs at run time; see runtime.pyx.
+# The interface of runtime.pyx, for every kernel module.
 
 cdef extern from "simd.h" nogil:
     enum:
@@ -6,15 +6,15 @@ cdef extern from "simd.h" nogil:
         DLFS_AVX2
         DLFS_AVX512
 
-# Index into the tables of csrc/simd.h: which copy of a tile runs.
+# The index of the instruction set in the tables of csrc/simd.h.
 cdef int isa_level
 
-# How many threads a kernel with this much work may use, 1 if it is never worth starting any.
+# The number of threads for a kernel with this much work; 1 if more are never worth it.
 cdef int threads_for(double multiply_adds) noexcept nogil
 
-# The threads for one piece of work: between gather and dismiss lies what they do. `habit` is its
-# place among the habits, or -1; `small` work is part of the mood, and `alone` because of it; `gap`
-# is how long after the last such work it began.
+# The threads for one piece of work, done between gather and dismiss. `habit` is its index among the
+# habits, or -1; `small` work counts for the mood, and is `alone` if the mood says so; `gap` is
+# the # time since the last such work.
 cdef struct Team:
     int threads
     int habit

@@ -1,16 +1,16 @@
-"""Which instruction set runs, and on how many threads.
+"""Chooses the instruction set and the number of threads.
 
-Whether a second thread helps depends on what else the machine does and on the caches that its
-processors share, which no count of multiply-adds tells. So both ways are timed, for each kernel and
-amount of work: `gather` chooses the one that was faster of late, and now and then tries the other.
-The results are the same bits either way. A thread that has just been idle must be woken, which
-takes as long as a small kernel: a call on several threads counts only if the last was one, too.
+Whether a second thread helps depends on the machine's load and on the caches that its processors
+share, not only on the number of multiply-adds. So both ways are timed, for each kernel and amount
+of work: `gather` chooses the one that was faster recently, and occasionally tries the other. The
+results are bit-identical. Waking an idle thread takes as long as a small kernel: a call on several
+threads counts only if the previous one used them as well.
 
-That is not all. What one thread wrote, the next kernel's other thread must fetch from its cache,
-and so must the single thread that does what is too small to share. Where that is slow, every kernel
-by itself may be faster on several threads, because half of what it needs lies with each, and all of
-them together slower than if no other thread had ever been asked. So there is a mood, too: for a
-while all small kernels run on one thread, and what passes between them is part of the time.
+Data written by one thread must be fetched from its cache by the threads of the next kernel. Where
+that is slow, each kernel alone may be faster on several threads, because half of its data is in
+each cache, although the whole step is slower than on one thread. So there is a second choice, the
+`Mood`: for some time all small kernels run on one thread, and the time between kernels is counted
+as well.
 """
 
 from libc.stdint cimport uint64_t, uintptr_t
@@ -31,47 +31,47 @@ cdef extern from "threads.h" nogil:
 
 _LEVELS = ("generic", "avx2", "avx512")
 
-# Below this many multiply-adds (about 10 microseconds of one thread) waking a second thread costs
-# more than it saves, however idle it is.
+# Below this number of multiply-adds (about 10 microseconds of one thread) waking a second thread
+# costs more than it saves.
 cdef double WORTH_A_THREAD = 3e5
 
 cdef enum:
     HABITS = 1024
-    TRIALS = 8  # before the first choice: both ways, as `together` says
-    WAKING = 3  # so many calls on several threads are a trial of that way
-    SHORT_PAUSE = 16  # so many calls until the other way is tried again, when there was some doubt
-    LONG_PAUSE = 1024  # and after the choice has been confirmed again and again
+    TRIALS = 8  # calls before the first choice: both ways, in the order of `together`
+    WAKING = 3  # calls on several threads in one trial of that way
+    SHORT_PAUSE = 16  # calls until the other way is tried again, after a doubtful choice
+    LONG_PAUSE = 1024  # the same, after the choice has been confirmed many times
 
 
 cdef struct Habit:
-    # The kernel, its work, and the threads that it may have.
+    # The kernel, its work, and its maximum number of threads.
     const void *who
     double work
     int threads
-    # How many seconds it takes on one thread, and on all of these.
+    # The seconds that it takes on one thread, and on all threads.
     double alone
     double together
-    # Calls so far, as long as they are few; until the other way is tried again; between trials; of
-    # the present trial. Whether the last call was on several threads.
+    # Numbers of calls: so far (up to TRIALS); until the other way is tried again; between trials;
+    # left in the present trial. Whether the last call was on several threads.
     int calls
     int wait
     int pause
     int left
     bint awake
-    # Calls of late, one after the other, that came right after a break.
+    # Consecutive recent calls that came right after a break.
     int skipped
 
-# Kernels that take longer than this on one thread, in seconds, are chosen for by their habit alone.
+# For kernels that take longer than this on one thread, in seconds, only their habit decides.
 cdef double SMALL = 1e-3
-# After a break as long as this the other threads are asleep, and the data may be anywhere: for a
-# while nothing counts, unless it is always so.
+# After a break as long as this the other threads sleep, and the data may be in any cache: calls do
+# not count for some time, unless breaks are the rule.
 cdef double BREAK = 1e-3
 cdef double RETURN = 5e-4
 
 cdef enum:
-    WINDOW = 48  # so many calls are judged together
-    SETTLING = 12  # after so many, in which data come to the threads that now need them
-    SHORT_WAIT = 4  # so many windows until the other mood is tried
+    WINDOW = 48  # calls that are judged together
+    SETTLING = 12  # calls before a window, while data move to the threads that now use them
+    SHORT_WAIT = 4  # windows until the other mood is tried
     LONG_WAIT = 256
 
 
@@ -79,27 +79,27 @@ cdef struct Mood:
     # Whether all small kernels run on one thread; whether this is a trial.
     bint alone
     bint trial
-    # Calls of this window (below 0 they do not count yet), and windows until the next trial.
+    # Calls of this window (negative: not counted yet), and windows until the next trial.
     int calls
     int wait
     int pause
-    # Seconds in this window; what its kernels alone would have taken; their quotient of late, at
-    # best: interruptions are nobody's fault.
+    # Seconds in this window; the sum of its kernels' times; the smallest recent quotient of the
+    # two: the smallest, because interruptions do not count.
     double spent
     double worth
     double usual
 
 cdef Mood mood
 cdef double last_end = 0
-cdef double returned = 0  # when things count again
+cdef double returned = 0  # when calls count again
 
 cdef int isa_level = DLFS_GENERIC
 cdef int wanted_threads = 1
-# More are never wanted, and starting them only takes memory.
+# More are not useful; starting them only takes memory.
 MOST_THREADS = 1024
-# So many could be started together when that was tried last.
+# The number of threads that could be started together at the last attempt.
 cdef int proven_threads = 1
-# In a forked child: how many the parent used, until the user was told that here it is one.
+# In a forked child: the parent's number of threads, until the user has been warned.
 cdef int lost_threads = 0
 cdef bint forked = False
 
@@ -132,7 +132,7 @@ cdef Team gather(double multiply_adds, const void *who) noexcept nogil:
         habit = &habits[team.habit]
         if habit.who != who or habit.work != multiply_adds or habit.threads != team.threads:
             begin(habit, multiply_adds, who, team.threads)
-            start(&mood)  # new work, new mood
+            start(&mood)  # new work: start again
         team.small = habit.calls >= TRIALS and habit.alone < SMALL
         team.alone = team.small and mood.alone
         if team.alone or not together(habit):
@@ -186,7 +186,7 @@ cdef bint together(const Habit *habit) noexcept nogil:
 
 
 cdef void learn(Habit *habit, bint several, double seconds) noexcept nogil:
-    """Remember how long a call took."""
+    """Record how long a call took."""
     cdef double *known = &habit.together if several else &habit.alone
     cdef bint counts = habit.awake or not several
     cdef bint liked = habit.together < habit.alone, trial = several != liked
@@ -197,7 +197,7 @@ cdef void learn(Habit *habit, bint several, double seconds) noexcept nogil:
             known[0] = seconds if known[0] == 0 else min(known[0], seconds)
         return
     if counts:
-        # One interruption must not count for many calls; few trials must.
+        # One interruption must not affect many calls; few trials must have an effect.
         known[0] += (min(seconds, 4 * known[0]) - known[0]) * (0.5 if trial else 0.125)
     if (habit.together < habit.alone) != liked:
         rest(habit, SHORT_PAUSE)
@@ -227,7 +227,7 @@ cdef void start(Mood *mood) noexcept nogil:
 
 
 cdef void observe(Mood *mood, double worth, double seconds) noexcept nogil:
-    """Take note of a small kernel, and of what passed since the last one."""
+    """Record a small kernel, and the time since the last one."""
     cdef double ratio
     mood.calls += 1
     if mood.calls <= 0:
@@ -261,7 +261,7 @@ cdef void change(Mood *mood) noexcept nogil:
 
 
 def _practise(calls, seconds):
-    """For tests: say which way each call took, where it takes `seconds(together)`."""
+    """For tests: return the way that each call took, if it takes `seconds(together)`."""
     cdef Habit habit
     cdef bint several
     begin(&habit, 0, NULL, 2)
@@ -274,7 +274,7 @@ def _practise(calls, seconds):
 
 
 def _feel(calls, seconds):
-    """For tests: say in which mood each call was, where it takes `seconds(alone)`."""
+    """For tests: return the mood of each call, if it takes `seconds(alone)`."""
     cdef Mood mood
     start(&mood)
     felt = []
@@ -290,7 +290,7 @@ def isa():
 
 
 def available_isas():
-    """Return the instruction sets that this processor can run, slowest first."""
+    """Return the instruction sets of this processor, slowest first."""
     return _LEVELS[:dlfs_best_level() + 1]
 
 
@@ -300,7 +300,7 @@ def set_isa(name):
     Raises
     ------
     ValueError
-        If this processor, or this build, does not have it.
+        If this processor or this build does not have it.
     """
     global isa_level
     if name not in available_isas():
@@ -312,7 +312,7 @@ def set_isa(name):
 
 
 def set_num_threads(n):
-    """Let every kernel use up to `n` threads; the results are the same bits for every `n`.
+    """Set the maximum number of threads of every kernel; results are bit-identical for every `n`.
 
     Raises
     ------
@@ -324,7 +324,7 @@ def set_num_threads(n):
     Warns
     -----
     UserWarning
-        If fewer threads can be started here, or only one may be, because this process was forked.
+        If fewer threads can be started, or only one may be used because this process was forked.
     """
     global wanted_threads, lost_threads
     if isinstance(n, bool) or not hasattr(n, "__index__"):
@@ -342,9 +342,9 @@ def set_num_threads(n):
 
 
 FORKED = (
-    "this process was forked, and the threads of OpenMP's library do not live on in a forked "
-    "child, so the kernels use one thread here; with multiprocessing's start method 'spawn' a "
-    "child has threads of its own"
+    "this process was forked, and the threads of OpenMP's library do not survive a fork, so the "
+    "kernels use one thread here; with multiprocessing's start method 'spawn' a child has its "
+    "own threads"
 )
 
 
@@ -360,7 +360,7 @@ cdef int tell_of_lost_threads() noexcept:
 
 
 cdef int startable(int n) except -1:
-    """Say how many of n threads can be started; with fewer, libgomp would end the process."""
+    """Return how many of n threads can be started; libgomp ends the process if one fails."""
     global proven_threads
     if n <= proven_threads:
         return n
@@ -374,9 +374,9 @@ cdef int startable(int n) except -1:
     except RuntimeError:
         warnings.warn(
             f"set_num_threads({n}): only {len(helpers) + 1} threads can be started here, so the "
-            f"kernels use {max(1, len(helpers) // 2)}; a limit on processes or on memory (ulimit "
-            f"-u, ulimit -v) is in the way", UserWarning, stacklevel=2)
-        # Others need some, too.
+            f"kernels use {max(1, len(helpers) // 2)}; the cause is a limit on processes or memory "
+            f"(ulimit -u, ulimit -v)", UserWarning, stacklevel=2)
+        # Leave some for other programs.
         n = max(1, len(helpers) // 2)
     finally:
         hold.set()
@@ -387,20 +387,20 @@ cdef int startable(int n) except -1:
 
 
 def get_num_threads():
-    """Return how many threads a kernel may use."""
+    """Return the maximum number of threads of a kernel."""
     return wanted_threads
 
 
 def _threads_from_environment():
     own = os.environ.get("DLFS_NUM_THREADS", "").strip()
-    # Longer numbers than this are more than there can be, and may be too long for int().
+    # Longer numbers are out of range, and may be too long for int().
     if own and not (own.isascii() and own.isdecimal() and len(own) <= 9
                     and 1 <= int(own) <= MOST_THREADS):
         raise ValueError(f"environment variable DLFS_NUM_THREADS must be an integer from 1 to "
                          f"{MOST_THREADS}, got {own[:40]!r}")
     if own:
         return int(own)
-    # OpenMP's own variable is there for other libraries, too: what is odd in it is not refused.
+    # OpenMP's variable also serves other libraries: an unusual value is not refused.
     text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= 1:
         return min(int(text), MOST_THREADS)
@@ -408,7 +408,7 @@ def _threads_from_environment():
 
 
 def _after_fork():
-    # libgomp's threads do not live on in a forked child, and waiting for them would hang it.
+    # libgomp's threads do not survive a fork, and waiting for them would hang the child.
     global wanted_threads, lost_threads, forked
     forked = True
     lost_threads = max(wanted_threads, lost_threads)

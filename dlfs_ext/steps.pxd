@@ -1,4 +1,4 @@
-# What recurrent.pyx and gru.pyx share: memory for a call, and its threads. See csrc/steps_tile.h.
+# Shared by recurrent.pyx and gru.pyx: memory for a call, and its threads. See csrc/steps_tile.h.
 cimport numpy as cnp
 from cython.parallel cimport prange
 
@@ -70,7 +70,7 @@ cdef inline Block packed(pack_panels_t pack, ptrdiff_t k, ptrdiff_t n, const voi
 
 cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff_t states,
                     ptrdiff_t size) except -1:
-    """Go through all sequences, some on each thread.
+    """Run all sequences, distributed among the threads.
 
     A thread's own memory holds, for each of its sequences, `states` rows of one number a unit and
     one row of all gates.
@@ -102,7 +102,7 @@ cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff
 cdef inline int sum_weight_grad(weight_grad_t fn, const sequences *s, const void *a, const void *b,
                                 ptrdiff_t b_row, ptrdiff_t n, void *c, ptrdiff_t c_row, void *sums,
                                 ptrdiff_t size) except -1:
-    """The first n columns of C = A.T B, some on each thread: what is summed is never split."""
+    """The first n columns of C = A.T B, distributed among the threads; sums are never split."""
     cdef Team team = gather(<double>s.batch * s.time * s.hidden * n, <const void *>fn)
     cdef int threads = team.threads, i
     cdef ptrdiff_t groups = (n + DLFS_WIDEST - 1) // DLFS_WIDEST, share

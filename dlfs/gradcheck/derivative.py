@@ -196,7 +196,7 @@ def _one_sided(
     if len(clear) < 5 or len(clear) < len(rows) // 2:
         return rows[-1][2], rows[-1][3], 0.0
     # Four halvings: the jump of a smooth function shrinks sixteenfold, that of a kink stays. If the
-    # # kink is beside the point, the jump stays until the steps are shorter than the distance.
+    # kink is beside the point, the jump stays until the steps are shorter than the distance.
     ends = [len(clear) - 1, *range(len(clear) - 2, _COARSE + 3, -1)]
     for last, before in ((clear[end], clear[end - 4]) for end in ends):
         if abs(last[0]) > 0.5 * abs(before[0]):

@@ -11,7 +11,7 @@ from dlfs.gradcheck.subjects import FunctionsSubject, Subject
 from dlfs.types import Array
 
 # Steps relative to the size of the variable. Steps of 1/128, 1/256 and 1/512 give an error of
-# # about 1e-12 and about the same round-off.
+# about 1e-12 and about the same round-off.
 _STEP = 2.0**-7
 _SMALLEST = 2.0**-24
 # A numeric derivative worse than this is measured again with many steps.

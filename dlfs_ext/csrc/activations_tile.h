@@ -1,7 +1,7 @@
 /* Elementwise activations and their gradients over n contiguous numbers.
  *
- * The last, incomplete vector goes through the same instructions as the others, so a number's
- * result does not depend on where in the array it lies, nor on how threads split it. */
+ * The last, incomplete vector uses the same instructions as the others, so a result does not
+ * depend on its position in the array, nor on how threads split it. */
 
 #include "vmath.h"
 
@@ -20,7 +20,7 @@
             vstore_n(out + i, NAME(name##_of)(vload_n(x + i, (int)(n - i)), a), (int)(n - i)); \
     }
 
-/* g is the output gradient; y is the output or the input, as the reference says. */
+/* g is the output gradient; y is the output or the input, as in the reference. */
 #define BINARY(name, result)                                                            \
     DLFS_INLINE vec NAME(name##_of)(vec g, vec y, real a) { (void)a; return result; }   \
     static void NAME(name)(const void *g_, const void *y_, void *out_, ptrdiff_t n, double a_) \
@@ -60,7 +60,7 @@ BINARY(softplus_grad, g * vsigmoid(y))
 #define softmax_row NAME(softmax_row)
 DLFS_INLINE void softmax_row(const real *x, real *out, ptrdiff_t n)
 {
-    /* The last vector is padded with -infinity, which never wins and whose exp is 0. */
+    /* The last vector is padded with -infinity, which is never the maximum and whose exp is 0. */
     ptrdiff_t i, full = n - n % VLEN;
     int rest = (int)(n - full);
     vec last = vload_fill(x + full, rest, -INFINITY), best_lanes = last;

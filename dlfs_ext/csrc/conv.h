@@ -10,14 +10,14 @@ typedef struct {
     conv_layout layout;
     ptrdiff_t groups;
     ptrdiff_t out_channels;  /* of one group */
-    ptrdiff_t chunks;        /* weight gradient: sums that are kept apart */
+    ptrdiff_t chunks;        /* weight gradient: number of separate sums */
     ptrdiff_t parts;         /* scattering, columns: ranges of input channels */
     ptrdiff_t together;      /* Winograd: images at a time */
     ptrdiff_t height, width; /* Winograd: of the output */
     int activation;
     const void *input, *grad, *packed;
     const void *bias;        /* forward: added, then the activation; NULL: neither */
-    const void *values;      /* weight gradient: what came out of the activation; or NULL */
+    const void *values;      /* weight gradient: output of the activation; or NULL */
     void *output, *sums, *bias_grad;
 } conv_job;
 

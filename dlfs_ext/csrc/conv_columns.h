@@ -1,18 +1,17 @@
 /* Input gradient where the strides are 1. For tile headers.
  *
- * Kernel position (i, j) takes a pixel's gradient i rows down and j columns to the right. A row
- * further down is the same vectors, read from another place; a column further to the right is not.
- * So the sums over output channels and kernel rows come first, in registers, for each kernel column
- * by itself, and only they are moved sideways and added up: out_channels * kernel_h multiply-adds
- * for each addition. No gradient is copied, and none is padded: a row of pixels near the edge, which
- * fewer kernel rows meet, has fewer terms. */
+ * Kernel position (i, j) moves a pixel's gradient by i rows and j columns. Moving by rows only
+ * changes where vectors are read; moving by columns also changes lanes. So for each kernel column
+ * the sums over output channels and kernel rows are taken first, in registers, and only the sums
+ * are moved sideways and added: out_channels * kernel_h multiply-adds for each addition. Gradients
+ * are neither copied nor padded: rows of pixels near the edge have fewer terms. */
 
 #define columns_at_once NAME(conv_columns_at_once)
 #define columns_band NAME(conv_columns_band)
 #define columns_rows NAME(conv_columns_rows)
 #define columns_shares NAME(conv_columns_shares)
 
-/* How many of the remaining columns (of all channels) the next tile takes: about equally many. */
+/* The number of remaining columns (of all channels) for the next tile: tiles are about equal. */
 DLFS_INLINE int columns_at_once(ptrdiff_t left)
 {
     const int most = VREGS >= 32 ? 8 : 4;
@@ -45,7 +44,7 @@ static void NAME(conv_columns_pack)(const conv_job *job, const void *weights_, v
         }
 }
 
-/* Rows of pixels at a time: the sums of a tile of 8 columns take half of a first-level cache. */
+/* Rows of pixels at a time: the sums of a tile of 8 columns fill half of a first-level cache. */
 DLFS_INLINE ptrdiff_t columns_rows(const conv_window *w)
 {
     ptrdiff_t rows = 16384 / (8 * (ptrdiff_t)sizeof(real) * w->out_width);
@@ -72,12 +71,12 @@ typedef struct {
     const real *grad, *weights; /* of the group */
     real *out;                  /* of channel c0 */
     ptrdiff_t c0, c1;
-    int last;                   /* less than a vector may be read behind these gradients */
+    int last;                   /* less than a vector may be read after these gradients */
     ptrdiff_t *offset, *tail_offset;
     real *shares, *tail;
 } NAME(conv_columns_task);
 
-/* Rows y to y + count, which kernel rows i0 to i1 meet. */
+/* Rows y to y + count, which kernel rows i0 to i1 reach. */
 static void columns_band(const NAME(conv_columns_task) *t, ptrdiff_t y, ptrdiff_t count,
                          ptrdiff_t i0, ptrdiff_t i1)
 {
@@ -88,7 +87,7 @@ static void columns_band(const NAME(conv_columns_task) *t, ptrdiff_t y, ptrdiff_
     ptrdiff_t row = y + w->top, columns = (t->c1 - t->c0) * w->kernel_w;
     const real *at = t->grad + row * w->out_width, *weights = t->weights;
     const ptrdiff_t *offset = t->offset + i0 * out_channels;
-    /* The last row of gradients that is met; behind the vectors that end there may be nothing. */
+    /* The last row of gradients read; the array may end with its vectors. */
     ptrdiff_t end = (row + count - i0 * w->dilation_h) * w->out_width;
     if (t->last && end + VLEN > area) {
         whole = pixels / VLEN * VLEN;
@@ -97,7 +96,7 @@ static void columns_band(const NAME(conv_columns_task) *t, ptrdiff_t y, ptrdiff_
     }
     for (ptrdiff_t column = 0; column < columns;) {
         int mr = columns_at_once(columns - column);
-        /* The same rows of the next image come bit by bit. */
+        /* Prefetch the same rows of the next image, a part at a time. */
         ptrdiff_t o = out_channels * column / columns;
         for (; !t->last && o < out_channels * (column + mr) / columns; o++) {
             const real *next = t->grad + (t->job->groups * out_channels + o) * area + y * w->out_width;

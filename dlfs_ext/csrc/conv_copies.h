@@ -26,8 +26,8 @@ DLFS_INLINE void copy_row(const real *from, real *to, ptrdiff_t n, ptrdiff_t ste
 }
 
 /* Copies one channel of one image, for the band that begins at output row `first`.
- * `padded` holds l->rows rows of l->pitch reals, whose ends are zero already; `copies` is where
- * the channel's first copy begins, for image number `image` of the block. */
+ * `padded` holds l->rows rows of l->pitch reals, whose ends are already zero; `copies` is the start
+ * of the channel's first copy, for image number `image` of the block. */
 static void copy_channel(const conv_layout *l, const real *pixels, ptrdiff_t first,
                          ptrdiff_t image, real *padded, real *copies)
 {
@@ -45,17 +45,17 @@ static void copy_channel(const conv_layout *l, const real *pixels, ptrdiff_t fir
         const real *from = pixels + row * w->width + skip;
         ptrdiff_t p = 0;
         for (; p + VLEN <= count; p += VLEN) {
-            /* The next channel, which nobody has read for long, comes while this one is copied. */
+            /* Prefetch the next channel while this one is copied. */
             DLFS_PREFETCH(from + p + w->height * w->width);
             vstore(to + begin + p, vload(from + p));
         }
-        if (p < count) { /* the lanes behind are zero, as the end of the row is to be */
+        if (p < count) { /* the other lanes are zero, as the end of the row must be */
             DLFS_PREFETCH(from + p + w->height * w->width);
             vstore(to + begin + p, vload_n(from + p, (int)(count - p)));
         }
     }
     copies += image * l->band * w->out_width;
-    int exact = l->images > 1; /* the next image's copy may be there already */
+    int exact = l->images > 1; /* the next image's copy may already be there */
     for (ptrdiff_t j = 0; j < w->kernel_w; j++, copies += l->copy) {
         const real *from = padded + j * w->dilation_w;
         for (ptrdiff_t r = 0; r < l->rows; r++, from += l->pitch) {

@@ -1,8 +1,8 @@
 /* Forward pass and weight gradient on the shifted copies. For tile headers.
  *
- * A task is one block of images, one group, one band of rows. Tasks do not share memory that they
- * write, and what a task computes does not depend on who computes it, so the results are the same
- * bits for any number of threads. */
+ * A task is one block of images, one group, one band of rows. Tasks write to separate memory, and
+ * their results do not depend on the thread, so results are bit-identical for any number of
+ * threads. */
 
 #define dots_of NAME(conv_dots_of)
 #define gradient_rows NAME(conv_gradient_rows)
@@ -10,7 +10,7 @@
 #define group_sums NAME(conv_group_sums)
 
 /* Weights in the order in which strips() reads them: for each tile of output channels, tap by tap.
- * The weight that leads from channel c to channel o through (i, j) is at
+ * The weight from channel c to channel o at position (i, j) is at
  * c * step[0] + o * step[1] + i * step[2] + j * step[3]; steps may be negative. */
 static void NAME(conv_pack)(const void *weights_, void *out_, ptrdiff_t in, ptrdiff_t out_channels,
                             ptrdiff_t kernel_h, ptrdiff_t kernel_w, const ptrdiff_t *step)
@@ -97,15 +97,15 @@ static void NAME(conv_forward)(const conv_job *job, ptrdiff_t begin, ptrdiff_t e
     }
 }
 
-/* Columns of tile number `t` when `taps` columns are shared out evenly over the fewest tiles: 25
- * are 5 tiles of 5, not 4 of 6 and one of 1. */
+/* Columns of tile number `t` when `taps` columns are distributed evenly over the fewest tiles: 25
+ * give 5 tiles of 5, not 4 of 6 and one of 1. */
 DLFS_INLINE ptrdiff_t NAME(conv_column)(ptrdiff_t taps, ptrdiff_t tiles, ptrdiff_t t)
 {
     return taps / tiles * t + conv_least(t, taps % tiles);
 }
 
 /* Sums of one chunk and group: CONV_SLACK reals for each tile, tiles of one output row together;
- * behind them those for the bias. */
+ * then those for the bias. */
 DLFS_INLINE ptrdiff_t group_sums(const conv_job *job)
 {
     ptrdiff_t tiles = conv_ceil(job->layout.taps, DOTS_B) * conv_ceil(job->out_channels, DOTS_A);
@@ -126,8 +126,8 @@ static size_t NAME(conv_param_grad_scratch)(const conv_job *job)
            * sizeof(real);
 }
 
-/* Rows of gradients to be multiplied, n pixels each: where they lie, or in `lines`, images side by
- * side and multiplied by the activation's derivative. */
+/* Rows of gradients to multiply, n pixels each: in place, or in `lines`, with images side by side
+ * and multiplied by the activation's derivative. */
 DLFS_INLINE void gradient_rows(const conv_job *job, const real *grad, const real *values, int rows,
                                ptrdiff_t n, ptrdiff_t images, real *lines, real *bias_sums,
                                const real **a)
@@ -151,7 +151,7 @@ DLFS_INLINE void gradient_rows(const conv_job *job, const real *grad, const real
     }
 }
 
-/* Adds to all sums of one group what the pixels p to p + n of a part give. */
+/* Adds the contributions of the pixels p to p + n of a part to all sums of one group. */
 DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *values,
                          const real *copies, ptrdiff_t p, ptrdiff_t n, ptrdiff_t images,
                          real *lines, real *sums)
@@ -166,7 +166,7 @@ DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *valu
         ptrdiff_t at = o * area + p; /* with images side by side, p is 0 */
         gradient_rows(job, grad + at, values ? values + at : NULL, rows, n, images, lines,
                       bias_sums + o, a);
-        /* The next rows of gradients, which nobody has read for long, come bit by bit. */
+        /* Prefetch the next rows of gradients, a part at a time. */
         const real *next = grad + at + DOTS_A * area;
         const real *next_values = values ? values + at + DOTS_A * area : next;
         ptrdiff_t share = conv_ceil(DOTS_A * n, columns);
@@ -186,7 +186,7 @@ DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *valu
 }
 
 /* Here a task is one chunk of the batch (of blocks and bands), one group. The number of chunks is
- * fixed by the shapes, and each has sums of its own, because the order of additions must not
+ * fixed by the shapes, and each has its own sums, because the order of additions must not
  * depend on the number of threads. */
 static void NAME(conv_param_grad)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end,
                                   void *scratch)
@@ -215,8 +215,9 @@ static void NAME(conv_param_grad)(const conv_job *job, ptrdiff_t begin, ptrdiff_
             const real *grad = (const real *)job->grad + at;
             const real *values = job->values ? (const real *)job->values + at : NULL;
             ptrdiff_t n = l->images > 1 ? images * area : height * w->out_width;
-            /* 4 rows of gradients and 2 or 3 copies are read together, again and again. 64 KB of them
-             * measured best: shorter runs lose more to adding up lanes than the first cache gives. */
+            /* 4 rows of gradients and 2 or 3 copies are read together, repeatedly. 64 KB of them
+             * measured best: shorter runs lose more by adding lanes than the first-level cache
+             * gains. */
             ptrdiff_t some = conv_ceil(n, conv_ceil(n, 65536 / 6 / (ptrdiff_t)sizeof(real)));
             some = l->images > 1 ? n : conv_ceil(some, VLEN) * VLEN;
             for (ptrdiff_t p = 0; p < n; p += some)

@@ -1,4 +1,4 @@
-/* Bias and activation, done to rows of pixels while they are in the cache. For tile headers. */
+/* Bias and activation, applied to rows of pixels while they are in the cache. For tile headers. */
 
 #define finish NAME(conv_finish)
 #define grad_line NAME(conv_grad_line)
@@ -43,7 +43,7 @@ static void finish(real *out, ptrdiff_t pitch, int rows, ptrdiff_t n, const real
             sum += product;                                                              \
         }                                                                                \
         if (i < n) {                                                                     \
-            int rest = (int)(n - i); /* the lanes behind are 0 in g, and stay it */      \
+            int rest = (int)(n - i); /* the other lanes of g are 0, and stay 0 */      \
             vec g = vload_n(grad + i, rest), y = vload_n(values + i, rest);              \
             vec product = result;                                                        \
             (void)y;                                                                     \
@@ -52,7 +52,7 @@ static void finish(real *out, ptrdiff_t pitch, int rows, ptrdiff_t n, const real
         }                                                                                \
     }
 
-/* out = grad * activation', which follows from the activation's values; returns the sum of it. */
+/* out = grad * activation', computed from the activation's values; returns the sum of out. */
 static real grad_line(const real *grad, const real *values, real *out, ptrdiff_t n, int activation)
 {
     vec sum = vset1(0);

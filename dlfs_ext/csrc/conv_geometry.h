@@ -1,27 +1,27 @@
-/* Where the pixels of a convolution lie in its working memory; the same for every dtype.
+/* The layout of a convolution's working memory; the same for every dtype.
  *
- * No im2col matrix is built. For each channel a few copies are made, one for each kernel column,
- * shifted so that the pixels which one kernel position ("tap") meets, for all output pixels of a
- * band of rows, lie contiguously: row after row, without gaps, out_width pixels a row. Strides and
- * dilation disappear here too; after this, every convolution is
+ * No im2col matrix is built. For each channel a few copies are made, one for each kernel column.
+ * They are shifted so that the pixels of one kernel position ("tap"), for all output pixels of a
+ * band of rows, are contiguous: row after row, without gaps, out_width pixels per row. The copies
+ * also remove strides and dilation. Then every convolution is
  *
  *     output[o][pixel] = sum over taps of weight[o][tap] * copies[offset[tap] + pixel]
  *
- * Kernel rows share the rows of one copy where that is smaller ("shared"): tap (i, j) then is
- * copy j, some rows further down. With a stride of s rows, the rows are kept in s classes, so that
- * the rows which one tap meets still are neighbours. Where sharing does not pay (few output rows,
- * far dilation) every tap has rows of its own; then several small images can also lie side by
- * side, so that a 1-pixel output still fills a vector. */
+ * Kernel rows share the rows of one copy where that needs less memory ("shared"): then tap (i, j)
+ * is copy j, some rows further down. With a stride of s rows, the rows are sorted into s classes,
+ * so that the rows of one tap are neighbours. Where sharing needs more (few output rows, large
+ * dilation) every tap has its own rows; then several small images can be put side by side, so that
+ * even a 1-pixel output fills a vector. */
 #ifndef DLFS_CONV_GEOMETRY_H
 #define DLFS_CONV_GEOMETRY_H
 
 #include <stddef.h>
 
 typedef struct {
-    ptrdiff_t channels, height, width; /* of the images read, in one group */
+    ptrdiff_t channels, height, width; /* of the input images, in one group */
     ptrdiff_t out_height, out_width;
     ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
-    ptrdiff_t top, left; /* zeros before the image; negative: pixels that are never read */
+    ptrdiff_t top, left; /* zeros before the image; negative: pixels that are not read */
 } conv_window;
 
 typedef struct {
@@ -40,17 +40,17 @@ typedef struct {
     ptrdiff_t *offset;  /* [taps] by channel, kernel column, kernel row */
 } conv_layout;
 
-/* What may be read, and is ignored, behind the last pixel of the copies. */
+/* The number of reals that may be read, and are ignored, after the last pixel of the copies. */
 #define CONV_SLACK 32
 
 static ptrdiff_t conv_least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static ptrdiff_t conv_most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static ptrdiff_t conv_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
-/* Reals, rounded up so that what lies behind begins at a cache line. */
+/* A number of reals, rounded up to whole cache lines. */
 static ptrdiff_t conv_round(ptrdiff_t n) { return conv_ceil(n, 16) * 16; }
 
-/* After how many kernel rows their classes repeat: stride / gcd(stride, dilation). */
+/* The period of the kernel rows' classes: stride / gcd(stride, dilation). */
 static ptrdiff_t conv_period(const conv_window *w)
 {
     ptrdiff_t a = w->stride_h, b = w->dilation_h % w->stride_h;
@@ -62,9 +62,9 @@ static ptrdiff_t conv_period(const conv_window *w)
     return w->stride_h / a;
 }
 
-/* How many classes of rows the kernel meets. Class k is that of kernel row k, and of every
- * `period`-th row after it. A stride may be much larger than the kernel: classes that no kernel row
- * meets are never looked at. */
+/* The number of classes of rows that the kernel reads. Class k is that of kernel row k, and of
+ * every `period`-th row after it. If the stride is larger than the kernel, the unread classes are
+ * left out. */
 static ptrdiff_t conv_classes(const conv_window *w, ptrdiff_t period)
 {
     return conv_least(w->kernel_h, period);
@@ -123,7 +123,7 @@ static void conv_plan(conv_layout *l, ptrdiff_t itemsize, ptrdiff_t budget, ptrd
     conv_measure(l, conv_ceil(w->out_height, bands), 1);
 }
 
-/* Fills source, target and offset, for which there must be room: rows, rows and taps numbers. */
+/* Fills source, target and offset, which must hold rows, rows and taps numbers. */
 static void conv_fill(conv_layout *l)
 {
     const conv_window *w = &l->window;
@@ -149,7 +149,7 @@ static void conv_fill(conv_layout *l)
             l->offset[i] = i * l->images * block;
         }
     }
-    /* Copy after copy the kernel rows lie alike. */
+    /* The kernel rows have the same layout in every copy. */
     for (ptrdiff_t copy = 0; copy < w->channels * w->kernel_w; copy++)
         for (ptrdiff_t i = 0; i < w->kernel_h; i++, tap++)
             l->offset[tap] = l->offset[i] + copy * l->copy;

@@ -1,6 +1,6 @@
-/* The machine's own speed, to measure the others against. For tile headers. */
+/* The machine's peak speed, for comparison. For tile headers. */
 
-/* 24 independent chains of multiply-adds on registers alone (12 where there are 16 registers). */
+/* 24 independent chains of multiply-adds on registers only (12 with 16 registers). */
 static double NAME(multiply_adds)(ptrdiff_t rounds)
 {
     enum { CHAINS = VREGS >= 32 ? 24 : 12 };
@@ -14,7 +14,7 @@ static double NAME(multiply_adds)(ptrdiff_t rounds)
         for (int i = 0; i < CHAINS; i++)
             sum[i] += x * y;
 #if DLFS_X86
-        /* Otherwise the compiler would take the product out of the loop. */
+        /* Otherwise the compiler moves the product out of the loop. */
         __asm__ volatile("" : "+x"(x), "+x"(y));
 #endif
     }

@@ -1,9 +1,9 @@
 /* The innermost loops: sums kept in registers. For tile headers.
  *
- * Two shapes of work. strips() makes output pixels: a tile of some output channels by some vectors
- * of pixels stays in registers while the taps pass by; 8 x 3 sums need 3 loads and 8 broadcasts for
- * 24 multiply-adds, and 24 sums hide the latency of the multiply-add. dots() makes weight
- * gradients: 4 x 6 dot products over the same pixels, whose sums are vectors too and are added up
+ * strips() computes output pixels: a tile of a few output channels by a few vectors of pixels stays
+ * in registers while the loop runs over the taps. 8 x 3 sums need 3 loads and 8 broadcasts for 24
+ * multiply-adds, and 24 sums hide the latency of the multiply-add. dots() computes weight
+ * gradients: 4 x 6 dot products over the same pixels, with vectors of partial sums that are added
  * across lanes only at the end. With 16 registers the tiles are 4 x 3. */
 
 #define tile NAME(conv_tile)
@@ -68,8 +68,8 @@ DLFS_INLINE void tile(const int MR, const int NV, const real *src,
     }
 }
 
-/* How many of the remaining output channels the next tile takes: as many as there is a tile for,
- * so that no row of a tile is wasted. */
+/* The number of remaining output channels for the next tile: the largest tile that is filled
+ * completely. */
 DLFS_INLINE int channels_at_once(ptrdiff_t left)
 {
 #if VREGS >= 32
@@ -80,7 +80,7 @@ DLFS_INLINE int channels_at_once(ptrdiff_t left)
 }
 
 /* out[r][p] = sum over k of weights[k][r] * src[offset[k] + p] for r < mr and p < pixels.
- * Reads less than VLEN reals behind the last pixel, and none if pixels is a multiple of VLEN. */
+ * Reads fewer than VLEN reals after the last pixel, and none if pixels is a multiple of VLEN. */
 static void strips(int mr, const real *src, const ptrdiff_t *offset, ptrdiff_t taps,
                    const real *weights, real *out, ptrdiff_t pitch, ptrdiff_t pixels)
 {
@@ -165,7 +165,7 @@ DLFS_INLINE void dots(const int A, const int B, const real *const *a, const real
     if (p < n) {
         int rest = (int)(n - p);
 #undef FEW
-#define FEW(at) vload_n(at, rest) /* both factors: 0 times what lies behind could be nan */
+#define FEW(at) vload_n(at, rest) /* both factors: 0 times an unread number could be nan */
         STEP(FEW)
     }
     DLFS_UNROLL
@@ -173,8 +173,8 @@ DLFS_INLINE void dots(const int A, const int B, const real *const *a, const real
         vstore(sums + i, vload(sums + i) + vsums(sum + i));
 }
 
-/* sums has room for CONV_SLACK reals; what lies outside `a_count` rows and `b_count` columns of it
- * is meaningless. */
+/* sums holds CONV_SLACK reals; only the first `a_count` rows and `b_count` columns are
+ * meaningful. */
 static void dots_run(int a_count, int b_count, const real *const *a, const real *const *b,
                      ptrdiff_t n, real *sums)
 {

@@ -1,10 +1,9 @@
 /* Input gradient for strides other than 1. For tile headers.
  *
- * All the shares that a band of output pixels gives are made by strips(), kernel position by kernel
- * position (the reference's matrix product), and are added at once to where they belong, while they
- * still are in the first-level cache. The image grown by its padding is kept with the columns of
- * one class (column modulo stride) side by side, so that the additions are contiguous for every
- * stride. */
+ * strips() computes all shares of a band of output pixels, one kernel position after another (the
+ * reference's matrix product). They are added to the image while they are in the first-level cache.
+ * The padded image is stored with the columns of one class (column modulo stride) side by side, so
+ * that the additions are contiguous for every stride. */
 
 #define scatter_rows NAME(conv_scatter_rows)
 #define scatter_sizes NAME(conv_scatter_sizes)
@@ -13,7 +12,7 @@
 
 typedef struct {
     ptrdiff_t classes, segment; /* of columns, and the length of one class in a row */
-    ptrdiff_t rows, pitch;      /* of one grown channel */
+    ptrdiff_t rows, pitch;      /* of one padded channel */
     ptrdiff_t band, shares;     /* output rows at a time, and reals for their shares of one tap */
 } NAME(conv_scatter_size);
 
@@ -24,7 +23,7 @@ DLFS_INLINE NAME(conv_scatter_size) scatter_sizes(const conv_window *w)
     s.segment = w->out_width + (w->kernel_w - 1) * w->dilation_w / w->stride_w;
     s.rows = (w->out_height - 1) * w->stride_h + (w->kernel_h - 1) * w->dilation_h + 1;
     s.pitch = s.classes * s.segment + CONV_SLACK;
-    /* The shares of a tile of 8 taps take half of a first-level cache of 32 KB. */
+    /* The shares of a tile of 8 taps fill half of a first-level cache of 32 KB. */
     s.band = 16384 / (8 * (ptrdiff_t)sizeof(real) * w->out_width);
     s.band = conv_most(1, conv_least(s.band, w->out_height));
     s.band = conv_ceil(w->out_height, conv_ceil(w->out_height, s.band)); /* of equal size */
@@ -67,7 +66,7 @@ static size_t NAME(conv_scatter_scratch)(const conv_job *job)
            + (size_t)conv_round(job->out_channels) * 2 * sizeof(ptrdiff_t);
 }
 
-/* to += from, n reals and not one more: what lies behind may be another thread's. */
+/* to += from, exactly n reals: the next ones may belong to another thread. */
 DLFS_INLINE void scatter_add(const real *from, real *to, ptrdiff_t n)
 {
     ptrdiff_t p = 0;
@@ -131,7 +130,7 @@ static void NAME(conv_scatter)(const conv_job *job, ptrdiff_t begin, ptrdiff_t e
             ptrdiff_t height = conv_least(s.band, w->out_height - first);
             ptrdiff_t pixels = height * w->out_width, start = first * w->out_width, whole = pixels;
             if (start + conv_ceil(pixels, VLEN) * VLEN > area) {
-                /* The last vector would read behind the array: it reads a copy. */
+                /* The last vector would read past the array: it reads a copy. */
                 whole = pixels / VLEN * VLEN;
                 for (ptrdiff_t o = 0; o < out_channels; o++)
                     vstore(tail + o * VLEN,
@@ -141,7 +140,7 @@ static void NAME(conv_scatter)(const conv_job *job, ptrdiff_t begin, ptrdiff_t e
                                   + (group * w->channels + c0) * kernel * out_channels;
             for (ptrdiff_t tap = 0; tap < (c1 - c0) * kernel;) {
                 int mr = channels_at_once((c1 - c0) * kernel - tap);
-                /* The same band of the next image comes bit by bit. */
+                /* Prefetch the same band of the next image, a part at a time. */
                 ptrdiff_t share = conv_ceil(out_channels * pixels * mr, (c1 - c0) * kernel);
                 const real *next = grad + job->groups * out_channels * area;
                 for (ptrdiff_t i = 0; i < share; i += 64 / (ptrdiff_t)sizeof(real)) {

@@ -5,11 +5,11 @@
  *
  *     V = B^T d B    U = G g G^T    M = sum over channels of U * V (elementwise)    Y = A^T M A
  *
- * Y is the 2x2 output pixels of the patch. For each of the 16 elements the sum over channels is
- * the work of strips(), with channels for taps and patches for pixels. A patch element of all
- * patches in a row of the image is what conv_geometry.h calls a tap of a 4x4 kernel with stride 2,
- * so the patches come from the same copies as everything else, and the transforms are sums of
- * contiguous vectors. B and A hold only 0 and +-1, G only halves, so little rounding is added. */
+ * Y holds the 2x2 output pixels of the patch. For each of the 16 elements strips() computes the sum
+ * over channels, with channels as taps and patches as pixels. One element of all patches in a row
+ * of the image is a tap of a 4x4 kernel with stride 2 (see conv_geometry.h), so the patches come
+ * from the same copies as in the direct algorithm, and the transforms are sums of contiguous
+ * vectors. B and A hold only 0 and +-1, G only halves, so little rounding is added. */
 
 #define patch_rows NAME(conv_patch_rows)
 #define row_out NAME(conv_row_out)
@@ -48,14 +48,14 @@ static void NAME(winograd_pack)(const void *weights_, void *out_, ptrdiff_t in,
     }
 }
 
-/* Patches of a block: images lie side by side, each as long as a whole band. */
+/* Patches of a block: images are side by side, each as long as a whole band. */
 #define block_pitch NAME(winograd_pitch)
 DLFS_INLINE ptrdiff_t block_pitch(const conv_job *job)
 {
     ptrdiff_t patches = job->together * job->layout.band * job->layout.window.out_width;
     return (patches + 2 * VLEN - 1) / VLEN * VLEN;
 }
-/* From element to element: not a power of two, or all 16 would fall into one set of the cache. */
+/* The distance of elements: not a power of two, or all 16 would use the same set of the cache. */
 #define element_pitch NAME(winograd_element_pitch)
 DLFS_INLINE ptrdiff_t element_pitch(ptrdiff_t rows, ptrdiff_t pitch)
 {

@@ -42,10 +42,10 @@ static void activate(real *z, ptrdiff_t n, int activation)
         ACTIVATE(vmax(vset1(0), x));
 }
 
-/* A B + bias, for a part of C, in the way that wastes the fewest lanes. The order in which a sum
- * runs must not depend on how C is split among threads. Dot products have one of their own: they are
- * for narrow C (n is c_row), whose columns nobody splits, and for what the last vector of a row of C
- * holds, wherever that row is split. */
+/* A B + bias, for a part of C, by the method that wastes the fewest lanes. The order of a sum must
+ * not depend on how C is split among threads. Dot products have their own order: they are used for
+ * narrow C (n is c_row), whose columns are not split, and for the last vector of a row of C,
+ * wherever that row is split. */
 #define product_of NAME(product_of)
 static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
                        ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
@@ -53,7 +53,7 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
 {
     ptrdiff_t whole = n / VLEN * VLEN, vectors = (n + VLEN - 1) / VLEN;
     int rest = (int)(n - whole);
-    /* Adding up the partial sums, or transposing, takes as long as some ten multiply-adds. */
+    /* Adding the partial sums, or transposing, takes as long as about ten multiply-adds. */
     if (a_column == 1 && 0 < n && n == c_row && n < 2 * VLEN && 4 * n <= 3 * vectors * VLEN
         && k >= 16 * VLEN) {
         gemm_dots(m, n, k, a, a_row, b, b_row, b_column, c, c_row, bias, panel);
@@ -80,7 +80,7 @@ static void NAME(product)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, 
                           void *c, ptrdiff_t c_row, const void *bias, int activation, void *panel)
 {
     product_of(m, n, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
-    /* Now, while C is in the first-level cache. */
+    /* Here, while C is in the first-level cache. */
     if (activation == DLFS_LINEAR)
         return;
     if (c_row == n)

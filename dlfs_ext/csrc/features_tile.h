@@ -1,7 +1,7 @@
-/* What dense and normalization layers do with one number per feature (or channel).
+/* Loops of dense and normalization layers with one number per feature (or channel).
  *
  * An array of shape (batch, features, ...) is seen as (outer, features, inner), C-contiguous. With
- * inner 1 the features lie side by side, one to a lane; otherwise each (outer, feature) pair is a
+ * inner 1 the features are side by side, one per lane; otherwise each (outer, feature) pair is a
  * row of inner numbers that share the feature's parameters. */
 
 #include "vmath.h"
@@ -50,8 +50,8 @@
     }
 
 /* sums[f] = the sum of term(x, y, p[f]) over outer and inner, for first <= f < last; out, if it is
- * not NULL, gets the terms themselves. The order of summation depends on the shape alone: four
- * partial sums, or lanes, take turns. */
+ * not NULL, gets the terms. The order of summation depends only on the shape: it cycles through
+ * four partial sums, or the lanes. */
 #undef FEATURE_SUM
 #define FEATURE_SUM(name, term)                                                              \
     DLFS_INLINE vec NAME(name##_of)(vec x, vec y, vec p) { (void)y, (void)p; return term; }  \
@@ -86,7 +86,7 @@
     {                                                                                        \
         const real *x = x_, *y = y_ ? y_ : x_;                                               \
         real *out = out_, *sums = sums_;                                                     \
-        const real *p = p_ ? p_ : sums; /* its value is not used then */                     \
+        const real *p = p_ ? p_ : sums; /* then its value is not used */                     \
         if (inner == 1) {                                                                    \
             ptrdiff_t f = first;                                                             \
             for (; f + VLEN <= last; f += VLEN)                                              \

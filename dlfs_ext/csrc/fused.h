@@ -1,4 +1,4 @@
-/* The activations that other kernels compute in passing, by number. */
+/* The numbers of the activations that are fused into other kernels. */
 #ifndef DLFS_FUSED_H
 #define DLFS_FUSED_H
 

@@ -1,15 +1,15 @@
-/* C = A B where the columns of C do not fill the vectors: a layer with ten outputs, say, of which
- * the tiles of gemm_tile.h would compute sixteen. The other axes fill them. Included by tile
+/* C = A B where the columns of C do not fill the vectors: for a layer with ten outputs the tiles of
+ * gemm_tile.h would compute sixteen. Here the other axes fill the vectors. Included by tile
  * headers, after gemm_tile.h. */
 
 /* Rows and columns of a tile of dot products, each a vector of partial sums; together with the
- * columns' numbers they fit into the registers. */
+ * columns' numbers they fit in the registers. */
 #undef DOT_ROWS
 #undef DOT_COLUMNS
 #define DOT_ROWS (VREGS == 32 ? 4 : 2)
 #define DOT_COLUMNS 5
 #define DOT_SUMS ((DOT_ROWS * DOT_COLUMNS + VLEN - 1) / VLEN * VLEN)
-/* The longest stretch of a row of A that is read again for the next columns. */
+/* The longest part of a row of A that is read again for the next columns. */
 #undef DOT_DEPTH
 #define DOT_DEPTH 2048
 
@@ -77,7 +77,7 @@ DLFS_INLINE void dot_rows(const int nr, ptrdiff_t m, ptrdiff_t k, const real *a,
         break;
 
 /* As gemm, by dot products along the rows of A, which must be contiguous (a_column 1); n is at
- * most NR. An element is the sum of VLEN partial sums, in an order that k alone decides. */
+ * most NR. An element is the sum of VLEN partial sums, in an order that depends only on k. */
 static void gemm_dots(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
                       const real *b, ptrdiff_t b_row, ptrdiff_t b_column, real *c, ptrdiff_t c_row,
                       const real *bias, real *panel)
@@ -112,8 +112,8 @@ static void gemm_dots(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrd
     }
 }
 
-/* As gemm, for n < VLEN, where the columns of A are contiguous (a_row 1): C's transpose is computed,
- * whose rows are long. The same sums in the same order, so the same bits. */
+/* As gemm, for n < VLEN, where the columns of A are contiguous (a_row 1): C's transpose is
+ * computed, whose rows are long. The same sums in the same order, so the same bits. */
 static void gemm_turned(ptrdiff_t m, int n, ptrdiff_t k, const real *a, ptrdiff_t a_column,
                         const real *b, ptrdiff_t b_row, ptrdiff_t b_column, real *c,
                         ptrdiff_t c_row, const real *bias, real *panel)

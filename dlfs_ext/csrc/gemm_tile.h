@@ -1,14 +1,14 @@
-/* C = A B for matrices that fit into the caches, as dense and recurrent layers need them.
+/* C = A B for matrices that fit in the caches, as in dense and recurrent layers.
  * Included by tile headers; see simd.h.
  *
  * The inner loop keeps a tile of C, MR rows by NV vectors, in registers. For each p it loads NV
  * vectors of row p of B, and multiplies them by MR numbers of column p of A: MR NV multiply-adds
- * for MR + NV loads. A is read where it lies, with any strides, as is a B whose rows are
- * contiguous; any other B (a transposed one) is copied, NV vectors of columns at a time, into a
- * "panel" of contiguous rows.
+ * for MR + NV loads. A is read in place, with any strides, and so is a B whose rows are contiguous;
+ * any other B (a transposed one) is copied, NV vectors of columns at a time, into a "panel" of
+ * contiguous rows.
  *
- * An element of C is one chain of multiply-adds in the order of p, wherever in a tile it lies: so
- * it is the same number however rows and columns are split among threads. */
+ * An element of C is one chain of multiply-adds in the order of p, at any place in a tile: so it is
+ * the same number however rows and columns are split among threads. */
 
 #include "shuffle.h"
 
@@ -25,7 +25,7 @@
 #define NV 2
 #endif
 #define NR (NV * VLEN)
-/* Rows of a panel: NR columns of so many rows stay in the second-level cache. */
+/* Rows of a panel: NR columns of this many rows stay in the second-level cache. */
 #undef KC
 #define KC 1024
 
@@ -48,7 +48,8 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
         DLFS_UNROLL
         for (int j = 0; j < nv; j++) {
             sum[i][j] = vset1(0);
-            /* Where the next panel's sums will go: with a short k they would wait for memory. */
+            /* Prefetch the place of the next panel's sums: with a short k they would wait for
+             * memory. */
             DLFS_PREFETCH_TO_WRITE(c + i * c_row + (nv + j) * VLEN);
         }
     }
@@ -57,7 +58,7 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
         DLFS_UNROLL
         for (int j = 0; j < nv - 1; j++)
             columns[j] = vload(b + j * VLEN);
-        /* With masks a narrow load is free; without, B is packed and padded. */
+        /* With masks a narrow load costs nothing; without, B is packed and padded. */
 #if DLFS_LEVEL == DLFS_AVX512
         columns[nv - 1] = vload_n(b + (nv - 1) * VLEN, lanes);
 #else
@@ -191,7 +192,7 @@ static void gemm_panel(ptrdiff_t m, int columns, ptrdiff_t k, const real *a, ptr
     int lanes = columns - (nv - 1) * VLEN;
     int direct = b_column == 1 && (lanes == VLEN || DLFS_LEVEL == DLFS_AVX512);
     ptrdiff_t p = 0;
-    do { /* at least once: a product over nothing is 0 */
+    do { /* at least once: an empty product is 0 */
         ptrdiff_t rows = k - p < KC ? k - p : KC;
         const real *part = b + p * b_row;
         ptrdiff_t part_row = b_row;
@@ -216,8 +217,8 @@ static void gemm_panel(ptrdiff_t m, int columns, ptrdiff_t k, const real *a, ptr
     } while (p < k);
 }
 
-/* The m x n part of C = A B + bias whose corners the pointers show; bias may be NULL.
- * Strides are in numbers, not bytes. panel has room for KC * NR numbers. */
+/* The m x n part of C = A B + bias that starts at the pointers; bias may be NULL.
+ * Strides are in numbers, not bytes. panel holds KC * NR numbers. */
 #define gemm NAME(gemm_typed)
 DLFS_UNUSED static void gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
                              ptrdiff_t a_column, const real *b, ptrdiff_t b_row,

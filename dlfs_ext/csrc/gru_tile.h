@@ -1,7 +1,7 @@
 /* Gated recurrent units (included by gru.h); see steps_tile.h.
  *
  * The formulas are those of dlfs.reference.gru. With the reset gate applied "after" the product, a
- * step is one product; "before" it, the candidate's product has to wait for the gate. */
+ * step is one product; "before" it, the candidate's product must wait for the gate. */
 
 #include "steps_tile.h"
 
@@ -82,7 +82,7 @@ static void gru_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, real 
     }
 }
 
-/* The gradients of u and h_bar; carried keeps what the state gets directly. */
+/* The gradients of u and h_bar; carried is the state's direct share. */
 #define gru_grad_unit NAME(gru_grad_unit)
 DLFS_INLINE void gru_grad_unit(ptrdiff_t i, int lanes, ptrdiff_t n, const real *h_grad,
                                const real *gates, const real *before, real *carried, real *z_grad,

@@ -1,16 +1,16 @@
-/* Dropout and embedding: hardly any arithmetic, all memory (included by lookup.h). */
+/* Dropout and embedding: mostly memory access (included by lookup.h). */
 
-/* A plain loop: compilers turn the bytes of the mask into numbers well by themselves. */
+/* A plain loop: compilers vectorize the conversion of the mask well. */
 static void NAME(dropout)(const void *x_, const unsigned char *mask, void *out_, ptrdiff_t n,
                           double scale_)
 {
     const real *DLFS_RESTRICT x = x_, scale = (real)scale_;
     real *DLFS_RESTRICT out = out_;
     for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = x[i] * (real)(mask[i] != 0) * scale; /* NumPy's True may be any byte but 0 */
+        out[i] = x[i] * (real)(mask[i] != 0) * scale; /* NumPy's True may be any byte except 0 */
 }
 
-/* table[index] += row, for one row after the other: the order of the sums is that of the batch. */
+/* table[index] += row, one row after another: sums are taken in the order of the batch. */
 static void NAME(scatter_add)(const void *rows_, const int64_t *indices, void *table_,
                               ptrdiff_t count, ptrdiff_t n)
 {

@@ -1,6 +1,6 @@
 /* Losses and their gradients, in one pass (included by losses.h).
  *
- * The value of a loss is a long sum: it is taken in double whatever the dtype. */
+ * The value of a loss is a long sum: it is taken in double for every dtype. */
 
 #include "vmath.h"
 
@@ -29,7 +29,7 @@ DLFS_INLINE double dsum(const dvec *v)
 }
 
 /* Returns the sum of value(x, t) over n numbers, and writes gradient(x, t) * factor. `extra` is
- * the loss's parameter. What valid() refuses makes the result nan; 0 must be valid and cost 0,
+ * the loss's parameter. If valid() is false the result is nan; 0 must be valid with value 0,
  * because the last vector is padded with it. */
 #undef LOSS
 #define LOSS(name, valid, value, gradient)                                                      \
@@ -84,7 +84,7 @@ DLFS_INLINE vec vclip(vec x, real bound) { return vmax(vset1(-bound), vmin(vset1
 #define vsign NAME(vsign)
 DLFS_INLINE vec vsign(vec x)
 {
-    /* x itself where it is neither above nor below 0: a nan stays one */
+    /* x itself where it is neither above nor below 0: nan stays nan */
     return vselect(x > 0, vset1(1), vselect(x < 0, vset1(-1), x));
 }
 
@@ -101,7 +101,7 @@ LOSS(binary, (t >= 0) & (t <= 1),
 
 /* Softmax and cross-entropy of `rows` rows of n classes. The target is either rows of
  * probabilities or, if it is NULL, integer labels. Returns nan if a label is out of range or a row
- * of probabilities is none; grad is then undefined. */
+ * of probabilities is not valid; then grad is undefined. */
 static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const int64_t *labels,
                                           void *grad_, ptrdiff_t rows, ptrdiff_t n,
                                           double smoothing)
@@ -117,7 +117,7 @@ static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const 
         ptrdiff_t i, full = n - n % VLEN;
         int rest = (int)(n - full);
 
-        /* The last vector is padded with -infinity, which never wins and whose exp is 0. */
+        /* The last vector is padded with -infinity, which is never the maximum and whose exp is 0. */
         vec last = vload_fill(x + full, rest, -INFINITY), best_lanes = last;
         for (i = 0; i < full; i += VLEN)
             best_lanes = vmax(best_lanes, vload(x + i));

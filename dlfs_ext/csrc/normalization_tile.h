@@ -29,7 +29,7 @@ static void NAME(inverse_deviation)(const void *var_, void *out_, ptrdiff_t n, d
     }
 }
 
-/* Sums over a row: the last, incomplete vector counts for its own numbers only. */
+/* Sums over a row: of the last, incomplete vector only the valid lanes count. */
 #undef ROW_SUM
 #define ROW_SUM(total, term)                                    \
     do {                                                        \

@@ -1,14 +1,13 @@
 /* The optimizers' updates: one pass over memory for each parameter (included by optimizers.h).
  *
  * Every array is read and written once, from its end to its beginning: the end of the gradient was
- * written last, and the beginning of the parameter is what the next forward pass reads first, so
- * both are still in the cache. The constants come as doubles, because 1 - 0.999 is another number
- * in float. */
+ * written last, and the next forward pass reads the beginning of the parameter first, so both are
+ * in the cache. The constants are doubles, because 1 - 0.999 is a different number in float. */
 
 #define tame NAME(tame)
 #define MOST ((real)(DLFS_F64 ? DBL_MAX : FLT_MAX))
 
-/* The gradient, but no more than what can be squared; infinity and nan stay what they are. */
+/* The gradient, limited to the largest number that can be squared; infinity and nan are kept. */
 DLFS_INLINE vec tame(vec g)
 {
     const real most = (real)(DLFS_F64 ? 0x1p511 : 0x1p63);

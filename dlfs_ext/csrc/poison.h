@@ -1,5 +1,5 @@
-/* Under AddressSanitizer, memory that nobody may touch: what the pool keeps, and the end of a block
- * that is larger than was asked for. Without these marks the pool would hide such mistakes. */
+/* Marks memory as inaccessible for AddressSanitizer: the pool's free blocks, and the unused end of
+ * a block. Without these marks the pool would hide invalid accesses. */
 #ifndef DLFS_POISON_H
 #define DLFS_POISON_H
 

@@ -11,8 +11,8 @@ typedef struct {
     int include_pad; /* mean: padding counts as zeros */
 } pool_window;
 
-/* Rows of a plane grown by its padding are read in whole vectors, two at a time for a stride of
- * 2; what lies behind a row's last pixel is read and ignored. So much must lie behind the plane. */
+/* Rows of a padded plane are read in whole vectors, two at a time for a stride of 2; reals after a
+ * row's last pixel are read and ignored. This many must follow the plane. */
 #define POOL_SLACK 64
 
 static ptrdiff_t pool_rows(const pool_window *w)

@@ -1,7 +1,7 @@
 /* Largest and mean pixel of each window, plane by plane (a plane is one channel of one image).
  *
- * Windows of 2x2 side by side, the usual ones, are read where they lie. All others read a copy of
- * the plane, grown by its padding, so that no loop has to ask where the image ends. */
+ * Windows of 2x2 side by side, the usual ones, are read in place. All others read a padded copy of
+ * the plane, so that no loop has to test for the edge of the image. */
 
 #include "shuffle.h"
 #include "pooling_vectors.h"
@@ -31,8 +31,8 @@ DLFS_INLINE void pool_max_row(const real *x, ptrdiff_t width, real *out, uint8_t
     }
 }
 
-/* Its gradient: both rows of pixels under a row of windows, PAIRS vectors of them (constant). A row's
- * last vector may reach into the next row, so the second is written after the first. */
+/* Its gradient: both rows of pixels under a row of windows, PAIRS vectors of them (constant). A
+ * row's last vector may reach into the next row, so the second is written after the first. */
 DLFS_INLINE void pool_max_grad_rows(const int PAIRS, const real *grad, const uint8_t *positions,
                                     real *out, ptrdiff_t width, ptrdiff_t n, ptrdiff_t left)
 {
@@ -127,7 +127,7 @@ static void NAME(max_pool)(const pool_window *w, const void *x_, void *out_, voi
     }
 }
 
-/* Writes the middle of a grown plane. */
+/* Writes the middle of a padded plane. */
 DLFS_INLINE void pool_crop(const pool_window *w, const real *grown, real *out)
 {
     ptrdiff_t pitch = pool_pitch(w), rows = pool_rows(w), columns = pitch;
@@ -142,7 +142,7 @@ DLFS_INLINE void pool_crop(const pool_window *w, const real *grown, real *out)
     }
 }
 
-/* The positions are known to lie in the window. */
+/* The positions are known to be in the window. */
 static void NAME(max_pool_grad)(const pool_window *w, const void *grad_, const void *positions,
                                 void *out_, ptrdiff_t planes, void *scratch)
 {
@@ -188,7 +188,7 @@ static void NAME(max_pool_grad)(const pool_window *w, const void *grad_, const v
     }
 }
 
-/* How many columns of each window count. */
+/* The number of columns of each window that count. */
 DLFS_INLINE void pool_counts(const pool_window *w, real *counts)
 {
     for (ptrdiff_t q = 0; q < w->out_width; q++) {
@@ -311,7 +311,7 @@ static void NAME(avg_pool_grad)(const pool_window *w, const void *grad_, void *o
     }
 }
 
-/* One number for each plane, and back. Four sums, because an addition takes four cycles. */
+/* One number per plane, and the reverse. Four sums, because an addition takes four cycles. */
 static void NAME(plane_mean)(const void *x_, void *out, ptrdiff_t area, ptrdiff_t planes)
 {
     const real *x = x_;

@@ -19,7 +19,7 @@ static size_t NAME(pool_scratch)(const pool_window *w)
            + (size_t)(w->kernel_h * w->kernel_w) * sizeof(ptrdiff_t);
 }
 
-/* 2x2 side by side without padding; of the image at most an odd last row or column is in no window. */
+/* 2x2 side by side without padding; at most an odd last row or column is in no window. */
 DLFS_INLINE int pool_is_2x2(const pool_window *w)
 {
     return w->kernel_h == 2 && w->kernel_w == 2 && w->stride_h == 2 && w->stride_w == 2
@@ -30,10 +30,10 @@ DLFS_INLINE int pool_is_2x2(const pool_window *w)
 /* n, at least 0, at most VLEN */
 DLFS_INLINE int pool_few(ptrdiff_t n) { return n < 0 ? 0 : n < VLEN ? (int)n : VLEN; }
 
-/* The planes lie one behind the other, and results are written in the order in which they lie. So
- * the last vector of a row may read and write beyond its n numbers, into the next row, which is
- * still to be written; only at the very end, where fewer than a vector are `left`, it may not. That
- * saves masked stores, which cost some processors dearly. */
+/* The planes follow each other in memory, and results are written in this order. So the last vector
+ * of a row may read and write past its n numbers, into the next row, which is written later; but
+ * not at the very end, where fewer than a vector are `left`. This avoids masked stores, which are
+ * slow on some processors. */
 
 /* Even and odd pixels of the 2 n that begin at `row`. */
 DLFS_INLINE void pool_pair(const real *row, ptrdiff_t n, ptrdiff_t left, vec *even, vec *odd)
@@ -72,7 +72,7 @@ DLFS_INLINE void pool_put_pair(real *row, ptrdiff_t n, ptrdiff_t left, vec even,
     }
 }
 
-/* Copies a plane into the middle of its grown form, whose border is `border`. */
+/* Copies a plane into the middle of its padded form, filled with `border` outside. */
 DLFS_INLINE void pool_grow(const pool_window *w, const real *x, real *grown, real border)
 {
     ptrdiff_t pitch = pool_pitch(w), rows = pool_rows(w), columns = pitch;
@@ -90,7 +90,7 @@ DLFS_INLINE void pool_grow(const pool_window *w, const real *x, real *grown, rea
     }
 }
 
-/* n numbers of a row, or VLEN if so many are left; see pool_pair. */
+/* n numbers of a row, or VLEN if that many are left; see pool_pair. */
 DLFS_INLINE vec pool_get(const real *at, int n, ptrdiff_t left)
 {
     return left >= VLEN ? vload(at) : vload_n(at, n);
@@ -143,8 +143,8 @@ DLFS_INLINE void pool_take(vec x, inte k, vec *best, ivec *position)
 #endif
 }
 
-/* The first n positions, as uint8 or (wide) int32. With AVX-512 there are instructions for it; what
- * the compilers make of __builtin_convertvector is slower than a loop over the lanes. */
+/* The first n positions, as uint8 or (wide) int32. AVX-512 has instructions for this; the code that
+ * compilers make for __builtin_convertvector is slower than a loop over the lanes. */
 DLFS_INLINE void pool_put_positions(void *positions, ptrdiff_t at, ivec v, int n, ptrdiff_t left,
                                     int wide)
 {

@@ -1,4 +1,4 @@
-/* Vectors taken apart and put together, lane by lane. For tile headers, as vec.h. */
+/* Rearranges the lanes of vectors. For tile headers, as vec.h. */
 
 #define vevens NAME(vevens)
 #define vodds NAME(vodds)
@@ -6,8 +6,8 @@
 #define vzip_high NAME(vzip_high)
 #define vsums NAME(vsums)
 
-/* Numbers below VLEN are lanes of a, the others of b. The compilers' own function needs literal
- * lane numbers, hence one list for each possible VLEN. */
+/* Numbers below VLEN are lanes of a, the others of b. The compilers' function requires literal lane
+ * numbers, so there is one list for each possible VLEN. */
 #undef DLFS_LANES
 #if DLFS_VECTORS && VBYTES && (defined(__clang__) || __GNUC__ >= 12)
 #define DLFS_LANES 1
@@ -86,7 +86,7 @@ DLFS_INLINE vec vzip_high(vec a, vec b)
 #define HIGH 1, 3
 #endif
 
-/* Of the 2 VLEN lanes of a and b: every other one, from lane 0 or from lane 1. */
+/* Every second of the 2 VLEN lanes of a and b, from lane 0 or from lane 1. */
 DLFS_INLINE vec vevens(vec a, vec b) { return __builtin_shufflevector(a, b, EVENS); }
 DLFS_INLINE vec vodds(vec a, vec b) { return __builtin_shufflevector(a, b, ODDS); }
 /* a[0], b[0], a[1], b[1], ...: the first and the second VLEN lanes of that. */
@@ -95,7 +95,7 @@ DLFS_INLINE vec vzip_high(vec a, vec b) { return __builtin_shufflevector(a, b, H
 
 #endif
 
-/* Lane i of the result is the sum of the lanes of v[i], for VLEN vectors; v is used up.
+/* Lane i of the result is the sum of the lanes of v[i], for VLEN vectors; v is overwritten.
  * Neighbouring lanes are added, log2(VLEN) times, always in the same order. */
 DLFS_INLINE vec vsums(vec *v)
 {

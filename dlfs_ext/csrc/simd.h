@@ -2,18 +2,18 @@
  *
  * A hot loop is written once, in a "tile header", in terms of the types and functions below, and
  * is compiled once for each target (generic, AVX2 with FMA, AVX-512) and each dtype (float,
- * double). Which of the copies runs is chosen at run time from what the processor can do, so a
- * wheel runs on every machine of its platform and is still fast on the newest.
+ * double). The copy to run is chosen at run time from the processor's features, so a wheel runs on
+ * every machine of its platform and is fast on new ones.
  *
  * How to add a tile header:
  *
  * 1. Write csrc/mytile.h without include guard: it is included several times. In it
  *        real              float or double
- *        vec, VLEN         a vector of VLEN reals (VLEN is a power of two, 1 where the compiler
+ *        vec, VLEN         a vector of VLEN reals (VLEN is a power of two; 1 if the compiler
  *                          has no vector extensions, so never assume it is more)
- *        ivec              a vector of as many integers of the same size: what a comparison gives
- *        VREGS             how many vector registers there are (16 or 32)
- *        NAME(f)           f with target and dtype appended: f_avx2_f32. Name every function so:
+ *        ivec              a vector of VLEN integers of the same size: the result of a comparison
+ *        VREGS             the number of vector registers (16 or 32)
+ *        NAME(f)           f with target and dtype appended: f_avx2_f32. Use it for every function:
  *                              #define dot NAME(dot)
  *                              DLFS_INLINE vec dot(vec a, vec b) { return a * b; }
  *        vload, vstore, vset1, ...   see vec.h
@@ -25,8 +25,8 @@
  *        #include "targets.h"
  *        typedef void scale_fn(const void *x, void *y, ptrdiff_t n);
  *        DLFS_TABLE(scale)
- *    targets.h can be included once in a C file: a .pyx that needs two tile headers includes a
- *    third that includes both. (vmath.h and gemm.h are meant for that.)
+ *    targets.h can be included only once in a C file: a .pyx that needs two tile headers includes a
+ *    third that includes both.
  * 3. In the .pyx:
  *        from dlfs_ext.runtime cimport isa_level
  *        cdef extern from "my.h" nogil:
@@ -35,7 +35,7 @@
  *    and call scale_table[isa_level][is_double](x, y, n).
  *
  * Bounds of loops over registers must be compile-time constants, with DLFS_UNROLL before the loop,
- * or the array of accumulators lives in memory instead of registers.
+ * or the array of accumulators is kept in memory instead of registers.
  */
 #ifndef DLFS_SIMD_H
 #define DLFS_SIMD_H
@@ -51,7 +51,7 @@
 #define DLFS_AVX2 1
 #define DLFS_AVX512 2
 
-/* -DDLFS_SCALAR compiles what a compiler without vector extensions would see. */
+/* -DDLFS_SCALAR compiles the version for compilers without vector extensions. */
 #if defined(__GNUC__) && !defined(DLFS_SCALAR)
 #define DLFS_VECTORS 1
 #else

@@ -1,9 +1,9 @@
-/* What all recurrent layers do, step by step (included by the tile headers of the kinds).
+/* The steps of all recurrent layers (included by the tile headers of the kinds).
  *
- * Sequences do not know of each other: a thread takes some of them through all steps and waits for
- * nobody. The weights, read anew at every step, are packed once a call: cut into panels of NR
- * columns, which the gemm reads from first to last. What a step computes stays in a small memory
- * of the thread's own, where the next step finds it. */
+ * Sequences are independent: a thread runs some of them through all steps, without waiting. The
+ * weights are read at every step, and packed once per call: split into panels of NR columns, which
+ * the gemm reads from first to last. A step's results stay in a small memory of the thread, for the
+ * next step. */
 
 #include "vmath.h"
 #include "gemm_tile.h"
@@ -14,7 +14,7 @@
 #define multiply_packed NAME(multiply_packed)
 #define copy_rows NAME(copy_rows)
 
-/* lanes is VLEN but at the end of a row. */
+/* lanes is VLEN except at the end of a row. */
 DLFS_INLINE vec load_part(const real *p, int lanes)
 {
     return lanes == VLEN ? vload(p) : vload_n(p, lanes);
@@ -27,8 +27,8 @@ DLFS_INLINE void store_part(real *p, vec v, int lanes)
         vstore_n(p, v, lanes);
 }
 
-/* unit(i, lanes, ...) for all units of a row: a vector of them, and what is left. The row of the
- * next sequence lies `next` steps further on; a unit asks for it early. */
+/* unit(i, lanes, ...) for all units of a row: whole vectors, and the rest. The row of the next
+ * sequence is `next` steps further on; a unit prefetches it. */
 #undef FOR_UNITS
 #define FOR_UNITS(n, unit, ...)                   \
     do {                                          \
@@ -51,7 +51,7 @@ static void panel_rows(ptrdiff_t k, int columns, const real *b, ptrdiff_t b_row,
     }
 }
 
-/* A k x n matrix, cut into panels. The one that begins with column j begins at packed + j * k. */
+/* A k x n matrix, split into panels. The panel that begins with column j is at packed + j * k. */
 static void NAME(pack_panels)(ptrdiff_t k, ptrdiff_t n, const void *b_, ptrdiff_t b_row,
                               ptrdiff_t b_column, void *packed_)
 {
@@ -100,7 +100,7 @@ static void copy_rows(ptrdiff_t m, ptrdiff_t n, const real *from, ptrdiff_t from
         memcpy(to + i * to_row, from + i * from_row, (size_t)n * sizeof(real));
 }
 
-/* The states that steps `first` to `first + count`, all sequences one after the other, found. */
+/* The states before steps `first` to `first + count`, one sequence after another. */
 #define states_before NAME(states_before)
 static void states_before(const sequences *s, ptrdiff_t first, ptrdiff_t count, real *to)
 {
@@ -112,7 +112,7 @@ static void states_before(const sequences *s, ptrdiff_t first, ptrdiff_t count, 
     }
 }
 
-/* Sums over the rows of a panel, added to what is there. */
+/* Adds sums over the rows of a panel. */
 #define add_rows NAME(add_rows)
 static void add_rows(ptrdiff_t rows, int columns, int nv, const real *panel, real *sums)
 {
@@ -125,9 +125,9 @@ static void add_rows(ptrdiff_t rows, int columns, int nv, const real *panel, rea
     }
 }
 
-/* C = A.T B: what all steps of all sequences contribute to the weights. A has one row a step, a NULL
- * stands for the states before the steps; B is as long, and this call takes its columns `first` to
- * `last`. sums, unless it is NULL, gets the sums of B's columns. */
+/* C = A.T B: the contributions of all steps of all sequences to the weights. A has one row per
+ * step; NULL means the states before the steps. B has the same length, and this call uses its
+ * columns `first` to `last`. sums, unless it is NULL, gets the sums of B's columns. */
 static void NAME(weight_grad)(const sequences *s, const void *a_, const void *b_, ptrdiff_t b_row,
                               void *c_, ptrdiff_t c_row, void *sums_, ptrdiff_t first,
                               ptrdiff_t last, void *own)
@@ -139,7 +139,7 @@ static void NAME(weight_grad)(const sequences *s, const void *a_, const void *b_
         memset(sums + first, 0, (size_t)(last - first) * sizeof(real));
     for (ptrdiff_t from = first; from < last; from += DLFS_SUM_COLUMNS) {
         ptrdiff_t to = from + DLFS_SUM_COLUMNS < last ? from + DLFS_SUM_COLUMNS : last, p = 0;
-        do { /* at least once: a sum over nothing is 0 */
+        do { /* at least once: an empty sum is 0 */
             ptrdiff_t part = rows - p < DLFS_SUM_ROWS ? rows - p : DLFS_SUM_ROWS;
             const real *a = a_ ? (const real *)a_ + p * row : states;
             if (!a_)
@@ -157,8 +157,8 @@ static void NAME(weight_grad)(const sequences *s, const void *a_, const void *b_
     }
 }
 
-/* Sequences `first` to `last`, so many at a time that what they need stays near; `own` is the
- * thread's memory. */
+/* Sequences `first` to `last`, in blocks whose data stay in the cache; `own` is the thread's
+ * memory. */
 #undef BY_BLOCKS
 #define BY_BLOCKS(kind)                                                                        \
     static void NAME(kind)(const sequences *s, ptrdiff_t first, ptrdiff_t last, void *own)     \

@@ -1,14 +1,14 @@
 /* Includes DLFS_TILE once for each target and dtype; see simd.h for how that is used.
- * dtypes.h does the two dtypes of one target. */
+ * dtypes.h includes it for the two dtypes of one target. */
 #ifdef DLFS_TARGETS_H
-#error "targets.h can be included only once in a C file: gather the tile headers in one"
+#error "targets.h can be included only once in a C file: include all tile headers in one"
 #endif
 #define DLFS_TARGETS_H
 
 #define DLFS_TARGET generic
 #define DLFS_LEVEL DLFS_GENERIC
 #if DLFS_VECTORS
-#define VBYTES 16 /* what every 64-bit x86 (SSE2) and ARM (NEON) has */
+#define VBYTES 16 /* available on every 64-bit x86 (SSE2) and ARM (NEON) */
 #else
 #define VBYTES 0
 #endif

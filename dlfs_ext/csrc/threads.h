@@ -1,4 +1,4 @@
-/* The little of OpenMP's interface that is used, with stand-ins for builds without OpenMP. */
+/* The used part of OpenMP's interface, with replacements for builds without OpenMP. */
 #ifndef DLFS_THREADS_H
 #define DLFS_THREADS_H
 

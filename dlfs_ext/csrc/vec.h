@@ -1,7 +1,7 @@
-/* The vector type of one target and dtype, and the few operations that C's operators do not give.
+/* The vector type of one target and dtype, and the operations that C's operators lack.
  *
  * + - * / and the comparisons work on vec directly, elementwise; a*b + c becomes one fused
- * multiply-add where the target has it. With VLEN 1 (no vector extensions) vec is plain real. */
+ * multiply-add if the target has one. With VLEN 1 (no vector extensions) vec is plain real. */
 
 #if VBYTES
 #define VLEN ((int)(VBYTES / sizeof(real)))
@@ -41,7 +41,7 @@ DLFS_INLINE vec vload(const real *p) { return *(const vecu *)p; }
 DLFS_INLINE void vstore(real *p, vec v) { *(vecu *)p = v; }
 DLFS_INLINE vec vset1(real x) { return x - (vec){0}; }
 DLFS_INLINE ivec viset1(inte x) { return x - (ivec){0}; }
-/* The same bits, seen as integers and back. */
+/* The same bits as integers, and the reverse. */
 DLFS_INLINE ivec vbits(vec v) { return (ivec)v; }
 DLFS_INLINE vec vfrombits(ivec v) { return (vec)v; }
 /* Elementwise mask ? a : b, mask being the result of a comparison. */
@@ -77,7 +77,7 @@ DLFS_INLINE ivec vfirst(int n)
     return lanes < viset1(n);
 }
 
-/* The first n reals (0 <= n <= VLEN); nothing behind them is touched, the other lanes are 0. */
+/* The first n reals (0 <= n <= VLEN); nothing after them is accessed, the other lanes are 0. */
 #if DLFS_LEVEL == DLFS_AVX512 && DLFS_F64
 
 DLFS_INLINE vec vload_n(const real *p, int n)
@@ -153,8 +153,8 @@ DLFS_INLINE vec vsqrt(vec v)
 
 #endif
 
-/* a < b ? a : b, elementwise, so a nan gives b: put what may be nan in b. The processors have an
- * instruction with just this rule, which compilers do not find by themselves. */
+/* a < b ? a : b, elementwise, so a nan gives b: pass a value that may be nan as b. Processors have
+ * an instruction with this rule, which compilers do not use by themselves. */
 #undef MIN_MAX
 #define MIN_MAX(width, suffix, type)                                    \
     DLFS_INLINE vec vmax(vec a, vec b)                                  \

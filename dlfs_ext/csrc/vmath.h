@@ -66,11 +66,11 @@ static const real erfcx_p[23] = {
 #define ROUNDER 0x1.8p52 /* adding it rounds to a whole number, left in the lowest bits */
 #define LN2_HI 6.93147180369123816490e-01 /* n LN2_HI is exact for every n that occurs */
 #define LN2_LO 1.90821492927058770002e-10
-#define EXP_MIN -746.0 /* below it exp is 0, above EXP_MAX it is infinite */
+#define EXP_MIN -746.0 /* exp is 0 below it, infinite above EXP_MAX */
 #define EXP_MAX 710.0
 #define EXPM1_MIN -40.0 /* below it exp(x) - 1 is -1 */
-#define TANH_MAX 20.0   /* above it tanh is 1 */
-#define CDF_MAX 39.0    /* beyond it the normal distribution has no mass left */
+#define TANH_MAX 20.0   /* tanh is 1 above it */
+#define CDF_MAX 39.0    /* the normal distribution has no mass beyond it */
 #define LOW_HALF 0x7ffffff
 #else
 static const real exp_q[6] = {0.000198909908f, 0.001393365f, 0.00833331093f,
@@ -118,7 +118,7 @@ DLFS_INLINE vec vpow2(vec n)
     return vfrombits(k << MANTISSA);
 }
 
-/* x 2^n for any n: in two steps, each of which is representable. */
+/* x 2^n for any n: in two steps, each of them representable. */
 DLFS_INLINE vec vscale(vec x, vec n)
 {
 #if DLFS_LEVEL == DLFS_AVX512 && DLFS_F64
@@ -167,7 +167,7 @@ DLFS_INLINE vec vcopysign(vec x, vec y)
     return vfrombits(vbits(x) | (vbits(y) & sign));
 }
 
-/* (e - 1) / (e + 1) with e = exp(2 |x|), the 1 taken off before it can cancel. */
+/* (e - 1) / (e + 1) with e = exp(2 |x|), computed from e - 1 to avoid cancellation. */
 DLFS_INLINE vec vtanh(vec x)
 {
     vec magnitude = vmin(vset1(TANH_MAX), vabs(x));
@@ -175,7 +175,7 @@ DLFS_INLINE vec vtanh(vec x)
     return vcopysign(m / (m + 2), x);
 }
 
-/* Only exp of a negative number is taken, which cannot overflow. */
+/* Uses only exp of a negative number, which cannot overflow. */
 DLFS_INLINE vec vsigmoid(vec x)
 {
     vec e = vexp_neg(-vabs(x));
