@@ -56,10 +56,10 @@ _FOOT = """
 - PyTorch's checker compares whole Jacobians, one output at a time, with fixed tolerances
   (`atol=1e-5, rtol=1e-3`). It finds every wrong number whose error is above one part in a
   thousand, unless the number is small. A mean over a large batch makes gradients small.
-- JAX's checker compares one random direction for one random output gradient, with fixed tolerances
-for
-  each dtype. It needs few evaluations, however large the array, and works in float32. Most of its
-  time here is compilation for every new shape; a test with constant shapes runs faster.
+- JAX's checker compares one random direction for one random output gradient, with fixed
+tolerances for each dtype. It needs few evaluations, however large the array, and works in
+float32. Most of its time here is compilation for every new shape; a test with constant shapes
+runs faster.
 - Both use one step length. Close to a kink, or with very large numbers, it does not fit, and a
   correct gradient fails the check.
 - With summed outputs (the scalar that `grad` requires) both miss some mistakes completely.

@@ -1,11 +1,11 @@
-"""What holds for every test: hypothesis profiles, no window, no file or global state changed."""
+"""Settings of all tests: hypothesis profiles, no window, no changed files or global state."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# before anything imports matplotlib, whose cache of fonts must not go into the home folder
+# before the first import of matplotlib, whose font cache must not go into the home folder
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "dlfs-tests-matplotlib"))
 
@@ -19,8 +19,8 @@ from tests.support import guard
 hypothesis.settings.register_profile("default", deadline=None, max_examples=25, print_blob=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=500, print_blob=True)
 hypothesis.settings.register_profile("short", deadline=None, max_examples=2, print_blob=True)
-# For `make mutate`: the same cases for each mutant, and nothing shrunk that nobody looks at. A busy
-# machine must not fail a test either: that would count as noticed.
+# For `make mutate`: the same cases for each mutant, without shrinking. A busy machine must not fail
+# a test, because that would count as detected.
 hypothesis.settings.register_profile(
     "mutate",
     deadline=None,
@@ -33,17 +33,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-# Beside an installed wheel there is only this folder: `make test-wheel` runs it there. Tests that
-# ask about the project's own files are left out, and the report names them.
+# `make test-wheel` runs a copy of this folder beside an installed wheel. Tests of the project's own
+# files are then left out, and the report names them.
 IN_SOURCE_TREE = (Path(__file__).parents[1] / "setup.py").exists()
-IMPORT_TOOLS = ["test_notebooks.py"]  # these cannot even be collected
+IMPORT_TOOLS = ["test_notebooks.py"]  # these cannot be collected
 collect_ignore = [] if IN_SOURCE_TREE else IMPORT_TOOLS
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not IN_SOURCE_TREE:
         left_out = f"{', '.join(IMPORT_TOOLS)}, tests marked source_tree"
-        terminalreporter.write_line(f"No source tree here. Left out: {left_out}")
+        terminalreporter.write_line(f"No source tree. Left out: {left_out}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,12 +60,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    guard.stop()  # pytest's own cache comes after the tests
+    guard.stop()  # pytest writes its cache after the tests
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_written_outside_temporary_folders() -> Iterator[None]:
-    """Fail a test that tried to, even where the code under test caught the guard's refusal."""
+    """Fail a test that wrote outside, even if the code under test caught the guard's error."""
     guard.violations.clear()
     yield
     if guard.violations:
@@ -79,10 +79,10 @@ def _global_random_state() -> tuple[object, ...]:
 
 @pytest.fixture(autouse=True)
 def _global_random_state_is_left_alone() -> Iterator[None]:
-    """Fail a test during which somebody drew from, or seeded, NumPy's global generator.
+    """Fail a test that draws from or seeds NumPy's global generator.
 
-    Within ``@given`` hypothesis saves and restores that state by itself, so a property that is to
-    show this compares the state before and after in its own body.
+    Within ``@given`` hypothesis saves and restores that state, so a property that tests this must
+    compare the state before and after in its own body.
     """
     before = _global_random_state()
     yield

@@ -1,4 +1,4 @@
-"""Warnings of what trains, but badly: given where they are due, and nowhere else."""
+"""Warnings about networks that train badly: given exactly where they apply."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_logits_get_no_warning(loss) -> None:
         NeuralNetwork(layers, loss())
 
 
-# --- images that nobody has prepared ---
+# --- images without preprocessing ---
 
 
 def fit(layers: list, X: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Subclasses of NumPy's arrays at every door: masks are refused, the rest is only an array."""
+"""Subclasses of NumPy's arrays as arguments: masked arrays are refused, others are plain arrays."""
 
 from collections.abc import Callable
 from pathlib import Path

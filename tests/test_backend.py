@@ -80,7 +80,7 @@ print(dlfs.backend_name())
 def test_the_environment_chooses() -> None:
     result = run("import dlfs; print(dlfs.backend_name())", DLFS_BACKEND="reference")
     assert result.stdout.strip() == "reference", result.stderr
-    # a call goes before it
+    # a call takes precedence
     code = "import dlfs; dlfs.use_backend('reference'); print(dlfs.backend_name())"
     assert run(code, DLFS_BACKEND="nonsense").stdout.strip() == "reference"
 
@@ -103,7 +103,7 @@ def test_an_environment_that_asks_for_what_is_missing_says_so() -> None:
 
 @pytest.fixture
 def other(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A second backend, so that there is something to switch to: its sigmoid is 7."""
+    """A second backend to switch to: its sigmoid is 7."""
 
     class Sevens:
         FUSES = False

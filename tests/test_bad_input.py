@@ -1,7 +1,7 @@
-"""Wrong input gives ValueError or TypeError, and the message names who complains of what.
+"""Wrong input gives ValueError or TypeError, and the message names the function and the argument.
 
 ``tests/support/subjects*.py`` holds the tables: for every public function and class, arguments
-that are right and what each must be. Here each argument in turn is something else.
+that are valid and what each must be. Here each argument in turn is replaced.
 """
 
 import importlib
@@ -41,10 +41,10 @@ PACKAGE = Path(dlfs.__file__).parent
 
 
 def complaint(subject: Subject, arguments: dict) -> BaseException | None:
-    """Return what a call raised."""
+    """Return the error of a call."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # what NumPy warns of while it looks at junk is not the question here
+            # NumPy's warnings about junk do not matter here
             warnings.simplefilter("ignore")
             subject.call(**arguments)
     except Exception as error:  # noqa: BLE001 - the test asks which
@@ -60,12 +60,12 @@ def is_ours(error: BaseException) -> bool:
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
 def test_right_arguments_are_right(subject: Subject) -> None:
-    """Else the tests below would show nothing."""
+    """Otherwise the tests below would prove nothing."""
     subject.call(**subject.valid())
 
 
 def has_word(word: str, message: str) -> bool:
-    """Return whether a message has a word, or words, and not just as a part of another one."""
+    """Return whether a message contains a word or words, not as a part of another word."""
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", message) is not None
 
 
@@ -144,7 +144,7 @@ def test_a_step_without_a_network_or_a_gradient_says_so() -> None:
         optim.step()
 
 
-# --- the compiled kernels complain in the same words ---
+# --- the compiled kernels raise the same messages ---
 
 ON_FAST = [(subject, name) for subject in KERNELS for name in subject.wanted]
 needs_fast = pytest.mark.skipif(
@@ -189,10 +189,10 @@ def test_the_compiled_kernel_refuses_misfits_in_the_same_words(
     assert str(caught.value) == str(expected.value)
 
 
-# --- no public name is forgotten ---
+# --- every public name is tested ---
 
 INTERNAL = {
-    # what a user never calls: the checks themselves, and what holds the public parts together
+    # functions that users do not call: checks, and helpers of the public parts
     "advice",
     "checks",
     "configured",

@@ -431,14 +431,14 @@ def test_the_books_operations_stand_alone() -> None:
 
 
 class BookDense(Layer):
-    """As the listing writes Dense: weights and biases both drawn, seeded by the layer's seed."""
+    """Dense as in the listing: weights and biases are both drawn, with the layer's seed."""
 
     def __init__(self, neurons: int, activation: Operation = Sigmoid()) -> None:  # noqa: B008
         super().__init__(neurons)
         self.activation = activation
 
     def _setup_layer(self, input_) -> None:
-        # an own instance of the generator that the listing seeds for everybody
+        # a separate instance of the global generator that the listing seeds
         rng = np.random.RandomState(self.seed)
         self.params = []
         self.params.append(rng.randn(input_.shape[1], self.neurons))

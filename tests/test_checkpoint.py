@@ -1,4 +1,4 @@
-"""Checkpoints: an interrupted training that goes on ends like one that was never interrupted."""
+"""Checkpoints: a resumed training ends like one without interruption."""
 
 import copy
 import json
@@ -39,11 +39,11 @@ OPTIONS = {"epochs": 6, "eval_every": 2, "batch_size": 16, "early_stopping": 2, 
 
 
 class Crash(Exception):
-    """Stands for whatever ends a process."""
+    """Represents anything that ends a process."""
 
 
 class CrashAfter(Callback):
-    """Ends the training without any farewell: after an epoch's checkpoint, or in a batch."""
+    """Ends the training abruptly: after an epoch's checkpoint, or in a batch."""
 
     def __init__(self, epoch, batch=0):
         self.at = (epoch, batch)
@@ -66,7 +66,7 @@ def optimizers():
 
 
 def everything(trainer, history):
-    """Return all that must not depend on an interruption."""
+    """Return everything that must not depend on an interruption."""
     return weights(trainer.net), memory(trainer.optim), trainer.optim.t, without_seconds(history)
 
 
@@ -94,7 +94,7 @@ def test_it_goes_on_as_if_nothing_had_happened(optimizer, dtype, tmp_path):
                 checkpoint=path,
                 callbacks=[CrashAfter(epoch, 1)],
             )
-        # Another process knows nothing of the first: everything is made anew.
+        # As in another process, everything is created again.
         resumed = fit(classifier(dtype=dtype), make(), data, checkpoint=path, resume=True)
         assert_same(resumed, expected)
 
@@ -391,7 +391,7 @@ def test_the_tensors_of_a_checkpoint_must_fit(stored, tmp_path):
             net, optim = classifier(), Adam(0.01)
             with pytest.raises(ValueError, match="checkpoint"):
                 fit(net, optim, classification(), checkpoint=path, resume=True)
-            # Nothing of it was taken over.
+            # Nothing of it was used.
             fresh = classifier()
             fresh.build((4,))
             assert same(weights(net), weights(fresh))

@@ -1,4 +1,4 @@
-"""What checkpoints hold: all that fit accepts, every finished epoch; and more epochs."""
+"""The content of checkpoints: everything that fit accepts, every finished epoch; more epochs."""
 
 import functools
 import math
@@ -286,7 +286,7 @@ def test_metrics_without_a_name_can_be_resumed(tmp_path):
 
 
 class StopIn(Callback):
-    """Ends the training in an epoch, by a wish or by Ctrl-C, at its end or in a batch."""
+    """Ends the training in an epoch, by request or by Ctrl-C, at its end or in a batch."""
 
     def __init__(self, epoch, batch=None, interrupt=False):
         self.at, self.interrupt = (epoch, batch), interrupt

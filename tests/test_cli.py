@@ -1,4 +1,4 @@
-"""The command line, as a newcomer meets it."""
+"""The command line, as a new user sees it."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def few_images(monkeypatch):
 
 
 def run(*arguments):
-    """Run a command in this process and return its status, a usage error's too."""
+    """Run a command in this process and return its status, also that of a usage error."""
     try:
         return cli.main([str(argument) for argument in arguments])
     except SystemExit as end:
@@ -101,7 +101,7 @@ def test_help_of_train_explains_every_option(capsys):
         "model data epochs batch-size optimizer lr final-lr backend dtype seed save plots quiet"
     )
     for option in options.split():
-        # The option, perhaps its value, and then words about it.
+        # The option, perhaps its value, and then its help.
         assert re.search(rf" --{option} (?:[A-Z_]+ |\{{[^}}]*\}} )?[a-z]+ [a-z]+", out), option
     assert "(default: cnn)" in out
     assert "(default: float32)" in out
@@ -356,7 +356,7 @@ def test_a_test_loss_that_was_lower_before_is_told() -> None:
     assert train_text.said_of_loss(history) == "Test loss: 1.5000 nats a character"
     history.append({"epoch": 3, "test_loss": 1.625})
     assert train_text.said_of_loss(history) == (
-        "Test loss: 1.6250 nats a character (the lowest was 1.5000, after epoch 2)"
+        "Test loss: 1.6250 nats per character (the lowest was 1.5000, after epoch 2)"
     )
 
 
@@ -446,7 +446,7 @@ CHILD = {
 }
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a pipe that nobody reads breaks otherwise")
+@pytest.mark.skipif(sys.platform == "win32", reason="broken pipes differ on Windows")
 @pytest.mark.parametrize(
     ("arguments", "lines", "streams"),
     [

@@ -1,6 +1,6 @@
 """Layers made of layers: nested networks are networks, in everything that a network can do.
 
-Networks are drawn, nested to any depth; what is asked of them is what is asked of a chain.
+Networks are drawn, nested to any depth, and must have all properties of a chain.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""The shipped data is the original data, arrives in the promised form, and never damaged."""
+"""The included data equals the original, has the documented form, and is checked for damage."""
 
 import gzip
 import hashlib
@@ -177,7 +177,7 @@ def test_sonnets_are_the_text_of_chapter_6() -> None:
 
 @pytest.fixture
 def copied_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make the package read a copy of its data, which a test may ruin."""
+    """Make the package read a copy of its data, which a test may damage."""
     shutil.copytree(DATA, tmp_path / "data")
     monkeypatch.setattr(files, "resources", SimpleNamespace(files=lambda package: tmp_path))
     return tmp_path / "data"
@@ -297,7 +297,7 @@ def test_read_idx_refuses_a_header_that_no_array_can_have() -> None:
 
 
 def gzipped_zeros(size: int) -> bytes:
-    """Return a gzip file of so many zeros, without ever holding them."""
+    """Return a gzip file of ``count`` zeros, without storing them."""
     made = io.BytesIO()
     with gzip.GzipFile(fileobj=made, mode="wb", compresslevel=1) as file:
         for _ in range(size >> 20):

@@ -1,4 +1,4 @@
-"""notebooks/ERRATA.md: each block runs as it stands, and shows both the mistake and its absence."""
+"""notebooks/ERRATA.md: each block runs, and shows the mistake and its correction."""
 
 import re
 import warnings

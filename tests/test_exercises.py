@@ -1,4 +1,4 @@
-"""What a learner is told about an attempt."""
+"""The messages about a student's attempt."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
-"""Anything at all as arguments: a result, or ValueError or TypeError, and nothing else.
+"""Arbitrary arguments give a result, ValueError or TypeError, and nothing else.
 
 The subjects and what their arguments must be are those of the tables of bad input; here all
-arguments are drawn at once, right ones, known mistakes, and whatever hypothesis thinks of.
+arguments are drawn at once: valid ones, known mistakes, and arbitrary values of hypothesis.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ anything = st.recursive(
 
 
 def run(call: Any, **arguments: Any) -> None:
-    """Call, and let nothing but ValueError and TypeError pass.
+    """Call, and allow only ValueError and TypeError.
 
     Numbers that overflow or are NaN are the caller's; every other warning is an error here.
     """

@@ -1,4 +1,4 @@
-"""Windows that are too large: refused in one place, in words, before memory or C is asked."""
+"""Windows that are too large are refused with a message, before memory is allocated or C called."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""History: what a training leaves behind, as columns, a table and a picture."""
+"""History: the record of a training, as columns, a table and a picture."""
 
 import numpy as np
 import pytest

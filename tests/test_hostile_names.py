@@ -119,7 +119,7 @@ def test_a_network_shows_any_name(name):
 
 @given(names)
 def test_a_gradient_report_shows_any_name(name):
-    # its gradient is wrong, so the report says all that it can say
+    # its gradient is wrong, so the report has all parts
     report = check_gradients(operation(name)(), np.ones((1, 2)), backend="reference")
     plain = check_gradients(Smooth(), np.ones((1, 2)), backend="reference")
     assert harmless(report._repr_html_(), plain._repr_html_())
@@ -162,7 +162,7 @@ def test_a_layer_is_shown_on_one_line_whatever_its_arguments_hold():
 
 
 def test_the_names_are_really_dangerous():
-    """What is asked above is not asked in vain."""
+    """The test above can fail."""
     assert not harmless("<table><script></script></table>", "<table></table>")
     assert not harmless("<td onerror='x'></td>", "<td></td>")
     assert not printable("\x1b[2J")

@@ -1,4 +1,4 @@
-"""Imports point one way only: no module needs, however late, one that needs it."""
+"""Imports form no circle, including those inside functions."""
 
 import ast
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ def modules(folder: Path, package: str) -> dict[str, Path]:
 
 
 def imported(source: str, known: set[str], package: bool = False) -> set[str]:
-    """Return which known modules a source names in its imports, those inside functions too.
+    """Return the known modules that a source imports, also inside functions.
 
-    Only named ones count: whoever imports ``a.b`` runs ``a/__init__.py`` as well, and every package
-    that offers its modules' names at its top would be a circle. For the same reason what a package
-    names only for type checkers does not count: its modules that are imported when asked for.
+    Only named modules count: importing ``a.b`` also runs ``a/__init__.py``, so every package that
+    re-exports names of its modules would be a circle. For the same reason imports only for type
+    checkers do not count: these modules are imported on first use.
     """
     names: set[str] = set()
     tree = ast.parse(source)
@@ -51,7 +51,7 @@ def for_type_checkers(node: ast.stmt) -> bool:
 
 
 def circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
-    """Yield the ways that lead back to where they started, one for each module that is on one."""
+    """Yield a circular path for each module on a circle."""
     for start in graph:
         came_from: dict[str, str] = {}
         waiting = [start]

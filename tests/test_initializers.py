@@ -1,4 +1,4 @@
-"""First weights: their scale by name, or from a function of the user's."""
+"""Initial weights: their scale by name, or from the user's function."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_biases_start_at_0_and_scales_at_1() -> None:
     assert not norm.params[1].any()
 
 
-# --- the default: what suits the activation ---
+# --- the default depends on the activation ---
 
 LAYERS = {
     "Dense": (layers.Dense, (60,)),
@@ -110,7 +110,7 @@ SUITING = [(a, "he") for a in HE] + [(a, "glorot") for a in GLOROT]
 
 
 class Cube(dlfs.Operation):
-    """An activation that the library does not know."""
+    """An activation that is not in the library."""
 
     def _output(self) -> np.ndarray:
         return self.input_**3
@@ -120,7 +120,7 @@ class Cube(dlfs.Operation):
 
 
 def first_weights(parts: list, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the weights that the first layer of a network starts with."""
+    """Return the initial weights of the first layer of a network."""
     net = NeuralNetwork(parts, seed=5)
     net.reset()  # a layer may have been in another network
     net.build(shape)
@@ -179,7 +179,7 @@ FLAT = st.sampled_from([dlfs.Flatten, lambda: dlfs.Reshape((-1,)), dlfs.GlobalAv
 )
 def test_what_has_no_weights_and_does_not_bend_is_looked_past(between, flat, activation) -> None:
     parts = [layers.Conv2D(6, 3), *(make() for make in [*between, *flat]), activation]
-    # The next layer is looked at by itself: what comes behind it does not matter.
+    # The next layer alone: later layers do not matter.
     parts += [dlfs.Flatten(), layers.Dense(3), dlfs.Sigmoid()]
     suiting = "he" if activation in HE else "glorot"
     named = first_weights([layers.Conv2D(6, 3, weight_init=suiting)], (2, 5, 5))

@@ -1,4 +1,4 @@
-"""The known faults of the book's own library: each is absent here, and would be seen.
+"""The known faults of the book's library: each is absent here, and would be detected.
 
 Every test names the fault and fails for code that has it.
 """
@@ -147,7 +147,7 @@ def test_decay_leaves_the_optimizer_as_it_was(decay_type: str) -> None:
     assert rates(optim, 4) == first
     optim.start_schedule(4)
     optim.set_progress(3)
-    optim.start_schedule(4)  # the training before never came to its end
+    optim.start_schedule(4)  # the previous training was not finished
     optim.set_progress(0)
     assert optim.lr == 0.2
 
@@ -165,7 +165,7 @@ def test_a_final_rate_that_nothing_would_reach_is_not_ignored() -> None:
         optimizers.SGD(lr=0.2, decay_type="exponential")
 
 
-# --- AdaGrad hands its decay arguments on in the wrong places ---
+# --- AdaGrad passes its decay arguments in the wrong order ---
 
 
 def test_adagrads_two_final_rates_mean_what_they_say() -> None:

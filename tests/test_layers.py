@@ -273,7 +273,7 @@ class Doubling(layers.Layer):
 
 
 class Third(ParamOperation):
-    """An Operation with an own backward."""
+    """An Operation with its own backward."""
 
     def _output(self) -> np.ndarray:
         return self.input_ * self.param
@@ -306,7 +306,7 @@ def test_an_operations_own_backward_serves_its_parameter_too() -> None:
 
 
 class Failing(Tanh):
-    """Fails on the way back, if it is told to."""
+    """Fails in backward on request."""
 
     fails = False
 

@@ -182,7 +182,7 @@ def test_a_single_column_needs_no_axis_in_the_target(make, shape) -> None:
 
 
 def test_a_target_that_misses_an_axis_is_told_how_to_fit() -> None:
-    """Whatever it is: a list or a Series of pandas has no reshape."""
+    """A list or a pandas Series has no reshape."""
     words = r"got \(6,\); np\.asarray\(target\)\.reshape\(-1, 2\) makes it fit"
     with pytest.raises(ValueError, match=words):
         losses.MeanSquaredError().forward(np.ones((3, 2)), np.ones(6))

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, and what they say of a single column and of sequences."""
+"""Metrics against scikit-learn, and for a single column and sequences."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_the_figures_are_plain_floats() -> None:
 
 
 def test_a_column_against_a_row_of_numbers_is_refused() -> None:
-    """They would broadcast to a table, whose mean says nothing."""
+    """They would broadcast to a table, whose mean is meaningless."""
     with pytest.raises(ValueError, match=r"must have the same shape, got \(3,\) and \(3, 1\)"):
         metrics.mae(np.ones(3), np.ones((3, 1)))
 
@@ -84,7 +84,7 @@ def test_the_names_that_a_trainer_knows() -> None:
     }
 
 
-# --- what a prediction means is said by the loss ---
+# --- the loss defines the meaning of a prediction ---
 
 
 @given(st.integers(1, 20), st.integers(1, 5), st.integers(0, 2**32))

@@ -1,4 +1,4 @@
-"""Networks: data at the door, both ways through the layers, prediction in batches, the summary."""
+"""Networks: input data, forward and backward, prediction in batches, the summary."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def images(count: int = 5) -> np.ndarray:
 
 # --- training never computes the gradient of the data ---
 
-# What computes the gradient of an input, and nothing else.
+# The kernels that compute only the gradient of an input.
 INPUT_GRADS = [name for name in reference.__all__ if name.endswith("_grad") and "param" not in name]
 FIRST = {
     # first layers, the shape of an observation, and how often a kernel may run in training
@@ -129,7 +129,7 @@ def test_a_block_without_parameters_needs_no_backward_pass() -> None:
     assert net.backward(net.loss.backward()).shape == (2, 3)
 
 
-# --- the network's door ---
+# --- input data ---
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", np.float32, np.dtype("float64")])

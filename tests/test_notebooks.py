@@ -1,6 +1,6 @@
-"""The notebooks belong to their sources, and the tool that runs them misses nothing.
+"""The notebooks match their sources, and the tool that runs them finds every fault.
 
-Whether they run from start to finish is asked by ``make test-notebooks``.
+``make test-notebooks`` runs them.
 """
 
 from pathlib import Path
@@ -82,7 +82,7 @@ def stored(folder: Path, *cells: str) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> dict[str, bytes]:
-    """Return the files of a notebook that is right."""
+    """Return the files of a correct notebook."""
     text = "\n# %% [markdown]\n# Some text.\n"
     plot = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
     cells = (text, "print('one')", "1 + 1", plot, EXERCISE)
@@ -167,8 +167,11 @@ FAULTS = {
         "must run offline",
     ),
     "another backend": ("import dlfs\nassert dlfs.backend_name() != 'reference'", "AssertionError"),
-    "a wrong solution": (EXERCISE.replace("2 * x", "3 * x"), "to the solution its check says 'not"),
-    "a filled exercise": (EXERCISE.replace("    ...", "    return 2 * x"), "not filled in"),
+    "a wrong solution": (EXERCISE.replace("2 * x", "3 * x"), "'right' for the solution, got 'not"),
+    "a filled exercise": (
+        EXERCISE.replace("    ...", "    return 2 * x"),
+        "'not yet done' before it is done",
+    ),
     "an unchecked exercise": (EXERCISE.replace("check(", "(lambda *_: None)("), "says 'nothing'"),
     "no solution": (EXERCISE.split("# %% [mark")[0], "has no cell solution:double"),
     "the end of the kernel": ("import os\nos._exit(1)", "died"),

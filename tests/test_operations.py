@@ -1,4 +1,4 @@
-"""What Operations add to their kernels: memory, inference, random masks, running statistics."""
+"""Operations beyond their kernels: stored arrays, inference, random masks, running statistics."""
 
 import numpy as np
 import pytest
@@ -328,7 +328,7 @@ def test_a_method_that_nobody_wrote_is_named() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_dtype_is_kept(name: str) -> None:
-    """Parameters are made anew in float32, as a network of that dtype does."""
+    """Parameters are converted to float32, as in a network of that dtype."""
     make, shape = ALL[name]
     operation = make()
     if hasattr(operation, "param"):

@@ -153,7 +153,7 @@ def test_the_global_norm_does_not_overflow_in_float32() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_what_is_remembered_can_be_put_back(name: str) -> None:
-    """Three steps and two more are five, whatever happened in between."""
+    """Three steps plus two more equal five, whatever happened in between."""
     make, _ = RULES[name]
     results = []
     for interrupted in (False, True):

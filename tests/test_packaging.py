@@ -1,4 +1,4 @@
-"""What a user installs: a quiet, light import, and a wheel that holds all the library needs."""
+"""The installed package: a silent, fast import, and a complete wheel."""
 
 import inspect
 import os
@@ -40,7 +40,7 @@ def run(
 
 
 def copy_sources(target: Path) -> None:
-    """Copy what a distribution is built from, and nothing that a build has made."""
+    """Copy the sources of a distribution, without build products."""
     target.mkdir(exist_ok=True)
     for name in SOURCES:
         path = ROOT / name
@@ -109,7 +109,7 @@ except ValueError:
     assert run(sys.executable, variable, "-c", code, cwd=ROOT).strip() == "refused"
 
 
-# --- modules that the import leaves for later ---
+# --- modules imported on first use ---
 
 INTERNAL = {"__main__", "commands"}
 
@@ -182,7 +182,7 @@ def editable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     packages = Path(run(interpreter, "-c", code).strip())
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
-    # All that dlfs needs comes from here, but not dlfs.
+    # The requirements of dlfs come from here, but not dlfs.
     others = [name for name in sys.path if Path(name).is_dir() and Path(name).resolve() != ROOT]
     (packages / "others.pth").write_text("\n".join(others))
     return parent, interpreter

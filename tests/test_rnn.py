@@ -1,4 +1,4 @@
-"""RNNModel and RNNTrainer: what the book's trainer does, and on what."""
+"""RNNModel and RNNTrainer: the book's model and trainer."""
 
 from pathlib import Path
 

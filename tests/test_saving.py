@@ -1,4 +1,4 @@
-"""Save and load: the same network comes back, to the bit, and nothing is left in between."""
+"""Save and load restore the same network, to the bit, and leave no other files."""
 
 import os
 import stat
@@ -135,7 +135,7 @@ LOSSES = [
 
 
 def trained(layers, X, dtype, loss=None):
-    """Return a network after a few steps, so that nothing in it is as it was at the start."""
+    """Return a network after a few steps, so that all its state has changed."""
     net = NeuralNetwork(layers, loss, seed=3, dtype=dtype)
     shape = net.forward(X[:1], inference=True).shape[1:]
     target = np.random.default_rng(1).uniform(size=(len(X), *shape))
@@ -168,7 +168,7 @@ def test_the_network_comes_back_to_the_bit(name, dtype, tmp_path):
     assert loaded.dtype == dtype
     assert loaded.input_shape == net.input_shape == X.shape[1:]
     assert loaded.seed == net.seed
-    # What comes back can be saved again, and is written down in the same words and numbers.
+    # The loaded network can be saved again, with the same content.
     dlfs.save(loaded, tmp_path / "again.safetensors")
     (first, tensors), (second, again) = read(path), read(tmp_path / "again.safetensors")
     assert second == first
@@ -206,7 +206,7 @@ def test_a_loaded_network_trains_on_like_the_one_that_was_saved(tmp_path):
     Trainer(net, Adam(0.01)).fit(*data, epochs=1, verbose=0)
     dlfs.save(net, tmp_path / "net")
     loaded = dlfs.load(tmp_path / "net")
-    # The random numbers of dropout start anew, as the documentation says: take them out.
+    # The random numbers of dropout start again, as documented: remove them.
     for network in (net, loaded):
         network.layers[0].operations.pop()
         network.layers[0]._fused = network.layers[0].operations

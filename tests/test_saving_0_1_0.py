@@ -1,4 +1,4 @@
-"""Files that dlfs 0.1.0 wrote still load, and predict what they predicted then.
+"""Files written by dlfs 0.1.0 still load, with the same predictions.
 
 ``tests/data/0.1.0`` holds files written by that version, and the predictions of its networks.
 """

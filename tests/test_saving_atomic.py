@@ -35,7 +35,7 @@ SCRIPT = textwrap.dedent(
 
 
 def saver(path, number):
-    """Start a process that saves one network after the other, each full of the next number."""
+    """Start a process that saves one network after another, each filled with the next number."""
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(path), str(number)],
         stdout=subprocess.PIPE,
@@ -45,7 +45,7 @@ def saver(path, number):
 
 
 def stored_number(path):
-    """Return the one number that all parameters of a file are."""
+    """Return the number that fills all parameters of a file."""
     (number,) = {float(x) for p in dlfs.load(path).params() for x in (p.min(), p.max())}
     return number
 
@@ -67,7 +67,7 @@ def test_a_save_that_is_killed_leaves_the_old_network_or_the_new_one(tmp_path):
         # What was reported as saved is there; at most one save more was finished unreported.
         assert found in (last, last + 1)
         number = found
-    # What unfinished saves left lies beside it under names of their own, until the next save.
+    # Temporary files of unfinished saves remain beside it until the next save.
     for leftover in set(tmp_path.iterdir()) - {path}:
         assert leftover.name.startswith(".net.safetensors.")
     dlfs.save(dlfs.load(path), path)
@@ -75,7 +75,7 @@ def test_a_save_that_is_killed_leaves_the_old_network_or_the_new_one(tmp_path):
 
 
 def test_the_name_changes_hands_only_when_everything_is_on_the_disk(tmp_path, monkeypatch):
-    """The order of the calls is what a loss of power depends on; it cannot be tried here."""
+    """Safety against power loss depends on the order of the calls; it cannot be tested directly."""
     calls = []
     real_fsync, real_replace = os.fsync, Path.replace
 

@@ -1,4 +1,4 @@
-"""Whose class a file names, and what is refused because it could not be restored exactly."""
+"""The classes that a file names, and networks that could not be restored exactly."""
 
 import sys
 from types import ModuleType
@@ -24,7 +24,7 @@ HERE = __name__
 
 
 class Smooth(Operation):
-    """Stands for what users write."""
+    """Represents a user's class."""
 
     def __init__(self, rate=1.0):
         self.rate = rate
@@ -37,7 +37,7 @@ class Smooth(Operation):
 
 
 class ReLU(Smooth):
-    """Called like one of the library's, and something else."""
+    """Has the name of a class of the library, but is a different one."""
 
 
 class Outer:
@@ -50,7 +50,7 @@ class Other(ModuleType):
 
 
 class Plain(NeuralNetwork):
-    """Only puts its layers together."""
+    """Only combines its layers."""
 
     def __init__(self, hidden=3):
         super().__init__([Dense(hidden, dlfs.Tanh()), Dense(2)], seed=4)

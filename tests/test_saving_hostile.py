@@ -1,4 +1,4 @@
-"""Files that nobody should load: each gives a clear error, costs little, and runs nothing."""
+"""Malicious files: each gives a clear error, at little cost, and runs no code."""
 
 import copy
 import json
@@ -41,7 +41,7 @@ def good(tmp_path_factory):
 
 
 def refused(path, match=None):
-    """Demand a ValueError that names the file."""
+    """Check that a ValueError names the file."""
     with pytest.raises(ValueError, match=match) as caught:
         dlfs.load(path)
     assert str(path) in str(caught.value)
@@ -49,7 +49,7 @@ def refused(path, match=None):
 
 
 def at(config, path):
-    """Return what stands in one place."""
+    """Return the value in one place."""
     for key in path:
         config = config[key]
     return config
@@ -63,7 +63,7 @@ def put(config, path, value):
 
 
 def load_or_refuse(path):
-    """Load a file, or see that the error names it: nothing else may happen."""
+    """Load a file, or check that the error names it: nothing else may happen."""
     try:
         return dlfs.load(path)
     except ValueError as error:
@@ -99,7 +99,7 @@ def test_flipped_bits_never_do_worse_than_an_error(good, tmp_path_factory, data)
     content = bytearray(good[0].read_bytes())
     header = int.from_bytes(content[:8], "little") + 8
     for _ in range(data.draw(st.integers(1, 4))):
-        # Numbers with a flipped bit are other numbers: only the header can be seen to be wrong.
+        # Numbers with a flipped bit are still numbers: only the header can be detected as wrong.
         content[data.draw(st.integers(0, header - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path = tmp_path_factory.mktemp("flipped") / "net"
     path.write_bytes(content)

@@ -141,7 +141,7 @@ def test_the_largest_files_that_are_read_cost_bounded_memory(tmp_path):
 
 
 def said(call, *arguments):
-    """Return all that a refusal would print, the errors behind it included."""
+    """Return everything that an error prints, including its causes."""
     try:
         call(*arguments)
     except ValueError as error:

@@ -134,7 +134,7 @@ def test_layers_stack_and_mix_and_train_and_are_saved(tmp_path: Path) -> None:
 
 
 def test_a_resumed_training_is_the_whole_one(tmp_path: Path) -> None:
-    """What is carried within an epoch begins anew in the next: nothing of it is missing."""
+    """The carried state is reset at the start of each epoch."""
     X, y = pieces()
     options = {"batch_size": 4, "shuffle": False, "early_stopping": False, "verbose": 0}
     nets = [stacked(), stacked()]

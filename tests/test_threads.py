@@ -1,4 +1,4 @@
-"""The number of threads, with and without compiled kernels, and what tells a user about speed."""
+"""The number of threads, with and without compiled kernels, and messages about speed."""
 
 import sys
 
@@ -10,7 +10,7 @@ from dlfs.commands.cli import main
 
 @pytest.fixture
 def without_kernels(monkeypatch):
-    """As where no compiler was: the package cannot be imported."""
+    """As without a compiler: the package cannot be imported."""
     monkeypatch.setitem(sys.modules, "dlfs_ext", None)
 
 

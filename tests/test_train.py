@@ -1,4 +1,4 @@
-"""Trainer.fit: what it learns from, in which order, and what it leaves alone."""
+"""Trainer.fit: which data it uses, in which order, and what it does not change."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from tests.support.training import (
 
 
 class Watch(Layer):
-    """Passes batches on, and keeps those that are for training."""
+    """Passes batches through, and records those of training."""
 
     def __init__(self):
         super().__init__()
@@ -43,7 +43,7 @@ class Watch(Layer):
 
 
 class Calls(Callback):
-    """Keeps the name of each call, with what is worth knowing of it."""
+    """Records the name of each call, with its important arguments."""
 
     def __init__(self):
         self.calls = []
@@ -72,7 +72,7 @@ class Rates(Callback):
 
 
 class StopAfter(Callback):
-    """Ends the training after so many batches."""
+    """Ends the training after a number of batches."""
 
     def __init__(self, batches):
         self.left = batches
@@ -150,7 +150,7 @@ def test_one_seed_gives_one_network_to_the_bit(make, dtype):
         return weights(net), memory(optim), without_seconds(history)
 
     first = train()
-    # Whatever state the global generator is in, it plays no part; conftest sees if it is changed.
+    # The state of the global generator does not matter; conftest checks that it is not changed.
     state = np.random.get_state()
     np.random.seed(99)
     second = train()
@@ -235,7 +235,7 @@ def test_without_restart_trainings_continue_one_another_to_the_bit(parts, seed):
     whole_optim, piece_optim = SGDMomentum(0.05), SGDMomentum(0.05)
     Trainer(whole, whole_optim).fit(*data, epochs=sum(parts), **options)
     for number, epochs in enumerate(parts):
-        # Each by a Trainer of its own: it is the network that counts its epochs.
+        # Each with its own Trainer: the network counts its epochs.
         Trainer(pieces, piece_optim).fit(*data, epochs=epochs, restart=number == 0, **options)
     assert same(weights(whole), weights(pieces))
     assert same(memory(whole_optim), memory(piece_optim))
@@ -260,7 +260,7 @@ def test_a_new_training_counts_its_epochs_from_the_start():
 
 
 def test_forgetting_the_velocity_alone_would_give_another_result():
-    """What keeps the test above from passing with a library that always forgets."""
+    """Otherwise the test above would pass with a library that always starts again."""
     X, y, _, _ = regression(rows=32)
     options = {"batch_size": 32, "epochs": 1, "verbose": 0}
     results = []
@@ -435,7 +435,7 @@ def test_a_callback_sees_the_evaluation_and_can_end_the_training():
     assert len(history) == 2
     assert history.stopped == "callback"
     assert "stopped: callback" in repr(history)
-    # The next training is not ended by the last one's wish.
+    # A stop request does not affect the next training.
     assert len(trainer.fit(*regression(), epochs=3, early_stopping=False, verbose=0)) == 3
 
 

@@ -1,4 +1,4 @@
-"""Early stopping: when it stops, and that everything is then as it was at the best evaluation."""
+"""Early stopping: when it stops, and that it restores the state of the best evaluation."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ class Recorder(Callback):
 
 
 class Scripted(Loss):
-    """A loss that is what the test says on each evaluation, and a real one in training."""
+    """A loss with prescribed values in evaluations, and real ones in training."""
 
     def __init__(self, script):
         self.script = list(script)
@@ -47,7 +47,7 @@ EVALUATED = 13
 
 
 def scripted_fit(script, optim=None, layers=None, **options):
-    """Train with evaluations that give these losses; return all that can be looked at."""
+    """Train with evaluations that give these losses; return all results."""
     X, y, X_test, y_test = regression(rows=20)
     net = NeuralNetwork(layers or [Dense(3), Dense(1)], Scripted(script), seed=1)
     recorder = Recorder()
@@ -249,7 +249,7 @@ def test_the_learning_rate_is_the_callers_after_stopping_early():
 
 
 def test_a_real_loss_that_passes_its_minimum():
-    # The training pulls w from its start to 3; the test data likes w = 1 best.
+    # The training moves w from its start to 3; the test loss is smallest at w = 1.
     X = np.ones((4, 1))
     net = NeuralNetwork([Dense(1, weight_init=lambda rng, shape, *_: np.zeros(shape))])
     recorder = Recorder()

@@ -1,4 +1,4 @@
-"""Data and arguments that no training can use, and losses that are no longer numbers."""
+"""Data and arguments that are not valid for training, and losses that become nan."""
 
 import numpy as np
 import pytest
@@ -201,7 +201,7 @@ def test_a_trainer_needs_a_network_and_an_optimizer():
 
 @pytest.mark.parametrize("restart", [True, False])
 def test_bad_data_does_not_cost_a_trained_network(restart):
-    """The arguments are looked at before anything is forgotten."""
+    """The arguments are checked before any state is reset."""
     data = X, y, _, _ = regression()
     trainer = Trainer(regressor(), SGD(0.05))
     trainer.fit(*data, epochs=2, verbose=0)
@@ -231,7 +231,7 @@ def test_restart_may_change_the_number_of_features():
 
 
 class Overflow(Layer):
-    """Multiplies by so much that nothing finite is left, once its input is large enough."""
+    """Multiplies by a factor so large that the output is infinite for large inputs."""
 
     def __init__(self, value):
         super().__init__()
@@ -275,7 +275,7 @@ def test_a_rate_that_is_far_too_large_ends_in_this_error(eval_every):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_test_loss_that_is_no_number_is_an_error_too():
-    # One step: the loss that it leads to is only seen in the evaluation.
+    # One step: its effect on the loss appears only in the evaluation.
     X, y, X_test, y_test = regression(rows=30)
     net = NeuralNetwork([Dense(5), Dense(1)], seed=1)
     with pytest.raises(NonFiniteLossError, match="layer 1, Dense"):
@@ -306,7 +306,7 @@ def test_running_statistics_are_those_of_the_batches_before_the_error(value):
     options = {"batch_size": 25, "verbose": 0}
 
     class Spoil(Layer):
-        """Passes its input on, but what it passes on in a certain batch is no number."""
+        """Passes its input through, but as nan in a certain batch."""
 
         def __init__(self, batch):
             super().__init__()

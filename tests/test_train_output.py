@@ -1,4 +1,4 @@
-"""What a training shows: nothing, lines, or a bar; and how Ctrl-C ends it."""
+"""The output of a training: none, lines, or a progress bar; and how Ctrl-C ends it."""
 
 import io
 import os
@@ -24,7 +24,7 @@ from tests.support.training import classification, classifier, regression, regre
 
 
 class InterruptIn(Callback):
-    """Raises what Ctrl-C raises, in a certain batch or at the end of a certain epoch."""
+    """Raises KeyboardInterrupt in a certain batch or at the end of a certain epoch."""
 
     def __init__(self, epoch, batch=None):
         self.epoch, self.batch = epoch, batch
@@ -72,7 +72,7 @@ BAR = {"epochs": 3, "eval_every": 3, "batch_size": 5, "verbose": 1}
 
 
 class Terminal(io.StringIO):
-    """Takes down what a terminal would show."""
+    """Records the output of a terminal."""
 
     def isatty(self):
         return True
@@ -112,7 +112,7 @@ def test_a_log_gets_lines_and_no_bar(epochs, capfd):
 
 
 class OnlyWrites:
-    """Can do what a file must do, and nothing that many files can, too."""
+    """Has only the required methods of a file."""
 
     def __init__(self):
         self.text = ""
@@ -242,7 +242,7 @@ def _ctrl_c_interrupts():
 
 
 class InterruptedLayer(Linear):
-    """Ctrl-C comes while a certain batch is on its way through."""
+    """Ctrl-C occurs during a certain batch."""
 
     def __init__(self, batch, times=1):
         super().__init__()
@@ -258,7 +258,7 @@ class InterruptedLayer(Linear):
 
 
 class InterruptedStep(SGDMomentum):
-    """Ctrl-C comes in the middle of the fifth step, when one of four parameters is changed."""
+    """Ctrl-C occurs within the fifth step, when one of four parameters has changed."""
 
     def _update_rule(self, **values):
         super()._update_rule(**values)
@@ -352,7 +352,7 @@ def test_a_thread_can_train():
 
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or sys.platform == "win32", reason="POSIX signal")
 def test_a_real_interrupt_from_outside(tmp_path):
-    """Ctrl-C in a terminal: the process goes on after fit, and has a trained network to save."""
+    """Ctrl-C in a terminal: the process continues after fit, with a trained network to save."""
     script = textwrap.dedent(
         """
         import signal, sys

@@ -1,4 +1,4 @@
-"""Which weights a training starts from: those that were given are never discarded unasked."""
+"""The initial weights of a training: given weights are never discarded silently."""
 
 import copy
 
@@ -21,7 +21,7 @@ from tests.support.training import (
 )
 
 TINY = 1e-12
-"""A learning rate that leaves weights where they are, as far as it matters here."""
+"""A learning rate too small to change the weights noticeably."""
 
 
 def loaded(path):
@@ -145,7 +145,7 @@ def test_given_weights_can_be_saved_after_build(given_net, tmp_path):
 
 
 def test_what_fit_or_build_made_is_begun_anew():
-    """The book's habit."""
+    """The book's behaviour."""
     data = regression()
     net, fresh = regressor(), regressor()
     assert not net.given

@@ -41,7 +41,7 @@ def _sigmoid(op, x):
 
 
 def _softplus(op, x):
-    largest = np.maximum(x.array, 0)  # a constant that falls out again, so there is no kink
+    largest = np.maximum(x.array, 0)  # a constant that cancels, so there is no kink
     return ((x - largest).exp() + np.exp(-largest)).log() + largest
 
 
@@ -74,7 +74,7 @@ def pad(x, ends, value=0.0):
 
 
 def places(offset, window):
-    """Where a window's entry ``offset`` comes to lie, for all its positions."""
+    """The indices of a window's entry ``offset``, for all its positions."""
     return tuple(
         slice(i * d, i * d + (n - 1) * s + 1, s)
         for i, d, n, s in zip(offset, window.dilation, window.output, window.stride, strict=True)
@@ -108,7 +108,7 @@ def _conv1d(op, x, W):
 
 
 def spread(entry, size, output, stride, dilation, cut):
-    """A matrix of zeros and ones: where the pixels of a line go through one entry of a kernel."""
+    """A matrix of zeros and ones: the targets of a line's pixels for one entry of a kernel."""
     matrix = np.zeros((output, size))
     for p in range(size):
         place = stride * p + dilation * entry - cut
@@ -118,7 +118,7 @@ def spread(entry, size, output, stride, dilation, cut):
 
 
 def _conv_transpose2d(op, x, W):
-    """Sum over the kernel's entries: the pixels, weighed, each moved to its place."""
+    """Sum over the kernel's entries: the weighted pixels, each moved to its place."""
     window = transposed_window_2d(
         x.shape[2:], W.shape[2:], op.stride, op.padding, op.output_padding, op.dilation
     )
@@ -141,7 +141,7 @@ def _conv_transpose2d(op, x, W):
 
 
 def _in_steps(x, step, state):
-    """Run ``step`` over the time axis; it takes and gives a state, of which the first comes out."""
+    """Run ``step`` over the time axis; the first part of each new state is the output."""
     seen = []
     for t in range(x.shape[1]):
         state = step(x[:, t], *state)
@@ -202,7 +202,7 @@ OPERATIONS = {
     activations.Linear: lambda op, x: +x,
     activations.Sigmoid: _sigmoid,
     activations.Tanh: lambda op, x: 2 / (1 + (-2 * x).exp()) - 1,
-    activations.ReLU: lambda op, x: x.relu(),  # with a bias of 0, padding lies on the kink
+    activations.ReLU: lambda op, x: x.relu(),  # with a bias of 0, padding is on the kink
     activations.LeakyReLU: lambda op, x: x.relu() - op.slope * (-x).relu(),
     activations.ELU: lambda op, x: x.relu() + op.alpha * ((-(-x).relu()).exp() - 1),
     activations.GELU: lambda op, x: x * (1 + apply(erf, x / math.sqrt(2))) / 2,

@@ -100,7 +100,11 @@ FUNCTIONS: dict[str, list[Row]] = {
     "log_softmax": [
         (lambda: log_softmax(np.ones(3)), TypeError, "log_softmax: x must be an ArrayWithGrad"),
         (lambda: log_softmax(ones(3), axis=2), ValueError, r"log_softmax: axis .*got 2 .*\(3,\)"),
-        (lambda: log_softmax(ones(3, 0)), ValueError, r"log_softmax: axis -1 .*empty, got .*\(3, 0\)"),
+        (
+            lambda: log_softmax(ones(3, 0)),
+            ValueError,
+            r"log_softmax: axis -1 .*empty, got .*\(3, 0\)",
+        ),
         (lambda: log_softmax(ones()), ValueError, "log_softmax: axis .*got -1"),
     ],
     "max_pool2d": [
@@ -172,13 +176,13 @@ METHODS: dict[str, list[Row]] = {
         (lambda: NumberWithGrad(1e5).exp(), ValueError, "exp is not defined for 100000"),
     ],
 }
-# They take nothing but self, and are defined for every array or number.
+# Their only argument is self, and they are defined for every array or number.
 CANNOT_FAIL = {
     *(f"ArrayWithGrad.{name}" for name in ("describe", "zero_grad", "exp", "log", "tanh")),
     *(f"ArrayWithGrad.{name}" for name in ("relu", "sigmoid")),
     *(f"NumberWithGrad.{name}" for name in ("describe", "zero_grad", "relu", "sigmoid", "tanh")),
 }
-# What `backward` and copies call on the nodes of a graph, with what they have computed themselves.
+# Methods that `backward` and copies call on the nodes of a graph, with their own results.
 WITHIN = {
     f"{kind}.{name}"
     for kind in ("ArrayWithGrad", "NumberWithGrad")

@@ -1,8 +1,8 @@
-"""A third proof of every hand-written gradient: none was written by hand here.
+"""Another check of every hand-written gradient, by automatic differentiation.
 
-``formulas.py`` says forward what each class computes. ArrayWithGrad derives the gradients from
-that, and they are those of the class, to rounding. What rounding may do is measured: all numbers
-are shaken in their last digits, and the gradients move by so much as they are ill-conditioned.
+``formulas.py`` has the forward formula of each class. ArrayWithGrad derives the gradients, which
+must equal those of the class up to rounding. Rounding is measured: all numbers are changed in their
+last digits, and the gradients change according to their condition.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ SATURATING = (Sigmoid, Tanh)
 
 
 def straight(operation, value):
-    """What a saturating activation would be with slope 1 everywhere."""
+    """A saturating activation replaced by one with slope 1 everywhere."""
     return value
 
 
@@ -93,20 +93,20 @@ def test_gradients_are_those_of_the_chain_rule(name, backend, data) -> None:
     rng = np.random.default_rng(0)
     with use_backend(backend):
         output_grad, params, grads = run(case, rng)
-    # ArrayWithGrad is defined by what it computes; with nothing to average over it refuses.
+    # ArrayWithGrad refuses a mean over nothing.
     assume(all(size for size in case.x.shape))
     arguments = (case.target, case.x, params, output_grad)
     exact = derive(*arguments, lambda array: array)
     eps = np.finfo(grads[0].dtype).eps
-    # As many roundings as numbers are summed into one, at most.
+    # At most as many roundings as terms of a sum.
     terms = 8 + max(case.x.size, *(p.size for p in params), 1)
 
     def shake(array):
         return array * (1 + eps * terms * rng.uniform(-1, 1, array.shape))
 
     moved = [derive(*arguments, shake) for _ in range(4)]
-    # The slopes 1 - t² and s (1 - s) of a saturated activation are off by eps, not by eps times
-    # themselves, and shaking what goes in does not show that. With slope 1 and nothing cancelled:
+    # The slopes 1 - t² and s (1 - s) of a saturated activation have an absolute error of eps, which
+    # changing the inputs does not show. With slope 1 and no cancellation:
     most = derive(*arguments, np.abs, {**OPERATIONS, **dict.fromkeys(SATURATING, straight)})
     assert len(grads) == len(exact)
     for i, (grad, expected) in enumerate(zip(grads, exact, strict=True)):

@@ -1,4 +1,4 @@
-"""NumberWithGrad: right for every graph, and clear about what it does not take."""
+"""NumberWithGrad: correct for every graph, with clear errors for bad input."""
 
 import math
 from fractions import Fraction
@@ -12,7 +12,7 @@ from dlfs.autograd import ArrayWithGrad, NumberWithGrad
 
 EPS = np.finfo(np.float64).eps
 
-# Each keeps its result smooth and of moderate size, so that a difference can be trusted.
+# Each keeps its result smooth and of moderate size, so that differences are precise.
 STEPS = {
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
@@ -35,7 +35,7 @@ def _function(name: str, x):
 
 
 def evaluate(program: list[tuple[str, int, int]], inputs: list):
-    """Run a program; every step may use any value before it, also twice."""
+    """Run a program; every step may use any earlier value, also twice."""
     values = list(inputs)
     for name, i, j in program:
         value = STEPS[name](values[i % len(values)], values[j % len(values)])
@@ -162,7 +162,7 @@ def test_a_graph_made_by_hand_as_in_the_book() -> None:
 
 
 def recursive(node: NumberWithGrad, grad: float = 1) -> None:
-    """Hand on at every arrival what has been collected so far: the book's recursion."""
+    """Propagate the sum so far at every visit: the book's recursion."""
     node.collect(grad)
     for below, share in node.pull_back(node.grad):
         recursive(below, share)
@@ -180,7 +180,7 @@ def test_what_goes_wrong_without_the_order() -> None:
 
 
 def test_each_number_is_visited_once() -> None:
-    """A walk along every path would take 2**200 steps."""
+    """Following every path would take 2**200 steps."""
     a = NumberWithGrad(1)
     b = a
     for _ in range(200):
@@ -253,7 +253,7 @@ def test_sigmoid_and_relu_are_what_their_names_say(x: float) -> None:
 def test_the_slope_of_a_power_in_its_exponent(x: float, y: float, slope: float | None) -> None:
     exponent = NumberWithGrad(y)
     (NumberWithGrad(x) ** exponent).backward()
-    if slope is None:  # not a function of y around there
+    if slope is None:  # not a function of y near there
         assert math.isnan(exponent.grad)
     else:
         assert exponent.grad == pytest.approx(slope, rel=4 * EPS)

@@ -1,6 +1,6 @@
-"""What the tests of the compiled kernels share: arrays in every memory layout, and tolerances.
+"""Shared by the tests of the compiled kernels: arrays in every memory layout, and tolerances.
 
-A tolerance here is what rounding can do, and no more:
+Tolerances are bounds of the rounding error:
 
 - `assert_ulps` for what is computed number by number: so many units in the last place.
 - `assert_linear` for sums of products: n terms, each rounded once and each partial sum once, are
@@ -23,13 +23,13 @@ wide = np.longdouble
 
 
 def twins(module):
-    """The compiled module of this name and its reference."""
+    """The compiled module with this name, and its reference."""
     fast = importlib.import_module(f"dlfs_ext.{module}")
     return fast, importlib.import_module(f"dlfs.reference.{module}")
 
 
 def in_layout(array, layout):
-    """The same numbers, lying differently in memory."""
+    """The same numbers in another memory layout."""
     if layout == "fortran":
         array = np.asfortranarray(array)
     elif layout == "reversed":

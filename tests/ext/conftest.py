@@ -1,4 +1,4 @@
-"""What must hold after every kernel, and on which instruction sets."""
+"""Checks after every kernel, and the instruction sets."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from dlfs_ext import fallback
 def registers_of_long_double_are_free():
     """Compilers may move numbers through registers that x87 arithmetic then finds occupied.
 
-    Where nobody frees them, the next long double computations of the process give nan.
+    If they are not freed, the next long double computations of the process give nan.
     """
     yield
     assert np.longdouble(1) + np.longdouble(1) == 2

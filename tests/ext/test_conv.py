@@ -21,7 +21,7 @@ def pairs(most):
 
 ENDS = st.integers(0, 3) | st.tuples(st.integers(0, 4), st.integers(0, 4))
 PADDINGS = st.sampled_from(["same", "valid"]) | st.integers(0, 3) | st.tuples(ENDS, ENDS)
-# The usual kernel often: it has kernels of its own.
+# The usual kernel size often: it has its own kernels.
 KERNELS = st.just((3, 3)) | st.tuples(st.integers(1, 6), st.integers(1, 6))
 STRIDES = st.just(1) | pairs(4) | st.sampled_from([50, (1, 10**9), (10**12, 3)])
 
@@ -44,12 +44,12 @@ def convolutions(draw):
 
 
 def winograd(W_shape, dtype):
-    """Whether the kernel may take Winograd's way, whose sums have larger terms."""
+    """Whether the kernel may use Winograd's algorithm, whose sums have larger terms."""
     return W_shape[2:] == (3, 3) and dtype == np.float32
 
 
 def winograd_bound(x, W, channels):
-    """By how much Winograd's sums may be off, for every number of the result alike.
+    """The error bound of Winograd's sums, the same for every number of the result.
 
     A transformed pixel is a sum of 4, a transformed weight of 9 quarters, an output of 9 products
     of those: 81 products for each channel where the definition has 9. They are added up channel by
@@ -73,7 +73,7 @@ def assert_sums(name, arguments, terms, channels=None, **options):
 
 
 def assert_refused_alike(name, *arguments, **options):
-    """Say whether both backends refuse this, for the same reason; else neither does."""
+    """Say whether both backends refuse this, with the same message; otherwise neither may."""
     modules = (fast, reference) if hasattr(fast, name) else (fast_transpose, reference_transpose)
     errors = []
     for module in modules:

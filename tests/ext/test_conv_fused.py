@@ -1,4 +1,4 @@
-"""The fused convolution against its reference, and against the chain that it stands for."""
+"""The fused convolution against its reference, and against the chain that it replaces."""
 
 import hypothesis.strategies as st
 import numpy as np

@@ -1,4 +1,4 @@
-"""Memory is bounded however long a training lasts, and a result handed out stays what it was."""
+"""Memory is bounded however long a training lasts, and returned results do not change."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 import dlfs
 from tests.ext.nets import NETS, data
 
-# In a process of its own: what other tests leave behind would hide a leak in reused memory.
+# In a separate process: memory kept by other tests would hide a leak in reused memory.
 LONG = """
 import sys
 import numpy as np, dlfs
@@ -46,8 +46,7 @@ def test_ten_thousand_steps_need_no_more_memory_than_a_hundred():
     result = subprocess.run(
         [sys.executable, "-c", LONG], capture_output=True, text=True, check=True
     )
-    # An array that is lost in each step, as small as 100 bytes, adds up to as much. The allocator's
-    # own pages and Python's caches come to less.
+    # A leak of 100 bytes per step takes as much; the allocator's pages and Python's caches less.
     assert int(result.stdout) < 1_000_000
 
 

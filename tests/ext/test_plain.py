@@ -92,7 +92,7 @@ def test_convolution(data, dtype, batch, groups, channels, size, kernel, stride,
     stride=st.integers(1, 3),
 )
 def test_max_pool(data, dtype, size, kernel, stride):
-    # Few different values, so that there are ties; and some that are no numbers.
+    # Few different values, so that there are ties; and some nans.
     x = data.draw(arrays((2, 2, *size), dtype, -2, 2)).round()
     x[x == 2] = np.nan
     padding = (kernel[0] // 2, kernel[1] // 2)

@@ -1,4 +1,4 @@
-"""Memory is reused, but never while somebody can still see it."""
+"""Memory is reused, but never while an array or a view uses it."""
 
 import gc
 import subprocess
@@ -14,7 +14,7 @@ from dlfs_ext import pool
 
 @pytest.fixture
 def limit():
-    """Put the bound on kept memory back."""
+    """Restore the limit of kept memory."""
     before = pool.stats()[1]
     yield before
     pool.set_limit(before)

@@ -203,7 +203,7 @@ def test_refuses_an_unknown_reset(reset):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_comes_out_can_be_multiplied_without_a_copy(kind):
-    """The layer behind sees all steps of all sequences as one matrix."""
+    """The next layer gets all steps of all sequences as one matrix."""
     inputs, h_grad, ends = numbers(kind, np.float64, 3, 4, 2)
     h = function(dlfs_ext, kind)(*inputs)[0]
     assert np.shares_memory(h.reshape(12, 2), h)

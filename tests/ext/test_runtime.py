@@ -85,11 +85,11 @@ def test_bad_number_of_threads(bad):
 
 
 QUICK, SLOW = (2.0, 1.1), (2.0, 40.0)
-"""Seconds on one thread and on several: of a quiet machine, and of one with other work to do."""
+"""Seconds on one thread and on several, on an idle and on a busy machine."""
 
 
 def practise(*phases):
-    """Which way each call took, where so many calls at a time take such times."""
+    """The way of each call, for (number of calls, their times)."""
     times = iter([times for times, calls in phases for _ in range(calls)])
     return runtime._practise(
         sum(calls for _, calls in phases), lambda several: next(times)[several]
@@ -101,7 +101,7 @@ def test_threads_are_used_where_they_are_faster(times, way):
     taken = practise((times, 1000))
     assert taken[:8] == ["together"] * 3 + ["alone"] * 2 + ["together"] * 3
     assert taken[8:].count(way) > 950
-    # Now and then the other way is tried, ever more rarely.
+    # The other way is tried from time to time, at growing intervals.
     trials = [i for i in range(9, 1000) if taken[i] != way and taken[i - 1] == way]
     assert 3 <= len(trials) <= 10
     pauses = np.diff(trials)
@@ -120,7 +120,7 @@ def test_that_a_thread_must_be_woken_is_no_argument_against_threads():
 
 def test_a_machine_that_becomes_busy_is_noticed_and_one_that_becomes_quiet_again():
     busy = practise((QUICK, 500), (SLOW, 100))[500:]
-    # What the last good times promise is given up after few bad ones.
+    # A few bad times outweigh earlier good ones.
     assert busy[10:].count("together") <= 12
     quiet = practise((SLOW, 100), (QUICK, 2000))[100:]
     assert quiet[-1000:].count("alone") <= 10
@@ -132,14 +132,14 @@ def test_one_interruption_does_not_count():
 
 
 def feel(*phases):
-    """The mood of each call, where so many calls at a time take such times, alone and not."""
+    """The mood of each call, for (number of calls, their times alone and together)."""
     times = iter([times for times, calls in phases for _ in range(calls)])
     return runtime._feel(sum(calls for _, calls in phases), lambda alone: next(times)[not alone])
 
 
 FAR, NEAR = (1.0, 1.5), (1.0, 0.7)
-"""Times of a step of small kernels on one thread and on several, where what one thread wrote is far
-from the other, and where it is near."""
+"""Times of a step of small kernels on one thread and on several, where the exchange between the
+processors' caches is slow, and where it is fast."""
 
 
 @pytest.mark.parametrize(("times", "mood"), [(NEAR, "together"), (FAR, "alone")])

@@ -1,4 +1,4 @@
-"""Both backends offer the same functions, under the same signatures, with the same docstrings."""
+"""Both backends have the same functions, signatures and docstrings."""
 
 import ast
 import inspect
@@ -22,7 +22,7 @@ OWN = {
 
 
 def shape_of(function):
-    """Names, kinds and defaults; the reference's annotations are for mypy alone."""
+    """Names, kinds and defaults; the reference's annotations are only for mypy."""
     parameters = inspect.signature(function).parameters.values()
     return [(p.name, p.kind, p.default) for p in parameters]
 
@@ -44,7 +44,7 @@ def test_same_signature_and_docstring(name, package):
 
 
 def test_a_call_by_keywords_works():
-    # What a signature promises, an argument parser could still break.
+    # The argument parser could differ from the signature.
     for name in KERNELS:
         names = [parameter[0] for parameter in shape_of(getattr(reference, name))]
         with pytest.raises((TypeError, ValueError)) as raised:

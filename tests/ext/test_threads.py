@@ -1,4 +1,4 @@
-"""Eight Python threads at once: what each computes is what it would have computed alone."""
+"""Eight Python threads at once: each computes the same as alone."""
 
 import threading
 
@@ -75,7 +75,7 @@ def kernel_calls(seed):
 
 @pytest.fixture(params=[1, 2])
 def openmp_threads(request):
-    """Kernels that use threads of their own, called from threads."""
+    """Kernels that use several threads, called from threads."""
     before = dlfs.get_num_threads()
     dlfs.set_num_threads(request.param)
     yield request.param

@@ -1,4 +1,4 @@
-"""Training follows the same curve on either backend, fused or not, on any number of threads."""
+"""Training has the same curve on every backend, fused or not, with any number of threads."""
 
 import functools
 
@@ -33,7 +33,7 @@ def curve(make, optimizer, dtype, nudge=0.0, seed=0):
 
 @functools.cache
 def bound(make, optimizer, dtype):
-    """How far rounding may carry a curve.
+    """A bound of the effect of rounding on a curve.
 
     A rounded sum of n terms is what an exact sum of terms off by up to n * eps / 2 would be. How
     such errors grow from step to step is measured: with initial parameters off by that much, four
@@ -55,7 +55,7 @@ def test_both_backends_follow_one_curve(name, optimizer, dtype):
     with dlfs.use_backend("fast"):
         found = curve(NETS[name], optimizer, dtype)
     assert (abs(found - expected) <= allowed).all(), (found, expected, allowed)
-    # The bound must be able to tell one network from another.
+    # The bound must distinguish one network from another.
     if dtype == "float64":
         assert (allowed < 1e-6 * abs(expected)).all()
 
@@ -80,7 +80,7 @@ def test_any_number_of_threads_learns_the_same_bits(name, dtype):
         for threads in (1, 2, 3):
             dlfs.set_num_threads(threads)
             with dlfs.use_backend("fast"):
-                # Large batches: small work would stay on one thread anyway.
+                # Large batches: small work stays on one thread.
                 results.append(train(NETS[name], "adam", 4, dtype, rows=700))
     finally:
         dlfs.set_num_threads(before)

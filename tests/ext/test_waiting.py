@@ -1,4 +1,4 @@
-"""Threads that wait do not keep a processor busy for long, and the user's choice stands."""
+"""Waiting threads keep a processor busy only briefly, and the user's setting is kept."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ assert dict(os.environ) == before, "the environment was changed"
 
 
 def displayed(**variables):
-    """What libgomp says about itself when it is loaded."""
+    """The settings that libgomp prints when it is loaded."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
     result = subprocess.run(
         [sys.executable, "-c", CODE],

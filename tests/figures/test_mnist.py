@@ -67,7 +67,7 @@ def test_chapter_5_as_the_book_trains_it():
 
 
 def test_chapter_5_trained_well():
-    """The same network, with a last layer that does not start with weights of size 1."""
+    """The same network, with smaller initial weights in the last layer."""
     optim = SGDMomentum(0.03, 5e-4, "linear", momentum=0.9, decay_each="batch")
     data = datasets.mnist(scaling="standard")
     assert accuracy_after(book_convolution("glorot"), optim, data, epochs=1) >= 0.965

@@ -1,4 +1,4 @@
-"""check_gradients: what it sees, what it leaves alone, what it says."""
+"""check_gradients: what it detects, what it does not change, what it reports."""
 
 import io
 import subprocess
@@ -34,7 +34,7 @@ class OneEntryWrong(WeightMultiply):
 
 
 class Absolute(Operation):
-    """A kink that nobody declared."""
+    """An undeclared kink."""
 
     slope_at_zero = 0.5
 
@@ -45,7 +45,7 @@ class Absolute(Operation):
         return output_grad * np.where(self.input_ == 0, self.slope_at_zero, np.sign(self.input_))
 
 
-# --- what it leaves alone ---
+# --- what it does not change ---
 
 
 def test_the_target_is_not_disturbed() -> None:
@@ -94,7 +94,7 @@ def test_nothing_heavy_is_imported() -> None:
     assert done.stdout.strip() == "[]"
 
 
-# --- what it sees ---
+# --- what it detects ---
 
 
 def test_one_wrong_entry_of_a_large_array_is_located() -> None:
@@ -113,7 +113,7 @@ def test_a_relative_error_of_a_billionth_is_seen() -> None:
 
     assert not check_gradients(Almost(), normal(3, 4))
     assert check_gradients(Almost(), normal(3, 4), rtol=1e-8)
-    # In float32 nobody can tell.
+    # In float32 rounding hides it.
     assert check_gradients(Almost(), normal(3, 4).astype(np.float32))
 
 
@@ -142,7 +142,7 @@ def test_all_ones_would_not_see_what_a_random_output_gradient_sees() -> None:
     operation = HandedThrough()
     x = normal(3, 4)
     operation.forward(x)
-    # The rows of a softmax sum to 1: against ones, a gradient of zeros is right.
+    # The rows of a softmax sum to 1: against ones, a gradient of zeros is correct.
     np.testing.assert_allclose(operation.backward(np.ones((3, 4))), 0, atol=1e-15)
     assert not check_gradients(operation, x)
 
@@ -192,7 +192,7 @@ def test_a_layer_that_carries_its_state_is_checked_from_where_it_is(kind, carry)
         each.forward(x)
     report = check_gradients(layer, x)
     assert report
-    # The state is in it: from zeros, another gradient comes out.
+    # The state matters: from zeros the gradient is different.
     other = check_gradients(at_rest, x).results["input_"].analytic
     assert np.max(np.abs(report.results["input_"].analytic - other)) > 1e-3
     for state, before in zip(layer.carried, kept, strict=True):
@@ -226,7 +226,7 @@ def test_functions() -> None:
 
 
 def test_the_complex_step_is_not_taken_where_it_is_wrong() -> None:
-    # abs() of a complex number is no analytic function.
+    # abs() of a complex number is not analytic.
     report = check_gradients((np.abs, lambda grad, x: grad * np.sign(x)), normal(3, 4))
     assert report.passed
 
@@ -274,7 +274,7 @@ def test_kinks_near_the_point_cost_no_accuracy() -> None:
     assert check_gradients(MeanAbsoluteError(), x, y=np.zeros((1, 4)))
 
 
-# --- conduct ---
+# --- behaviour ---
 
 
 def finding(operation: Operation, *shape: int) -> set[str]:

@@ -1,4 +1,4 @@
-"""Differences that know their own error."""
+"""Differences with an estimate of their error."""
 
 import math
 

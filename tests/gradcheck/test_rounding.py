@@ -1,4 +1,4 @@
-"""Rounding: what is no more than that raises no alarm, and it excuses nothing else."""
+"""Rounding: it never fails a check, and it hides no other error."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from dlfs.layers import Conv1D
 @pytest.mark.parametrize("activation", [Tanh, Sigmoid])
 @pytest.mark.parametrize("scale", [1, 3, 8])
 def test_saturated_slopes_raise_no_false_alarm(scale, activation, backend) -> None:
-    """Their slope, 1 - t² say, is as wrong as t is, however small it is itself."""
+    """Their slope, such as 1 - t², has the absolute error of t, however small it is."""
     for seed in range(8):
         x = scale * np.random.default_rng(seed).standard_normal((2, 4, 7))
         layer = Conv1D(2, 3, activation=activation(), stride=2, padding="valid", groups=2)
@@ -22,7 +22,7 @@ def test_saturated_slopes_raise_no_false_alarm(scale, activation, backend) -> No
 
 
 class LargestOfRow(Operation):
-    """A maximum that finds its place again by comparing what came out with what went in."""
+    """A maximum that finds its position by comparing its output with its input."""
 
     slope = 1.0
 
@@ -35,7 +35,7 @@ class LargestOfRow(Operation):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_backward_pass_that_compares_outputs_is_not_excused(dtype: str) -> None:
-    """Its gradient jumps when its output is moved, which says nothing about its rounding."""
+    """Its gradient jumps when its output is changed, which is not rounding."""
     x = np.random.default_rng(0).standard_normal((3, 5)).astype(dtype)
     assert check_gradients(LargestOfRow(), x)
     for slope in (0.5, 0.99, 1.01, 2.0):

@@ -1,4 +1,4 @@
-"""check_gradients on what students hand in: whatever is wrong, the report or error says so."""
+"""check_gradients on students' code: the report or the error describes every fault."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ class Bias(ParamOperation):
 
 
 class Absolute(Operation):
-    """A kink that nobody declared."""
+    """An undeclared kink."""
 
     def _output(self):
         return np.abs(self.input_)
@@ -44,11 +44,11 @@ class Absolute(Operation):
 
 
 def kinds(report: GradientReport) -> tuple[list[str], list[str]]:
-    """Return what was found, and the hints."""
+    """Return the findings and the hints."""
     return [found.kind for found in report.findings], [hint.kind for hint in report.hints]
 
 
-# --- what is no gradient, or no output ---
+# --- not a gradient, or not an output ---
 
 
 @pytest.mark.parametrize("output", [None, [[1.0]], 1.0, np.float64(1.0)])
@@ -148,7 +148,7 @@ def test_an_error_in_backward_is_reported_with_its_place() -> None:
     )
 
 
-# --- what is kept from call to call ---
+# --- state kept from call to call ---
 
 
 def test_an_input_changed_by_forward_is_not_blamed_on_random_numbers_or_backward() -> None:
@@ -176,7 +176,7 @@ def test_a_forward_that_counts_is_told_so() -> None:
     report = check_gradients(Counts(), normal(2, 3))
     assert kinds(report) == (["random"], [])
     assert "keeps something from call to call" in " ".join(str(report).split())
-    # There is nothing to compare where each call gives something else.
+    # If each call gives a different result, there is nothing to compare.
     assert not report.results
 
 
@@ -203,7 +203,7 @@ def test_a_gradient_added_up_for_ever_is_called_a_sum() -> None:
     assert not report.results
 
 
-# --- hints are offered only where they are true ---
+# --- hints are given only if they are true ---
 
 
 def test_one_wrong_entry_of_a_large_array_is_not_called_a_loss_of_digits() -> None:
@@ -261,7 +261,7 @@ def test_an_undeclared_kink_beside_the_point_is_no_mistake(distance: float, side
     x = np.array([[side * distance, 1.0, -2.0, 3.0]])
     result = check_gradients(Absolute(), x).results["input_"]
     assert result.passed
-    # What a difference can still tell is not skipped.
+    # Entries that differences can still check are not skipped.
     assert result.skipped == (distance < 3e-7)
 
 

@@ -74,7 +74,7 @@ def test_a_wrong_kernel_is_found_and_the_guilty_path_named(
 
 
 def test_parity_sees_what_differences_cannot(second_backend: Callable[..., None]) -> None:
-    # Its own gradient is right for what it computes; only, it computes something else.
+    # Its gradient is correct for its own function, but the function is a different one.
     second_backend(
         tanh=lambda x: np.tanh(x) / 2, tanh_grad=lambda grad, out: grad * (0.5 - 2 * out * out)
     )

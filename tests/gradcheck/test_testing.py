@@ -1,4 +1,4 @@
-"""dlfs.testing: strategies, and an assertion whose failure can be pasted."""
+"""dlfs.testing: strategies, and an assertion whose failing case is runnable code."""
 
 from collections.abc import Callable
 
@@ -57,7 +57,7 @@ def test_what_fails_is_the_smallest_case_as_code(capsys: pytest.CaptureFixture[s
     names = {"LastRowOnly": LastRowOnly}
     exec(code, names)
     assert "FAILED" in capsys.readouterr().out
-    # With one row there is nothing to leave out.
+    # A single row leaves nothing to leave out.
     assert names["x"].shape == (2, 1)  # type: ignore[attr-defined]
     assert names["W"].shape == (1, 1)  # type: ignore[attr-defined]
 
@@ -86,8 +86,8 @@ def test_what_only_a_larger_case_can_say_is_said() -> None:
 
     with pytest.raises(GradientError) as caught:
         assert_gradients(Doubles, arrays_NF())
-    report = str(caught.value).split("The smallest case that fails")[0]
-    # Between two single numbers there always is a factor.
+    report = str(caught.value).split("The smallest failing case")[0]
+    # Two single numbers always differ by a factor.
     assert "1 of 1 entries" in report
     assert "Likely causes" not in report
     assert "Likely causes, from a larger failing case" in report

@@ -14,11 +14,11 @@ from tests.mutants.judge import check, judge
 
 _HEAD = """# The mutants
 
-The gradient checker is checked by the bugs that it must catch. Each line is a class of the library
-with one classic mistake (tests/mutants/). *Cases* is how many random cases it took until one failed
-(on the reference backend), *first hint* what the report then said first (over five failing cases),
-*smallest case* what hypothesis shrank the failure to, and *seconds* how long finding and shrinking
-took together. This page is written by `python -m tests.mutants.table`.
+The gradient checker is tested with the bugs that it must catch. Each line is a class of the library
+with one classic mistake (tests/mutants/). *Cases* is the number of random cases until one failed
+(on the reference backend), *first hint* the first hint of the report (over five failing cases),
+*smallest case* the failing case after shrinking by hypothesis, and *seconds* the time to find and
+shrink it. This page is written by `python -m tests.mutants.table`.
 
 """
 
@@ -30,7 +30,7 @@ def _cases(draw: st.DrawFn, mutant: Mutant) -> Case:
 
 
 def smallest(mutant: Mutant) -> tuple[Case, float]:
-    """Return the smallest failing case, and how many seconds it took to find."""
+    """Return the smallest failing case, and the seconds to find it."""
     start = time.perf_counter()
     phases = (hypothesis.Phase.generate, hypothesis.Phase.shrink)
     settings = hypothesis.settings(max_examples=500, deadline=None, database=None, phases=phases)
@@ -43,7 +43,7 @@ def smallest(mutant: Mutant) -> tuple[Case, float]:
 
 
 def describe(case: Case) -> str:
-    """Say which sizes and options a case has, leaving out what is plain."""
+    """Return the sizes and options of a case, without defaults."""
     shape = "x".join(map(str, case.x.shape)) or "a number"
     parts = [f"input {shape}"]
     param = getattr(case.target, "param", None)
@@ -76,8 +76,8 @@ def main() -> None:
             f"| {seconds:.1f} |"
         )
     summary = (
-        f"{caught} of {len(MUTANTS)} are caught. Of the {with_hint} whose mistake a hint names, "
-        f"the right hint comes first for {right} ({right / with_hint:.0%}). The slowest took "
+        f"{caught} of {len(MUTANTS)} are caught. Of the {with_hint} with a hint for their mistake, "
+        f"the correct hint comes first for {right} ({right / with_hint:.0%}). The slowest took "
         f"{slowest:.1f} s to find and shrink.\n"
     )
     table = "\n".join(

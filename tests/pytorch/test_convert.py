@@ -130,7 +130,7 @@ def observations(net: NeuralNetwork, shape: tuple[int, ...], rng: Any) -> np.nda
 
 
 def prepared(make: Make, shape: tuple[int, ...], dtype: str = "float64") -> NeuralNetwork:
-    """Return a network that has learned: no bias is zero, no running statistic as it began."""
+    """Return a trained network: all biases and running statistics have changed."""
     net = NeuralNetwork(make(), seed=3, dtype=dtype)
     net.build(shape)
     rng = np.random.default_rng(4)
@@ -181,7 +181,7 @@ def same(net: NeuralNetwork, module: Any, X: np.ndarray) -> None:
     limit = tolerance(net, X, ours, output_grad, theirs_grads) * len(X)
     if real:
         agree(input_grad, x.grad, limit)
-    # Both libraries have the same numbers, in another order: sorted they lie next to each other.
+    # Both libraries have the same numbers in a different order: compare them sorted.
     ours_grads = [np.zeros(0), *(grad.ravel() for grad in net.param_grads())]
     difference = np.sort(np.concatenate(ours_grads)) - np.sort(theirs_grads)
     assert np.max(np.abs(difference), initial=0) <= limit
@@ -229,7 +229,7 @@ def test_float32_stays_float32(name: str) -> None:
 
 
 def test_every_layer_and_operation_has_a_case() -> None:
-    """A new one must be given a counterpart, or its absence a test."""
+    """A new one needs a counterpart, or a test of the error."""
     used = set()
     for make, _ in CASES.values():
         for part in make():
@@ -242,7 +242,7 @@ def test_every_layer_and_operation_has_a_case() -> None:
         and issubclass(thing, layers.Layer | Operation)
         and thing.__module__.startswith("dlfs.")
     }
-    # The first three are what others are made from.
+    # The first three are base classes.
     base = {"Layer", "OperationLayer", "Operation"}
     missing = {name for name in known - used - base if not name.startswith("_")}
     assert not missing
@@ -415,7 +415,7 @@ def test_the_lstm_of_the_book_carries_its_state_both_ways() -> None:
 
 
 def test_a_model_that_reads_a_text_goes_both_ways() -> None:
-    """It takes whole numbers, and carries the mean state."""
+    """Its input is integers, and it carries the mean state."""
     net = RNNModel([LSTMLayer(5, output_size=8)], sequence_length=4, vocab_size=8)
     numbers = np.random.default_rng(10).integers(0, 8, size=(3, 2, 4))
     net.forward(numbers[0])

@@ -1,7 +1,7 @@
 """Modules drawn at random: the predictions of ``eval()`` within rounding, or the path and reason.
 
-What is drawn without anything that dlfs lacks must be converted; what has all options, hooks and
-odd forwards may be refused. Whatever is converted goes back to PyTorch too.
+Modules drawn from the features that dlfs has must be converted; modules with other options, hooks
+and unusual forwards may be refused. Every converted network is also converted back to PyTorch.
 """
 
 import copy
@@ -62,7 +62,7 @@ ODD: list[Callable[[], Any]] = [
 
 
 class Drawn:
-    """Draws one module after another, and keeps what comes out of them."""
+    """Draws one module after another, and keeps the output shape."""
 
     def __init__(self, data: Any, x: Any, odd: bool) -> None:
         self.data, self.x, self.odd = data, x, odd
@@ -72,14 +72,14 @@ class Drawn:
         return self.data.draw(st.sampled_from(values))
 
     def option(self, usual: Any, *odd: Any) -> Any:
-        """Return the usual value, or, where that may be refused, one of the others."""
+        """Return the usual value, or, if modules may be refused, one of the others."""
         return self.one_of(usual, usual, *odd) if self.odd else usual
 
     def flag(self) -> bool:
         return self.one_of(True, False)
 
     def add(self, *modules: nn.Module) -> None:
-        """Take them, unless PyTorch itself refuses one of them here."""
+        """Use them, unless PyTorch refuses one of them here."""
         x = self.x
         for module in modules:
             x = module.eval()(x)
@@ -255,7 +255,7 @@ def disturb(draw: Any, module: nn.Module) -> None:
 
 
 def randomize(module: nn.Module, generator: Any) -> None:
-    """Give every parameter and running statistic a value that would be missed."""
+    """Give every parameter and running statistic a value that affects the output."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
@@ -268,7 +268,7 @@ def randomize(module: nn.Module, generator: Any) -> None:
 
 
 def rows_sum(weight: Any, *axes: int) -> float:
-    """Return the largest sum of absolute weights that meet in one output."""
+    """Return the largest sum of absolute weights in one output."""
     return float(weight.detach().abs().sum(axes).max()) if weight.numel() else 0.0
 
 
@@ -280,8 +280,8 @@ def largest(*tensors: Any) -> float:
 def error_after(part: Any, x: Any, y: Any, error: float, eps: float) -> float:
     """Bound the error of an output, where the input already has one.
 
-    A sum of n products rounds by at most n * eps * (the sum of their absolute values), and hands on
-    the input's error times the absolute weights. Of everything else the slope is known.
+    A sum of n products rounds by at most n * eps * (the sum of their absolute values), and
+    multiplies the input's error by the absolute weights. All other slopes are known.
     """
     kind, size = type(part), largest(x)
     if kind in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d):
@@ -354,7 +354,7 @@ def drawn_parts(data: Any, odd: bool) -> tuple[list[nn.Module], Any]:
     else:
         x = torch.randn((BATCH, *data.draw(SHAPES)), generator=generator)
     drawn = Drawn(data, x, odd)
-    # The parts look at shapes alone; an activation must not write into the batch.
+    # The parts use only shapes; an activation must not write into the batch.
     drawn.x = x.clone()
     with torch.no_grad():
         if words:
@@ -419,7 +419,7 @@ def test_what_dlfs_has_is_converted(data: Any, double: bool) -> None:
 
 
 def refusal(call: Callable[[], Any]) -> tuple[Any, str]:
-    """Return what a call returns, or the words with which it refuses."""
+    """Return the result of a call, or its error message."""
     try:
         return call(), ""
     except (TypeError, ValueError) as error:
@@ -459,7 +459,7 @@ def test_what_is_converted_predicts_alike_and_the_rest_is_named(
     event("converted")
     ours, reason = refusal(lambda: net.predict(x.numpy()))
     if ours is None:
-        # Without a shape, what comes first is taken for rows.
+        # Without a shape, the first module gets rows.
         assert not given_shape
         assert "must be" in reason
         return

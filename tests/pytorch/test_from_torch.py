@@ -1,4 +1,4 @@
-"""Modules that compute more than they show: the predictions of ``module.eval()``, or the reason."""
+"""Modules with hidden computations: the predictions of ``module.eval()``, or an error."""
 
 import copy
 from collections.abc import Callable
@@ -379,7 +379,7 @@ def test_a_shape_that_does_not_go_through_is_named() -> None:
         from_torch(nn.Sequential(nn.Linear(3, 3), nn.Conv1d(5, 2, 1)))
 
 
-# --- what comes from dlfs ---
+# --- modules made by dlfs ---
 
 
 class Doubled(NeuralNetwork):
@@ -465,7 +465,7 @@ def test_a_subclass_that_computes_alike_is_converted() -> None:
             return "plain"
 
     class WideDense(layers.Dense):
-        """Its Operations are Dense's, and it has nothing of its own where it computes."""
+        """Its Operations are Dense's, and it overrides no computation."""
 
     net = Plain([WideDense(3)])
     net.build((2,))

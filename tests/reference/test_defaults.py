@@ -1,4 +1,4 @@
-"""What a kernel does where an option is left out is what its signature promises."""
+"""A kernel without an option uses the default of its signature."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ ACTIVATIONS = {
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Multiply two matrices by the schoolbook."""
+    """Multiply two matrices by definition."""
     result = np.zeros((a.shape[0], b.shape[1]))
     for i, j, k in itertools.product(range(a.shape[0]), range(b.shape[1]), range(a.shape[1])):
         result[i, j] += float(a[i, k]) * float(b[k, j])

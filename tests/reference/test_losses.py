@@ -127,7 +127,7 @@ def softmax_terms(z: np.ndarray) -> np.ndarray:
     ],
 )
 def test_sums_are_taken_in_float64(name: str, target: float, terms) -> None:
-    """In float32 a sum of so many terms would be wrong in the seventh digit, at best."""
+    """In float32 a sum of this many terms is wrong from the seventh digit on."""
     prediction = np.random.default_rng(0).standard_normal((1, 2**16)).astype(np.float32)
     loss, _ = getattr(kernels, name)(prediction, np.full_like(prediction, target))
     # The terms are rounded to float32 as the kernel rounds them; only their sum is in question.

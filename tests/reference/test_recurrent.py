@@ -77,7 +77,7 @@ def test_gradients_of_input_states_and_weights(
 
     check_gradients((run, back), (z, *states, W_h), max_entries=20).raise_if_failed()
 
-    # The final state matters too: what comes after may depend on it.
+    # The final state matters as well: later steps may depend on it.
     def end(z, *rest):
         kept = forward(kind, z, *rest)
         final = [steps[:, -1] for steps in kept[: len(ends_at)]]

@@ -1,1 +1,1 @@
-"""What several tests need: arrays in every memory layout, definitions to compare with."""
+"""Shared by several tests: arrays in every memory layout, definitions to compare with."""

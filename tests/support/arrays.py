@@ -1,4 +1,4 @@
-"""Arrays of every dtype and memory layout, and a call that watches what is done to them."""
+"""Arrays of every dtype and memory layout, and a call that checks that they do not change."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,7 @@ def drawn(
 
 
 def watched(kernel: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a kernel, and show that it left its inputs alone and kept their dtype."""
+    """Call a kernel, and check that its inputs do not change and that it keeps their dtype."""
     arrays = [arg for arg in args if isinstance(arg, np.ndarray)]
     before = [array.copy() for array in arrays]
     result = kernel(*args, **options)
@@ -61,7 +61,7 @@ def watched(kernel: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def assert_within(
     actual: np.ndarray, expected: np.ndarray, bound: np.ndarray | float, what: str = ""
 ) -> None:
-    """Demand ``|actual - expected| <= bound``, entry by entry, and the same shape."""
+    """Check ``|actual - expected| <= bound``, entry by entry, and equal shapes."""
     assert actual.shape == np.shape(expected), f"{what}: {actual.shape} != {np.shape(expected)}"
     error = np.abs(np.asarray(actual, dtype=np.float64) - expected)
     # not <=, so that NaN fails

@@ -1,4 +1,4 @@
-"""Files as dlfs writes them, and as nobody should."""
+"""Files as dlfs writes them, and malformed ones."""
 
 import json
 import tempfile

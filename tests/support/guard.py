@@ -1,8 +1,8 @@
-"""No test writes outside temporary folders.
+"""Prevents tests from writing outside temporary folders.
 
 Python reports each file that it opens, makes, moves or removes to its audit hooks. The hook here
-refuses what would change anything outside the temporary folder and the caches, and remembers it,
-so that a test fails even where the code under test catches the refusal.
+refuses changes outside the temporary folder and the caches, and records them, so that a test fails
+even if the code under test catches the error.
 """
 
 import os
@@ -24,31 +24,31 @@ CHANGES = {
     "os.truncate": ((0, None),),
     "os.utime": ((0, 3),),
 }
-"""What changes a file or folder; opening one is looked at by ``_opened_to_write``."""
+"""The events that change a file or folder; ``_opened_to_write`` handles opening."""
 
 LINKS_THEMSELVES = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink"}
-"""What changes a link and not the file that it leads to."""
+"""The events that change a link and not its target."""
 
 CACHES = {".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__", "matplotlib"}
-"""Folders that pytest, hypothesis, Python and matplotlib keep for themselves."""
+"""Folders in which pytest, hypothesis, Python and matplotlib store files."""
 
 DEVICES = {"/dev/null", "/dev/tty"}
 """Writing into these changes nothing; replacing them does."""
 
 violations: list[str] = []
-"""What was refused since the list was last emptied."""
+"""The changes refused since the list was last cleared."""
 
 _allowed: list[Path] = []
 
 
 def start(*folders: Path) -> None:
-    """Watch this process; writing below ``folders`` is allowed."""
+    """Start the guard in this process; writing below ``folders`` is allowed."""
     _allowed.extend(folder.resolve() for folder in (Path(tempfile.gettempdir()), *folders))
     sys.addaudithook(_watch)
 
 
 def stop() -> None:
-    """Watch no longer: an audit hook cannot be taken away, but this one then allows everything."""
+    """Stop the guard: an audit hook cannot be removed, but this one then allows everything."""
     _allowed.append(Path("/").resolve())
 
 
@@ -61,7 +61,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
             for path, folder in CHANGES.get(event, ())
         )
     for path in paths:
-        # a number is a file that is open already
+        # a number is a file that is already open
         if isinstance(path, str | bytes | os.PathLike) and not _may_change(path, event):
             violations.append(f"{event} {os.fsdecode(path)}")
             raise PermissionError(f"a test may only write into temporary folders: {violations[-1]}")
@@ -85,7 +85,7 @@ def _opened_to_write(path: object, mode: str | None, flags: int) -> bool:
 
 def _may_change(path: Any, event: str) -> bool:
     named = Path(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 - resolve would follow a link
-    # realpath takes links that lead in a circle, too; resolve refuses them.
+    # realpath accepts circles of links; resolve refuses them.
     if event in LINKS_THEMSELVES:
         real = Path(os.path.realpath(named.parent)) / named.name
     else:

@@ -1,7 +1,7 @@
 """Window options of every size at once, on every backend; a program, because a crash ends it.
 
 ``python -m tests.support.huge_windows SEED CALLS`` ends with code 0 if every call returned, or was
-refused by ValueError with the bound or the misfit in words.
+refused by a ValueError that names the bound or the misfit.
 """
 
 import os
@@ -85,7 +85,7 @@ def call(rng: random.Random) -> tuple[str, Callable[[Any], Any]]:
     size = (rng.randint(1, 8), rng.randint(1, 8))
     kernel = (rng.randint(1, 3), rng.randint(1, 3))
     x, W = np.ones((1, 2, *size), dtype), np.ones((2, 4, *kernel), dtype)
-    # Right for some of the calls.
+    # Valid for some of the calls.
     grad = np.ones((1, 4, rng.randint(1, 8), rng.randint(1, 8)), dtype)
     name = rng.choice(NAMES)
     if "pool" in name:
@@ -95,7 +95,7 @@ def call(rng: random.Random) -> tuple[str, Callable[[Any], Any]]:
         arrays = pooled if name.endswith("grad") else [x]
         given = pooling_options(rng)
         return name, lambda k: getattr(k, name)(*arrays, **given)
-    # A transposed convolution's output grows with its stride: what is allowed may take the memory.
+    # A transposed convolution's output grows with its stride: valid options may need all memory.
     given = options(rng, far=not name.startswith("conv_transpose"))
     if name.startswith("conv1d"):
         given = {key: flat(value) for key, value in given.items()}
@@ -140,7 +140,7 @@ def outcome(work: Callable[[Any], Any]) -> str:
 
 
 def run(seed: int, calls: int) -> None:
-    """Make the calls, each on every backend; all must say the same."""
+    """Make the calls, each on every backend; all results must be the same."""
     rng = random.Random(seed)
     for number in range(calls):
         name, work = call(rng)

@@ -1,4 +1,4 @@
-"""What a user might pass by mistake, sorted by what is wanted instead."""
+"""Values that a user might pass by mistake, sorted by the expected kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ NAN, INF = float("nan"), float("inf")
 
 
 class Thing:
-    """Something that no function of the library wants."""
+    """An object that no function of the library accepts."""
 
     def __repr__(self) -> str:
         return "Thing()"
 
 
 NEVER = [None, "text", b"bytes", {}, Thing(), Thing]
-"""Wrong for every argument, but for those that may be None or a word."""
+"""Wrong for every argument, except those that may be None or a word."""
 
 NOT_ARRAYS = [*NEVER, 1.0, True, [1.0], [[1.0]], (), range(3), np.float64(1.0)]
 NOT_NUMBERS = [*NEVER, "1", True, np.True_, 1j, [1], (1,), np.array([1]), np.array(1), Decimal(1)]
@@ -32,8 +32,8 @@ WRONG_DTYPES = ["int64", "uint8", "bool", "float16", "complex128", "object", "st
 class Wanted:
     """What an argument must be.
 
-    ``bad`` returns values that it must not be, given a valid one. ``names`` are the words of which
-    an error message must hold one, besides the argument's own name.
+    ``bad`` returns invalid values, given a valid one. An error must contain one of the words
+    ``names``, besides the name of the argument.
     """
 
     bad: Callable[[Any], list[Any]]
@@ -99,7 +99,7 @@ def choice(*, optional: bool = False) -> Wanted:
 
 
 def weight_init() -> Wanted:
-    """A word or something to call, which a class is, too; None is the default."""
+    """A word or a callable (also a class); None is the default."""
     return Wanted(lambda _: ["text", "Glorot", b"he", 1.0, {}, [], np.array(["he", "he"])])
 
 
@@ -120,6 +120,6 @@ def dtype() -> Wanted:
 
 
 def numbers(*names: str) -> Wanted:
-    """Anything that NumPy makes an array of real numbers from."""
+    """Anything that NumPy converts to an array of real numbers."""
     values = ["text", None, Thing(), {}, [1, "a"], [[1.0], [1.0, 2.0]], 1j, np.array(["a"]), [None]]
     return Wanted(lambda _: [*values, np.array([1, None]), np.array([1j])], names)

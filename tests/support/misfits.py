@@ -1,6 +1,6 @@
-"""Arguments that are each right by themselves, but do not fit together, or come at a bad time.
+"""Arguments that are valid alone, but do not fit together, or come at a bad time.
 
-Each row is (the public name, the call, the words of the complaint).
+Each row is (the public name, the call, the error message).
 """
 
 from typing import Any
@@ -141,7 +141,7 @@ class _Careless(base.Operation):
 
 
 class _Listing(_Careless):
-    """Returns no array at all."""
+    """Does not return an array."""
 
     def _input_grad(self, output_grad: np.ndarray) -> Any:
         return output_grad.tolist()

@@ -1,6 +1,6 @@
-"""Arguments of kernels that are each right by themselves, but do not fit together.
+"""Arguments of kernels that are valid alone, but do not fit together.
 
-Each row is (the public name, the call, the words of the complaint).
+Each row is (the public name, the call, the error message).
 """
 
 from collections.abc import Callable

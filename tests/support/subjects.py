@@ -1,7 +1,7 @@
-"""Every public function and class, with arguments that are right and what each of them must be.
+"""Every public function and class, with valid arguments and what each of them must be.
 
-A subject is called with right arguments, then with one of them replaced by something wrong, or with
-all of them replaced by anything. The tables here are all that the tests of bad input know.
+A subject is called with valid arguments, then with one of them replaced by a wrong one, or with all
+of them replaced at random. The tests of bad input use only these tables.
 """
 
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from tests.support.junk import Wanted
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to call.
+    """A call to test.
 
     Attributes
     ----------
     name : str
-        ``module.name`` below dlfs, followed by what is done with it, if that is not just calling.
+        ``module.name`` below dlfs, followed by the action if it is not a plain call.
     call : callable
         Takes the arguments by name.
     valid : callable
-        Returns new arguments that are right.
+        Returns new valid arguments.
     wanted : dict
-        What each argument must be. One without an entry is left right.
+        What each argument must be. Arguments without an entry stay valid.
     owner : str
-        Who must be named by a complaint.
+        The name with which an error message must begin.
     """
 
     name: str

@@ -66,7 +66,7 @@ def _made(
 
 
 def _with(**arguments: Any) -> Callable[[], dict[str, Any]]:
-    """Return a function of what does not change when it is used."""
+    """Return a function that returns a constant object."""
     return lambda: dict(arguments)
 
 
@@ -401,7 +401,7 @@ def _networks() -> list[Subject]:
 
 
 def _models() -> list[Subject]:
-    """What a model passes on is named by whoever refuses it."""
+    """The message names the function that refuses a model's argument."""
     own = {"classes": integer(1)}
     to_network = {"seed": SEED, "dtype": dtype()}
     return [
@@ -479,7 +479,7 @@ def _or_none(wanted: Wanted) -> Wanted:
 
 def _backend() -> list[Subject]:
     def use(name: Any) -> None:
-        # Left at once, so that no other test runs on what this one chose.
+        # Left immediately, so that no other test runs on this backend.
         with backend.use_backend(name):
             pass
 

@@ -306,7 +306,7 @@ def _updates() -> list[Subject]:
         return lambda: {name: ones(3) for name in ("param", "grad", *slots)} | options
 
     def wanted(*slots: str) -> dict[str, Wanted]:
-        # a parameter of another shape is right, and the gradient wrong
+        # a parameter of another shape is valid, and the gradient wrong
         others = {name: array(ndim=True) for name in ("grad", *slots)}
         return {"param": array(), **others, "lr": LR}
 

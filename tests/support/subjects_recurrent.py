@@ -34,7 +34,7 @@ GATES = {"rnn": (), "lstm": ("c", "gates"), "gru": ("gates",)}
 
 
 def _arguments(kind: str, backward: bool = False, **changed: Any) -> dict[str, Any]:
-    """Return right arguments of a kernel, in its order, but for some that are changed."""
+    """Return valid arguments of a kernel, in its order, except for some that are changed."""
     state = ones(BATCH, HIDDEN)
     arguments: dict[str, Any] = {}
     if backward:
@@ -80,7 +80,7 @@ def _misfitting_kernels() -> list[Row]:
                 if argument == "reset":
                     continue
                 more, single = np.concatenate([value, value]), value.astype(np.float32)
-                # A longer array that others are measured by leaves the blame to one of them.
+                # If the first array is longer, the message names one of the others.
                 measure = {"z": "h0", "h": "h_grad"}.get(argument, argument)
                 wide = np.concatenate([value, value], axis=-1)
                 for changed, words in (
@@ -103,7 +103,7 @@ def _misfitting_kernels() -> list[Row]:
 
 
 def _wrong_weights() -> list[Row]:
-    """Return calls with a row of weights too many, and which shape was wanted instead."""
+    """Return calls with one row of weights too many, and the required shape."""
     rows: list[Row] = []
     for kind, options, wanted in (
         ("rnn", {}, r"\(hidden, hidden\), got \(5, 4\)"),

@@ -37,7 +37,7 @@ def regressor(**options: Any) -> NeuralNetwork:
 
 
 def classifier(**options: Any) -> NeuralNetwork:
-    """Return a network for ``classification`` with everything that makes resuming hard."""
+    """Return a network for ``classification`` with all state that resuming must restore."""
     options = {"seed": 7} | options
     layers = [Dense(8, activation=Tanh(), dropout=0.7), BatchNorm(), Dense(3)]
     return NeuralNetwork(layers, SoftmaxCrossEntropy(), **options)
@@ -50,7 +50,7 @@ def weights(net: NeuralNetwork) -> list[np.ndarray]:
 
 
 def memory(optim: Optimizer) -> list[np.ndarray]:
-    """Return copies of all that an optimizer remembers."""
+    """Return copies of an optimizer's state."""
     return [array.copy() for arrays in optim.state().values() for array in arrays]
 
 
@@ -63,5 +63,5 @@ def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
 
 
 def without_seconds(history: Any) -> list[dict[str, Any]]:
-    """Return a history's rows without the times, which no two runs share."""
+    """Return a history's rows without the times, which differ between runs."""
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]

@@ -1,7 +1,7 @@
-"""Convolutions and pooling, told by index: which input pixel meets which output pixel where.
+"""Convolutions and pooling by index: which input pixels belong to which output pixel.
 
-Nothing is padded or sliced here. A pixel is looked up by its number, and left out where the image
-does not have it; so a mistake in the kernels' views and paddings cannot hide in the same mistake.
+Nothing is padded or sliced here. A pixel is looked up by its index, and left out if it is outside
+the image; so this code cannot share a mistake with the kernels' views and paddings.
 """
 
 import itertools
@@ -124,7 +124,7 @@ def convolve_param_grad(case: Case, grad: np.ndarray, x: np.ndarray) -> np.ndarr
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Find by trial the least padding for ``ceil(size / stride)`` outputs; the odd one behind."""
+    """Find by trial the least padding for ``ceil(size / stride)`` outputs, an odd pixel last."""
     wanted = math.ceil(size / stride)
     total = next(
         total

@@ -66,7 +66,7 @@ WRITERS = {
 
 @pytest.fixture(params=WRITERS)
 def writer(request):
-    """Return a function that writes something to a path, and the ending that the path needs."""
+    """Return a function that writes to a path, and the required ending of the path."""
     write, ending = WRITERS[request.param]
     return (lambda path: write(network(), path)), ending
 
@@ -212,7 +212,7 @@ UNPRIVILEGED = textwrap.dedent(
 
     net = dlfs.NeuralNetwork([dlfs.Dense(1)])
     net.build((1,))
-    # What is imported late may not be readable any more without root's rights.
+    # Later imports may not be readable without root's rights.
     fit(folder / "first")
     (folder / "first").unlink()
     if os.getuid() == 0:

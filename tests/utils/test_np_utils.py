@@ -1,4 +1,4 @@
-"""The book's array functions: what they compute, and what they refuse."""
+"""The book's array functions: results and errors."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_shape_assertions_pass_what_is_right() -> None:
             r"same, got \(2, 3\) and \(3, 2\)",
         ),
         (
-            # shapes that NumPy would broadcast without a word
+            # shapes that NumPy would broadcast silently
             lambda: np_utils.assert_same_shape(np.zeros((2, 1)), np.zeros(2)),
             ValueError,
             r"\(2, 1\) and \(2,\)",
