@@ -155,8 +155,8 @@ def set_num_threads(n: int) -> None:
     """Set the maximum number of threads of every compiled kernel.
 
     The results are bit-identical for every ``n``. The default is ``DLFS_NUM_THREADS``, else
-    ``OMP_NUM_THREADS``, else the number of processors. Small work stays on one thread; the rest is
-    timed, as it runs, on one and on ``n``, and goes on in the way that was faster of late.
+    ``OMP_NUM_THREADS``, else the number of processors. Small work uses one thread; other work is
+    timed on one thread and on ``n`` as it runs, and uses the way that was faster recently.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ SUBJECTS = [*KERNELS, *CLASSES]
 PACKAGE = Path(dlfs.__file__).parent
 
 
-def complaint(subject: Subject, arguments: dict) -> BaseException | None:
+def error_of(subject: Subject, arguments: dict) -> BaseException | None:
     """Return the error of a call."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -78,13 +78,13 @@ CASES = [(subject, name) for subject in SUBJECTS for name in subject.wanted]
 def test_a_wrong_argument_is_named(subject: Subject, name: str) -> None:
     wanted = subject.wanted[name]
     for value in wanted.bad(subject.valid().get(name)):
-        error = complaint(subject, {**subject.valid(), name: value})
+        error = error_of(subject, {**subject.valid(), name: value})
         what = f"{subject.name}({name}={value!r:.60})"
         assert error is not None, f"{what} was taken"
         assert type(error) in (ValueError, TypeError), f"{what} raised {error!r}"
         message = str(error)
         owner = re.match(rf"(the |unknown )?{re.escape(subject.who)}(?!\w)", message)
-        assert owner, f"{what}: nobody is named by {message!r}"
+        assert owner, f"{what}: no function is named by {message!r}"
         named = any(has_word(word, message) for word in (name, *wanted.names))
         assert named, f"{what}: {message!r}"
         assert is_ours(error), f"{what} came from the depths: {message!r}"
@@ -162,8 +162,8 @@ def test_the_compiled_kernel_refuses_the_same_in_the_same_words(
     compiled = on_fast(subject)
     compiled.call(**compiled.valid())
     for value in subject.wanted[name].bad(subject.valid().get(name)):
-        error = complaint(subject, {**subject.valid(), name: value})
-        compiled_error = complaint(compiled, {**compiled.valid(), name: value})
+        error = error_of(subject, {**subject.valid(), name: value})
+        compiled_error = error_of(compiled, {**compiled.valid(), name: value})
         what = f"{compiled.name}({name}={value!r:.60})"
         assert type(compiled_error) is type(error), f"{what}: {compiled_error!r}, not {error!r}"
         assert str(compiled_error) == str(error), what

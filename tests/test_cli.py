@@ -537,7 +537,7 @@ def test_make_notebooks_opens_a_copy_that_git_ignores():
     assert "-m dlfs notebooks --keep '$(MY_NOTEBOOKS)'" in recipe
     assert "--ServerApp.root_dir='$(MY_NOTEBOOKS)'" in recipe
     cleaning = re.search(r"^clean:.*\n((?:\t.*\n)+)", text, re.MULTILINE)[1]
-    assert "NOTEBOOKS" not in cleaning, "nobody's work is removed"
+    assert "NOTEBOOKS" not in cleaning, "the user's work is not removed"
 
 
 def test_notebooks_need_a_folder(tmp_path, capsys):

@@ -289,7 +289,7 @@ def test_read_idx_of_anything_else_raises_nothing_but_its_own_error(
 
 def test_read_idx_refuses_a_header_that_no_array_can_have() -> None:
     # 255 axes, one of them of length 0: no value is missing, but NumPy knows no such array
-    with pytest.raises(datasets.DamagedDataError, match="no possible array"):
+    with pytest.raises(datasets.DamagedDataError, match="possible array"):
         parse_idx(bytes([0, 0, 8, 255]) + bytes(4 * 255), "axes")
     # lengths whose product is beyond any memory
     with pytest.raises(datasets.DamagedDataError, match="must"):
@@ -336,7 +336,7 @@ def test_read_idx_reads_no_more_of_a_file_than_its_header_asks_for(tmp_path: Pat
     with path.open("wb") as file:
         file.write(bytes([0, 0, 8, 1, 0, 0, 0, 5]))
         file.truncate(1 << 36)  # a hole, which takes no room on the disk
-    with pytest.raises(datasets.DamagedDataError, match="has more bytes"):
+    with pytest.raises(datasets.DamagedDataError, match="got more bytes"):
         datasets.read_idx(path)
 
 

@@ -21,7 +21,7 @@ from tests.support.subjects import Subject
 from tests.support.subjects_classes import CLASSES
 from tests.support.subjects_kernels import KERNELS, on_fast
 
-# Sizes stay small: a padding of a billion pixels is no mistake in form, and would fill the memory.
+# Sizes stay small: a padding of a billion pixels is valid, and would fill the memory.
 integers = st.integers(-3, 9)
 floats = st.floats(width=64) | st.sampled_from([0.0, 0.5, 1.0, 2.0])
 scalars = st.one_of(

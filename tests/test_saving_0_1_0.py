@@ -23,7 +23,7 @@ KNOWN = dict(np.load(FOLDER / "predictions.npz"))
 
 
 def close(found, expected):
-    """Compare the predictions of two machines: a sum of some ten products, in another order."""
+    """Compare the predictions of two machines: sums of about ten products, in another order."""
     eps = np.finfo(expected.dtype).eps
     return np.allclose(found, expected, rtol=200 * eps, atol=200 * eps)
 

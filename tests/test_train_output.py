@@ -179,7 +179,7 @@ def test_a_callback_can_say_something_only_while_training_and_not_when_silent(ca
     trainer = Trainer(regressor(), SGD(0.01))
     trainer.fit(*regression()[:2], epochs=2, callbacks=[Say()], verbose=1)
     trainer.fit(*regression()[:2], epochs=2, callbacks=[Say()], verbose=0)
-    trainer.say("nobody listens")
+    trainer.say("without a training")
     assert capsys.readouterr().out.splitlines() == ["hello", "hello"]
 
 

@@ -15,8 +15,9 @@ FOLDERS = ("dlfs", "dlfs_ext", "tests", "tools", "benchmarks", "docs", "notebook
 
 # Pattern (ignoring case) and better wording.
 PHRASES = {
-    r"\bis no (?!longer|more|less|better|slower|faster|larger|smaller|different)\w": "is not a",
-    r"\bis none\b": "is not valid",
+    r"(?<!there )\bis no (?!longer|more|less|better|slower|faster|larger|smaller)\w+": "is not a",
+    r"(?<!there )\bare no (?!longer|more|less|better|slower|faster|larger|smaller)\w+": "are not",
+    r"(?-i:\bis none\b)": "is not valid",
     r"\bso many\b": "many; this many; the number of",
     r"\bwho(so)?ever\b": "a caller; the user",
     r"\bof late\b": "recently",
@@ -24,22 +25,26 @@ PHRASES = {
     r"\bunfit\b": "say what the argument must be",
     r"\bin vain\b": "without result",
     r"\bby heart\b": "overfitting",
-    r"\b(by|of) (itself|themselves) alone\b": "alone",
-    r"\b(hands?|handed|handing) (it |them |this |that )?(on|over|out|in)\b": "passes; returns",
-    r"\bto be (had|seen|found)\b": "available; visible",
-    r"\bkin\b": "variants; similar functions",
-    r"\bnobody('s)?\b": "name the subject: not read, not used",
-    r"\bforgets?\b": "removes; does not keep",
-    r"\b(code|function|class|layer|network|kernel|loop|module)s? (want|know|believe)s?\b": (
-        "needs; has; depends on"
+    r"\bits kin\b": "its variants",
+    r"\b(hands?|handed|handing)( \w+)? (on|over|out|in)\b": "passes; returns",
+    r"\b(is|are|be|was|were) handed\b": "gets; is passed",
+    r"\bto be had\b": "available",
+    r"\bnobody('s)?\b": "not read; not used; name the subject",
+    r"(?-i:\bforgets\b)": "removes; does not keep",
+    r"\bforgot(ten)? to\b": "without; missing",
+    r"\b(the|a|an|each|every|no|our|its) (code|function|class|layer|network|kernel|loop|module"
+    r"|operation|optimizer|trainer|loss) (wants|knows|believes|asks|says|hears|decides)\b": (
+        "needs; has; depends on; returns"
     ),
-    r"\bis (believed|trusted|wanted|asked for)\b": "is checked; is used; is requested",
-    r"\b(other|another) (\w+ )?than\b": "different from; a ... other than",
-    r"\bfor (ever|good)\b": "permanently",
-    r"\bcures?\b": "remedy; fixes",
-    r"\bguilty\b": "wrong",
-    r"\bcomplaints?\b|\bcomplains?\b": "error message; raises",
-    r"\bmoods?\b": "mode",
+    r"\b(is|are) (believed|asked for)\b": "is checked; is requested",
+    r"\bfor ever\b": "permanently",
+    r"\bthe cures?\b": "the remedy",
+    r"\bguilty (one|operation|path)\b": "the wrong one",
+    r"\bcomplain(s|ts|ed)?\b": "raises; error message",
+    r"\bsome (ten|twenty|fifty|hundred|thousand)\b": "about ten; a few hundred",
+    r"\ball the same\b": "still",
+    r"\bWinograd's way\b": "Winograd's algorithm",
+    r"\ban own\b|\bof (its|their|your|his) own kind\b": "its own",
 }
 
 

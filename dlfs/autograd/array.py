@@ -280,8 +280,7 @@ def apply(rule: Callable[..., Ruled], *operands: object, **options: Any) -> Arra
     ------
     TypeError, ValueError
         If rule is not a named function or does not return a value and one function per operand; if
-        there is no operand; if an operand is not an array of real numbers, or the dtypes or shapes
-        do not match.
+        operands are missing or not arrays of real numbers, or their dtypes or shapes do not match.
 
     Examples
     --------

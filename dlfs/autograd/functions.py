@@ -143,7 +143,7 @@ def log_softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
     Raises
     ------
     TypeError, ValueError
-        If x is no ArrayWithGrad, or has no such axis or nothing along it.
+        If x is not an ArrayWithGrad, or axis is out of range or empty.
 
     Notes
     -----
@@ -170,7 +170,7 @@ def softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
     Raises
     ------
     TypeError, ValueError
-        If x is no ArrayWithGrad, or has no such axis or nothing along it.
+        If x is not an ArrayWithGrad, or axis is out of range or empty.
 
     Examples
     --------

@@ -57,7 +57,7 @@ def copy(folder: Path, force: bool = False) -> list[Path]:
     FileNotFoundError
         If dlfs was installed without its notebooks.
     NotADirectoryError
-        If something that is no folder is in the way.
+        If a file that is not a folder is in the way.
     """
     contents = _contents(folder)
     changed = [
@@ -83,7 +83,7 @@ def copy_missing(folder: Path) -> tuple[list[Path], int]:
     FileNotFoundError
         If dlfs was installed without its notebooks.
     NotADirectoryError
-        If something that is no folder is in the way.
+        If a file that is not a folder is in the way.
     """
     contents = _contents(folder)
     missing = {path: content for path, content in contents.items() if not (folder / path).exists()}

@@ -112,8 +112,8 @@ def writer(
     -----
     State is carried from batch to batch: train with ``dlfs.text.streams`` and ``shuffle=False``.
     Book, chapter 6, with an embedding instead of one-hot rows, and with dropout. The GRU resets
-    after the product, as PyTorch's does: after 16 epochs of the sonnets its test loss is 1.65 nats
-    a character, where the book's (``reset="before"``) has begun to know the text by heart: 1.73.
+    after the product, as in PyTorch: after 16 epochs of the sonnets its test loss is 1.65 nats
+    (natural logarithms) per character; the book's (``reset="before"``) overfits: 1.73.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def writer(
 
 
 WRITERS: dict[str, Any] = {"gru": GRULayer, "lstm": LSTMLayer, "rnn": RNNLayer}
-"""The recurrent layers by the name that ``writer`` knows."""
+"""The recurrent layers, by their names in ``writer``."""
 
 MODELS = {"cnn": cnn, "mlp": mlp}
-"""The models for images by the name that the command line knows."""
+"""The models for images, by their names on the command line."""

@@ -53,7 +53,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        The file does not exist.
     DamagedDataError
         The file is not an IDX file, is truncated, or continues after its last value (a
         ``ValueError``). At most one byte more than the header announces is read, also if gzipped.

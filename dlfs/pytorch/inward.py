@@ -1,7 +1,7 @@
-"""From PyTorch's modules to layers: what ``from_torch`` looks up.
+"""From PyTorch's modules to layers: the rules of ``from_torch``.
 
-One function for each kind of module. It is given the modules from its own on, and how many axes a
-batch has there as far as that is known; it returns the layers, and how many modules they stand for.
+One function for each kind of module. Its arguments are the modules from its own on, and the number
+of axes of a batch, if known. It returns the layers, and the number of modules that they replace.
 """
 
 import math
@@ -58,15 +58,15 @@ from dlfs.types import Array, Shape
 
 
 def layers_of(modules: Modules, axes: Axes) -> Found:
-    """Return the layers that stand for the first of these modules, or the first few."""
+    """Return the layers that replace the first of these modules, or the first few."""
     rule = RULES.get(type(modules[0]))
     if rule is None:
-        raise NoCounterpart("dlfs has nothing like it")
+        raise NoCounterpart("dlfs has no such layer")
     return rule(modules, axes)
 
 
 def axes_after(module: nn.Module, axes: Axes) -> Axes:
-    """Return how many axes a batch has behind a module, as far as the module says."""
+    """Return the number of axes of a batch after a module, if the module determines it."""
     kind: Any = type(module)
     if kind is nn.Unflatten:
         return 1 + len(module.unflattened_size)
@@ -76,9 +76,9 @@ def axes_after(module: nn.Module, axes: Axes) -> Axes:
 
 
 def row_shape(module: nn.Module) -> Shape | None:
-    """Return the shape of one observation where a module that comes first takes rows.
+    """Return the shape of one observation if the first module takes rows.
 
-    None: the module does not say (how large an image is, or how long a sequence).
+    None: the module does not determine it (the size of an image, the length of a sequence).
     """
     kind: Any = type(module)
     if kind is nn.Linear:
@@ -93,7 +93,7 @@ def row_shape(module: nn.Module) -> Shape | None:
 
 
 def keeps_shape(module: nn.Module) -> bool:
-    """Say whether a module gives a number for each number, whatever the shape."""
+    """Say whether a module is elementwise."""
     return type(module) in _ALONE
 
 
@@ -132,7 +132,7 @@ def _embedding(modules: Modules, axes: Axes) -> Found:
     if module.padding_idx is not None:
         raise NoCounterpart(
             f"PyTorch never trains row {module.padding_idx} (padding_idx), and dlfs trains all "
-            "rows; to convert it all the same, set padding_idx to None"
+            "rows; to convert it anyway, set padding_idx to None"
         )
     layer = Embedding(module.num_embeddings, module.embedding_dim)
     return [built(layer, np.zeros((0, 1), dtype=np.int64), [array(module.weight)])], 1
@@ -154,7 +154,7 @@ def _recurrence(modules: Modules, axes: Axes) -> Found:
 
 
 def _memory(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
-    """Return the layers of one of PyTorch's recurrent modules, which may hold several."""
+    """Return the layers of one of PyTorch's recurrent modules, which may have several."""
     kinds: dict[type, Any] = {nn.RNN: RNNLayer, nn.LSTM: LSTMLayer, nn.GRU: GRULayer}
     if type(module) not in kinds:
         raise NoCounterpart(f"its memory must be an RNN, LSTM or GRU, got {type(module).__name__}")
@@ -199,7 +199,7 @@ def _weights(module: Any, number: int) -> list[Array]:
 
 
 def _from_gate_order(theirs: Array, gates: int) -> Array:
-    """Undo what ``to_gate_order`` does: every order of gates there is its own inverse."""
+    """Undo ``to_gate_order``: every order of gates is its own inverse."""
     parts = np.split(theirs, gates, axis=0)
     return np.concatenate([parts[k] for k in GATE_ORDER[gates]], axis=0).T
 
@@ -255,7 +255,7 @@ def _batch_norm(modules: Modules, axes: Axes) -> Found:
 def _layer_norm(modules: Modules, axes: Axes) -> Found:
     module = modules[0]
     if len(module.normalized_shape) != 1:
-        raise NoCounterpart(f"dlfs normalizes the last axis, got {module.normalized_shape}")
+        raise NoCounterpart(f"dlfs normalizes only the last axis, got {module.normalized_shape}")
     if module.weight is None:
         return [alone(LayerNorm_Op(module.eps))], 1
     features = module.normalized_shape[0]
@@ -263,7 +263,7 @@ def _layer_norm(modules: Modules, axes: Axes) -> Found:
     return [built(LayerNorm(module.eps), none(features), params)], 1
 
 
-# --- what has no parameter ---
+# --- without parameters ---
 
 
 def _flatten(modules: Modules, axes: Axes) -> Found:
@@ -274,7 +274,7 @@ def _flatten(modules: Modules, axes: Axes) -> Found:
 def _unflatten(modules: Modules, axes: Axes) -> Found:
     sizes = tuple(modules[0].unflattened_size)
     if modules[0].dim != 1 or axes != 2 or -1 in sizes:
-        raise NoCounterpart("dlfs gives a new shape, of known sizes, to flat observations only")
+        raise NoCounterpart("dlfs reshapes only flat observations, to known sizes")
     return [alone(Reshape(sizes))], 1
 
 

@@ -29,7 +29,7 @@ def _both(value: Any) -> tuple[Any, Any]:
 
 
 def conv1d(modules: Modules, axes: Axes, before: tuple[int, int] = (0, 0)) -> Found:
-    """Return the Conv1D for a Conv1d, with the padding that came before it."""
+    """Return the Conv1D for a Conv1d, with the padding before it."""
     module = modules[0]
     demand(module, padding_mode="zeros")
     activation, count = activation_after(modules, 3)
@@ -37,7 +37,7 @@ def conv1d(modules: Modules, axes: Axes, before: tuple[int, int] = (0, 0)) -> Fo
     if not isinstance(padding, str):
         padding = tuple(padding[0] + more for more in before)
     elif before != (0, 0):
-        raise NoCounterpart(f"it pads by {padding!r} what is already padded")
+        raise NoCounterpart(f"it pads an already padded input by {padding!r}")
     layer = Conv1D(
         module.out_channels,
         module.kernel_size[0],
@@ -75,10 +75,10 @@ def conv2d(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0))
 
 
 def _ends(padding: Any, before: tuple[int, ...]) -> Any:
-    """Add up the padding of a module and that of the module before it (left, right, top, ...)."""
+    """Add the padding of a module and that of the module before it (left, right, top, ...)."""
     if isinstance(padding, str):
         if any(before):
-            raise NoCounterpart(f"it pads by {padding!r} what is already padded")
+            raise NoCounterpart(f"it pads an already padded input by {padding!r}")
         return padding
     height, width = _both(padding)
     left, right, top, bottom = before
@@ -86,11 +86,11 @@ def _ends(padding: Any, before: tuple[int, ...]) -> Any:
 
 
 def conv_transpose2d(modules: Modules, axes: Axes) -> Found:
-    """Return the ConvTranspose2D, with what is cut off behind it."""
+    """Return the ConvTranspose2D, with the cropping after it."""
     module = modules[0]
     demand(module, padding_mode="zeros")
     cut = (0, 0, 0, 0)
-    # An uneven "same" leaves PyTorch as a padding below zero.
+    # In PyTorch an uneven "same" is a negative padding.
     cuts = len(modules) > 1 and _pad_of(modules[1]) == 0.0 and max(modules[1].padding) <= 0
     if cuts:
         cut = tuple(-size for size in modules[1].padding)
@@ -115,13 +115,13 @@ def conv_transpose2d(modules: Modules, axes: Axes) -> Found:
 
 
 def _pad_of(module: nn.Module) -> float | None:
-    """Return what a padding module pads with."""
+    """Return the value that a padding module pads with."""
     kinds = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ZeroPad1d, nn.ZeroPad2d)
     return float(module.value) if type(module) in kinds else None
 
 
 def pad(modules: Modules, axes: Axes) -> Found:
-    """Let the layer that follows do the padding."""
+    """Move the padding into the next layer."""
     padding, following = modules[0], type(modules[1]) if len(modules) > 1 else None
     sizes, value = tuple(padding.padding), _pad_of(padding)
     if min(sizes) >= 0:
@@ -135,28 +135,28 @@ def pad(modules: Modules, axes: Axes) -> Found:
             return max_pool(modules[1:], axes, sizes)[0], 2
         if value == 0 and following is nn.AvgPool2d and len(sizes) == 4:
             return avg_pool(modules[1:], axes, sizes)[0], 2
-    raise NoCounterpart("dlfs pads only in a convolution or a pooling, which must follow")
+    raise NoCounterpart("padding must be followed by a convolution or a pooling")
 
 
 def max_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
-    """Return the MaxPool2D, with the padding that came before it."""
+    """Return the MaxPool2D, with the padding before it."""
     module = modules[0]
     demand(module, ceil_mode=False, return_indices=False)
     if set(_both(module.dilation)) != {1}:
-        raise NoCounterpart(f"dlfs pools without dilation, got {module.dilation}")
+        raise NoCounterpart(f"dlfs has no dilation in pooling, got {module.dilation}")
     padding = _ends(module.padding, before)
     return [alone(MaxPool2D(_both(module.kernel_size), _both(module.stride), padding))], 1
 
 
 def avg_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
-    """Return the AvgPool2D, with the padding that came before it."""
+    """Return the AvgPool2D, with the padding before it."""
     module = modules[0]
     demand(module, ceil_mode=False, divisor_override=None)
     include = bool(module.count_include_pad)
     if any(before):
-        # Zeros that a module before has put there count, whatever this one says of its own.
+        # Zeros of an earlier padding module always count; this option is only for the module's own.
         if not include and any(_both(module.padding)):
-            raise NoCounterpart("of two paddings it counts one in the mean and not the other")
+            raise NoCounterpart("it counts only one of two paddings in the mean")
         include = True
     padding = _ends(module.padding, before)
     kernel_size, stride = _both(module.kernel_size), _both(module.stride)
@@ -164,9 +164,9 @@ def avg_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0
 
 
 def adaptive_avg_pool(modules: Modules, axes: Axes) -> Found:
-    """Return the GlobalAvgPool2D: the only size that it has is 1."""
+    """Return the GlobalAvgPool2D, whose output size is 1."""
     if set(_both(modules[0].output_size)) != {1}:
-        raise NoCounterpart("dlfs takes the mean of the whole image only (output_size=1)")
+        raise NoCounterpart("dlfs has only the mean of the whole image (output_size=1)")
     if len(modules) > 1 and type(modules[1]) is nn.Flatten:
         demand(modules[1], start_dim=1, end_dim=-1)
         return [alone(GlobalAvgPool2D())], 2

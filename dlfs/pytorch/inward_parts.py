@@ -1,4 +1,4 @@
-"""What the functions that make layers of modules share, and the activations."""
+"""Helpers of the functions that make layers of modules, and the activations."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -13,11 +13,11 @@ from dlfs.pytorch.outward import NoCounterpart
 from dlfs.types import Array
 
 Modules: TypeAlias = Sequence[Any]
-"""Modules of a chain, each of a kind that the function knows from where it is looked up."""
+"""Modules of a chain; the first is of the function's kind."""
 
 Found: TypeAlias = tuple[list[Layer], int]
 Axes: TypeAlias = int | None
-"""How many axes a batch has, the batch axis included; None where that is not known."""
+"""The number of axes of a batch, with the batch axis; None if it is not known."""
 
 Rule: TypeAlias = Callable[[Modules, Axes], Found]
 
@@ -35,7 +35,7 @@ def demand(module: Any, **wanted: Any) -> None:
 
 
 def built(layer: Layer, example: Array, params: Sequence[Array]) -> Layer:
-    """Set a layer up for batches like the example, with these parameters."""
+    """Set up a layer for batches like the example, with these parameters."""
     if params:
         layer.dtype = params[0].dtype
     layer.set_up(example)
@@ -44,31 +44,31 @@ def built(layer: Layer, example: Array, params: Sequence[Array]) -> Layer:
         shape = holder.param.shape if values.ndim == holder.param.ndim else (holder.param.size,)
         if values.shape != shape:
             raise NoCounterpart(
-                f"one of its parameters must have shape {shape} by its options, got {values.shape}"
+                f"a parameter must have shape {shape} for its options, got {values.shape}"
             )
         holder.param[...] = values.reshape(holder.param.shape)
     return layer
 
 
 def none(*sizes: int) -> Array:
-    """Return a batch of nothing: it has a shape, and that is all a layer looks at."""
+    """Return an empty batch: a layer only uses its shape."""
     return np.zeros((0, *sizes))
 
 
 def activation_after(modules: Modules, axes: Axes) -> tuple[Operation | None, int]:
-    """Return the activation that comes second, which a layer takes into itself."""
+    """Return the activation after the first module, which becomes part of the layer."""
     make = ACTIVATIONS.get(type(modules[1])) if len(modules) > 1 else None
     if make is None:
         return None, 1
     try:
         return make(modules[1], axes), 2
     except (TypeError, ValueError):
-        # Left alone, it is the next to be converted, and the error names it and not this module.
+        # It is converted next, so that the error names it and not this module.
         return None, 1
 
 
 def bias_of(module: Any, width: int) -> Array:
-    """Return the bias of a module, zeros where it has none."""
+    """Return the bias of a module; zeros if it has none."""
     return np.zeros(width) if module.bias is None else array(module.bias)
 
 
@@ -91,7 +91,7 @@ def _gelu(module: Any, axes: Axes) -> Operation:
 def _softplus(module: Any, axes: Axes) -> Operation:
     demand(module, beta=1)
     if module.threshold < 20:
-        raise NoCounterpart(f"dlfs has no threshold, and {module.threshold} would be noticed")
+        raise NoCounterpart(f"dlfs has no threshold, and {module.threshold} changes the result")
     return Softplus()
 
 

@@ -97,7 +97,7 @@ class DenseLayer(PyTorchLayer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit.
+        If an argument has the wrong type or value.
 
     Notes
     -----
@@ -139,8 +139,8 @@ class ConvLayer(PyTorchLayer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, channels, height,
-        width).
+        If an argument has the wrong type or value; in ``forward``, if the input is not (batch,
+        channels, height, width).
 
     Notes
     -----
@@ -225,7 +225,8 @@ class LSTMLayer(PyTorchLayer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; in ``forward``, if the input is not (batch, time, features).
+        If an argument has the wrong type or value; in ``forward``, if the input is not (batch,
+        time, features).
 
     Notes
     -----

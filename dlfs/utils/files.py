@@ -92,8 +92,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     ...     try:
     ...         check_writable(f"{folder}/missing/net.safetensors")
     ...     except FileNotFoundError:
-    ...         print("there is no such folder")
-    there is no such folder
+    ...         print("the folder does not exist")
+    the folder does not exist
     """
     target, _ = _find(path)
     with _errors_name(path, target):
@@ -110,9 +110,9 @@ def _errors_name(path: str | os.PathLike[str], target: str | Path) -> Iterator[N
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno == errno.ENOENT:
-            reason = f"there is no folder {Path(target).parent}"
+            reason = f"the folder {Path(target).parent} does not exist"
         if error.errno == errno.ENAMETOOLONG:
-            reason = "the name is too long: 14 characters are added to it while it is written"
+            reason = "the name is too long: the temporary file's name has 14 more characters"
         raise OSError(error.errno or errno.EIO, reason, os.fspath(path)) from error
 
 

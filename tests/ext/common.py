@@ -2,7 +2,7 @@
 
 Tolerances are bounds of the rounding error:
 
-- `assert_ulps` for what is computed number by number: so many units in the last place.
+- `assert_ulps` for elementwise results: a number of units in the last place.
 - `assert_linear` for sums of products: n terms, each rounded once and each partial sum once, are
   off by at most n eps / 2 times the sum of the terms' magnitudes, in whatever order they are
   added. The magnitudes are those of this very call: the reference computes their sum.

@@ -53,14 +53,14 @@ def winograd_bound(x, W, channels):
 
     A transformed pixel is a sum of 4, a transformed weight of 9 quarters, an output of 9 products
     of those: 81 products for each channel where the definition has 9. They are added up channel by
-    channel; transforming takes some ten roundings more.
+    channel; transforming takes about ten more roundings.
     """
     largest = np.abs(x).max(initial=0).astype(float) * np.abs(W).max(initial=0).astype(float)
     return (channels + 16) * np.finfo(x.dtype).eps * 81 * channels * largest
 
 
 def assert_sums(name, arguments, terms, channels=None, **options):
-    """Compare sums of `terms` products; of so many `channels`, if Winograd's way may be taken."""
+    """Compare sums of `terms` products (of `channels` channels, if Winograd's may be used)."""
     modules = (fast, reference) if hasattr(fast, name) else (fast_transpose, reference_transpose)
     kernel, definition = (getattr(module, name) for module in modules)
     if channels is None:

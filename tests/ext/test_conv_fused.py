@@ -124,7 +124,7 @@ def test_nan_and_infinity_pass_the_activation_or_saturate(dtype, activation, ker
             spoilt[0, 1, 3, column] = value
             y = dlfs_ext.conv2d_bias_activation(spoilt, W, b, activation, padding="same")
             met = slice(max(column - kernel // 2, 0), column + kernel // 2 + 1)
-            # Winograd's way spreads what is not finite over its tiles; nan is seen all the same.
+            # Winograd's algorithm spreads nan and infinity over its tiles; nan is still visible.
             if kernel == 3 and dtype == np.float32:
                 assert np.isnan(y[0, :, 3, met]).all() or (y[0, :, 3, met] == expected).all()
             else:

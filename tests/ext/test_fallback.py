@@ -81,7 +81,7 @@ def test_an_update_falls_back_for_numbers_of_other_types(name, rate):
 
 
 def losses_that_are_not_finite(dtype):
-    """Of float32 the loss may be finite all the same: a double holds what float32 cannot."""
+    """The loss of float32 may still be finite: a double has a larger range."""
     largest, nan = np.finfo(dtype).max, np.nan
     for numbers in ([[largest / 2, -largest]], [[nan, 0.0]], [[np.inf, 1.0]]):
         x = np.array(numbers, dtype)

@@ -65,7 +65,7 @@ def test_embedding(data, dtype, shape, rows, features, kind, layout):
 
 
 def test_each_row_gets_the_gradients_of_its_own_indices():
-    """Whole numbers, and so exact: a row that nobody looked up gets 0."""
+    """Integers are exact: a row that was not looked up gets 0."""
     indices = np.array([[2, 0], [2, 2]])
     g = np.arange(4.0 * 19).reshape(2, 2, 19)
     wanted = np.zeros((4, 19))

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("isa")
 
 
 def assert_same_loss(found, terms, terms_off, grad, grad_off, batch):
-    """Compare with exact terms and gradients, which may be off by so many eps, number by number.
+    """Compare with exact terms and gradients, which may be off by a number of eps each.
 
     The value is a double, whatever the dtype of the terms: summing them adds what doubles lose.
     """

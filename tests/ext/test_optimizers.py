@@ -59,7 +59,7 @@ def magnitudes(name, param, grad, memories, lr, **options):
     return [p + lr * step, mean, square]
 
 
-# Each number comes out of at most so many roundings, counting those of the options to float32.
+# Each number is the result of at most this many roundings, with those of the options to float32.
 ROUNDINGS = 12
 
 CONTIGUOUS = st.sampled_from(["plain", "read-only"])

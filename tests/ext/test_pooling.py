@@ -46,7 +46,7 @@ def both(name, *args):
 def test_max_pool2d_and_gradient_equal_reference(data, dtype, shape, kernel, stride, padding, ties):
     x = data.draw(arrays(shape, dtype))
     if ties:
-        x = np.round(x)  # so that the first of several largest pixels has to be found
+        x = np.round(x)  # several largest pixels: the first one counts
     results = both("max_pool2d", x, kernel, stride, padding)
     if results is None:
         return
@@ -68,7 +68,7 @@ def test_of_equal_largest_pixels_the_first_is_chosen(dtype, value, kernel, strid
     steps = stride if isinstance(stride, tuple) else (stride, stride)
     windows = 21
     pairs = [(i, j) for i in range(height * width) for j in range(i, height * width)]
-    lower = -np.inf if value != -np.inf else value  # all alike then, and the first wins
+    lower = -np.inf if value != -np.inf else value  # then all are equal, and the first counts
     x = np.full((len(pairs), windows, height, (windows - 1) * steps[1] + width), lower, dtype)
     for image, pair in enumerate(pairs):
         for window in range(windows):  # one window of each channel

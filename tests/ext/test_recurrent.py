@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("isa")
 
 
 def function(package, kind, suffix=""):
-    """The kernel, whose reset order is no array, as a function of arrays; it returns a tuple."""
+    """The kernel as a function of arrays only, without the reset order; it returns a tuple."""
     name, *reset = kind.split()
 
     def call(*given):
@@ -79,7 +79,7 @@ def assert_equal_but_for_rounding(found, call, given, terms):
 )
 def test_equals_reference(kind, data, dtype, batch, time, hidden):
     inputs = [data.draw(arrays(s, dtype, -2, 2)) for s in shapes(kind, batch, time, hidden)[:-1]]
-    # As large as weights are: a random sum of so many is about as large as its terms.
+    # As large as typical weights: a random sum of this many is about as large as its terms.
     scale = 1 / np.sqrt(hidden)
     inputs.append(data.draw(arrays(shapes(kind, batch, time, hidden)[-1], dtype, -scale, scale)))
     h_grad = data.draw(arrays((batch, time, hidden), dtype, -1, 1))

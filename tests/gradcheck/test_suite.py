@@ -133,7 +133,7 @@ def test_bad_arguments_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_results_that_cannot_be_written_are_refused_before_the_checks(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
         main(["tanh", option, str(tmp_path / "nowhere" / "r")])
     with pytest.raises(IsADirectoryError, match="must be a file, got a folder"):
         main(["tanh", option, str(tmp_path)])

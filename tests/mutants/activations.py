@@ -119,13 +119,13 @@ class SoftmaxDiagonal(Softmax):
         return output_grad * self.output * (1 - self.output)
 
 
-@mutant("softmax: gradient handed through (it is zero for ones)", "derivative_forgotten")
+@mutant("softmax: gradient passed through (it is zero for ones)", "derivative_forgotten")
 class SoftmaxForgotten(Softmax):
     def _input_grad(self, output_grad):
         return output_grad
 
 
-@mutant("softmax: no gradient at all (the right one for ones)", "zero")
+@mutant("softmax: no gradient at all (correct for ones)", "zero")
 class SoftmaxZero(Softmax):
     def _input_grad(self, output_grad):
         return np.zeros_like(output_grad)

@@ -1,4 +1,4 @@
-"""Right formulas, wrong plumbing: what is stored, overwritten, or handed on."""
+"""Correct formulas, wrong plumbing: values stored, overwritten or passed incorrectly."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class GradientAccumulates(WeightMultiply):
         return new + getattr(self, "param_grad", np.zeros_like(new))
 
 
-@mutant("mask of the first forward pass kept for ever", "stale_cache")
+@mutant("mask of the first forward pass kept for later passes", "stale_cache")
 class MaskKept(ReLU):
     def _output(self):
         if getattr(self, "_mask", np.empty(0)).shape != self.input_.shape:
@@ -27,7 +27,7 @@ class MaskKept(ReLU):
         return output_grad * self._mask
 
 
-@mutant("backward changes the output gradient it was handed", "in_place")
+@mutant("backward changes its output gradient", "in_place")
 class OutputGradientChanged(Sigmoid):
     def _input_grad(self, output_grad):
         output_grad *= self.output * (1 - self.output)

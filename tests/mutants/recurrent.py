@@ -53,7 +53,7 @@ class StateGradientDropped(GRU_Op):
         return back_by_nodes(self, output_grad, past_gates=False)
 
 
-@mutant("GRU: output's gradient not handed to the gates (the book's GRU)")
+@mutant("GRU: output's gradient not passed to the gates (the book's GRU)")
 class OutputGradientDropped(GRU_Op):
     def _run_back(self, output_grad, ends):
         return back_by_nodes(self, output_grad, from_output=False)

@@ -43,7 +43,7 @@ def test_the_right_hint_comes_first(backend: str) -> None:
 
 
 def test_the_book_nodes_without_its_mistakes_are_right() -> None:
-    """Else its mutants would be caught for another reason than the book's mistake."""
+    """Otherwise its mutants could be caught for a reason other than the book's mistake."""
 
     class Right(GRU_Op):
         def _run_back(self, output_grad, ends):

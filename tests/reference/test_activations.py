@@ -116,7 +116,7 @@ def test_activation_and_slope(name: str, values: np.ndarray, seed: int, dtype, l
     expected = np.array([kernel.value(number) for number in flat]).reshape(x.shape)
     slopes = np.array([kernel.slope(number) for number in flat]).reshape(x.shape)
     eps, size = float(np.finfo(dtype).eps), np.abs(x.astype(float))
-    # A rounding of x**2 / 2 (normal density) or of x (exponential) changes the result by so many
+    # A rounding of x**2 / 2 (normal density) or of x (exponential) changes the result by this many
     # eps; a library's exp, tanh and erfc may be wrong by 2 of them.
     relative = 4 + size + (size**2 if name == "gelu" else 0)
     assert_within(np.asarray(output), expected, relative * eps * (np.abs(expected) + eps), "output")

@@ -85,7 +85,7 @@ def test_several_steps_follow_the_formula(
             for slot in slots:
                 remembered[slot][at] = numbers[slot]
     assert param is original
-    # A step of at most about 1 (lr times a ratio of at most 10) is rounded some ten times.
+    # A step of at most about 1 (lr times a ratio of at most 10) is rounded about ten times.
     tolerance = 16 * STEPS * np.finfo(dtype).eps
     np.testing.assert_allclose(param, expected, rtol=tolerance, atol=4 * tolerance)
     for slot in slots:

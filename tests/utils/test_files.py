@@ -119,7 +119,7 @@ def test_a_place_that_cannot_be_written_gives_an_error_with_its_name(check, tmp_
     for path, match in [
         (circle, "symbolic links"),
         (tmp_path / "file" / "below", "Not a directory"),
-        (tmp_path / "nowhere" / "net", "there is no folder .*nowhere"),
+        (tmp_path / "nowhere" / "net", "the folder .*nowhere does not exist"),
         (tmp_path / ("n" * 245), "name is too long"),
         (tmp_path / ("n" * 300), "name is too long"),
         (tmp_path, "got a folder"),

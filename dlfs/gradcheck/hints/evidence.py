@@ -94,7 +94,7 @@ class Evidence:
     def slopes(self) -> Array:
         """Return the Jacobian's diagonal, in the variable's shape."""
         if self.jacobian is None:
-            raise ValueError("there is no Jacobian")
+            raise ValueError("the Jacobian is missing")
         return np.diag(self.jacobian).reshape(self.variable.shape)
 
     def explains(self, prediction: Any) -> bool:
