@@ -353,7 +353,7 @@ def test_a_test_loss_that_was_lower_before_is_told() -> None:
     history = History()
     for epoch, loss in enumerate([2.0, 1.5], 1):
         history.append({"epoch": epoch, "test_loss": loss})
-    assert train_text.said_of_loss(history) == "Test loss: 1.5000 nats a character"
+    assert train_text.said_of_loss(history) == "Test loss: 1.5000 nats per character"
     history.append({"epoch": 3, "test_loss": 1.625})
     assert train_text.said_of_loss(history) == (
         "Test loss: 1.6250 nats per character (the lowest was 1.5000, after epoch 2)"
@@ -517,12 +517,12 @@ def test_notebooks_that_are_there_can_be_kept(tmp_path, capsys):
     folder = tmp_path / "mine"
     assert run("notebooks", folder, "--keep") == 0
     every = {path for path in folder.rglob("*") if path.is_file()}
-    assert f"{len(every)} files copied to {folder}, 0 that were there" in capsys.readouterr().out
+    assert f"{len(every)} files copied to {folder}; 0 existing files" in capsys.readouterr().out
     mine, lost = folder / "01_foundations" / "Code.ipynb", folder / "ERRATA.md"
     mine.write_text("my work")
     lost.unlink()
     assert run("notebooks", folder, "--keep") == 0
-    assert f"1 files copied to {folder}, {len(every) - 1} that" in capsys.readouterr().out
+    assert f"1 files copied to {folder}; {len(every) - 1} existing" in capsys.readouterr().out
     assert mine.read_text() == "my work"
     assert lost.exists()
     assert run("notebooks", folder, "--keep", "--force") == 2

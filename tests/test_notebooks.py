@@ -122,14 +122,14 @@ def test_a_run_stores_outputs_and_open_exercises_alone(source: Path) -> None:
     [
         (".py", "# Some text.", "# Other text.", "source and notebook differ"),
         (".py", "1 + 1", "1 + 2", "source and notebook differ"),
-        (".ipynb", "1 + 1", "1 + 2", "do not belong together"),
-        (".ipynb", '"one\\n"', '"two\\n"', "do not belong together"),
+        (".ipynb", "1 + 1", "1 + 2", "do not match"),
+        (".ipynb", '"one\\n"', '"two\\n"', "do not match"),
         (".ipynb", '"one\\n"', '"/home/someone/x\\n"', "a path of a machine"),
         (".ipynb", '"text/plain": [\n       "2"', '"text/plain": [\n       "<A at 0x7f0123456789>"',
          "an address in memory"),
         (".ipynb", '"execution_count": 3', '"execution_count": null', "not executed"),
         (".ipynb", '"name": "stdout"', '"name": "stderr"', "wrote to stderr"),
-        (".ipynb", "double: not yet done", "double: right", "not as open"),
+        (".ipynb", "double: not yet done", "double: right", "must be stored unsolved"),
     ],
 )  # fmt: skip
 def test_a_check_notices_what_does_not_belong_together(source, end, old, new, said) -> None:
@@ -172,7 +172,7 @@ FAULTS = {
         EXERCISE.replace("    ...", "    return 2 * x"),
         "'not yet done' before it is done",
     ),
-    "an unchecked exercise": (EXERCISE.replace("check(", "(lambda *_: None)("), "says 'nothing'"),
+    "an unchecked exercise": (EXERCISE.replace("check(", "(lambda *_: None)("), "got 'nothing'"),
     "no solution": (EXERCISE.split("# %% [mark")[0], "has no cell solution:double"),
     "the end of the kernel": ("import os\nos._exit(1)", "died"),
 }

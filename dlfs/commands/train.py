@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--optimizer",
         choices=sorted(OPTIMIZERS),
         default=None,
-        help="optimizer (momentum; text: adam)",
+        help="the optimizer (momentum; text: adam)",
     )
     rate = real_option(0.0, low_open=True)
     add("--lr", type=rate, default=None, help="learning rate (depends on the optimizer)")
