@@ -1,7 +1,7 @@
-"""Which modules a module sends its input through: the tree that ``from_torch`` reads.
+"""Checks a module, and returns the tree of inner modules that ``from_torch`` converts.
 
-What is not among those modules but changes what they compute (hooks, a ``forward`` put on an
-instance, autocast) cannot be converted, and is refused here.
+Other causes of a changed computation (hooks, a ``forward`` set on an instance, autocast) cannot be
+converted, and are refused here.
 """
 
 import copy
@@ -24,18 +24,18 @@ _REMOVE = (
 
 
 def chain_of(module: nn.Module) -> Chain:
-    """Return copies, set to predict, of the modules that a module sends its input through.
+    """Return copies, set to predict, of the modules that process a module's input.
 
-    They come as a chain; where the input goes several ways, a Fork stands in it.
+    They form a chain; a Fork in it has several branches.
 
     Raises
     ------
     ValueError
-        If its predictions are not only made by those modules, each with parameters of its own.
+        If its predictions depend on anything else, or modules share parameters.
     """
     _check_alone(module)
     try:
-        # The copy takes what eval() and a forward leave behind.
+        # The copy absorbs the effects of eval() and of a forward.
         module = copy.deepcopy(module).eval()
     except Exception as error:
         raise ValueError(f"from_torch: the module cannot be copied: {error}") from error
@@ -57,12 +57,12 @@ def chain_of(module: nn.Module) -> Chain:
 
 
 def dtype_of(module: nn.Module) -> str:
-    """Return the one dtype of all tensors; PyTorch's default where there are none.
+    """Return the common dtype of all tensors; PyTorch's default if there are none.
 
     Raises
     ------
     ValueError
-        If there are several, or one that dlfs does not have, or a tensor without numbers.
+        If there are several dtypes, one that dlfs does not have, or a tensor without numbers.
     """
     names = {torch.float32: "float32", torch.float64: "float64"}
     found: dict[torch.dtype, str] = {}
@@ -88,7 +88,7 @@ def _tensors(module: nn.Module) -> list[tuple[str, Any]]:
 
 
 def _check_alone(module: nn.Module) -> None:
-    """Refuse what changes the predictions and is no module in the chain."""
+    """Refuse everything that changes the predictions and is not a module in the chain."""
     everywhere = torch.nn.modules.module
     if everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks:
         raise ValueError(f"from_torch: there are forward hooks on all modules; {_REMOVE}")
@@ -99,7 +99,7 @@ def _check_alone(module: nn.Module) -> None:
 
 
 def _unlike_its_class(part: Any) -> str:
-    """Say why a module does not compute what its class and its parameters say."""
+    """Return why a module does not compute the function of its class and parameters."""
     tensors = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
     if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
         return "its parameters have no shape yet; call the module once"
@@ -151,7 +151,7 @@ def _chain(path: str, module: nn.Module) -> Chain:
 
 
 def _expanded(tree: Chain) -> Chain:
-    """Put the modules that a module holds in its place."""
+    """Replace a module by its inner modules."""
     chain: Chain = []
     for part in tree:
         if isinstance(part, Fork):
@@ -163,7 +163,7 @@ def _expanded(tree: Chain) -> Chain:
 
 
 def leaves(chain: Chain) -> Iterator[Leaf]:
-    """Go through all modules, those of branches too."""
+    """Iterate over all modules, also those of branches."""
     for part in chain:
         if isinstance(part, Leaf):
             yield part

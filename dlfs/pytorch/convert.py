@@ -1,4 +1,4 @@
-"""Networks of dlfs to PyTorch and back: the same parameters, the same predictions."""
+"""Converts networks of dlfs to PyTorch and back, with the same parameters and predictions."""
 
 from dataclasses import dataclass, replace
 
@@ -20,15 +20,15 @@ from dlfs.types import Array, Shape
 
 
 def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequential:
-    """Make a module of a network: a copy that gives the same predictions.
+    """Convert a network to a module, a copy with the same predictions.
 
     Parameters
     ----------
     net : NeuralNetwork
-        It must be set up, that is, have seen data or been built. It stays as it is.
+        It must be set up: trained or built. It is not changed.
     input_shape : tuple, optional
-        The shape of one observation, without the batch axis; that of the data it has seen unless
-        given. "same" padding becomes a number of pixels, worked out for images of this size.
+        The shape of one observation, without the batch axis. Default: that of earlier data. "same"
+        padding becomes a number of pixels, computed for images of this size.
 
     Returns
     -------
@@ -40,18 +40,18 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
     Raises
     ------
     TypeError
-        If net is no NeuralNetwork.
+        If net is not a NeuralNetwork.
     ValueError
-        If it is not set up, or has a ``forward`` of its own, or a layer has no counterpart in
-        PyTorch: one that you have written, a GRULayer whose reset gate comes before the product,
-        or a recurrent layer that carries its state. (An LSTMLayer with output_size that carries
-        the mean becomes the book's LSTMLayer.)
+        If it is not set up, overrides ``forward``, or has a layer without counterpart in PyTorch:
+        your own layer, a GRULayer whose reset gate comes before the product, or a recurrent layer
+        that carries its state. (An LSTMLayer with output_size that carries the mean becomes the
+        book's LSTMLayer.)
 
     Notes
     -----
-    Weights are laid out anew: Dense (in, out) becomes Linear (out, in), kernels (in, out, height,
-    width) become (out, in, height, width), the LSTM's gates f, i, c, o become i, f, c, o. Dropout
-    changes from the probability of keeping to that of dropping.
+    The layout of weights changes: Dense (in, out) becomes Linear (out, in), kernels (in, out,
+    height, width) become (out, in, height, width), the LSTM's gates f, i, c, o become i, f, c, o.
+    Dropout changes from the probability of keeping to that of dropping.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
     takes_integers = net.layers[0].takes_integers
     batch = np.zeros((0, *shape), dtype=np.int64 if takes_integers else net.dtype)
     modules: list[nn.Module] = []
-    # New modules draw their weights, which are then replaced: no draw is to be missed elsewhere.
+    # New modules draw weights, which are then replaced: restore PyTorch's generator.
     with torch.random.fork_rng(devices=[]):
         for number, layer in enumerate(net.layers):
             try:
@@ -110,7 +110,7 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
 def from_torch(
     module: nn.Module, loss: Loss | None = None, input_shape: Shape | None = None
 ) -> NeuralNetwork:
-    """Make a network of a module: a copy that gives the predictions of ``module.eval()``.
+    """Convert a module to a network, a copy with the predictions of ``module.eval()``.
 
     Parameters
     ----------
@@ -118,21 +118,20 @@ def from_torch(
         One of PyTorch's layers, a ``Sequential``, a module of dlfs.pytorch, or a module whose
         ``forward`` sends its input through such. There it may use functions for activations,
         pooling, flattening and dropout (``torch.relu(h)``, ``h.relu()``, ``F.max_pool2d(h, 2)``),
-        sums (``x + f(x)``) and ``torch.cat([...], dim=1)``. Where it returns a tuple, the first is
-        the prediction. The module stays as it is.
+        sums (``x + f(x)``) and ``torch.cat([...], dim=1)``. If it returns a tuple, the first is
+        the prediction. The module is not changed.
     loss : Loss, optional
-        MeanSquaredError() unless given.
+        Default: MeanSquaredError().
     input_shape : tuple, optional
-        The shape of one observation, without the batch axis. Where the first layer takes rows
-        (a Linear, say) that is (features,) unless given. Otherwise, unless given, the first batch
-        that the network predicts shows it, or ``build(input_shape)`` says it, which keeps the
-        weights; until then the network cannot be saved.
+        The shape of one observation, without the batch axis. Default: (features,) if the first
+        layer takes rows, such as a Linear. Otherwise it is set by the first predicted batch or by
+        ``build(input_shape)``, which keeps the weights; before that the network cannot be saved.
 
     Returns
     -------
     NeuralNetwork
         Of the module's dtype (PyTorch's default dtype if it holds no numbers), set up with copies
-        of its parameters and running statistics. An activation right behind a Linear or a
+        of its parameters and running statistics. An activation right after a Linear or a
         convolution becomes part of the layer. ``x + f(x)`` becomes a Residual, other sums and
         ``torch.cat`` become a Parallel. A layer whose parameters have ``requires_grad=False`` is
         frozen (``layer.trainable = False``).
@@ -140,23 +139,22 @@ def from_torch(
     Raises
     ------
     TypeError
-        If module is no module, loss no Loss, or input_shape no tuple of integers.
+        If module is not a Module, loss not a Loss, or input_shape not a tuple of integers.
     ValueError
-        If a module, or one of its options, has no counterpart in dlfs; if ``forward`` does
-        something else than the above, if its branches do not all meet again in one sum or
-        ``torch.cat``, or if it changes in place what it reads in another place, too; if something
-        besides its modules changes what it computes (hooks, parametrizations, pruning, a
-        ``forward`` put on an instance); if modules share parameters, or one of them is frozen in
-        part; if not all tensors are float32, or all float64; or if observations of this shape do
-        not go through. The error names the module's path and the reason.
+        If a module, or one of its options, has no counterpart in dlfs; if ``forward`` does anything
+        other than the above, if its branches do not all meet again in one sum or ``torch.cat``, or
+        if it changes a tensor in place that is also used elsewhere; if hooks, parametrizations,
+        pruning or a ``forward`` set on an instance change the computation; if modules share
+        parameters, or one of them is partly frozen; if not all tensors are float32, or all float64;
+        or if observations of this shape do not fit. The error names the module's path and the
+        reason.
 
     Notes
     -----
-    The two agree as far as rounding lets them, with one exception: PyTorch's Softplus takes x
-    itself above its threshold, by default 20, where the logarithm is 2e-9 larger. A BatchNorm1d is
-    taken to be for rows, unless input_shape, a Conv1d or a recurrent layer says otherwise.
-
-    Where a Linear has no bias, training goes on with one that is zero so far.
+    The two agree up to rounding, with one exception: PyTorch's Softplus returns x above its
+    threshold, by default 20, where the logarithm is 2e-9 larger. A BatchNorm1d is converted for
+    rows, unless input_shape, a Conv1d or a recurrent layer requires another form. A Linear without
+    bias gets a zero bias, which further training changes.
 
     Examples
     --------
@@ -197,7 +195,7 @@ def from_torch(
     net = NeuralNetwork(layers, loss, dtype=dtype)
     net.input_shape = shape
     for _, layer in net.walk():
-        # They were set up before they had the seeds that the network gives them.
+        # They were set up before the network set their seeds.
         layer.rng = np.random.default_rng(layer.seed)
         for operation in layer.operations:
             if hasattr(operation, "rng"):
@@ -207,19 +205,19 @@ def from_torch(
 
 @dataclass
 class _Place:
-    """What is known of the numbers at one place between modules."""
+    """The known properties of the data at one place between modules."""
 
     shape: Shape | None
     """The shape of one observation of the data."""
     axes: Axes
-    """How many axes a batch has here, the batch axis included."""
+    """The number of axes of a batch here, with the batch axis."""
     batch: Array | None
-    """A batch of no observations as it is here, if the shape is known."""
+    """An empty batch with the shape of this place, if it is known."""
     door: bool
-    """Whether these are the data: integers, if the first layer takes such."""
+    """Whether this is the network's input: integers, if the first layer takes them."""
 
     def after(self, layer: Layer, where: str) -> "_Place":
-        """Send the batch through a layer."""
+        """Compute a layer's output for the batch."""
         if self.batch is None:
             return replace(self, door=False)
         integers = self.door and layer.takes_integers
@@ -234,7 +232,7 @@ class _Place:
 
 
 def _layers(chain: Chain, place: _Place) -> tuple[list[Layer], _Place]:
-    """Return the layers that stand for a chain of modules, and what is known behind them."""
+    """Return the layers that replace a chain of modules, and the properties after them."""
     layers: list[Layer] = []
     todo = list(chain)
     while todo:
@@ -271,7 +269,7 @@ def _first(todo: Chain, place: _Place) -> tuple[str, list[Layer], int, Axes]:
 
 
 def _forked(fork: Fork, place: _Place) -> tuple[Layer, Axes]:
-    """Return the layer whose branches meet again, and how many axes its output has."""
+    """Return the layer of the branches, and the number of axes of its output."""
     done = [_layers(branch, place) for branch in fork.branches]
     axes = next((end.axes for _, end in done if end.axes is not None), None)
     blocks = [layers for layers, _ in done]
@@ -288,7 +286,7 @@ def _forked(fork: Fork, place: _Place) -> tuple[Layer, Axes]:
 
 
 def _trains(modules: list[nn.Module], where: str) -> bool:
-    """Say whether the parameters of modules that become one layer are to be trained."""
+    """Say whether the parameters of modules that become one layer are trainable."""
     flags = {param.requires_grad for module in modules for param in module.parameters()}
     if len(flags) > 1:
         raise ValueError(
@@ -299,7 +297,7 @@ def _trains(modules: list[nn.Module], where: str) -> bool:
 
 
 def _first_that_shapes(chain: Chain) -> Leaf | Fork | None:
-    """Return the first part that does not give a number for each number."""
+    """Return the first part that is not elementwise."""
     for part in chain:
         if isinstance(part, Leaf):
             if not keeps_shape(part.module):

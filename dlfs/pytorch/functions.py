@@ -1,4 +1,4 @@
-"""Calls of PyTorch's functions in a ``forward``, and the modules that compute the same."""
+"""The modules that correspond to calls of PyTorch's functions in a ``forward``."""
 
 import operator
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Step:
-    """What one node of a graph does with the nodes that it takes.
+    """The computation of one node of a graph from its input nodes.
 
-    One input goes through the modules, one after the other. Several are added, or concatenated
-    along ``dim``.
+    One input passes through the modules in order. Several inputs are added, or concatenated along
+    ``dim``.
     """
 
     inputs: list[Any]
@@ -24,7 +24,7 @@ class Step:
 
 
 def step_of(node: fx.Node) -> Step | None:
-    """Return what a call of a function or method does; None where no module does that.
+    """Return the step of a call of a function or method; None if no module corresponds to it.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def step_of(node: fx.Node) -> Step | None:
     try:
         step = rule(*node.args, **node.kwargs)
     except (TypeError, ValueError):
-        # An argument that the function has and the module has not.
+        # An argument that the module does not have.
         return None
     for module in () if step is None else step.modules:
         module.eval()
@@ -60,14 +60,14 @@ def function_name(node: fx.Node) -> str:
 
 
 def writes_in_place(node: fx.Node) -> bool:
-    """Say whether the call of a known function or method overwrites what it is given."""
+    """Say whether the call of a known function or method overwrites its argument."""
     options = (node.kwargs.get("inplace"), node.kwargs.get("out"))
     flagged = any(each is True for each in node.args) or any(options)
     return function_name(node).endswith("_") or flagged
 
 
 def _through(make: Callable[..., nn.Module]) -> Callable[..., Step]:
-    """Return a rule: the function's options, but for its input, are those of the module."""
+    """Return a rule: the function's options, except its input, are those of the module."""
     return lambda input, *options, **named: Step([input], (make(*options, **named),))
 
 
@@ -99,7 +99,7 @@ def _dropout(p: float = 0.5, training: bool = True, inplace: bool = False) -> nn
 
 
 def _softmax(dim: Any = None, _stacklevel: Any = 3, dtype: Any = None) -> nn.Module:
-    # torch.softmax has the dtype in the second place.
+    # torch.softmax has dtype as its second argument.
     if dtype is not None or not (_stacklevel is None or isinstance(_stacklevel, int)):
         raise ValueError("it changes the dtype")
     return nn.Softmax(dim)
@@ -144,7 +144,7 @@ _CALLS: dict[str, Callable[..., Step | None]] = {
     "softplus": _through(nn.Softplus),
     "softmax": _through(_softmax),
     "dropout": _through(_dropout),
-    # The function begins with the axis of the batch, and the module behind it.
+    # The function starts at the batch axis, and the module after it.
     "flatten": _through(lambda start_dim=0, end_dim=-1: nn.Flatten(start_dim, end_dim)),
     "view": _view,
     "reshape": _view,

@@ -1,4 +1,4 @@
-"""Modules that PyTorch does not have in one piece, for networks that come from dlfs."""
+"""Modules that PyTorch lacks, for networks converted from dlfs."""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,20 @@ from dlfs.checks import check_choice
 
 
 class OneHot(nn.Module):
-    """Turn whole numbers into rows of zeros with a one.
+    """Convert integers to one-hot rows.
 
-    Forward: ``output[..., k] = 1`` where ``input == k``, else 0. Numbers have no gradient.
+    Forward: ``output[..., k] = 1`` where ``input == k``, else 0. Integers have no gradient.
 
     Parameters
     ----------
     size : int
-        The numbers go from 0 to size - 1.
+        The integers are from 0 to size - 1.
     like : Tensor, optional
-        The output has its dtype, and follows it when the module moves; PyTorch's own dtype unless
-        given.
+        The output has its dtype, also after the module is moved. Default: PyTorch's default dtype.
 
     Notes
     -----
-    Before a recurrent layer this is what ``vocabulary_size`` is in dlfs.
+    Before a recurrent layer it corresponds to ``vocabulary_size`` in dlfs.
 
     Examples
     --------
@@ -43,7 +42,7 @@ class OneHot(nn.Module):
         self.register_buffer("like", kept, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the rows, one for each number."""
+        """Return one row for each integer."""
         return functional.one_hot(x, self.size).to(self.like.dtype)
 
     def extra_repr(self) -> str:
@@ -52,7 +51,7 @@ class OneHot(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """One of PyTorch's recurrent layers, without the final state that it returns besides.
+    """One of PyTorch's recurrent layers, without the final state in its output.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ class Recurrence(nn.Module):
 
     Notes
     -----
-    So it can stand in an ``nn.Sequential``. Every batch starts from zeros.
+    This allows its use in an ``nn.Sequential``. Every batch starts from zeros.
 
     Examples
     --------
@@ -80,18 +79,18 @@ class Recurrence(nn.Module):
 
 
 class Residual(nn.Module):
-    """A skip connection: the input is added to what a block makes of it.
+    """A skip connection: the input is added to the output of a block.
 
     Forward: ``output = x + block(x)``.
 
     Parameters
     ----------
     *modules : torch.nn.Module
-        The block, one after the other. Its output must have the shape of its input.
+        The modules of the block, in order. Its output must have the shape of its input.
 
     Notes
     -----
-    ``dlfs.Residual`` on PyTorch.
+    The counterpart of ``dlfs.Residual``.
 
     Examples
     --------
@@ -110,7 +109,7 @@ class Residual(nn.Module):
 
 
 class Parallel(nn.Module):
-    """Branches that take the same input; their outputs are added or put side by side.
+    """Branches with the same input; their outputs are added or concatenated.
 
     Forward: the sum of all ``branch(x)``, or ``torch.cat([branch(x), ...], dim=1)``.
 
@@ -126,7 +125,7 @@ class Parallel(nn.Module):
 
     Notes
     -----
-    ``dlfs.Parallel`` on PyTorch.
+    The counterpart of ``dlfs.Parallel``.
 
     Examples
     --------
@@ -143,7 +142,7 @@ class Parallel(nn.Module):
         self.merge = merge
 
     def forward(self, x: Tensor) -> Tensor:
-        """Send the input through every branch, and merge the outputs."""
+        """Compute every branch, and merge the outputs."""
         outputs = [branch(x) for branch in self.branches]
         if self.merge == "concat":
             return torch.cat(outputs, dim=1)

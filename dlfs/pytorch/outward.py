@@ -1,7 +1,7 @@
-"""From Operations to PyTorch's modules: what ``to_torch`` looks up.
+"""From Operations to PyTorch's modules: the rules of ``to_torch``.
 
-One function for each kind of Operation. It is given the Operations from its own on, and the empty
-batch that comes in; it returns the modules, and how many Operations they stand for.
+One function for each kind of Operation. Its arguments are the Operations from its own on, and an
+empty batch as input. It returns the modules, and the number of Operations that they replace.
 """
 
 import copy
@@ -25,20 +25,20 @@ from dlfs.windows import Ends, transposed_window_2d, window_1d, window_2d
 
 Found: TypeAlias = tuple[list[nn.Module], int]
 Operations: TypeAlias = Sequence[Any]
-"""Operations of a layer, each of a kind that the function knows from where it is looked up."""
+"""Operations of a layer; the first is of the function's kind."""
 
 Rule: TypeAlias = Callable[[Operations, Array], Found]
 
 GATE_ORDER = {1: [0], 3: [0, 1, 2], 4: [1, 0, 2, 3]}
-"""Where PyTorch's gates stand among ours: its LSTM has the input gate before the forget gate."""
+"""The order of PyTorch's gates: its LSTM has the input gate before the forget gate."""
 
 
 class NoCounterpart(ValueError):
-    """What one of the two libraries cannot say; the caller adds whose layer it is."""
+    """Raised for a layer that one library does not have; the caller adds the layer's name."""
 
 
 def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
-    """Return the modules of one layer, and the empty batch that comes out of it."""
+    """Return the modules of one layer, and its output for the empty batch."""
     base = next(kind for kind in (Residual, Parallel, Layer) if isinstance(layer, kind))
     for name in ("forward", "backward"):
         if own(layer, name, base):
@@ -51,7 +51,7 @@ def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
 
 
 def _composite(layer: Any, batch: Array) -> tuple[list[nn.Module], Array]:
-    """Return the module of a layer that is made of layers."""
+    """Return the module of a layer made of layers."""
     if isinstance(layer, Parallel):
         branches, ends = [], []
         for block in layer.layers:
@@ -74,7 +74,7 @@ def _composite(layer: Any, batch: Array) -> tuple[list[nn.Module], Array]:
 
 
 def _simple(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
-    """Return the modules of a layer that is made of Operations."""
+    """Return the modules of a layer made of Operations."""
     if type(layer) is LSTMLayer and layer.carry == "mean" and layer.output_size is not None:
         modules = _book_lstm(layer, batch)
         return modules, np.zeros(
@@ -90,7 +90,7 @@ def _simple(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
             for name in ("forward", "_output", "backward", "_input_grad"):
                 if name in vars(operation):
                     raise NoCounterpart(f"{operation!r} has a {name} of its own")
-            # A copy computes: the network's own Operations keep what they remember.
+            # A copy computes: the network's own Operations keep their state.
             batch = copy.copy(operation).forward(batch, True)
         modules += found
         del todo[:count]
@@ -100,7 +100,7 @@ def _simple(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
 
 
 def own(thing: object, name: str, base: type) -> bool:
-    """Say whether a class, or an instance, has put its own method in the place of the base's."""
+    """Say whether a class or an instance overrides a method of the base class."""
     return name in vars(thing) or getattr(type(thing), name) is not getattr(base, name)
 
 
@@ -111,7 +111,7 @@ def fill(target: Tensor, values: Array) -> None:
 
 
 def to_gate_order(ours: Array, gates: int) -> Array:
-    """Return (rows, gates * hidden) as PyTorch has it: transposed, in its order of gates."""
+    """Return (rows, gates * hidden) in PyTorch's form: transposed, in its order of gates."""
     parts = np.split(ours, gates, axis=1)
     return np.concatenate([parts[k] for k in GATE_ORDER[gates]], axis=1).T
 
@@ -125,12 +125,12 @@ def _is(operations: Operations, place: int, kind: type[Operation]) -> bool:
 
 
 def _bias_after(operations: Operations, place: int = 1) -> Array | None:
-    """Return the bias that is added there, if one is."""
+    """Return the bias that is added at this place, if any."""
     return operations[place].param if _is(operations, place, dense.BiasAdd) else None
 
 
 def _with_bias(module: nn.Module, weight: Array, bias: Array | None) -> int:
-    """Fill a module; return how many Operations that was."""
+    """Fill a module; return the number of Operations used."""
     fill(module.weight, weight)
     if bias is None:
         return 1
@@ -254,7 +254,7 @@ def _conv2d(operations: Operations, batch: Array) -> Found:
 
 
 def _padding(ends: tuple[Ends, Ends], value: float) -> tuple[list[nn.Module], tuple[int, int]]:
-    """Return the padding as PyTorch's layers take it, or, if it is uneven, as a module before."""
+    """Return the padding as an argument of the layer or, if uneven, as a module before it."""
     (top, bottom), (left, right) = ends
     if top == bottom and left == right:
         return [], (top, left)
@@ -286,13 +286,13 @@ def _conv_transpose2d(operations: Operations, batch: Array) -> Found:
         dtype=_dtype(W),
     )
     count = _with_bias(module, regrouped(W, op.groups), bias)
-    # What is cut off unevenly is cut off by a padding below zero.
+    # An uneven crop is a negative padding.
     cut = [] if even else [nn.ConstantPad2d((-left, -right, -top, -bottom), 0.0)]
     return [module, *cut], count
 
 
 def regrouped(W: Array, groups: int) -> Array:
-    """Turn (in / groups, out, height, width) into PyTorch's (in, out / groups, height, width)."""
+    """Convert (in / groups, out, height, width) to PyTorch's (in, out / groups, height, width)."""
     a, b, *kernel = W.shape
     split = W.reshape(a, groups, b // groups, *kernel)
     return split.swapaxes(0, 1).reshape(a * groups, b // groups, *kernel)
@@ -353,7 +353,7 @@ def _normalization(module: nn.Module, affine: list[Array]) -> Found:
     return [module], 1 + len(affine)
 
 
-# --- what has no parameter ---
+# --- without parameters ---
 
 
 def _reshape(operations: Operations, batch: Array) -> Found:
@@ -377,7 +377,7 @@ RULES: dict[type[Operation], Rule] = {
     activations.ELU: _plain(lambda op: [nn.ELU(op.alpha)]),
     activations.GELU: _plain(lambda op: [nn.GELU()]),
     activations.SiLU: _plain(lambda op: [nn.SiLU()]),
-    # Above its threshold PyTorch takes x itself; from 37 on that is what float64 gives too.
+    # Above its threshold PyTorch returns x, which is exact in float64 from 37 on.
     activations.Softplus: _plain(lambda op: [nn.Softplus(threshold=50)]),
     activations.Softmax: _plain(lambda op: [nn.Softmax(dim=-1)]),
     # Ours is the probability of keeping, PyTorch's that of dropping.

@@ -1,4 +1,4 @@
-"""What a ``forward`` written by hand does, as a tree of chains and of branches that meet again."""
+"""Reads a hand-written ``forward`` as a tree of chains and branches."""
 
 import inspect
 import operator
@@ -25,7 +25,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Fork:
-    """Branches that take the same numbers; an empty one passes them on.
+    """Branches with the same input; an empty branch returns it.
 
     Their outputs are added, or concatenated along ``dim``.
     """
@@ -39,7 +39,7 @@ Chain: TypeAlias = list[Leaf | Fork]
 
 _MEMORIES = (nn.RNN, nn.LSTM, nn.GRU)
 _PASSING = (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten, PyTorchLayer)
-"""Modules whose output may be their input, or another view of it."""
+"""Modules whose output may be their input, or a view of it."""
 
 _READ_ONLY = (getattr, operator.eq, operator.getitem, torch._assert)
 
@@ -50,35 +50,35 @@ def named(path: str) -> str:
 
 
 def below(path: str, name: str) -> str:
-    """Return the path of what a module has under this name."""
+    """Return the path of a module's attribute."""
     return f"{path}.{name}" if path and name else path or name
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Say whether a module is taken as one piece, without a look at its forward."""
+    """Say whether a module is converted as one piece, without reading its forward."""
     return _Tracer().is_leaf_module(module, "")
 
 
 def tree_of(path: str, module: nn.Module) -> Chain:
-    """Return what a module's forward sends its input through.
+    """Return the tree of a module's forward.
 
     Raises
     ------
     ValueError
-        If it does something that no layer does, or if its branches do not meet again.
+        If it has an operation without a layer, or its branches do not meet again.
     """
     return _Forward(path, module).tree()
 
 
 class _Proxy(fx.Proxy):
-    """Stands for a tensor while a forward is followed; tells ``x += y`` from ``x + y``."""
+    """Represents a tensor during tracing; distinguishes ``x += y`` from ``x + y``."""
 
     def __iadd__(self, other: Any) -> Any:
         return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
 
 
 class _Tracer(fx.Tracer):
-    """Writes down what a forward calls, without looking into the modules that we know."""
+    """Records the calls of a forward, without tracing known modules."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         known = type(m) in RULES or isinstance(m, PyTorchLayer)
@@ -130,12 +130,12 @@ class _Forward:
             raise ValueError(f"{self.owner} cannot be followed: {error}") from error
 
     def _step(self, node: Any) -> Step:
-        """Say what a node does, or refuse it."""
+        """Return the step of a node, or refuse it."""
         called = self._called(node)
         if called is not None:
             return self._module_step(node, called)
         step = step_of(node) if isinstance(node, fx.Node) else None
-        # A recurrent layer returns its final state besides.
+        # A recurrent layer also returns its final state.
         takes = getattr(node, "op", "") == "call_function" and node.target is operator.getitem
         if takes and node.args[1] == 0 and type(self._called(node.args[0])) in _MEMORIES:
             step = Step([node.args[0]])
@@ -150,7 +150,7 @@ class _Forward:
     def _module_step(self, node: fx.Node, called: nn.Module) -> Step:
         given = [each for each in (*node.args, *node.kwargs.values()) if each is not None]
         if isinstance(called, PyTorchLayer):
-            # Whether it is to predict, which it does in any case.
+            # The mode of inference, which always applies.
             given = [each for each in given if not isinstance(each, bool)]
         if len(given) != 1:
             raise ValueError(
@@ -167,10 +167,10 @@ class _Forward:
         call = isinstance(node, fx.Node) and node.op.startswith("call")
         return f"{node.target!r:.80}" + (f" of {node.args!r:.80}" if call else "")
 
-    # --- numbers that are changed in place ---
+    # --- changes in place ---
 
     def _check_writes(self) -> None:
-        """Refuse what changes numbers that something else reads, too."""
+        """Refuse changes in place of numbers that are also used elsewhere."""
         for node in self.nodes:
             if node not in self.steps and self._may_write(node):
                 raise ValueError(
@@ -189,7 +189,7 @@ class _Forward:
                     )
                 if written is self.source or not self._passes(written):
                     break
-                # The same memory has another name.
+                # Another name for the same memory.
                 written = self.steps[written].inputs[0]
 
     def _passes(self, node: fx.Node) -> bool:
@@ -200,7 +200,7 @@ class _Forward:
         return passing or writes_in_place(node) or self._may_write(node)
 
     def _may_write(self, node: fx.Node) -> bool:
-        """Say whether a node may change in place what others read."""
+        """Say whether a node may change other nodes' numbers in place."""
         called = self._called(node)
         if called is not None:
             return any(getattr(part, "inplace", False) for part in called.modules())
@@ -213,7 +213,7 @@ class _Forward:
     # --- the tree ---
 
     def _ways(self) -> dict[Any, list[Any]]:
-        """Return for each node those that every way from the input to it goes through."""
+        """Return for each node the nodes on all paths from the input to it."""
         ways: dict[Any, list[Any]] = {self.source: [self.source]}
         for node in self.nodes:
             if node in self.steps:
@@ -226,7 +226,7 @@ class _Forward:
         return ways
 
     def _between(self, start: Any, node: Any) -> Chain:
-        """Return what is done from one node, which all ways go through, to another."""
+        """Return the steps from one node, which is on all paths, to another."""
         chain: Chain = []
         while node is not start:
             if node in self.taken:
