@@ -130,7 +130,7 @@ def test_a_report_calls_an_attempts_arguments_by_their_names(capsys) -> None:
 def test_values_are_compared(capsys) -> None:
     expected = np.array([1.0, 2.0, 1e-9])
     assert said(capsys, [1.0, 2.0, 0.0], expected) == "name: right\n"
-    assert "(2,), and should have (3,)" in said(capsys, [1.0, 2.0], expected)
+    assert "Its shape must be (3,), got (2,)" in said(capsys, [1.0, 2.0], expected)
     assert "2 of 3 entries" in said(capsys, [0.0, 2.1, 0.0], expected)
     assert "1 of 3 entries" in said(capsys, [1.0, np.nan, 0.0], expected)
     assert said(capsys, 2.0, 1.0) == "name: not right yet\n"

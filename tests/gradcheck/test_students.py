@@ -175,7 +175,7 @@ def test_a_forward_that_counts_is_told_so() -> None:
 
     report = check_gradients(Counts(), normal(2, 3))
     assert kinds(report) == (["random"], [])
-    assert "keeps something from call to call" in " ".join(str(report).split())
+    assert "keeps state from call to call" in " ".join(str(report).split())
     # If each call gives a different result, there is nothing to compare.
     assert not report.results
 

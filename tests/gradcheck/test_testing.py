@@ -121,7 +121,7 @@ def test_every_layout_is_drawn(wanted: Callable[[np.ndarray], bool]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
-        ((Tanh(), arrays_NF()), {}, TypeError, "the class, not an instance"),
+        ((Tanh(), arrays_NF()), {}, TypeError, "got an instance of Tanh"),
         ((Tanh, np.ones((2, 3))), {}, TypeError, "cases must be a SearchStrategy, got ndarray"),
         ((Tanh, arrays_NF()), {"examples": 0}, ValueError, "examples must be at least 1"),
     ],

@@ -490,7 +490,7 @@ class OwnLayer(DenseLayer):
         (lambda: nn.LSTM(1, 1, batch_first=True, bidirectional=True), "bidirectional"),
         (lambda: nn.RNN(1, 1, batch_first=True, nonlinearity="relu"), "nonlinearity"),
         (lambda: nn.Conv2d(1, 1, 1, padding_mode="circular"), "padding_mode"),
-        (lambda: nn.ZeroPad2d(1), "must follow"),
+        (lambda: nn.ZeroPad2d(1), "must be followed"),
         (lambda: nn.MaxPool2d(2, dilation=2), "dilation"),
         (lambda: nn.MaxPool2d(2, ceil_mode=True), "ceil_mode"),
         (lambda: nn.AvgPool2d(2, divisor_override=3), "divisor_override"),

@@ -222,7 +222,7 @@ def in_place_sum(self: Any, x: Any) -> Any:
             lambda: nn.Sequential(
                 nn.Tanh(), own(lambda self, x: functional.max_pool2d(x, 2, 2, 0, 2))
             ),
-            "module 1, MaxPool2d.*without dilation",
+            "module 1, MaxPool2d.*no dilation",
         ),
         (lambda: nn.Sequential(ResidualModule(nn.Bilinear(1, 1, 1))), "module 0.block.0, Bilinear"),
     ],

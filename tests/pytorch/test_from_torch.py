@@ -186,7 +186,7 @@ class OwnCall(nn.Sequential):
             r"module 0, ParametrizedLinear: parametrizations compute .*\(weight\)",
         ),
         (replaced_forward, "module 0, Linear: its forward was replaced"),
-        (replaced_weight, r"must have shape \(3, 2\) by its options, got \(2, 3\)"),
+        (replaced_weight, r"must have shape \(3, 2\) for its options, got \(2, 3\)"),
         (lambda: OwnCall(nn.Linear(3, 3)), "OwnCall: its class writes its own __call__"),
         (lambda: OwnForward(3, 3), "OwnForward writes its own forward"),
         (lambda: nn.Sequential(nn.LazyLinear(3)), "module 0, LazyLinear: .*no shape yet"),
@@ -216,7 +216,7 @@ class OwnCall(nn.Sequential):
         (lambda: nn.Embedding(3, 3, padding_idx=0), r"never trains row 0 \(padding_idx\)"),
         (lambda: nn.Embedding(3, 3, scale_grad_by_freq=True), "scale_grad_by_freq"),
         (lambda: nn.LSTM(3, 3, batch_first=True, proj_size=2), "proj_size"),
-        (lambda: nn.Sequential(nn.ConstantPad1d(1, -np.inf), nn.MaxPool2d(2)), "must follow"),
+        (lambda: nn.Sequential(nn.ConstantPad1d(1, -np.inf), nn.MaxPool2d(2)), "must be followed"),
         (
             lambda: nn.Sequential(nn.Linear(3, 3), nn.Softmax(dim=0)),
             r"module 1, Soft.*last of 2",

@@ -198,14 +198,14 @@ def test_split_without_a_seed_differs() -> None:
         ({"y": [0] * 10}, TypeError, "y must be a NumPy array"),
         ({"test_size": 0.0}, ValueError, "test_size"),
         ({"test_size": 1}, ValueError, "test_size"),
-        ({"test_size": 0.95}, ValueError, "leaves one part empty"),
+        ({"test_size": 0.95}, ValueError, "both parts must have rows"),
         ({"test_size": float("nan")}, ValueError, "test_size"),
         ({"test_size": "0.3"}, TypeError, "test_size must be a number"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"seed": 2**32}, ValueError, "seed must be below"),
         ({"seed": 0.5}, TypeError, "seed must be an integer"),
         ({"X": np.zeros(()), "y": np.zeros(())}, ValueError, "at least 1 dimension"),
-        ({"X": np.zeros(0), "y": np.zeros(0)}, ValueError, "leaves one part empty"),
+        ({"X": np.zeros(0), "y": np.zeros(0)}, ValueError, "both parts must have rows"),
     ],
 )
 def test_split_refuses(arguments: dict, error: type[Exception], words: str) -> None:
