@@ -22,14 +22,14 @@ from dlfs.types import Array
 _ON_IMAGES = (Conv2D, ConvTranspose2D, MaxPool2D, AvgPool2D, GlobalAvgPool2D)
 _NORMALIZING = (BatchNorm, LayerNorm, BatchNorm_Op, LayerNorm_Op)
 _SAMPLE = 64
-"""As many observations are looked at, evenly spread: all of them would take time."""
+"""The number of observations to look at, evenly spread; to look at all would take time."""
 
 
 def warn_of_doubled_probabilities(layers: Sequence[Layer], loss: Loss) -> None:
     """Warn of a sigmoid or softmax in front of a loss that takes logits.
 
-    The loss computes the probabilities itself. It would take the probabilities that it gets for
-    logits, all of them between 0 and 1: no class could become likely.
+    The loss computes the probabilities itself. Probabilities in place of logits lie between 0 and
+    1, so that no class could become likely.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _step(X: Array) -> int:
 
 
 def _last_operation(layers: Sequence[Layer]) -> Operation | None:
-    """Return the Operation that computes the predictions; what only moves or drops is no such."""
+    """Return the Operation that computes the predictions; not one that only moves or drops."""
     for layer in reversed(layers):
         last = getattr(layer, "operation", getattr(layer, "activation", None))
         moves = isinstance(last, Flatten | Reshape | Dropout)

@@ -9,7 +9,9 @@ from dlfs.types import Array
 
 
 class Dropout(Operation):
-    """Keep each number with a certain probability, and scale up what is kept.
+    """Keep each number with a certain probability, and scale up what is kept: a regularization.
+
+    Regularization is what keeps a network from overfitting (suiting the training data alone).
 
     Forward, in training: ``output = input_ * mask / keep_prob``, with a new random mask each time;
     in inference: ``output = input_``. Backward: the same multiplication of output_grad.
@@ -20,8 +22,8 @@ class Dropout(Operation):
     Parameters
     ----------
     keep_prob : float
-        The probability that a number is kept; 0 < keep_prob <= 1. The book's way round: other
-        libraries take the probability that it is dropped.
+        The probability that a number is kept, as in the book; 0 < keep_prob <= 1. Other libraries
+        take the probability that it is dropped.
     seed : int, optional
         For use on its own; in a network the random numbers come from the network's seed.
 

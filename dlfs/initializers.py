@@ -160,7 +160,7 @@ def layer_seeds(seed: int | None, count: int) -> list[LayerSeed]:
 
 
 def seed_layers(layers: Sequence[Any], seed: int | None) -> None:
-    """Give every layer, and every layer inside one, a seed of its own.
+    """Give every layer, and every layer inside one, another seed.
 
     Examples
     --------

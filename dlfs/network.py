@@ -25,7 +25,7 @@ from dlfs.layers import Layer
 from dlfs.layers import LayerBlock as LayerBlock
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.recurrent import check_streams, reads_streams
-from dlfs.summary import Row, summary_html, summary_text
+from dlfs.summary import summary_html, summary_text
 from dlfs.types import Array, Shape
 
 
@@ -161,8 +161,7 @@ class NeuralNetwork(LayerBlock):
         Raises
         ------
         TypeError, ValueError
-            If X does not suit the layers, or batch_size is no positive integer, or sequences are to
-            go on in batches of different sizes.
+            If X does not suit the layers, or sequences go on in batches of different sizes.
         """
         owner = "NeuralNetwork.predict"
         size = 1000 if batch_size is None else check_int(batch_size, owner, "batch_size", 1)
@@ -309,10 +308,10 @@ class NeuralNetwork(LayerBlock):
         return repr(self)
 
     def __repr__(self) -> str:
-        return summary_text(type(self).__name__, self._summary_rows(), self._summary_total())
+        return summary_text(self)
 
     def _repr_html_(self) -> str:
-        return summary_html(self._summary_rows(), self._summary_total())
+        return summary_html(self)
 
     def _any_set_up(self) -> bool:
         return not all(layer.first for layer in self._leaves())
@@ -335,34 +334,9 @@ class NeuralNetwork(LayerBlock):
         for _, layer in list(self.walk())[1:]:
             _owners[layer] = weakref.ref(self)
 
-    def _summary_rows(self) -> list[Row]:
-        """Return (layer, output shape, number of parameters) for each layer, as text."""
-        rows = []
-        for path, layer in list(self.walk())[1:]:
-            indent = "  " * path.count(".layers.")
-            # A layer that is made of layers shows them below it, indented.
-            title = f"{indent}{type(layer).__name__ if layer.layers else repr(layer)}"
-            if layer.first or not hasattr(layer, "output"):
-                rows.append((title, "?", "?"))
-            else:
-                shape = ", ".join(str(size) for size in ("batch", *layer.output.shape[1:]))
-                count = "" if layer.layers else f"{layer.parameter_count():,}"
-                rows.append((title, f"({shape})", count))
-        return rows
-
-    def _summary_total(self) -> str:
-        """Return the line below the table."""
-        facts = f"loss: {self.loss!r}; "
-        if not self.built:
-            return f"{facts}{self.dtype}; set up at the first batch, or by build(input_shape)"
-        count = self.parameter_count()
-        size = count * self.dtype.itemsize
-        memory = f"{size / 1024:,.1f} KiB" if size < 1024**2 else f"{size / 1024**2:,.1f} MiB"
-        return f"{facts}{count:,} parameters, {self.dtype}, {memory}"
-
 
 class Lock(type(threading.RLock())):  # type: ignore[misc]
-    """A lock for one network: a copy of the network gets a lock of its own."""
+    """A lock for one network: a copy of the network gets another lock."""
 
     def __reduce__(self) -> tuple[type["Lock"], tuple[()]]:
         return Lock, ()
@@ -374,10 +348,11 @@ _owners: "weakref.WeakKeyDictionary[Layer, weakref.ref[NeuralNetwork]]" = (
 
 
 def _float_dtype(dtype: Any) -> "np.dtype[Any]":
+    message = f"NeuralNetwork: dtype must be 'float32' or 'float64', got {dtype!r}"
     try:
         found: np.dtype[Any] = np.dtype(dtype)
     except TypeError as error:
-        raise TypeError(f"NeuralNetwork: dtype must be a dtype, got {dtype!r}") from error
+        raise TypeError(message) from error
     if dtype is None or found not in FLOAT_DTYPES:
-        raise ValueError(f"NeuralNetwork: dtype must be 'float32' or 'float64', got {dtype!r}")
+        raise ValueError(message)
     return found

@@ -295,7 +295,7 @@ class OperationLayer(Layer):
 
 
 def as_layer(layer: object, owner: str) -> Layer:
-    """Return a layer as it is, and an Operation as a layer of its own."""
+    """Return a layer as it is, and an Operation as an OperationLayer."""
     if isinstance(layer, Layer):
         return layer
     if isinstance(layer, Operation):

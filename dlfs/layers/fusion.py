@@ -2,7 +2,7 @@
 
 A reader of Layer need not come in here. ``layer.operations`` is the book's chain; ``layer.steps``
 is what ran. A fused step is an Operation with ``parts``, the Operations that it stands for. Its
-kernel gives their output and gradients without what lies between them; whoever looks at a part's
+kernel gives their output and gradients without what lies between them; who looks at a part's
 ``input_`` or ``output`` after such a pass, or calls its ``backward``, gets the value that the chain
 gives, computed at that moment (``Operation.__getattr__``).
 """
@@ -49,7 +49,7 @@ class FusedStep(Operation):
             part.fused_into = self
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
-        """Compute the last part's output; the parts forget what they know of earlier passes."""
+        """Compute the last part's output; the parts lose their values of earlier passes."""
         for part in self.parts:
             known = part.__dict__
             known.pop("input_", None)

@@ -24,10 +24,10 @@ class _RecurrentLayer(Layer):
     def __init__(
         self,
         hidden_size: int,
-        output_size: int | None,
-        weight_scale: float | None,
-        carry: bool | str,
-        vocabulary_size: int | None,
+        output_size: int | None = None,
+        weight_scale: float | None = None,
+        carry: bool | str = False,
+        vocabulary_size: int | None = None,
     ) -> None:
         owner = type(self).__name__
         self.hidden_size = check_int(hidden_size, owner, "hidden_size", 1)
@@ -166,16 +166,6 @@ class RNNLayer(_RecurrentLayer):
     [(3, 8), (1, 8), (8, 8), (8, 3), (1, 3)]
     """
 
-    def __init__(
-        self,
-        hidden_size: int,
-        output_size: int | None = None,
-        weight_scale: float | None = None,
-        carry: bool | str = False,
-        vocabulary_size: int | None = None,
-    ) -> None:
-        super().__init__(hidden_size, output_size, weight_scale, carry, vocabulary_size)
-
     def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
         return RNN_Op(self._draw((self.hidden_size, self.hidden_size), dtype), carry=self.carry)
 
@@ -213,16 +203,6 @@ class LSTMLayer(_RecurrentLayer):
     """
 
     gates = 4
-
-    def __init__(
-        self,
-        hidden_size: int,
-        output_size: int | None = None,
-        weight_scale: float | None = None,
-        carry: bool | str = False,
-        vocabulary_size: int | None = None,
-    ) -> None:
-        super().__init__(hidden_size, output_size, weight_scale, carry, vocabulary_size)
 
     def _first_bias(self, dtype: "np.dtype[Any]") -> Array:
         bias = super()._first_bias(dtype)

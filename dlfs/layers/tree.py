@@ -76,7 +76,7 @@ class LayerTree(Configured):
             yield from layer.walk(f"{path}{'.' if path else ''}layers.{number}")
 
     def penalized(self) -> list[bool]:
-        """Say for each parameter whether weight decay applies to it: to weights, not to biases."""
+        """Return for each parameter whether weight decay applies: to weights, not to biases."""
         return [holder.penalized for holder in self.param_holders()]
 
     def parameter_count(self) -> int:
@@ -167,7 +167,7 @@ class LayerTree(Configured):
         return [OwnParam(own, grads, number) for number in range(len(own))]
 
     def _keeps_own(self) -> bool:
-        """Say whether parameters lie in the layer itself; during the set-up they all do."""
+        """Return whether parameters lie in the layer itself; during the set-up they all do."""
         in_operations = any(isinstance(op, ParamOperation) for op in self.operations)
         return not self.layers and (self.first or not in_operations)
 

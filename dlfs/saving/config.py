@@ -153,7 +153,7 @@ def from_config(config: Any, classes: Mapping[str, type]) -> Any:
     Raises
     ------
     ValueError
-        If the configuration is not of that form, or names another class, or unfit arguments.
+        If the configuration has another form, or names another class or impossible arguments.
     """
     if not isinstance(config, dict) or set(config) != {"class", "arguments"}:
         raise ValueError(

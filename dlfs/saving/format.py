@@ -104,7 +104,7 @@ def read_file(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not such a file, or damaged, or from a newer version.
+        If it is another kind of file, or damaged, or from a newer version.
     """
     from safetensors import SafetensorError  # noqa: PLC0415 - only needed here
     from safetensors.numpy import load as from_bytes  # noqa: PLC0415

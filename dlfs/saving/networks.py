@@ -57,7 +57,7 @@ def save(net: NeuralNetwork, path: str | Path) -> None:
     Raises
     ------
     TypeError
-        If net is no NeuralNetwork.
+        If net is not a NeuralNetwork.
     ValueError
         If the network is not set up, or could not be restored exactly: an argument of a layer
         cannot be written down, or is not kept under its own name, or a subclass of NeuralNetwork
@@ -107,9 +107,9 @@ def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNe
     FileNotFoundError
         If there is no such file.
     TypeError
-        If custom is not such a mapping.
+        If custom is not a mapping from names to classes.
     ValueError
-        If it is no such file, or damaged, or from a newer version of dlfs, or names a class that is
+        If it is another kind of file, damaged, from a newer version, or names a class that is
         not known.
     """
     custom = check_custom(custom)
@@ -406,9 +406,13 @@ def _check_size(input_shape: Shape, layer: Layer, held: int, path: str) -> None:
     if isinstance(kind, pooling.MaxPool2D | pooling.AvgPool2D):
         pixels = math.prod(kind.kernel_size)
         if pixels > LARGEST_WINDOW:
-            raise ValueError(f"{path} pools over {pixels} pixels, too many to believe")
+            raise ValueError(
+                f"{path} pools over {pixels} pixels; a file may ask for {LARGEST_WINDOW}"
+            )
     if isinstance(kind, _RECURRENT) and input_shape[1:] and input_shape[1] > LARGEST_SEQUENCE:
-        raise ValueError(f"{path} goes through {input_shape[1]} steps, too many to believe")
+        raise ValueError(
+            f"{path} goes through {input_shape[1]} steps; a file may ask for {LARGEST_SEQUENCE}"
+        )
     if isinstance(kind, _NORMALIZATIONS):
         # These fill memory with ones and zeros, for each feature, before they can be compared.
         features = input_shape[-1 if isinstance(kind, layers.LayerNorm) else 1 :][:1]

@@ -1,7 +1,7 @@
 """RNNModel and RNNTrainer: the names of the book's chapter 6, on top of what the library has.
 
 A network that reads a text is an ordinary NeuralNetwork here, and an ordinary Trainer trains it.
-The two classes exist for whoever has the book's listings at hand: they take the same arguments, and
+The two classes serve readers of the book's listings: they take the same arguments, and
 walk through the text as the book does.
 """
 
@@ -192,14 +192,14 @@ class RNNTrainer:
         self.samples: list[tuple[int, str]] = []
 
     def train(self, num_iterations: int, sample_every: int = 100, verbose: int = 1) -> list[float]:
-        """Go through so many batches, from the beginning of the text.
+        """Go through a number of batches, from the beginning of the text.
 
         Parameters
         ----------
         num_iterations : int
             How many batches.
         sample_every : int
-            The model writes after every so many.
+            The model writes each time this many batches have passed.
         verbose : {0, 1}
             Whether to print what it writes, with the mean loss of the last hundred batches.
 
@@ -211,7 +211,7 @@ class RNNTrainer:
         Raises
         ------
         TypeError, ValueError
-            If an argument is unfit, or the model gives something else than a prediction for each
+            If the model returns something else than a prediction for each
             character.
         NonFiniteLossError
             If the loss becomes NaN or infinite.
@@ -262,7 +262,7 @@ class RNNTrainer:
         Raises
         ------
         TypeError, ValueError
-            If an argument is unfit, or the character not in the vocabulary.
+            If the character is not in the vocabulary.
 
         Notes
         -----

@@ -9,7 +9,7 @@ from dlfs.types import IntArray
 
 
 class Vocabulary:
-    """The characters that a network knows, numbered.
+    """The characters of a text, numbered.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class Vocabulary:
     Raises
     ------
     TypeError, ValueError
-        If it is no string, empty, or holds a character twice.
+        If it is not a string, is empty, or holds a character twice.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class Vocabulary:
         Raises
         ------
         TypeError, ValueError
-            If text is no string, or empty.
+            If text is not a string, or is empty.
         """
         check_text(text, "Vocabulary.of", "text")
         if not text:
@@ -63,7 +63,7 @@ class Vocabulary:
         Raises
         ------
         TypeError, ValueError
-            If text is no string, or holds a character that is not in the vocabulary.
+            If text is not a string, or holds a character that is not in the vocabulary.
         """
         check_text(text, "Vocabulary.encode", "text")
         try:
@@ -127,7 +127,7 @@ def streams(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, or the text shorter than ``streams * length + 1``.
+        If the text is shorter than ``streams * length + 1``.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def windows(indices: Sequence[int] | IntArray, length: int = 25) -> tuple[IntArr
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, or the text not longer than a piece.
+        If the text is not longer than a piece.
 
     Notes
     -----

@@ -52,7 +52,7 @@ def sample(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, the prompt empty or with an unknown character, or the network's
+        If the prompt is empty or has an unknown character, or the network's
         output does not suit the vocabulary.
 
     Notes
@@ -109,7 +109,7 @@ def save_writer(net: NeuralNetwork, vocabulary: Vocabulary, path: str | Path) ->
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, or the network not set up.
+        If the network is not set up.
     OSError
         If the file cannot be written.
 
@@ -152,7 +152,7 @@ def load_writer(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no such file, or damaged, or holds a network without a vocabulary.
+        If it is another kind of file, or damaged, or holds a network without a vocabulary.
     """
     custom = check_custom(custom)
     tensors, metadata = read_file(path, custom)

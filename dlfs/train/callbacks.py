@@ -36,7 +36,7 @@ class Training(Protocol):
 
 
 class Callback:
-    """Called by a Trainer at the turns of its work; a subclass overrides what it needs.
+    """Called by a Trainer before, during and after a training; a subclass overrides what it needs.
 
     To end the training after the current batch, set ``trainer.stop = True``. To change the learning
     rate from here on, set ``trainer.optim.lr``: a decay or warm-up then multiplies the new rate.
@@ -59,7 +59,7 @@ class Callback:
         """Act after an epoch and its evaluation; ``row`` is the history's newest."""
 
     def on_train_end(self, trainer: Training) -> None:
-        """Act when the training has ended, for whatever reason."""
+        """Act when the training has ended, also by an error."""
 
 
 class ConvTesting(Callback):
@@ -109,19 +109,19 @@ class ReduceLROnPlateau(Callback):
     factor : float
         0 < factor < 1.
     patience : int
-        So many values in a row must be no better before the rate falls, at least 1.
+        How many values in a row must be no better before the rate falls, at least 1.
     mode : {"min", "max"}
-        Whether smaller values are better, or larger ones.
+        Whether smaller or larger values are better.
     min_delta : float
-        A value counts as better if it is so by more than this.
+        The least difference that counts as better.
     min_lr : float
         The rate is not reduced below this.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit; at the begin of a training without test data, or after its first
-        evaluation, if there is no such column.
+        When a training begins without test data, or after its first evaluation, if the history has
+        no column of that name.
 
     Examples
     --------
@@ -184,7 +184,7 @@ class ReduceLROnPlateau(Callback):
             trainer.say(f"Reduced the learning rate after epoch {row['epoch']}: {optim.lr:.3g}")
 
     def _is_due(self, row: dict[str, Any]) -> bool:
-        """Take notice of an epoch, and say whether patience is over."""
+        """Record an epoch, and return whether patience is over."""
         if self.monitor not in row:
             if "test_loss" in row:
                 raise ValueError(

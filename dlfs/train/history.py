@@ -39,7 +39,7 @@ class Row(dict[str, Any]):
     Raises
     ------
     TypeError, ValueError
-        If an entry is of another kind; if a loss, a rate or a time is no number; if the number of
+        If an entry has another kind, or a loss, a rate or a time is not a number; if the number of
         the epoch is changed, or an entry that every epoch has is removed.
 
     Examples
@@ -172,12 +172,12 @@ class History:
         return history
 
     def append(self, row: dict[str, Any]) -> None:
-        """Add the row of an epoch; a ``Row`` as it is, any other dict as a Row of its own.
+        """Add the row of an epoch; a ``Row`` as it is, any other dict as a new Row.
 
         Raises
         ------
         TypeError, ValueError
-            If an entry is none that a Row can have.
+            If a Row cannot have an entry.
         """
         self.rows.append(row if isinstance(row, Row) else Row(row))
 

@@ -9,8 +9,8 @@ class PatientInterrupt:
     """Within the block, Ctrl-C is only noted; ``check`` then raises the KeyboardInterrupt.
 
     An interrupt in the middle of a step would leave some parameters changed and others not. A
-    second Ctrl-C does not wait. A handler for SIGINT of the user's own is left alone, and so are
-    other threads than the main one, where no signal arrives.
+    second Ctrl-C does not wait. A handler for SIGINT that the user has installed stays; in
+    threads other than the main one, where no signal arrives, nothing changes.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """How good predictions are, in units that people understand.
 
 Arguments come in scikit-learn's order: the truth first. What a prediction means (which number
-stands for yes) is known to the loss alone: ``Loss.decision`` turns predictions into decisions.
+stands for yes) depends on the loss: ``Loss.decision`` turns predictions into decisions.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def accuracy(y_true: Array, y_pred: Array, decision: Decision | None = None) -> 
     ----------
     y_true : array_like
         Integer labels (batch,), or one-hot rows (batch, classes). For sequences, one axis more.
-        Where each column is a yes-no question of its own, 0 or 1 for each.
+        Where each column is a separate yes-no question, 0 or 1 for each.
     y_pred : array_like, shape (batch, classes)
         Predictions of a network.
     decision : callable, optional
@@ -156,7 +156,7 @@ def rmse(y_true: Array, y_pred: Array) -> float:
 
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "mae": mae, "rmse": rmse}
-"""The metrics that a Trainer knows by name."""
+"""The metrics that have a name for ``Trainer.fit``."""
 
 
 def _numbers(y_true: object, y_pred: object, owner: str) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Progress: a bar in a terminal or a notebook, lines in a log, nothing where nobody can see it."""
+"""Progress: a bar in a terminal or a notebook, lines in a log, or nothing."""
 
 import importlib.util
 import sys
@@ -26,16 +26,16 @@ class NoProgress:
         pass
 
     def set_description(self, text: str, refresh: bool = False) -> None:
-        """Take the words before the numbers."""
+        """Take the text before the numbers."""
 
     def set_postfix_str(self, text: str, refresh: bool = False) -> None:
-        """Take the words after the numbers."""
+        """Take the text after the numbers."""
 
     def update(self) -> None:
         """Count a step."""
 
     def clear(self) -> None:
-        """Make room for a line of somebody else's."""
+        """Make room for another line of text."""
 
     def refresh(self) -> None:
         """Show it again."""
@@ -74,11 +74,11 @@ class ProgressLines(NoProgress):
         self.description = self.postfix = ""
 
     def set_description(self, text: str, refresh: bool = False) -> None:
-        """Take the words before the numbers."""
+        """Take the text before the numbers."""
         self.description = text
 
     def set_postfix_str(self, text: str, refresh: bool = False) -> None:
-        """Take the words after the numbers."""
+        """Take the text after the numbers."""
         self.postfix = text
 
     def update(self) -> None:
@@ -159,14 +159,14 @@ def progress_bar(
 def write_line(stream: Any, text: str) -> None:
     """Write a line at once, where there is a stream for it.
 
-    There is none (``sys.stderr`` is None) under pythonw and after ``2>&-``. A program may also have
-    put something in its place that can do no more than write.
+    ``sys.stderr`` is None under pythonw and after ``2>&-``. A program may also have replaced it by
+    an object that has only ``write``.
 
     Examples
     --------
     >>> write_line(sys.stdout, "done")
     done
-    >>> write_line(None, "nobody reads this")
+    >>> write_line(None, "not written")
     """
     if stream is None or getattr(stream, "closed", False):
         return

@@ -1,4 +1,4 @@
-"""Trainer: shows a network the data, batch by batch, and lets an optimizer learn from each."""
+"""Trainer: checks the data and the arguments of a training, and starts its loop."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ class Trainer:
     net, optim
         The objects that were passed, never copies.
     history : History
-        What happened so far in the last ``fit``.
+        The rows of the last ``fit`` so far.
     stop : bool
         A callback sets it to end the training.
 
@@ -89,27 +89,26 @@ class Trainer:
         Parameters
         ----------
         X_train, y_train : array_like, batch axis first
-            They are shuffled anew in each epoch, unless told otherwise; the arrays themselves stay
-            as they are.
+            They are shuffled in each epoch, unless shuffle is False. The arrays are not changed.
         X_test, y_test : array_like, optional
             For the evaluation; never used for training.
         epochs : int
             How often to go through the training data.
         eval_every : int
-            Evaluate after every so many epochs, and after the last.
+            Evaluate each time this many epochs have passed, and after the last.
         batch_size : int
-            So many observations make one step. The last batch of an epoch may be smaller.
+            The number of observations in one step. The last batch of an epoch may be smaller.
         seed : int
             For the shuffling. The global random state of NumPy is neither used nor changed. With
             restart=False the epochs of earlier trainings count: those that follow are shuffled as
             they would be in one long training.
         restart : bool, optional
-            True begins a new training: with new parameters, and an optimizer that remembers
-            nothing. False goes on from where things stand. Unless given, a new training begins,
-            but weights that the network did not make itself (loaded, converted, assigned; see
-            ``NeuralNetwork.given``) are kept: it starts from them, also at the next ``fit``.
+            True begins a new training: with new parameters, and a reset optimizer. False goes on
+            from the last one. Unless given, a new training begins, but it starts from weights that
+            were loaded, converted or assigned (see ``NeuralNetwork.given``).
         early_stopping : bool or int
-            Stop after so many evaluations in a row without a new smallest test loss (True: 1).
+            Stop after this many evaluations in a row without a new smallest test loss (True: 1). It
+            limits overfitting: fitting the training data ever better, but other data worse.
             However the training ends, the parameters, and what the optimizer remembered, are then
             put back to the best evaluation.
         conv_testing : bool
@@ -143,8 +142,8 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If data or arguments are unfit: shapes that do not suit the network or each other, NaN,
-            no observations, a checkpoint of another training.
+            If shapes do not suit the network or each other, a number is NaN, there are no
+            observations, or the checkpoint belongs to another training.
         NonFiniteLossError
             If the loss, parameters or running statistics become NaN or infinite; the message names
             the first layer where that happened. The step that would have followed is not taken.
@@ -229,8 +228,8 @@ class Trainer:
         X, y : array_like, batch axis first
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables
         batch_size : int, optional
-            So many observations at a time; 1000 unless given. It matters only where layers carry
-            state, see ``NeuralNetwork.predict``.
+            The number of observations in a pass; 1000 unless given. It matters only where layers
+            carry state, see ``NeuralNetwork.predict``.
 
         Returns
         -------
