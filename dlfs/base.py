@@ -5,9 +5,7 @@ turns the gradient of the loss with respect to its output into the gradient with
 input (chain rule). Everything else in dlfs is made of chains of Operations.
 """
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +17,7 @@ from dlfs.checks import (
     check_same_shape,
     checked_output_grad,
     plain_array,
+    takes,
 )
 from dlfs.configured import Configured
 from dlfs.types import Array
@@ -134,8 +133,7 @@ class Operation(Configured):
 class ParamOperation(Operation):
     """An Operation with a parameter, and with a gradient with respect to it.
 
-    A subclass also writes ``_param_grad(output_grad)``. Book, chapter 3. Examples: WeightMultiply
-    and BiasAdd in dense.py.
+    A subclass also writes ``_param_grad(output_grad)``, as WeightMultiply and BiasAdd in dense.py.
 
     Parameters
     ----------
@@ -146,7 +144,7 @@ class ParamOperation(Operation):
     ----------
     param, param_grad : ndarray
     penalized : bool
-        Whether a penalty on large parameters (weight decay) applies: to weights, not to biases.
+        Whether weight decay applies, a penalty on large parameters: to weights, not to biases.
     """
 
     trains = True
@@ -203,9 +201,3 @@ def backward_through(chain: Sequence[Any], output_grad: Array, input_grad: bool 
         else:
             part.backward(output_grad, input_grad=False)
     return output_grad if input_grad else None
-
-
-@functools.cache
-def takes(function: Callable[..., Any], argument: str) -> bool:
-    """Return whether a function has an argument of this name."""
-    return argument in inspect.signature(function).parameters

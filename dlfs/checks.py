@@ -5,10 +5,12 @@ message that says who complains, what it got and what it needs. Both backends an
 them use these functions, so the same mistake gives the same message everywhere.
 """
 
+import functools
+import inspect
 import math
 import numbers
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 from dlfs.types import Array, Shape
 
 MOST_SHOWN = 80
-"""So many characters of a value an error message shows at most."""
+"""The number of characters of a value that an error message shows at most."""
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -158,6 +160,12 @@ def checked_output_grad(thing: Any, output_grad: Array) -> Array:
             f"got {plain.shape}"
         )
     return plain
+
+
+@functools.cache
+def takes(function: Callable[..., Any], argument: str) -> bool:
+    """Return whether a function has an argument of this name."""
+    return argument in inspect.signature(function).parameters
 
 
 def check_returned(array: object, owner: str, method: str) -> None:

@@ -21,9 +21,9 @@ def with_features(x: Array, param: Array) -> Array:
 class WeightMultiply(ParamOperation):
     """Multiply by a weight matrix.
 
-    Forward: ``output = input_ @ W``. Backward: ``input_grad = output_grad @ W.T`` and ``param_grad
-    = input_.T @ output_grad``. Input is (batch, in_features), or (batch, time, in_features): then
-    all time steps share the weights, whose gradient sums over them.
+    Forward: ``output = input_ @ W``. Backward: ``input_grad = output_grad @ W.T`` and
+    ``param_grad = input_.T @ output_grad``. Input is (batch, in_features), or (batch, time,
+    in_features): then all time steps share the weights, whose gradient sums over them.
 
     Book, chapter 3.
 
@@ -76,12 +76,8 @@ class BiasAdd(ParamOperation):
     --------
     >>> import numpy as np
     >>> add = BiasAdd(np.array([[10.0, 20.0]]))
-    >>> add.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([[11., 22.],
-           [13., 24.]])
-    >>> add.backward(np.ones((2, 2)))
-    array([[1., 1.],
-           [1., 1.]])
+    >>> output = add.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> input_grad = add.backward(np.ones((2, 2)))
     >>> add.param_grad
     array([[2., 2.]])
     """

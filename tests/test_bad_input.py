@@ -228,7 +228,6 @@ HARMLESS = {
     "dense.rows": "serves Operations, after they have checked",
     "dense.with_features": "serves Operations, after they have checked",
     "base.backward_through": "serves layers, after they have checked",
-    "base.takes": "serves Operations and layers",
     "initializers.LayerSeed": "serves networks",
     "initializers.layer_seeds": "serves networks",
     "initializers.seed_layers": "serves networks",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.base import takes
+from dlfs.checks import takes
 from dlfs.gradcheck.copies import walk
 from dlfs.gradcheck.subjects import Subject
 from dlfs.types import Array

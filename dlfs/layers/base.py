@@ -45,18 +45,12 @@ class Layer(LayerTree):
     steps : list
         What ran in the last ``forward``: the Operations, or fused steps that stand for several
         of them (``step.parts``).
-    layers : list of Layer
-        The layers inside a layer that is made of layers.
-    params, param_grads : list of ndarray
-        Of all Operations; a view (see LayerTree).
-    first : bool
-        Whether the layer is still to be set up.
     seed : int or numpy.random.SeedSequence, optional
         Where its random numbers start; a network gives each layer another seed.
     following : Operation, optional
         The activation that stands behind the layer in a network.
-    trainable : bool
-        False freezes the layer: optimizers leave its parameters as they are.
+    params, param_grads, layers, first, trainable
+        See LayerTree.
     """
 
     takes_integers: ClassVar[bool] = False
@@ -68,16 +62,13 @@ class Layer(LayerTree):
     def __init__(self, neurons: int | None = None) -> None:
         if neurons is not None:
             neurons = check_int(neurons, type(self).__name__, "neurons", 1)
+        super().__init__()
         self.neurons = neurons
-        self.first = True
-        self.operations: list[Operation] = []
         self.steps: Sequence[Any] = ()
         self.seed: int | np.random.SeedSequence | None = None
         self.dtype: Any = None
         self.following: Operation | None = None
         self._fused: Sequence[Operation] = ()
-        self._own_params: list[Array] = []
-        self._own_param_grads: list[Array] = []
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
         """Send the input through the chain.
@@ -89,8 +80,7 @@ class Layer(LayerTree):
             True when predicting: what is for training only (dropout) is left out.
         """
         if type(input_) is not np.ndarray:
-            input_ = plain_array(input_, type(self).__name__, "input_")
-            self._check_array(input_)
+            input_ = self._as_array(input_)
         if self.first:
             self.set_up(input_)
         self.input_ = input_
@@ -123,8 +113,7 @@ class Layer(LayerTree):
         ``forward`` does so at its first call; inner layers do so when the input reaches them.
         ``rng`` is made from ``seed`` unless given.
         """
-        input_ = plain_array(input_, type(self).__name__, "input_")
-        self._check_array(input_)
+        input_ = self._as_array(input_)
         self.rng = np.random.default_rng(self.seed) if rng is None else rng
         self._setup_layer(input_)
         self._fused = fuse(self.operations)
@@ -135,8 +124,10 @@ class Layer(LayerTree):
     def _setup_layer(self, input_: Array) -> None:
         pass
 
-    def _check_array(self, input_: object) -> None:
-        check_instance(input_, np.ndarray, type(self).__name__, "the input")
+    def _as_array(self, input_: object) -> Array:
+        array: Array = plain_array(input_, type(self).__name__, "input_")
+        check_instance(array, np.ndarray, type(self).__name__, "the input")
+        return array
 
     def _param_dtype(self, input_: Array) -> Any:
         """Return the dtype of new parameters: the network's, or else the input's."""

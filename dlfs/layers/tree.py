@@ -16,14 +16,27 @@ class LayerTree(Configured):
     """A layer with the layers inside it.
 
     Every list of parameters is made from the tree when it is asked for; nothing is kept twice.
+
+    Attributes
+    ----------
+    params, param_grads : list of ndarray
+        Of all Operations; a view.
+    layers : list of Layer
+        The layers inside a layer that is made of layers.
+    first : bool
+        Whether the layer is still to be set up.
+    trainable : bool
+        False freezes the layer, and all inside it: optimizers leave its parameters as they are.
     """
 
     trainable = True
     layers: Sequence[Any] = ()
-    operations: list[Operation]
-    first: bool
-    _own_params: list[Array]
-    _own_param_grads: list[Array]
+
+    def __init__(self) -> None:
+        self.first = True
+        self.operations: list[Operation] = []
+        self._own_params: list[Array] = []
+        self._own_param_grads: list[Array] = []
 
     @property
     def params(self) -> Any:
