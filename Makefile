@@ -62,11 +62,12 @@ test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, which
 	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q -k torch \
 	    tests/pytorch tests/reference/test_recurrent_torch.py tests/test_docstrings.py $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev-installed ## check style, formatting, types and the Cython sources
+lint: $(VENV)/.dev-installed ## check style, formatting, types, the Cython sources and the English
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(if $(CYTHON_SOURCES),PATH='$(abspath $(BIN))':"$$PATH" cython-lint $(CYTHON_SOURCES),@echo 'cython-lint: no Cython sources')
+	$(RUN) -m tools.english
 
 format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's format
 	$(RUN) -m ruff check --fix-only .
