@@ -1,6 +1,6 @@
 """Warnings of mistakes that raise no error: the network trains, only badly.
 
-Each warning names the cure. None of these functions changes what it looks at.
+Each warning names the remedy. None of these functions changes its arguments.
 """
 
 import warnings

@@ -71,7 +71,7 @@ class Loss(Configured):
         ----------
         prediction : ndarray of float32 or float64, batch axis first
         target : array_like
-            The same shape, unless the loss says otherwise; (batch,) may stand for (batch, 1).
+            The same shape, unless the class documents another; (batch,) is read as (batch, 1).
         """
         name = type(self).__name__
         if type(prediction) is not np.ndarray or prediction.dtype not in FLOAT_DTYPES:

@@ -120,7 +120,7 @@ class Tied:
 
 
 class ParamList(Sequence[Array]):
-    """The parameters, or their gradients, of a layer or network: a view, made when it is asked for.
+    """The parameters, or their gradients, of a layer or network: a view, made on demand.
 
     Assigning to an entry assigns to the Operation. Calling it, as the book calls a network's
     ``params()``, goes through the entries.

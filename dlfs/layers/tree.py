@@ -15,7 +15,7 @@ from dlfs.types import Array
 class LayerTree(Configured):
     """A layer with the layers inside it.
 
-    Every list of parameters is made from the tree when it is asked for; nothing is kept twice.
+    Every list of parameters is made from the tree on demand; nothing is stored twice.
 
     Attributes
     ----------

@@ -187,7 +187,7 @@ class RNN_Op(_Recurrence):
 
 
 class LSTM_Op(_Recurrence):
-    """Long short-term memory: gates decide what a cell forgets, takes in and shows.
+    """Long short-term memory: gates control what a cell keeps, adds and outputs.
 
     Forward, for each step, with ``input_t + h_(t-1) @ W_h`` cut into four, in the order f, i, c_bar
     and o: ``c_t = f * c_(t-1) + i * c_bar`` and ``h_t = o * tanh(c_t)``, where the gates f, i and o

@@ -82,7 +82,7 @@ class Vocabulary:
         Raises
         ------
         TypeError, ValueError
-            If they are no row of integers below the vocabulary's size.
+            If they are not a row of integers below the vocabulary's size.
         """
         row = _as_row(indices, "Vocabulary.decode", "indices")
         if row.size and not 0 <= row.min() <= row.max() < len(self):

@@ -189,7 +189,7 @@ class Checkpoint:
             ValueError,
         ) as error:
             reason = shortened(f"{type(error).__name__}: {error}", 500)
-            raise ValueError(f"{self.path} is no checkpoint, or damaged: {reason}") from error
+            raise ValueError(f"{self.path} is not a checkpoint, or is damaged: {reason}") from error
         standing.epochs = epochs
         history = standing.history
         early = history.stopped == "early"
@@ -198,9 +198,9 @@ class Checkpoint:
         return standing
 
     def _same_settings(self, saved: Any) -> int:
-        """Demand the same settings, epochs at least; return how many epochs there were to be."""
+        """Check for the same settings, with at least as many epochs; return the saved number."""
         if not isinstance(saved, dict):
-            raise ValueError(f"{self.path} is no checkpoint, or damaged: it has no settings")
+            raise ValueError(f"{self.path} is not a checkpoint, or is damaged: it has no settings")
         now = self.settings
         names = [name for name in {**now, **saved} if name != "epochs"]
         missing = object()

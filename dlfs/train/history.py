@@ -22,7 +22,7 @@ NEEDED = ("epoch", "lr", "train_loss", "seconds")
 """The entries that every row of a training has."""
 
 LONGEST = 1000
-"""So many characters may a text in a row have."""
+"""The largest number of characters of a text in a row."""
 
 
 class Row(dict[str, Any]):
