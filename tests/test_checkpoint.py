@@ -369,7 +369,7 @@ def test_rows_that_are_no_rows_are_refused(content, stored, tmp_path):
     tensors["history.rows"] = np.frombuffer(content, dtype=np.uint8)
     del metadata["format"]
     write(path, metadata.pop("network"), tensors, **metadata)
-    with pytest.raises(ValueError, match="no checkpoint, or damaged"):
+    with pytest.raises(ValueError, match="not a checkpoint, or is damaged"):
         fit(classifier(), Adam(0.01), classification(), checkpoint=path, resume=True)
 
 
