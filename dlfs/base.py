@@ -84,7 +84,8 @@ class Operation(Configured):
             self.output = self._output(inference)  # type: ignore[call-arg]
         else:
             self.output = self._output()
-        check_returned(self.output, type(self).__name__, "_output")
+        if type(self.output) is not np.ndarray:
+            check_returned(self.output, type(self).__name__, "_output")
         return self.output
 
     def backward(self, output_grad: Array) -> Array:

@@ -1,7 +1,7 @@
 """Optimizer: what all optimizers share. It reads the gradients, clips them, and takes a step."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -82,9 +82,14 @@ class Optimizer(Schedule):
             raise RuntimeError(f"{type(self).__name__}: no network to step; a Trainer sets .net")
         holders = self.net.param_holders()
         if self.first:
-            self._setup_slots([holder.param for holder in holders])
+            for slot in self.slots:
+                setattr(self, slot, [np.zeros_like(holder.param) for holder in holders])
+            self.first = False
         remembered = [(argument, getattr(self, slot)) for slot, argument in self.slots.items()]
-        grads = self._gradients(holders)
+        try:
+            grads = [holder.param_grad for holder in holders]
+        except AttributeError:  # there was no backward pass
+            grads = []
         if self.clip_value is not None or self.clip_norm is not None:
             grads = self._clipped(grads)
         for argument, arrays in (("grad", grads), *remembered):
@@ -120,18 +125,6 @@ class Optimizer(Schedule):
         self.first = t == 0
         for slot in self.slots if t else ():
             setattr(self, slot, [np.array(array, copy=True, order="C") for array in state[slot]])
-
-    def _gradients(self, holders: Sequence[Any]) -> list[Array]:
-        """Return the gradient of each parameter; none at all if there was no backward pass."""
-        try:
-            return [holder.param_grad for holder in holders]
-        except AttributeError:
-            return []
-
-    def _setup_slots(self, params: Sequence[Array]) -> None:
-        for slot in self.slots:
-            setattr(self, slot, [np.zeros_like(param) for param in params])
-        self.first = False
 
     def _clipped(self, grads: list[Array]) -> list[Array]:
         if self.clip_value is not None:
