@@ -107,17 +107,7 @@ class Residual(LayerBlock):
     """
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
-        """Return the sum of the input and what the chain makes of it.
-
-        Parameters
-        ----------
-        input_ : ndarray of float32 or float64, batch axis first
-        inference : bool
-
-        Returns
-        -------
-        ndarray, the shape of the input
-        """
+        """Return the sum of the input and the chain's output, which must have the same shape."""
         output = super().forward(input_, inference)
         if output.shape != input_.shape or output.dtype != input_.dtype:
             raise ValueError(
@@ -128,18 +118,7 @@ class Residual(LayerBlock):
         return self.output
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
-        """Send the gradient back on both ways, and add what arrives.
-
-        Parameters
-        ----------
-        output_grad : ndarray, the shape of the output
-        input_grad : bool
-            False leaves out the gradient of the input, which no training needs at the first layer.
-
-        Returns
-        -------
-        ndarray, the shape of the input; None without input_grad
-        """
+        """Send the gradient back on both ways, and add what arrives; arguments as in Layer."""
         grad = super().backward(output_grad, input_grad)
         return output_grad + grad if input_grad else None
 
@@ -192,17 +171,7 @@ class Parallel(Layer):
         return all(block.takes_integers for block in self.layers)
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
-        """Send the input through every branch, and merge the outputs.
-
-        Parameters
-        ----------
-        input_ : ndarray, batch axis first
-        inference : bool
-
-        Returns
-        -------
-        ndarray
-        """
+        """Send the input through every branch, and merge the outputs; arguments as in Layer."""
         if self.first:
             self.set_up(input_)
         self.input_ = input_
@@ -215,18 +184,7 @@ class Parallel(Layer):
         return self.output
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
-        """Send each branch its part of the gradient, and add what arrives at the input.
-
-        Parameters
-        ----------
-        output_grad : ndarray, the shape of the output
-        input_grad : bool
-            False leaves out the gradient of the input, which no training needs at the first layer.
-
-        Returns
-        -------
-        ndarray, the shape of the input; None without input_grad
-        """
+        """Send each branch its part of the gradient, and add what arrives; see Layer."""
         output_grad = checked_output_grad(self, output_grad)
         arrived = [
             backward_through([block], part, input_grad)
