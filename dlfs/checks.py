@@ -1,8 +1,9 @@
-"""Checks of what a user hands in.
+"""Checks of arguments.
 
-Every check raises ValueError (the value is wrong) or TypeError (the kind of thing is wrong) with a
-message that says who complains, what it got and what it needs. Both backends and everything above
-them use these functions, so the same mistake gives the same message everywhere.
+Every check raises ValueError (the value is wrong) or TypeError (the type is wrong). The message
+names the function or class (``owner``) and the argument (``name``), and says what the argument must
+be and what it was. Both backends and everything above them use these functions, so one mistake has
+one message everywhere.
 """
 
 import functools
@@ -19,15 +20,15 @@ import numpy as np
 from dlfs.types import Array, Shape
 
 MOST_SHOWN = 80
-"""The number of characters of a value that an error message shows at most."""
+"""The most characters of a value that an error message shows."""
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 LARGEST_ARRAY = 2**56
-"""How many numbers an array may be said to have: in bytes, still far from overflowing 64 bits."""
+"""The most numbers that a shape may describe; in bytes, still far from overflowing 64 bits."""
 
 _AT_A_TIME = 1 << 20
-"""How many numbers ``check_finite`` looks at before it goes on to the next ones."""
+"""The size of the parts in which ``check_finite`` reads an array."""
 
 
 def shortened(text: str, most: int = MOST_SHOWN) -> str:
@@ -42,9 +43,7 @@ def shortened(text: str, most: int = MOST_SHOWN) -> str:
 
 
 def shown(value: object, most: int = MOST_SHOWN) -> str:
-    """Return what an error message shows of a value: its repr, shortened.
-
-    Values come from files, too: a message must stay short whatever they hold.
+    """Return the repr of a value for an error message, shortened: values come from files, too.
 
     Examples
     --------
@@ -58,7 +57,7 @@ def shown(value: object, most: int = MOST_SHOWN) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return a text on one line, with control characters as escapes: it may come from a file.
+    r"""Return a text on one line, with control characters escaped: it may come from a file.
 
     Examples
     --------
@@ -70,14 +69,14 @@ def printable(text: str) -> str:
 
 @contextmanager
 def retold(words: Mapping[str, str], note: str = "") -> Iterator[None]:
-    """Within the block, let a ValueError or TypeError speak of what the user has passed.
+    """Within the block, rewrite a ValueError or TypeError in terms of what the user passed.
 
     Parameters
     ----------
     words : mapping
-        What to replace in the message by what: the shape of one row by that of the data, say.
+        Replacements in the message, such as the shape of the data for the shape of one row.
     note : str
-        Appended to a message in which there is nothing to replace.
+        Appended to a message in which nothing was replaced.
 
     Examples
     --------
@@ -104,7 +103,7 @@ def check_float_array(array: object, owner: str, name: str, ndim: int | None = N
     """Demand a NumPy array of float32 or float64, with ``ndim`` axes if that is given.
 
     Subclasses of ndarray are refused, because their operators may mean something else (``*`` of
-    np.matrix) and their masks would be lost; but a memmap is only an array in a file.
+    np.matrix) and their masks would be lost. A memmap is an ordinary array in a file.
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(array).__name__}")
@@ -115,7 +114,7 @@ def check_float_array(array: object, owner: str, name: str, ndim: int | None = N
             f"np.asarray({name}) makes it one"
         )
     if array.dtype not in FLOAT_DTYPES:
-        raise TypeError(f"{owner}: {name} must be float32 or float64, got {array.dtype}")
+        raise TypeError(f"{owner}: {name} must be a float32 or float64 array, got {array.dtype}")
     if ndim is not None and array.ndim != ndim:
         raise ValueError(
             f"{owner}: {name} must have {ndim} dimensions, got {array.ndim} (shape {array.shape})"
@@ -133,14 +132,6 @@ def check_shape(array: Array, shape: Shape, owner: str, name: str) -> None:
     """Demand exactly ``shape``."""
     if array.shape != tuple(shape):
         raise ValueError(f"{owner}: {name} must have shape {tuple(shape)}, got {array.shape}")
-
-
-def check_gradient_pair(output_grad: Array, other: Array, owner: str, name: str) -> None:
-    """Demand an output gradient and the array it belongs to: one dtype, one shape."""
-    check_float_array(output_grad, owner, "output_grad")
-    check_float_array(other, owner, name)
-    check_same_dtype(owner, **{"output_grad": output_grad, name: other})
-    check_shape(output_grad, other.shape, owner, "output_grad")
 
 
 def checked_output_grad(thing: Any, output_grad: Array) -> Array:
@@ -271,17 +262,19 @@ def check_input_shape(
     """Demand a tuple of sizes, none of them negative, and return it as a tuple of ints."""
     if isinstance(shape, str | bytes) or not isinstance(shape, Sequence):
         raise TypeError(f"{owner}: {name} must be a tuple of integers, got {shown(shape)}")
-    sizes = tuple(check_int(size, owner, name, minimum=0) for size in shape)
+    sizes = tuple(shape)
+    if set(map(type, sizes)) != {int} or min(sizes) < 0:
+        sizes = tuple(check_int(size, owner, name, minimum=0) for size in shape)
     if ndim is not None and len(sizes) != ndim:
         raise ValueError(f"{owner}: {name} must have {ndim} entries, got {sizes}")
-    # 0 counts as 1: sizes are multiplied in any order.
-    if math.prod(max(size, 1) for size in sizes) > LARGEST_ARRAY:
+    # Without the zeros, because sizes are multiplied in any order.
+    if math.prod(filter(None, sizes)) > LARGEST_ARRAY:
         raise ValueError(f"{owner}: {name} must describe at most {LARGEST_ARRAY} numbers")
     return sizes
 
 
 def plain_array(values: Any, owner: str, name: str) -> Any:
-    """Return an array of a subclass as a plain one, a view; leave what is no array as it is.
+    """Return an array of a subclass as a plain one, a view; return other values unchanged.
 
     np.matrix would bring its own ``*``, and a memmap its class into every result. A masked array
     is refused if anything in it is masked: the values below the mask would be used.

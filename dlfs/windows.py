@@ -7,11 +7,12 @@ zeros added at its ends, and so stops at
     output = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
 
 places. Both backends resolve their options here, so they agree on every shape and every error.
-The results are cached: a training loop asks the same question for every batch.
+The results are cached, because every batch of a training has the same ones.
 
-The compiled kernels compute with 64 bits and do not look for overflow. So everything is computed
-here first, with Python's integers, and bounded: `LARGEST`, `LARGEST_PADDED` and, for all images
-together, `dlfs.checks.LARGEST_ARRAY`. No kernel takes a window from anywhere else.
+The compiled kernels compute with 64 bits and do not check for overflow. So everything is computed
+here first, with Python's integers, and bounded by `LARGEST`, `LARGEST_PADDED` and, for all images
+together, `dlfs.checks.LARGEST_ARRAY`. Kernels take their windows from the last four functions
+alone.
 """
 
 from functools import lru_cache
@@ -72,7 +73,7 @@ def ends(value: object, owner: str) -> Ends:
 
 
 def check_padding(padding: Any, owner: str, axes: int = 2) -> None:
-    """Demand a padding that is well-formed, before any image is there to be padded."""
+    """Demand a well-formed padding, when the size of the images is not known yet."""
     if isinstance(padding, str):
         _padding_word(padding, owner)
     elif axes == 1:
@@ -151,7 +152,7 @@ def _window(
 
 
 def _check_sizes(window: Window, size: tuple[int, int], owner: str) -> None:
-    """Refuse a window that makes too much of images of ``size``."""
+    """Refuse a window that is too large, or pads images of ``size`` too much."""
     (height, width), paddings = size, window.padding
     padded = height + sum(paddings[0]), width + sum(paddings[1])
     if max(padded) > LARGEST:
@@ -166,7 +167,7 @@ def _check_sizes(window: Window, size: tuple[int, int], owner: str) -> None:
 
 
 def check_total(window: Window, size: Shape, planes: int, owner: str) -> None:
-    """Refuse a window whose work on ``planes`` channels of images of ``size`` has no end.
+    """Refuse a window that means too much work on ``planes`` channels of images of ``size``.
 
     Counted are the padded images and, for every output, the pixels that its window covers.
     """
@@ -180,7 +181,7 @@ def check_total(window: Window, size: Shape, planes: int, owner: str) -> None:
 
 
 def _hashable(value: object) -> object:
-    """Turn lists into tuples and NumPy integers into ints, so that 2 and [2, 2] both work."""
+    """Return an option with lists as tuples, so that it can be the key of a cache."""
     if isinstance(value, list | tuple):
         return tuple(_hashable(item) for item in value)
     return value
@@ -214,7 +215,7 @@ def window_2d(
     kernels = pair(_hashable(kernel), owner, "kernel size")  # type: ignore[arg-type]
     options = (_hashable(stride), _hashable(padding), _hashable(dilation))
     for option, name in zip(options, ("stride", "padding", "dilation"), strict=True):
-        # True == 1 and 1.0 == 1 would find the cache's entry for 1 and slip past its checks.
+        # True and 1.0 equal 1: without this they would get the cached result for 1.
         _refuse_lookalikes(option, owner, name)
     return _window((size[0], size[1]), kernels, *options, owner)
 
@@ -259,8 +260,8 @@ def transposed_window_2d(
 ) -> Window:
     """Resolve the window of the convolution that a transposed convolution turns round.
 
-    ``size`` is what the transposed convolution reads, which the convolution would write; the
-    window's ``output`` is what the transposed convolution writes:
+    ``size`` is that of the images that the transposed convolution reads; the window's ``output`` is
+    the size of those that it writes:
 
         output = (size - 1) * stride - before - after + dilation * (kernel - 1) + 1 + output_padding
 
@@ -309,7 +310,8 @@ def check_channels(input_shape: Shape, param_shape: Shape, groups: int, owner: s
     in_channels, out_channels = input_shape[1], param_shape[1]
     if in_channels < 1 or out_channels < 1:
         raise ValueError(
-            f"{owner}: at least one channel is needed, got {in_channels} in and {out_channels} out"
+            f"{owner}: the input and the output must have at least one channel, "
+            f"got {in_channels} and {out_channels}"
         )
     if in_channels % groups or out_channels % groups:
         raise ValueError(
@@ -322,3 +324,102 @@ def check_channels(input_shape: Shape, param_shape: Shape, groups: int, owner: s
             f"read {param_shape[0]} in each of {groups} groups (shape {param_shape})"
         )
     return groups
+
+
+# --- the windows of the kernels ---
+
+_SIMPLE = frozenset((int, str))
+
+
+def _simple(option: object) -> bool:
+    """Say whether an option is made of ints and words: True and 1.0 equal 1 as keys of a cache."""
+    if type(option) is not tuple:
+        return type(option) in _SIMPLE
+    return _SIMPLE.issuperset(map(type, option)) or all(map(_simple, option))
+
+
+def conv2d_window(
+    input_shape: Shape,
+    param_shape: Shape,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    owner: str,
+) -> tuple[int, Window]:
+    """Return the groups and the window of a convolution, whose channels must fit."""
+    simple = _simple(stride) and _simple(padding) and _simple(dilation) and type(groups) is int
+    resolve = _conv2d_window if simple else _conv2d_window.__wrapped__
+    return resolve(input_shape, param_shape, stride, padding, dilation, groups, owner)
+
+
+@lru_cache(maxsize=4096)
+def _conv2d_window(
+    input_shape: Shape,
+    param_shape: Shape,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    owner: str,
+) -> tuple[int, Window]:
+    groups = check_channels(input_shape, param_shape, groups, owner)
+    kernel = (param_shape[2], param_shape[3])
+    window = window_2d(input_shape[2:], kernel, stride, padding, dilation, owner)
+    planes = input_shape[0] * max(input_shape[1], param_shape[1])
+    check_total(window, input_shape[2:], planes, owner)
+    return groups, window
+
+
+def conv1d_window(
+    input_shape: Shape,
+    param_shape: Shape,
+    stride: int,
+    padding: Padding1D,
+    dilation: int,
+    groups: int,
+    owner: str,
+) -> Window:
+    """Return the window of a convolution of sequences, over images of height 1."""
+    check_channels(input_shape, param_shape, groups, owner)
+    window = window_1d(input_shape[2], param_shape[2], stride, padding, dilation, owner)
+    planes = input_shape[0] * max(input_shape[1], param_shape[1])
+    check_total(window, (1, input_shape[2]), planes, owner)
+    return window
+
+
+def conv_transpose2d_window(
+    input_shape: Shape,
+    param_shape: Shape,
+    stride: Pair,
+    padding: Padding,
+    output_padding: Pair,
+    dilation: Pair,
+    groups: int,
+    owner: str,
+) -> Window:
+    """Return the window of a transposed convolution, whose channels must fit."""
+    check_channels(input_shape, param_shape, groups, owner)
+    size, kernel = (input_shape[2], input_shape[3]), (param_shape[2], param_shape[3])
+    window = transposed_window_2d(size, kernel, stride, padding, output_padding, dilation, owner)
+    # The convolution that it turns round reads its output, and writes its input.
+    turned = window._replace(output=size)
+    planes = input_shape[0] * max(input_shape[1], param_shape[1])
+    check_total(turned, window.output, planes, owner)
+    return window
+
+
+def pooling_window(
+    input_shape: Shape, kernel_size: Pair, stride: Pair | None, padding: Padding, owner: str
+) -> Window:
+    """Return the window of a pooling; its stride is its size unless given."""
+    stride = kernel_size if stride is None else stride
+    window = window_2d(input_shape[2:], kernel_size, stride, padding, owner=owner)
+    for axis in range(2):
+        if max(window.padding[axis]) > window.kernel[axis] // 2:
+            raise ValueError(
+                f"{owner}: padding must be at most half the kernel {window.kernel}, "
+                f"got {window.padding}"
+            )
+    check_total(window, input_shape[2:], input_shape[0] * input_shape[1], owner)
+    return window

@@ -3,8 +3,8 @@
 cimport numpy as cnp
 from cython.parallel cimport prange
 
-from dlfs.checks import check_float_array, check_gradient_pair
-from dlfs.reference.activations import _check_classes
+from dlfs.named_axes import check_arrays
+from dlfs.reference.activations import check_classes
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape, same_type
@@ -29,7 +29,7 @@ cdef extern from "activations.h" nogil:
 
 def sigmoid(x):
     if not is_float(x):
-        check_float_array(x, "sigmoid", "x")
+        check_arrays("sigmoid", x=(x, "..."))
     return unary(sigmoid_table[isa_level][is_double(x)], x, 0, DEAR)
 
 
@@ -40,7 +40,7 @@ def sigmoid_grad(output_grad, output):
 
 def tanh(x):
     if not is_float(x):
-        check_float_array(x, "tanh", "x")
+        check_arrays("tanh", x=(x, "..."))
     return unary(tanh_table[isa_level][is_double(x)], x, 0, DEAR)
 
 
@@ -51,8 +51,8 @@ def tanh_grad(output_grad, output):
 
 def softmax(x):
     if not is_float(x):
-        check_float_array(x, "softmax", "x")
-    _check_classes(x, "softmax")
+        check_arrays("softmax", x=(x, "..."))
+    check_classes(x, "softmax")
     cdef cnp.ndarray source = c_array(x)
     cdef cnp.ndarray out = empty_like(source)
     cdef ptrdiff_t n = source.shape[source.ndim - 1]
@@ -78,7 +78,7 @@ def softmax(x):
 
 def softmax_grad(output_grad, output):
     check_pair(output_grad, output, "softmax_grad", "output")
-    _check_classes(output, "softmax_grad")
+    check_classes(output, "softmax_grad")
     cdef cnp.ndarray g = c_array(output_grad), y = c_array(output)
     cdef cnp.ndarray out = empty_like(y)
     cdef ptrdiff_t n = y.shape[y.ndim - 1]
@@ -97,7 +97,7 @@ def _exp(x):
 cdef int check_pair(object output_grad, object other, str owner, str name) except -1:
     if not (is_float(output_grad) and is_float(other) and same_type(output_grad, other)
             and same_shape(output_grad, other)):
-        check_gradient_pair(output_grad, other, owner, name)
+        check_arrays(owner, **{name: (other, "..."), "output_grad": (output_grad, "...")})
     return 0
 
 

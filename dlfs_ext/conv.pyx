@@ -18,8 +18,10 @@ from libc.string cimport memset
 
 import numpy as np
 
-from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
-from dlfs.reference import conv as reference
+from dlfs.checks import check_input_shape, check_shape
+from dlfs.named_axes import check_arrays
+from dlfs.reference.conv import IMAGES, OUTPUTS, OUTPUTS_1D, SEQUENCES, WEIGHTS, WEIGHTS_1D
+from dlfs.windows import conv1d_window, conv2d_window
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd, same_type
@@ -97,9 +99,7 @@ cdef ptrdiff_t MOST_CHUNK_BYTES = 1 << 26
 
 def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
     if not (is_float_nd(x, 4) and is_float_nd(W, 4) and same_type(x, W)):
-        check_float_array(x, "conv2d", "x", 4)
-        check_float_array(W, "conv2d", "W", 4)
-        check_same_dtype("conv2d", x=x, W=W)
+        check_arrays("conv2d", x=(x, IMAGES), W=(W, WEIGHTS))
     groups, resolved = resolve(x.shape, W.shape, stride, padding, dilation, groups, "conv2d")
     return convolve(x, W, groups, resolved, None, 0)
 
@@ -125,9 +125,7 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     owner = "conv2d_input_grad"
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     if not (is_float_nd(output_grad, 4) and is_float_nd(W, 4) and same_type(output_grad, W)):
-        check_float_array(output_grad, owner, "output_grad", 4)
-        check_float_array(W, owner, "W", 4)
-        check_same_dtype(owner, output_grad=output_grad, W=W)
+        check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
     groups, resolved = resolve(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *resolved.output), owner, "output_grad")
     cdef cnp.ndarray grad = c_array(output_grad), weights = c_array(W)
@@ -159,9 +157,7 @@ def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
     if not is_shape(shape, 4):
         shape = check_input_shape(shape, owner, 4, "param_shape")
     if not (is_float_nd(output_grad, 4) and is_float_nd(x, 4) and same_type(output_grad, x)):
-        check_float_array(output_grad, owner, "output_grad", 4)
-        check_float_array(x, owner, "x", 4)
-        check_same_dtype(owner, output_grad=output_grad, x=x)
+        check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
     groups, resolved = resolve(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *resolved.output), owner, "output_grad")
     return weight_gradient(output_grad, x, shape, groups, resolved, None, None, 0)
@@ -215,9 +211,7 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
 
 
 def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
-    check_float_array(x, "conv1d", "x", 3)
-    check_float_array(W, "conv1d", "W", 3)
-    check_same_dtype("conv1d", x=x, W=W)
+    check_arrays("conv1d", x=(x, SEQUENCES), W=(W, WEIGHTS_1D))
     window = resolve_1d(x.shape, W.shape, stride, padding, dilation, groups, "conv1d")
     return conv2d(x[:, :, np.newaxis], W[:, :, np.newaxis], window.stride, window.padding,
                   window.dilation, groups)[:, :, 0]
@@ -226,9 +220,7 @@ def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
 def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv1d_input_grad"
     shape = check_input_shape(input_shape, owner, 3)
-    check_float_array(output_grad, owner, "output_grad", 3)
-    check_float_array(W, owner, "W", 3)
-    check_same_dtype(owner, output_grad=output_grad, W=W)
+    check_arrays(owner, W=(W, WEIGHTS_1D), output_grad=(output_grad, OUTPUTS_1D))
     window = resolve_1d(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
     images = (shape[0], shape[1], 1, shape[2])
@@ -239,9 +231,7 @@ def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
 def conv1d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv1d_param_grad"
     shape = check_input_shape(param_shape, owner, 3, "param_shape")
-    check_float_array(output_grad, owner, "output_grad", 3)
-    check_float_array(x, owner, "x", 3)
-    check_same_dtype(owner, output_grad=output_grad, x=x)
+    check_arrays(owner, x=(x, SEQUENCES), output_grad=(output_grad, OUTPUTS_1D))
     window = resolve_1d(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], window.output[1]), owner, "output_grad")
     weights = (shape[0], shape[1], 1, shape[2])
@@ -258,7 +248,7 @@ cdef object resolve(object input_shape, object param_shape, object stride, objec
     key = (input_shape, param_shape, stride, padding, dilation, groups)
     found = remembered(_memory, key)
     if found is None:
-        found = reference._resolve_shapes(
+        found = conv2d_window(
             input_shape, param_shape, stride, padding, dilation, groups, owner)
         remember(_memory, key, found)
     return found
@@ -273,7 +263,7 @@ cdef object resolve_1d(object input_shape, object param_shape, object stride, ob
     key = (input_shape, param_shape, stride, padding, dilation, groups)
     found = remembered(_memory_1d, key)
     if found is None:
-        found = reference._resolve_1d(
+        found = conv1d_window(
             input_shape, param_shape, stride, padding, dilation, groups, owner)
         remember(_memory_1d, key, found)
     return found

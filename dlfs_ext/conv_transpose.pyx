@@ -4,20 +4,21 @@ As there, the output is the input gradient of a convolution, and the input gradi
 convolution. Only the weights' channels are exchanged, within each group.
 """
 
-from dlfs.checks import check_float_array, check_input_shape, check_same_dtype, check_shape
-from dlfs.reference import conv_transpose as reference
+from dlfs.checks import check_input_shape, check_shape
+from dlfs.named_axes import check_arrays
+from dlfs.reference.conv import IMAGES, OUTPUTS, WEIGHTS
+from dlfs.reference.conv_transpose import swap_channels
+from dlfs.windows import conv_transpose2d_window
 from dlfs_ext.conv import conv2d, conv2d_input_grad, conv2d_param_grad
 from dlfs_ext.docstrings import share_docstrings
 
 
 def conv_transpose2d(x, W, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
     owner = "conv_transpose2d"
-    check_float_array(x, owner, "x", 4)
-    check_float_array(W, owner, "W", 4)
-    check_same_dtype(owner, x=x, W=W)
-    window = reference._resolve(
+    check_arrays(owner, x=(x, IMAGES), W=(W, WEIGHTS))
+    window = conv_transpose2d_window(
         x.shape, W.shape, stride, padding, output_padding, dilation, groups, owner)
-    turned = reference._swap_channels(W, groups)
+    turned = swap_channels(W, groups)
     return conv2d_input_grad(x, turned, (x.shape[0], W.shape[1], *window.output), window.stride,
                              window.padding, window.dilation, groups)
 
@@ -26,13 +27,11 @@ def conv_transpose2d_input_grad(output_grad, W, input_shape, stride=1, padding=0
                                 output_padding=0, dilation=1, groups=1):
     owner = "conv_transpose2d_input_grad"
     shape = check_input_shape(input_shape, owner, 4)
-    check_float_array(output_grad, owner, "output_grad", 4)
-    check_float_array(W, owner, "W", 4)
-    check_same_dtype(owner, output_grad=output_grad, W=W)
-    window = reference._resolve(
+    check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
+    window = conv_transpose2d_window(
         shape, W.shape, stride, padding, output_padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
-    turned = reference._swap_channels(W, groups)
+    turned = swap_channels(W, groups)
     return conv2d(output_grad, turned, window.stride, window.padding, window.dilation, groups)
 
 
@@ -40,16 +39,14 @@ def conv_transpose2d_param_grad(output_grad, x, param_shape, stride=1, padding=0
                                 output_padding=0, dilation=1, groups=1):
     owner = "conv_transpose2d_param_grad"
     shape = check_input_shape(param_shape, owner, 4, "param_shape")
-    check_float_array(output_grad, owner, "output_grad", 4)
-    check_float_array(x, owner, "x", 4)
-    check_same_dtype(owner, output_grad=output_grad, x=x)
-    window = reference._resolve(
+    check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
+    window = conv_transpose2d_window(
         x.shape, shape, stride, padding, output_padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *window.output), owner, "output_grad")
     turned_shape = (shape[1] // groups, x.shape[1], shape[2], shape[3])
     turned_grad = conv2d_param_grad(x, output_grad, turned_shape, window.stride, window.padding,
                                     window.dilation, groups)
-    return reference._swap_channels(turned_grad, groups)
+    return swap_channels(turned_grad, groups)
 
 
 share_docstrings(globals(), "conv_transpose")

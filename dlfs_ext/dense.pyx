@@ -7,14 +7,9 @@ so a transposed or sliced matrix is not copied here.
 cimport numpy as cnp
 from cython.parallel cimport prange
 
-from dlfs.checks import check_choice, check_float_array, check_gradient_pair, check_same_dtype
-from dlfs.checks import check_shape
-from dlfs.reference.dense import (
-    FUSED_ACTIVATIONS,
-    _check_at_least_2d,
-    _check_per_feature,
-    _check_product,
-)
+from dlfs.checks import check_choice
+from dlfs.named_axes import check_arrays
+from dlfs.reference.dense import FEATURES, FUSED_ACTIVATIONS, PER_FEATURE
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
@@ -63,10 +58,7 @@ def weight_multiply_input_grad(output_grad, W):
     if not (is_float_nd(output_grad, 2) and is_float_nd(W, 2) and same_type(output_grad, W)
             and output_grad.shape[1] == W.shape[1]):
         owner = "weight_multiply_input_grad"
-        check_float_array(output_grad, owner, "output_grad", 2)
-        check_float_array(W, owner, "W", 2)
-        check_same_dtype(owner, output_grad=output_grad, W=W)
-        check_shape(output_grad, (output_grad.shape[0], W.shape[1]), owner, "output_grad")
+        check_arrays(owner, W=(W, "features neurons"), output_grad=(output_grad, "batch neurons"))
     return product(strided(output_grad), False, strided(W), True, None, DLFS_LINEAR)
 
 
@@ -74,10 +66,7 @@ def weight_multiply_param_grad(output_grad, x):
     if not (is_float_nd(output_grad, 2) and is_float_nd(x, 2) and same_type(output_grad, x)
             and output_grad.shape[0] == x.shape[0]):
         owner = "weight_multiply_param_grad"
-        check_float_array(output_grad, owner, "output_grad", 2)
-        check_float_array(x, owner, "x", 2)
-        check_same_dtype(owner, output_grad=output_grad, x=x)
-        check_shape(output_grad, (x.shape[0], output_grad.shape[1]), owner, "output_grad")
+        check_arrays(owner, x=(x, "batch features"), output_grad=(output_grad, "batch neurons"))
     return product(strided(x), True, strided(output_grad), False, None, DLFS_LINEAR)
 
 
@@ -88,7 +77,7 @@ def bias_add(x, b):
 
 def bias_add_param_grad(output_grad):
     if not (is_float(output_grad) and cnp.PyArray_NDIM(output_grad) >= 2):
-        _check_at_least_2d(output_grad, "bias_add_param_grad", "output_grad")
+        check_arrays("bias_add_param_grad", output_grad=(output_grad, FEATURES))
     cdef cnp.ndarray g = c_array(output_grad)
     cdef cnp.ndarray sums = per_feature(g)
     sum_features(grad_linear_table[isa_level][is_double(g)], g, None, None, None, sums, 1)
@@ -176,15 +165,14 @@ cdef int activation_code(object activation) noexcept:
 cdef int check_product(object x, object W, str owner) except -1:
     if not (is_float_nd(x, 2) and is_float_nd(W, 2) and same_type(x, W)
             and cnp.PyArray_DIM(x, 1) == cnp.PyArray_DIM(W, 0)):
-        _check_product(x, W, owner)
+        check_arrays(owner, W=(W, "features neurons"), x=(x, "batch features"))
     return 0
 
 
 cdef int check_bias(object x, object W, object b, object activation) except -1:
-    """Raise the error of the reference's bias_add."""
-    check_float_array(b, "dense", "b")
-    check_same_dtype("dense", x=x, b=b)
-    check_shape(b, (1, W.shape[1]), "dense", "b")
+    """Raise the reference's error for the bias or the activation."""
+    axes = "features neurons", "batch features", "1 neurons"
+    check_arrays("dense", W=(W, axes[0]), x=(x, axes[1]), b=(b, axes[2]))
     check_choice(activation, FUSED_ACTIVATIONS, "dense", "activation")
     return 0
 
@@ -200,15 +188,14 @@ cdef int check_per_feature(object x, object param, str owner, str name) except -
         for axis in range(2, cnp.PyArray_NDIM(x)):
             good = good and cnp.PyArray_DIM(param, axis) == 1
     if not good:
-        _check_per_feature(x, param, owner, name)
+        check_arrays(owner, **{"x": (x, FEATURES), name: (param, PER_FEATURE)})
     return 0
 
 
 cdef int check_pair(object output_grad, object other, str owner, str name) except -1:
     if not (is_float(output_grad) and is_float(other) and same_type(output_grad, other)
             and same_shape(output_grad, other) and cnp.PyArray_NDIM(other) >= 2):
-        _check_at_least_2d(other, owner, name)
-        check_gradient_pair(output_grad, other, owner, name)
+        check_arrays(owner, **{name: (other, FEATURES), "output_grad": (output_grad, FEATURES)})
     return 0
 
 

@@ -1,11 +1,12 @@
 """Copies docstrings from the reference, so that each is written only once."""
 
-import importlib
 from typing import Any
+
+from dlfs import reference
 
 
 def share_docstrings(namespace: dict[str, Any], module: str) -> None:
-    """Give every public function in ``namespace`` the docstring of the reference's function.
+    """Give every kernel in ``namespace`` the docstring of the reference's kernel.
 
     Parameters
     ----------
@@ -14,9 +15,7 @@ def share_docstrings(namespace: dict[str, Any], module: str) -> None:
     module : str
         The name of the module in ``dlfs.reference``.
     """
-    # Not `from dlfs.reference import dense`: that name is a function.
-    reference = importlib.import_module(f"dlfs.reference.{module}")
-    for name, function in vars(reference).items():
-        own = getattr(function, "__module__", None) == reference.__name__
-        if own and callable(function) and not name.startswith("_") and name in namespace:
-            namespace[name].__doc__ = function.__doc__
+    for name in reference.__all__:
+        kernel = getattr(reference, name)
+        if kernel.__module__ == f"dlfs.reference.{module}" and name in namespace:
+            namespace[name].__doc__ = kernel.__doc__

@@ -4,8 +4,9 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from dlfs.checks import check_float_array, check_int
-from dlfs.reference.embedding import _check_indices
+from dlfs.checks import check_int
+from dlfs.named_axes import check_arrays
+from dlfs.reference.embedding import check_indices
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
@@ -21,7 +22,7 @@ cdef extern from "lookup.h" nogil:
 
 
 def embedding(indices, table):
-    check_float_array(table, "embedding", "table", 2)
+    check_arrays("embedding", table=(table, "rows features"))
     cdef cnp.ndarray numbers = checked(indices, table.shape[0], "embedding")
     cdef cnp.ndarray source = c_array(table)
     cdef cnp.npy_intp[65] shape
@@ -44,13 +45,8 @@ def embedding(indices, table):
 def embedding_param_grad(output_grad, indices, rows):
     owner = "embedding_param_grad"
     rows = check_int(rows, owner, "rows", 1)
-    check_float_array(output_grad, owner, "output_grad")
     cdef cnp.ndarray numbers = checked(indices, rows, owner)
-    if output_grad.ndim < 1 or output_grad.shape[:output_grad.ndim - 1] != indices.shape:
-        raise ValueError(
-            f"{owner}: output_grad must have shape {(*indices.shape, 'features')}, "
-            f"got {output_grad.shape}"
-        )
+    check_arrays(owner, output_grad=(output_grad, (*indices.shape, "features")))
     cdef cnp.ndarray g = c_array(output_grad)
     cdef ptrdiff_t n = cnp.PyArray_DIM(g, cnp.PyArray_NDIM(g) - 1)
     cdef cnp.ndarray out = empty_2d(rows, n, cnp.PyArray_TYPE(g))
@@ -66,7 +62,7 @@ def embedding_param_grad(output_grad, indices, rows):
 cdef cnp.ndarray checked(object indices, ptrdiff_t rows, str owner):
     """The indices as C-contiguous int64, all of them below `rows`."""
     if not (cnp.PyArray_Check(indices) and cnp.PyArray_ISINTEGER(indices)):
-        _check_indices(indices, rows, owner)
+        check_indices(indices, rows, owner)
     # A larger unsigned number becomes negative, and is refused as such.
     cdef cnp.ndarray numbers = cnp.PyArray_FROM_OTF(
         indices, cnp.NPY_INT64, cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_FORCECAST)
@@ -77,7 +73,7 @@ cdef cnp.ndarray checked(object indices, ptrdiff_t rows, str owner):
         for i in range(count):
             outside |= index[i] < 0 or index[i] >= rows
     if outside:
-        _check_indices(indices, rows, owner)
+        check_indices(indices, rows, owner)
     return numbers
 
 

@@ -65,7 +65,7 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     check_choice(reset, GRU_RESETS, owner, "reset")
     cdef bint after = reset == "after"
     states = {"last_grad": last_grad, "h0": h0}
-    check_backward(owner, h_grad, h, W_h, 3, states, gates, int(after))
+    check_backward(owner, 3, W_h, h, h_grad, {"gates": gates}, states, int(after))
     cdef cnp.ndarray dh = c_array(h_grad), last = c_array(last_grad), h_ = c_array(h)
     cdef cnp.ndarray gates_ = c_array(gates), h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)

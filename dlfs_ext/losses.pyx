@@ -110,7 +110,7 @@ cdef int check_pair(object prediction, object target, str owner) except -1:
     if not (is_float(prediction) and is_float(target) and same_type(prediction, target)
             and same_shape(prediction, target) and cnp.PyArray_NDIM(prediction) >= 1
             and cnp.PyArray_DIM(prediction, 0) >= 1):
-        reference._check_pair(prediction, target, owner)
+        reference.check_pair(prediction, target, owner)
     return 0
 
 

@@ -3,10 +3,11 @@
 cimport numpy as cnp
 from cython.parallel cimport prange
 
-from dlfs.checks import check_float_array, check_gradient_pair, check_real, check_same_dtype
-from dlfs.checks import check_shape
+from dlfs.checks import check_real
+from dlfs.named_axes import check_arrays
 from dlfs.reference import normalization as reference
-from dlfs.reference.normalization import _check_features, _check_statistics
+from dlfs.reference.dense import FEATURES, PER_FEATURE
+from dlfs.reference.normalization import ROWS
 from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
@@ -45,7 +46,7 @@ cdef extern from "normalization.h" nogil:
 
 
 def batch_norm(x, eps=1e-5):
-    _check_features(x, "batch_norm", "x")
+    check_arrays("batch_norm", x=(x, FEATURES))
     eps = check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
     cdef cnp.ndarray source = c_array(x)
     cdef ptrdiff_t features = cnp.PyArray_DIM(source, 1)
@@ -67,9 +68,8 @@ def batch_norm(x, eps=1e-5):
 
 
 def batch_norm_grad(output_grad, output, inv_std):
-    _check_features(output, "batch_norm_grad", "output")
-    check_gradient_pair(output_grad, output, "batch_norm_grad", "output")
-    _check_statistics("batch_norm_grad", output, inv_std=inv_std)
+    check_arrays("batch_norm_grad", output=(output, FEATURES), inv_std=(inv_std, PER_FEATURE),
+                 output_grad=(output_grad, FEATURES))
     cdef cnp.ndarray g = c_array(output_grad), y = c_array(output)
     cdef cnp.ndarray out = empty_like(y), mean = per_feature(y), product = per_feature(y)
     if cnp.PyArray_SIZE(y) == 0:
@@ -87,8 +87,8 @@ def batch_norm_grad(output_grad, output, inv_std):
 
 
 def batch_norm_inference(x, mean, var, eps=1e-5):
-    _check_features(x, "batch_norm_inference", "x")
-    _check_statistics("batch_norm_inference", x, mean=mean, var=var)
+    check_arrays("batch_norm_inference", x=(x, FEATURES), mean=(mean, PER_FEATURE),
+                 var=(var, PER_FEATURE))
     eps = check_real(eps, "batch_norm_inference", "eps", 0.0, low_open=True)
     cdef cnp.ndarray source = c_array(x)
     cdef cnp.ndarray out = empty_like(source)
@@ -98,8 +98,8 @@ def batch_norm_inference(x, mean, var, eps=1e-5):
 
 
 def batch_norm_inference_grad(output_grad, var, eps=1e-5):
-    _check_features(output_grad, "batch_norm_inference_grad", "output_grad")
-    _check_statistics("batch_norm_inference_grad", output_grad, var=var)
+    check_arrays("batch_norm_inference_grad", output_grad=(output_grad, FEATURES),
+                 var=(var, PER_FEATURE))
     eps = check_real(eps, "batch_norm_inference_grad", "eps", 0.0, low_open=True)
     cdef cnp.ndarray g = c_array(output_grad)
     cdef cnp.ndarray out = empty_like(g)
@@ -109,7 +109,7 @@ def batch_norm_inference_grad(output_grad, var, eps=1e-5):
 
 
 def layer_norm(x, eps=1e-5):
-    _check_features(x, "layer_norm", "x")
+    check_arrays("layer_norm", x=(x, ROWS))
     eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
     cdef cnp.ndarray source = c_array(x)
     cdef int last = cnp.PyArray_NDIM(source) - 1, i
@@ -142,12 +142,8 @@ def layer_norm(x, eps=1e-5):
 
 
 def layer_norm_grad(output_grad, output, inv_std):
-    owner = "layer_norm_grad"
-    _check_features(output, owner, "output")
-    check_gradient_pair(output_grad, output, owner, "output")
-    check_float_array(inv_std, owner, "inv_std")
-    check_same_dtype(owner, output=output, inv_std=inv_std)
-    check_shape(inv_std, (*output.shape[:output.ndim - 1], 1), owner, "inv_std")
+    check_arrays("layer_norm_grad", output=(output, ROWS), inv_std=(inv_std, "batch ... 1"),
+                 output_grad=(output_grad, ROWS))
     cdef cnp.ndarray g = c_array(output_grad), y = c_array(output), s = c_array(inv_std)
     cdef cnp.ndarray out = empty_like(y)
     if cnp.PyArray_SIZE(y) == 0:

@@ -16,11 +16,11 @@ from libc.math cimport tanh as c_tanh
 import numpy as np
 
 import dlfs.reference
-from dlfs.checks import check_float_array, check_gradient_pair, check_input_shape
-from dlfs.checks import check_same_dtype, check_shape
-from dlfs.reference.conv import _resolve, _resolve_shapes
-from dlfs.reference.dense import _check_product
-from dlfs.reference.pooling import _pooling_window, _position_dtype
+from dlfs.checks import check_input_shape, check_shape
+from dlfs.named_axes import check_arrays
+from dlfs.reference.conv import IMAGES, OUTPUTS, WEIGHTS
+from dlfs.reference.pooling import position_dtype
+from dlfs.windows import conv2d_window, pooling_window
 from dlfs_ext.docstrings import share_docstrings
 
 ctypedef fused real:
@@ -37,7 +37,7 @@ def _aligned(array):
 
 
 def weight_multiply(x, W):
-    _check_product(x, W, "weight_multiply")
+    check_arrays("weight_multiply", W=(W, "features neurons"), x=(x, "batch features"))
     output = np.empty((x.shape[0], W.shape[1]), x.dtype)
     if x.dtype == np.float32:
         multiply[float](_aligned(x), _aligned(W), output)
@@ -48,19 +48,13 @@ def weight_multiply(x, W):
 
 def weight_multiply_input_grad(output_grad, W):
     owner = "weight_multiply_input_grad"
-    check_float_array(output_grad, owner, "output_grad", 2)
-    check_float_array(W, owner, "W", 2)
-    check_same_dtype(owner, output_grad=output_grad, W=W)
-    check_shape(output_grad, (output_grad.shape[0], W.shape[1]), owner, "output_grad")
+    check_arrays(owner, W=(W, "features neurons"), output_grad=(output_grad, "batch neurons"))
     return weight_multiply(output_grad, W.T)
 
 
 def weight_multiply_param_grad(output_grad, x):
     owner = "weight_multiply_param_grad"
-    check_float_array(output_grad, owner, "output_grad", 2)
-    check_float_array(x, owner, "x", 2)
-    check_same_dtype(owner, output_grad=output_grad, x=x)
-    check_shape(output_grad, (x.shape[0], output_grad.shape[1]), owner, "output_grad")
+    check_arrays(owner, x=(x, "batch features"), output_grad=(output_grad, "batch neurons"))
     return weight_multiply(x.T, output_grad)
 
 
@@ -80,7 +74,7 @@ cdef void multiply(const real[:, :] x, const real[:, :] W, real[:, :] output) no
 
 
 def sigmoid(x):
-    check_float_array(x, "sigmoid", "x")
+    check_arrays("sigmoid", x=(x, "..."))
     output = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
         apply_sigmoid[float](_aligned(x).reshape(-1), output.reshape(-1))
@@ -99,7 +93,7 @@ cdef void apply_sigmoid(const real[:] x, real[:] output) noexcept:
 
 
 def tanh(x):
-    check_float_array(x, "tanh", "x")
+    check_arrays("tanh", x=(x, "..."))
     output = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
         apply_tanh[float](_aligned(x).reshape(-1), output.reshape(-1))
@@ -115,7 +109,7 @@ cdef void apply_tanh(const real[:] x, real[:] output) noexcept:
 
 
 def relu(x):
-    check_float_array(x, "relu", "x")
+    check_arrays("relu", x=(x, "..."))
     output = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
         apply_relu[float](_aligned(x).reshape(-1), output.reshape(-1))
@@ -131,7 +125,7 @@ cdef void apply_relu(const real[:] x, real[:] output) noexcept:
 
 
 def relu_grad(output_grad, x):
-    check_gradient_pair(output_grad, x, "relu_grad", "x")
+    check_arrays("relu_grad", x=(x, "..."), output_grad=(output_grad, "..."))
     input_grad = np.empty(x.shape, x.dtype)
     if x.dtype == np.float32:
         apply_relu_grad[float](_aligned(output_grad).reshape(-1), _aligned(x).reshape(-1),
@@ -171,7 +165,8 @@ cdef Geometry geometry(window) except *:
 
 
 def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
-    groups, window = _resolve(x, W, stride, padding, dilation, groups, "conv2d")
+    check_arrays("conv2d", x=(x, IMAGES), W=(W, WEIGHTS))
+    groups, window = conv2d_window(x.shape, W.shape, stride, padding, dilation, groups, "conv2d")
     output = np.zeros((x.shape[0], W.shape[1], *window.output), x.dtype)
     walk(x, W, output, geometry(window), groups, FORWARD)
     return output
@@ -180,10 +175,8 @@ def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
 def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_input_grad"
     shape = check_input_shape(input_shape, owner, 4)
-    check_float_array(output_grad, owner, "output_grad", 4)
-    check_float_array(W, owner, "W", 4)
-    check_same_dtype(owner, output_grad=output_grad, W=W)
-    groups, window = _resolve_shapes(shape, W.shape, stride, padding, dilation, groups, owner)
+    check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
+    groups, window = conv2d_window(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
     input_grad = np.zeros(shape, W.dtype)
     walk(input_grad, W, output_grad, geometry(window), groups, INPUT_GRAD)
@@ -193,10 +186,8 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
 def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_param_grad"
     shape = check_input_shape(param_shape, owner, 4, "param_shape")
-    check_float_array(output_grad, owner, "output_grad", 4)
-    check_float_array(x, owner, "x", 4)
-    check_same_dtype(owner, output_grad=output_grad, x=x)
-    groups, window = _resolve_shapes(x.shape, shape, stride, padding, dilation, groups, owner)
+    check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
+    groups, window = conv2d_window(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *window.output), owner, "output_grad")
     param_grad = np.zeros(shape, x.dtype)
     walk(x, param_grad, output_grad, geometry(window), groups, PARAM_GRAD)
@@ -255,15 +246,15 @@ cdef void walk_positions(real[:, :, :, :] x, real[:, :, :, :] W, real[:, :, :, :
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0):
-    check_float_array(x, "max_pool2d", "x", 4)
-    window = _pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
+    check_arrays("max_pool2d", x=(x, "batch channels height width"))
+    window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
     output = np.empty((*x.shape[:2], *window.output), x.dtype)
     positions = np.zeros(output.shape, np.int32)
     if x.dtype == np.float32:
         largest[float](_aligned(x), output, positions, geometry(window))
     else:
         largest[double](_aligned(x), output, positions, geometry(window))
-    return output, positions.astype(_position_dtype(window))
+    return output, positions.astype(position_dtype(window))
 
 
 cdef void largest(const real[:, :, :, :] x, real[:, :, :, :] output, int[:, :, :, :] positions,

@@ -10,8 +10,10 @@ from libc.string cimport memset
 
 import numpy as np
 
-from dlfs.checks import check_flag, check_float_array, check_input_shape, check_shape
-from dlfs.reference import pooling as reference
+from dlfs.checks import check_flag, check_input_shape, check_shape
+from dlfs.named_axes import check_arrays
+from dlfs.reference.pooling import IMAGES, check_pixels
+from dlfs.windows import pooling_window
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd
@@ -45,7 +47,7 @@ cdef extern from "pooling.h" nogil:
 
 def max_pool2d(x, kernel_size, stride=None, padding=0):
     if not is_float_nd(x, 4):
-        check_float_array(x, "max_pool2d", "x", 4)
+        check_arrays("max_pool2d", x=(x, IMAGES))
     resolved = resolve(x.shape, kernel_size, stride, padding, "max_pool2d")
     cdef cnp.ndarray images = c_array(x)
     cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
@@ -83,7 +85,7 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
     owner = "max_pool2d_grad"
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     resolved = resolve(shape, kernel_size, stride, padding, owner)
-    reference._check_output_grad(output_grad, shape, resolved, owner)
+    check_arrays(owner, output_grad=(output_grad, (shape[0], shape[1], *resolved.output)))
     cdef pool_window window = window_of(shape[2], shape[3], resolved)
     cdef int wanted = cnp.NPY_INT32 if window.wide else cnp.NPY_UINT8
     if not (cnp.PyArray_Check(positions) and cnp.PyArray_TYPE(positions) == wanted
@@ -125,7 +127,7 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     if not is_float_nd(x, 4):
-        check_float_array(x, "avg_pool2d", "x", 4)
+        check_arrays("avg_pool2d", x=(x, IMAGES))
     check_flag(count_include_pad, "avg_pool2d", "count_include_pad")
     resolved = resolve(x.shape, kernel_size, stride, padding, "avg_pool2d")
     cdef cnp.ndarray images = c_array(x)
@@ -145,7 +147,7 @@ def avg_pool2d_grad(output_grad, input_shape, kernel_size, stride=None, padding=
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     check_flag(count_include_pad, owner, "count_include_pad")
     resolved = resolve(shape, kernel_size, stride, padding, owner)
-    reference._check_output_grad(output_grad, shape, resolved, owner)
+    check_arrays(owner, output_grad=(output_grad, (shape[0], shape[1], *resolved.output)))
     cdef cnp.ndarray grad = c_array(output_grad)
     cdef pool_window window = window_of(shape[2], shape[3], resolved)
     window.include_pad = bool(count_include_pad)
@@ -160,8 +162,8 @@ def avg_pool2d_grad(output_grad, input_shape, kernel_size, stride=None, padding=
 
 def global_avg_pool2d(x):
     if not is_float_nd(x, 4):
-        check_float_array(x, "global_avg_pool2d", "x", 4)
-    reference._check_pixels(x.shape, "global_avg_pool2d")
+        check_arrays("global_avg_pool2d", x=(x, IMAGES))
+    check_pixels(x.shape, "global_avg_pool2d")
     cdef cnp.ndarray images = c_array(x)
     cdef cnp.npy_intp[2] dims
     dims[0], dims[1] = images.shape[0], images.shape[1]
@@ -175,9 +177,8 @@ def global_avg_pool2d(x):
 def global_avg_pool2d_grad(output_grad, input_shape):
     owner = "global_avg_pool2d_grad"
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
-    check_float_array(output_grad, owner, "output_grad", 2)
-    reference._check_pixels(shape, owner)
-    check_shape(output_grad, shape[:2], owner, "output_grad")
+    check_pixels(shape, owner)
+    check_arrays(owner, output_grad=(output_grad, shape[:2]))
     cdef cnp.ndarray grad = c_array(output_grad)
     cdef cnp.npy_intp[4] dims
     for axis in range(4):
@@ -198,7 +199,7 @@ cdef object resolve(object input_shape, object kernel_size, object stride, objec
     key = (input_shape, kernel_size, stride, padding)
     found = remembered(_memory, key)
     if found is None:
-        found = reference._pooling_window(input_shape, kernel_size, stride, padding, owner)
+        found = pooling_window(input_shape, kernel_size, stride, padding, owner)
         remember(_memory, key, found)
     return found
 

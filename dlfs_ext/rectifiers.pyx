@@ -2,7 +2,8 @@
 
 cimport numpy as cnp
 
-from dlfs.checks import check_float_array, check_gradient_pair, check_real
+from dlfs.checks import check_real
+from dlfs.named_axes import check_arrays
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport is_double, is_float, same_shape, same_type
@@ -92,14 +93,14 @@ def softplus_grad(output_grad, x):
 
 cdef int check(object x, str owner) except -1:
     if not is_float(x):
-        check_float_array(x, owner, "x")
+        check_arrays(owner, x=(x, "..."))
     return 0
 
 
 cdef int check_pair(object output_grad, object x, str owner) except -1:
     if not (is_float(output_grad) and is_float(x) and same_type(output_grad, x)
             and same_shape(output_grad, x)):
-        check_gradient_pair(output_grad, x, owner, "x")
+        check_arrays(owner, x=(x, "..."), output_grad=(output_grad, "..."))
     return 0
 
 

@@ -6,7 +6,6 @@ steps at once without a copy.
 
 cimport numpy as cnp
 
-from dlfs.checks import check_float_array, check_same_dtype, check_shape
 from dlfs.reference.time_steps import check_backward, check_forward
 from dlfs_ext.docstrings import share_docstrings
 
@@ -52,7 +51,7 @@ def rnn(z, h0, W_h):
 
 
 def rnn_grad(h_grad, last_grad, h, h0, W_h):
-    check_backward("rnn_grad", h_grad, h, W_h, 1, {"last_grad": last_grad, "h0": h0})
+    check_backward("rnn_grad", 1, W_h, h, h_grad, {}, {"last_grad": last_grad, "h0": h0})
     cdef cnp.ndarray dh = c_array(h_grad), last = c_array(last_grad), h_ = c_array(h)
     cdef cnp.ndarray h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)
@@ -91,12 +90,9 @@ def lstm(z, h0, c0, W_h):
 
 
 def lstm_grad(h_grad, h_last_grad, c_last_grad, h, c, gates, h0, c0, W_h):
-    owner = "lstm_grad"
+    kept = {"c": c, "gates": gates}
     states = {"h_last_grad": h_last_grad, "c_last_grad": c_last_grad, "h0": h0, "c0": c0}
-    check_backward(owner, h_grad, h, W_h, 4, states, gates)
-    check_float_array(c, owner, "c", 3)
-    check_same_dtype(owner, h=h, c=c)
-    check_shape(c, h.shape, owner, "c")
+    check_backward("lstm_grad", 4, W_h, h, h_grad, kept, states)
     cdef cnp.ndarray dh = c_array(h_grad), h_last = c_array(h_last_grad)
     cdef cnp.ndarray c_last = c_array(c_last_grad), h_ = c_array(h), c_ = c_array(c)
     cdef cnp.ndarray gates_ = c_array(gates), h0_ = c_array(h0), c0_ = c_array(c0)

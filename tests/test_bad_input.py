@@ -198,6 +198,7 @@ INTERNAL = {
     "configured",
     "lazy",
     "moved",
+    "named_axes",
     "summary",
     "types",
     "windows",
@@ -216,12 +217,21 @@ ELSEWHERE = {
 }
 HARMLESS = {
     **dict.fromkeys(
-        ("reference.by_time", "reference.cut", "reference.product", "reference.shifted"),
+        (
+            *("reference.by_time", "reference.cut", "reference.product", "reference.shifted"),
+            *("reference.crop", "reference.pad", "reference.padded_shape"),
+            *("reference.position_dtype", "reference.swap_channels", "reference.window_slices"),
+        ),
         "serves kernels, after they have checked",
     ),
-    "reference.check_backward": "a check itself",
-    "reference.check_forward": "a check itself",
-    "reference.quiet": "wraps kernels, when the package is imported",
+    **dict.fromkeys(
+        (
+            *("reference.check_backward", "reference.check_forward", "reference.check_classes"),
+            *("reference.check_indices", "reference.check_pair", "reference.check_pixels"),
+        ),
+        "a check itself",
+    ),
+    "reference.kernel": "decorates kernels, when the package is imported",
     "backend.fuses": "takes no arguments",
     "callbacks.Training": "a protocol, for type checkers",
     "initializers.choose_init": "serves layers, after they have checked",

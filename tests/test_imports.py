@@ -1,6 +1,7 @@
 """Imports form no circle, including those inside functions."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,3 +92,49 @@ def test_a_late_import_is_found_too(late: str, tmp_path: Path) -> None:
     (tmp_path / "p" / "b.py").write_text(f"def other():\n    {late}\n")
     found = [" -> ".join(way) for way in circles(graph_of(tmp_path, "p"))]
     assert found == ["p.a -> p.b -> p.a", "p.b -> p.a -> p.b"]
+
+
+FROM_DLFS = re.compile(r"^\s*from\s+dlfs\S*\s+c?import\s+(\([^)]*\)|[^\n#]*)", re.MULTILINE)
+
+
+def private_names(source: str) -> list[str]:
+    """Return the names with one underscore in front that a source takes from our other modules."""
+    names = [
+        name.split()
+        for found in FROM_DLFS.findall(source)
+        for name in found.strip("()\n ").split(",")
+        if name.strip()
+    ]
+    modules = {words[-1] for words in names if words[-1].islower()}
+    private = [words[0] for words in names if re.match("_[a-z]", words[0])]
+    for owner, name in re.findall(r"(?<![\w.])(\w+)\.(_[a-z]\w*)", source):
+        if owner in modules:
+            private.append(f"{owner}.{name}")
+    return private
+
+
+@pytest.mark.parametrize("package", ["dlfs", "dlfs_ext"])
+def test_no_module_uses_the_private_names_of_another(package: str) -> None:
+    paths = [
+        path
+        for suffix in ("py", "pyx", "pxd", "pyi")
+        for path in sorted((ROOT / package).rglob(f"*.{suffix}"))
+    ]
+    found = {path.name: private_names(path.read_text("utf-8")) for path in paths}
+    assert {name: names for name, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("from dlfs.a import _b\n", ["_b"]),
+        ("from dlfs.a import (\n    c,\n    _b as d,\n)\n", ["_b"]),
+        ("from dlfs_ext.a cimport _b\n", ["_b"]),
+        ("from dlfs.reference import conv as reference\n\nreference._b(1)\n", ["reference._b"]),
+        ("from dlfs.a import B\n\nB._c = 1\n", []),
+        ("from dlfs.a import b\n\nself._b = b.c._d\n", []),
+        ("from dlfs.a import __version__\n", []),
+    ],
+)
+def test_a_private_name_is_found(source: str, names: list[str]) -> None:
+    assert private_names(source) == names

@@ -1,43 +1,27 @@
-"""Dropout's multiplication; the mask is drawn above, so that both backends see the same one."""
+"""Dropout's multiplication (book, chapter 4); the mask is drawn above, one for both backends."""
 
 import numpy as np
 
-from dlfs.checks import check_float_array, check_real, check_shape
+from dlfs.checks import check_real, check_shape
+from dlfs.named_axes import check_arrays
+from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
+@kernel
 def dropout(x: Array, mask: Array, keep_prob: float) -> Array:
-    """Keep where the mask says so, and scale up what is kept: ``x * mask / keep_prob``.
+    """Keep x where the mask is true, and scale up what is kept: ``x * mask / keep_prob``.
 
-    Parameters
-    ----------
-    x : ndarray, any shape
-        In the backward pass, the output gradient: the derivative is the same multiplication.
-    mask : ndarray of bool, the same shape
-    keep_prob : float
-        The probability with which the mask was drawn; 0 < keep_prob <= 1.
+    x (...), mask (...) of bool -> (...)
 
-    Returns
-    -------
-    ndarray, the shape of x
+    keep_prob is the probability with which the mask was drawn, 0 < keep_prob <= 1. Backward is the
+    same multiplication, of the output gradient. This is "inverted" dropout: it scales in training,
+    so that inference need not.
 
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64, or the mask is not boolean.
-    ValueError
-        If the shapes differ or keep_prob is out of range.
-
-    Notes
-    -----
-    Book, chapter 4; "inverted" dropout: it scales in training, so that inference need not.
-
-    Examples
-    --------
     >>> dropout(np.array([[1.0, 2.0]]), np.array([[True, False]]), 0.5)
     array([[2., 0.]])
     """
-    check_float_array(x, "dropout", "x")
+    check_arrays("dropout", x=(x, "..."))
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         got = getattr(mask, "dtype", type(mask).__name__)
         raise TypeError(f"dropout: mask must be an array of bool, got {got}")

@@ -1,57 +1,38 @@
-"""GRU: a recurrence with a reset gate and an update gate; its conventions are those of the LSTM."""
+"""GRU: a recurrence with a reset gate and an update gate; its conventions are those of the LSTM.
+
+Cho et al., 2014; book, chapter 6, whose code computes the update gate from the reset gate's sums,
+so that the two are always equal.
+"""
 
 import numpy as np
 from scipy.special import expit
 
 from dlfs.checks import check_choice
+from dlfs.reference.kernel import kernel
 from dlfs.reference.time_steps import by_time, check_backward, check_forward, cut, product, shifted
 from dlfs.types import Array
 
 GRU_RESETS = ("before", "after")
 
 
+@kernel
 def gru(z: Array, h0: Array, W_h: Array, reset: str = "before") -> tuple[Array, Array]:
-    """Run a network of gated recurrent units.
+    """Run gated recurrent units: ``h_t = u * h_(t-1) + (1 - u) * h_bar``.
 
-    The gates stand in the order reset, update, candidate, each ``hidden`` wide.
+    z (batch, time, 3 * hidden), h0 (batch, hidden), W_h (hidden, 3 * hidden)
+    -> h (batch, time, hidden), gates (time, batch, 4 * hidden)
+
+    The gates stand in the order reset, update, candidate. ``reset`` says what the reset gate
+    multiplies: the state, as in the book ("before"), or its product with the weights, as cuDNN and
+    PyTorch do to save time ("after"). W_h is ``W_r``, ``W_u`` and ``W_c`` side by side; with
+    "after" it has one more row, the biases of these products, of which ``b_c`` cannot be part of z:
 
         r, u = sigmoid(z_r + h_(t-1) @ W_r), sigmoid(z_u + h_(t-1) @ W_u)
         h_bar = tanh(z_h + (r * h_(t-1)) @ W_c)          reset="before"
         h_bar = tanh(z_h + r * (h_(t-1) @ W_c + b_c))    reset="after"
-        h_t = u * h_(t-1) + (1 - u) * h_bar
 
-    Parameters
-    ----------
-    z : ndarray, shape (batch, time, 3 * hidden)
-        The inputs' contribution, bias included.
-    h0 : ndarray, shape (batch, hidden)
-    W_h : ndarray, shape (hidden, 3 * hidden), or with "after" (hidden + 1, 3 * hidden)
-        ``W_r``, ``W_u`` and ``W_c`` side by side. With "after" a last row holds the biases of these
-        products, of which only ``b_c``, which the reset gate multiplies, cannot be part of z.
-    reset : {"before", "after"}
-        Where the reset gate applies: to the state, as in the book, or to its product with the
-        weights, as cuDNN and PyTorch do to save time.
+    ``gates`` holds r, u, h_bar, and what the reset gate multiplies.
 
-    Returns
-    -------
-    h : ndarray, shape (batch, time, hidden)
-    gates : ndarray, shape (time, batch, 4 * hidden)
-        r, u, h_bar of all steps, and what the reset gate multiplies, for ``gru_grad``.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If a shape does not fit or reset is unknown.
-
-    Notes
-    -----
-    Cho et al., 2014; book, chapter 6, whose code computes the update gate from the reset gate's
-    sums, so that the two are always equal. Backward: ``gru_grad``.
-
-    Examples
-    --------
     >>> h, gates = gru(np.zeros((1, 1, 3)), np.ones((1, 1)), np.zeros((1, 3)))
     >>> h.item(), gates.ravel().tolist()
     (0.5, [0.5, 0.5, 0.0, 1.0])
@@ -80,6 +61,7 @@ def gru(z: Array, h0: Array, W_h: Array, reset: str = "before") -> tuple[Array, 
     return h.transpose(1, 0, 2), gates
 
 
+@kernel
 def gru_grad(
     h_grad: Array,
     last_grad: Array,
@@ -89,45 +71,20 @@ def gru_grad(
     W_h: Array,
     reset: str = "before",
 ) -> tuple[Array, Array, Array]:
-    """Carry a gradient back through ``gru``, from the last step to the first.
+    """Gradient of ``gru``, from the last step to the first.
 
-    Parameters
-    ----------
-    h_grad : ndarray, shape (batch, time, hidden)
-    last_grad : ndarray, shape (batch, hidden)
-        What the final state contributes besides; zeros where backward ends here.
-    h, gates : ndarray
-        What ``gru`` returned.
-    h0 : ndarray, shape (batch, hidden)
-    W_h : ndarray, shape (hidden, 3 * hidden), or with "after" (hidden + 1, 3 * hidden)
-    reset : {"before", "after"}
+    h_grad, h (batch, time, hidden), last_grad, h0 (batch, hidden), gates and W_h as in ``gru``
+    -> z_grad (batch, time, 3 * hidden), h0_grad (batch, hidden), W_h_grad as W_h
 
-    Returns
-    -------
-    z_grad : ndarray, shape (batch, time, 3 * hidden)
-        With ``dh`` that step t+1 hands on, plus ``h_grad_t``: for h_bar
-        ``dh * (1 - u) * (1 - h_bar**2)``, called ``dc`` here; for u
-        ``dh * (h_(t-1) - h_bar) * u * (1 - u)``; for r, with "before",
-        ``(dc @ W_c.T) * h_(t-1) * r * (1 - r)``, with "after"
-        ``dc * (h_(t-1) @ W_c + b_c) * r * (1 - r)``. The state of step t-1 is used in four places
-        and gets four terms: ``dh * u``, those through r and u, and that through h_bar, which is
-        ``(dc @ W_c.T) * r`` or ``(dc * r) @ W_c.T``.
-    h0_grad : ndarray, shape (batch, hidden)
-    W_h_grad : ndarray, the shape of W_h
+    With dh from step t+1 plus ``h_grad_t``, z_grad_t is
+    for h_bar ``dc = dh * (1 - u) * (1 - h_bar**2)``;
+    for u ``dh * (h_(t-1) - h_bar) * u * (1 - u)``;
+    for r ``(dc @ W_c.T) * h_(t-1) * r * (1 - r)`` with "before", and with "after"
+    ``dc * (h_(t-1) @ W_c + b_c) * r * (1 - r)``.
+    The state of step t-1 is used in four places and gets four terms: ``dh * u``, those through r
+    and u, and that through h_bar, ``(dc @ W_c.T) * r`` or ``(dc * r) @ W_c.T``. The book's code
+    leaves one of the four out.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If a shape does not fit or reset is unknown.
-
-    Notes
-    -----
-    Book, chapter 6, whose code leaves one of the four terms out.
-
-    Examples
-    --------
     >>> zero, z, W_h = np.zeros((1, 1)), np.zeros((1, 1, 3)), np.zeros((1, 3))
     >>> h, gates = gru(z, zero + 1, W_h)
     >>> grads = gru_grad(np.ones((1, 1, 1)), zero, h, gates, zero + 1, W_h)
@@ -138,7 +95,7 @@ def gru_grad(
     check_choice(reset, GRU_RESETS, owner, "reset")
     after = reset == "after"
     states = {"last_grad": last_grad, "h0": h0}
-    check_backward(owner, h_grad, h, W_h, 3, states, gates, int(after))
+    check_backward(owner, 3, W_h, h, h_grad, {"gates": gates}, states, int(after))
     dh_steps, n = by_time(h_grad), h0.shape[1]
     before = shifted(h0, by_time(h))
     W = W_h[:n]

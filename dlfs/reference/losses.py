@@ -1,185 +1,106 @@
 """Losses: each kernel returns the loss and its gradient with respect to the prediction.
 
-All losses are sums over the features (or classes) and means over the batch, as in the book. Sums
-are taken in float64 whatever the dtype: they have as many terms as the batch has numbers.
+All losses are sums over the features (or classes) and means over the batch, as in the book
+(chapters 2 to 4). Sums have as many terms as the batch has numbers, so they are taken in float64
+whatever the dtype. Where the terms overflow in float32, they are computed again in float64.
+
+A logit is the logarithm of odds, any real number; a loss of probabilities is in nats (units of the
+natural logarithm). huber: Huber, "Robust estimation of a location parameter", 1964.
 """
 
 import numpy as np
 from scipy import special
 
-from dlfs.checks import check_float_array, check_real, check_same_dtype, check_shape
+from dlfs.checks import check_real, check_shape
+from dlfs.named_axes import check_arrays
+from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
+@kernel
 def mean_squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
-    """Squared distance, summed over features, averaged over the batch.
+    """Squared distance: ``sum((p - t)**2) / batch`` and its gradient ``2 * (p - t) / batch``.
 
-    Parameters
-    ----------
-    prediction, target : ndarray, shape (batch, ...)
+    prediction (batch, ...), target (batch, ...) -> float, prediction_grad (batch, ...)
 
-    Returns
-    -------
-    loss : float
-        ``sum((prediction - target)**2) / batch``.
-    prediction_grad : ndarray, the shape of prediction
-        ``2 * (prediction - target) / batch``.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ.
-    ValueError
-        If the shapes differ or the batch is empty.
-
-    Notes
-    -----
-    Book, chapters 2 and 3.
-
-    Examples
-    --------
     >>> mean_squared_error(np.array([[3.0]]), np.array([[1.0]]))
     (4.0, array([[4.]]))
     """
-    _check_pair(prediction, target, "mean_squared_error")
+    check_pair(prediction, target, "mean_squared_error")
     batch = prediction.shape[0]
     error = prediction - target
     loss = _sum(error * error)
-    if not np.isfinite(loss):  # in float32 the squares may have overflowed
+    if not np.isfinite(loss):
         loss = _sum(np.square(error, dtype=np.float64))
     loss /= batch
     return loss, error * (2 / batch)
 
 
+@kernel
 def mean_absolute_error(prediction: Array, target: Array) -> tuple[float, Array]:
-    """Absolute distance, summed over features, averaged over the batch.
+    """Absolute distance: ``sum(|p - t|) / batch`` and its gradient ``sign(p - t) / batch``.
 
-    Parameters
-    ----------
-    prediction, target : ndarray, shape (batch, ...)
+    prediction (batch, ...), target (batch, ...) -> float, prediction_grad (batch, ...)
 
-    Returns
-    -------
-    loss : float
-        ``sum(|prediction - target|) / batch``.
-    prediction_grad : ndarray, the shape of prediction
-        ``sign(prediction - target) / batch``; at the kink, where they are equal, 0.
+    At the kink, p = t, the gradient is 0.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ.
-    ValueError
-        If the shapes differ or the batch is empty.
-
-    Notes
-    -----
-    Book, chapter 2 (there a metric).
-
-    Examples
-    --------
     >>> mean_absolute_error(np.array([[3.0]]), np.array([[1.0]]))
     (2.0, array([[1.]]))
     """
-    _check_pair(prediction, target, "mean_absolute_error")
+    check_pair(prediction, target, "mean_absolute_error")
     batch = prediction.shape[0]
     error = prediction - target
     loss = _sum(np.abs(error)) / batch
     return loss, np.sign(error) * (1 / batch)
 
 
+@kernel
 def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, Array]:
-    """Squared error for small distances, absolute error for large ones.
+    """Squared error for small distances, absolute error for those beyond delta, delta > 0.
 
-    Parameters
-    ----------
-    prediction, target : ndarray, shape (batch, ...)
-    delta : float
-        Where one turns into the other; delta > 0.
+    prediction (batch, ...), target (batch, ...) -> float, prediction_grad (batch, ...)
 
-    Returns
-    -------
-    loss : float
-        The sum over ``e = prediction - target`` of ``e**2 / 2`` where ``|e| <= delta``, else
-        ``delta * (|e| - delta / 2)``, over the batch.
-    prediction_grad : ndarray, the shape of prediction
-        ``clip(e, -delta, delta) / batch``.
+    With ``e = p - t``, the loss is the sum of ``e**2 / 2`` where ``|e| <= delta``, else
+    ``delta * (|e| - delta / 2)``, over the batch. The gradient is
+    ``clip(e, -delta, delta) / batch``.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ.
-    ValueError
-        If the shapes differ, the batch is empty or delta is not positive.
-
-    Notes
-    -----
-    Huber, "Robust estimation of a location parameter", 1964.
-
-    Examples
-    --------
     >>> huber(np.array([[3.0]]), np.array([[1.0]]))
     (1.5, array([[1.]]))
     """
-    _check_pair(prediction, target, "huber")
+    check_pair(prediction, target, "huber")
     delta = check_real(delta, "huber", "delta", 0.0, low_open=True)
     batch = prediction.shape[0]
     error = prediction - target
     clipped = np.clip(error, -delta, delta)
     # e**2 / 2 for small errors, where clipped == e, and delta * (|e| - delta / 2) for the others.
     loss = _sum(clipped * (error - clipped / 2))
-    if not np.isfinite(loss):  # in float32 the products may have overflowed
+    if not np.isfinite(loss):
         loss = _sum(np.multiply(clipped, error - clipped / 2, dtype=np.float64))
     loss /= batch
     return loss, clipped * (1 / batch)
 
 
+@kernel
 def softmax_cross_entropy(
     prediction: Array, target: Array, label_smoothing: float = 0.0
 ) -> tuple[float, Array]:
-    """Softmax and cross-entropy in one: the loss whose gradient is softmax minus target.
+    """Softmax and cross-entropy in one: ``sum(t * (logsumexp(p) - p)) / batch``, from logits p.
 
-    Parameters
-    ----------
-    prediction : ndarray, shape (batch, classes)
-        Logits: anything from minus to plus infinity.
-    target : ndarray
-        Integer labels 0..classes-1 of shape (batch,), or rows of probabilities (one-hot rows, for
-        example) of shape (batch, classes) and the dtype of prediction.
-    label_smoothing : float
-        The target t becomes ``(1 - label_smoothing) * t + label_smoothing / classes``;
-        0 <= label_smoothing < 1.
+    prediction (batch, classes), target (batch) of integers from 0 to classes - 1, or
+    (batch, classes) of probabilities -> float, prediction_grad (batch, classes)
 
-    Returns
-    -------
-    loss : float
-        ``sum(t * (logsumexp(row) - row)) / batch``, in nats.
-    prediction_grad : ndarray, shape (batch, classes)
-        ``(softmax(prediction) - t) / batch``.
+    The gradient is ``(softmax(p) - t) / batch``. With label smoothing, 0 <= s < 1, t becomes
+    ``(1 - s) * t + s / classes``. With ``m`` the largest logit of a row and ``r`` the sum of
+    ``exp(p - m)`` over the other logits, ``logsumexp(p) = m + log1p(r)`` never overflows, and keeps
+    the cost of a sure prediction: 4e-18 for logits of 40 and 0. The book adds the cross-entropy of
+    the other classes to the value and keeps this gradient; here value and gradient belong together.
 
-    Raises
-    ------
-    TypeError
-        If prediction is not float32 or float64, or target neither integer nor of the same dtype.
-    ValueError
-        If a shape does not fit, the batch is empty, a label is out of range, or a row of target
-        does not hold probabilities.
-
-    Notes
-    -----
-    Book, chapter 4, which adds the cross-entropy of the other classes to the value and then uses
-    this gradient; here value and gradient belong together. With ``m`` the largest logit of a row,
-    ``logsumexp(row) = m + log1p(r)``, where ``r`` is the sum of ``exp(row - m)`` over the other
-    logits, never overflows, and keeps what a sure prediction costs: 4e-18 for logits of 40 and 0.
-
-    Examples
-    --------
     >>> loss, grad = softmax_cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))
     >>> round(loss, 6), grad
     (0.693147, array([[ 0.5, -0.5]]))
     """
     owner = "softmax_cross_entropy"
-    check_float_array(prediction, owner, "prediction", 2)
+    check_arrays(owner, prediction=(prediction, "batch classes"))
     label_smoothing = check_real(
         label_smoothing, owner, "label_smoothing", 0.0, 1.0, high_open=True
     )
@@ -204,7 +125,7 @@ def softmax_cross_entropy(
     rest = others.sum(axis=1, keepdims=True)
     log_sums = np.log1p(rest)
     loss = _sum(_weighted(probabilities, log_sums - shifted))
-    if not np.isfinite(loss):  # in float32 the differences may have overflowed
+    if not np.isfinite(loss):
         distance = np.subtract(prediction, prediction.max(axis=1, keepdims=True), dtype=np.float64)
         loss = _sum(_weighted(probabilities, log_sums - distance))
     loss /= batch
@@ -212,43 +133,21 @@ def softmax_cross_entropy(
     return loss, grad
 
 
+@kernel
 def binary_cross_entropy(prediction: Array, target: Array) -> tuple[float, Array]:
-    """Cross-entropy of independent yes-no questions, from logits.
+    """Cross-entropy of yes-no questions, from logits z: ``sum(softplus(z) - t * z) / batch``.
 
-    Parameters
-    ----------
-    prediction : ndarray, shape (batch, ...)
-        Logits: the probability of yes is ``sigmoid(prediction)``.
-    target : ndarray, the same shape
-        0 for no, 1 for yes, or a probability between.
+    prediction (batch, ...), target (batch, ...) in [0, 1] -> float, prediction_grad (batch, ...)
 
-    Returns
-    -------
-    loss : float
-        ``sum(softplus(z) - t * z) / batch``, in nats; that is
-        ``-t * log(sigmoid(z)) - (1 - t) * log(1 - sigmoid(z))`` without overflow.
-    prediction_grad : ndarray, the shape of prediction
-        ``(sigmoid(prediction) - target) / batch``.
+    That is ``-t * log(sigmoid(z)) - (1 - t) * log(1 - sigmoid(z))`` without overflow; the gradient
+    is ``(sigmoid(z) - t) / batch``.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ.
-    ValueError
-        If the shapes differ, the batch is empty or a target is outside [0, 1].
-
-    Notes
-    -----
-    The two-class case of book chapter 4's softmax cross-entropy, with the other logit fixed at 0.
-
-    Examples
-    --------
     >>> loss, grad = binary_cross_entropy(np.array([[0.0]]), np.array([[1.0]]))
     >>> round(loss, 6), grad
     (0.693147, array([[-0.5]]))
     """
     owner = "binary_cross_entropy"
-    _check_pair(prediction, target, owner)
+    check_pair(prediction, target, owner)
     if target.size and not (target.min() >= 0 and target.max() <= 1):
         raise ValueError(f"{owner}: target must lie in [0, 1], got {target.min()}..{target.max()}")
     batch = prediction.shape[0]
@@ -266,15 +165,13 @@ def _sum(terms: Array) -> float:
 
 
 def _weighted(probability: Array, cost: Array) -> Array:
-    """Return ``probability * cost``; what never happens costs nothing, even if it were infinite."""
+    """Return ``probability * cost``; what has probability 0 costs 0, even an infinite cost."""
     return np.multiply(probability, cost, where=probability != 0, out=np.zeros_like(cost))
 
 
-def _check_pair(prediction: Array, target: Array, owner: str) -> None:
-    check_float_array(prediction, owner, "prediction")
-    check_float_array(target, owner, "target")
-    check_same_dtype(owner, prediction=prediction, target=target)
-    check_shape(target, prediction.shape, owner, "target")
+def check_pair(prediction: Array, target: Array, owner: str) -> None:
+    """Demand a prediction and a target of one shape, and a batch that is not empty."""
+    check_arrays(owner, prediction=(prediction, "..."), target=(target, "..."))
     if prediction.ndim < 1 or prediction.shape[0] < 1:
         raise ValueError(f"{owner}: the batch must not be empty, got shape {prediction.shape}")
 
@@ -289,11 +186,10 @@ def _check_labels(labels: Array, prediction: Array, owner: str) -> None:
 
 
 def _check_probabilities(target: Array, prediction: Array, owner: str) -> None:
-    check_float_array(target, owner, "target")
-    check_same_dtype(owner, prediction=prediction, target=target)
-    check_shape(target, prediction.shape, owner, "target")
+    axes = "batch classes"
+    check_arrays(owner, prediction=(prediction, axes), target=(target, axes))
     sums = target.sum(axis=1, dtype=np.float64)
-    # Each of the numbers in a row was rounded once to its dtype before it came here.
+    # Each number in a row was rounded once to its dtype before it came here.
     slack = 4 * target.shape[1] * float(np.finfo(target.dtype).eps)
     if not (target.min() >= 0 and np.all(np.abs(sums - 1) <= slack)):
         raise ValueError(

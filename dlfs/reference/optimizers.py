@@ -1,53 +1,34 @@
-"""The optimizers' updates. These, and only these, write into what they are given.
+"""The optimizers' updates. These, and only these, write into their arguments.
 
 Each changes the parameter and the optimizer's memory of it in place, so that every Operation that
-holds the parameter sees the new one. No two of the arrays may share memory.
+has the parameter sees the new one. No two of the arrays may share memory; all have one shape. lr is
+the learning rate, and eps, above 0, keeps a division possible.
 
 Where a rule squares the gradient, numbers of the gradient beyond ``2**63`` in float32 (``2**511``
-in float64) count as that, with their sign: their squares would overflow, be infinite in the
-optimizer's memory, and let no step pass from there on. An infinite gradient stays infinite.
+in float64) count as that, with their sign: their squares would overflow, stay infinite in the
+optimizer's memory, and stop every later step. An infinite gradient stays infinite.
+
+Book, chapters 2 to 4 and 6. Nesterov's form as in Sutskever et al., 2013; Duchi, Hazan and Singer,
+2011 (adagrad); Tieleman and Hinton, 2012 (rmsprop); Kingma and Ba, 2015, and Loshchilov and Hutter,
+2019 (adam and its weight decay, apart from the gradient).
 """
 
 import itertools
 
 import numpy as np
 
-from dlfs.checks import (
-    check_flag,
-    check_float_array,
-    check_int,
-    check_real,
-    check_same_dtype,
-    check_shape,
-)
+from dlfs.checks import check_flag, check_int, check_real
+from dlfs.named_axes import check_arrays
+from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
+@kernel
 def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) -> None:
     """Step down the gradient: ``param -= lr * (grad + weight_decay * param)``.
 
-    Parameters
-    ----------
-    param : ndarray, changed in place
-    grad : ndarray, the same shape
-    lr : float
-        The learning rate.
-    weight_decay : float
-        The strength of an L2 penalty ``weight_decay / 2 * sum(param**2)``.
+    param (...), grad (...)
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If the shapes differ, param is read-only or a number is not finite.
-
-    Notes
-    -----
-    Book, chapters 2 and 3.
-
-    Examples
-    --------
     >>> param = np.array([1.0])
     >>> sgd_update(param, np.array([2.0]), lr=0.1)
     >>> param
@@ -59,6 +40,7 @@ def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) 
     param -= lr * (grad + weight_decay * param)
 
 
+@kernel
 def sgd_momentum_update(
     param: Array,
     grad: Array,
@@ -67,34 +49,12 @@ def sgd_momentum_update(
     momentum: float = 0.9,
     nesterov: bool = False,
 ) -> None:
-    """Step with momentum: the velocity remembers the earlier steps.
+    """Step with momentum: ``velocity = momentum * velocity + lr * grad``, ``param -= velocity``.
 
-    ``velocity = momentum * velocity + lr * grad`` and ``param -= velocity``; with Nesterov's
-    look-ahead ``param -= momentum * velocity + lr * grad``.
+    param (...), grad (...), velocity (...)
 
-    Parameters
-    ----------
-    param, velocity : ndarray, changed in place
-    grad : ndarray, the same shape
-    lr : float
-        The learning rate.
-    momentum : float
-        The share of the velocity that is kept.
-    nesterov : bool
+    With Nesterov's look-ahead ``param -= momentum * velocity + lr * grad``.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If the shapes differ, an array to change is read-only or a number is not finite.
-
-    Notes
-    -----
-    Book, chapter 4; Nesterov's form as in Sutskever et al., 2013.
-
-    Examples
-    --------
     >>> param, velocity = np.array([1.0]), np.array([1.0])
     >>> sgd_momentum_update(param, np.array([2.0]), velocity, lr=0.1, momentum=0.5)
     >>> velocity, param.round(6)
@@ -110,35 +70,16 @@ def sgd_momentum_update(
     param -= momentum * velocity + step if nesterov else velocity
 
 
+@kernel
 def adagrad_update(
     param: Array, grad: Array, sum_squares: Array, lr: float, eps: float = 1e-7
 ) -> None:
-    """Step with a learning rate that shrinks where gradients were large.
+    """Shrink the step where gradients were large: ``param -= lr * grad / sqrt(sum_squares)``.
 
-    ``sum_squares += eps + grad**2`` and ``param -= lr * grad / sqrt(sum_squares)``.
+    param (...), grad (...), sum_squares (...)
 
-    Parameters
-    ----------
-    param, sum_squares : ndarray, changed in place
-    grad : ndarray, the same shape
-    lr : float
-        The learning rate.
-    eps : float
-        Keeps the division possible; eps > 0.
+    Before that, ``sum_squares += eps + grad**2``: eps is added at every step, as in the book.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If the shapes differ, an array to change is read-only or a number is out of range.
-
-    Notes
-    -----
-    Duchi, Hazan and Singer, 2011; book, chapter 6, which adds eps at every step as here.
-
-    Examples
-    --------
     >>> param, sum_squares = np.array([1.0]), np.array([0.0])
     >>> adagrad_update(param, np.array([2.0]), sum_squares, lr=0.1)
     >>> param.round(6)
@@ -153,6 +94,7 @@ def adagrad_update(
     param -= lr * grad / np.sqrt(sum_squares)
 
 
+@kernel
 def rmsprop_update(
     param: Array,
     grad: Array,
@@ -161,35 +103,12 @@ def rmsprop_update(
     decay: float = 0.9,
     eps: float = 1e-8,
 ) -> None:
-    """Step over a running root mean square of the gradient.
+    """Divide by the running root mean square: ``param -= lr * grad / (sqrt(mean_square) + eps)``.
 
-    ``mean_square = decay * mean_square + (1 - decay) * grad**2`` and
-    ``param -= lr * grad / (sqrt(mean_square) + eps)``.
+    param (...), grad (...), mean_square (...)
 
-    Parameters
-    ----------
-    param, mean_square : ndarray, changed in place
-    grad : ndarray, the same shape
-    lr : float
-        The learning rate.
-    decay : float
-        The share of the mean that is kept; 0 <= decay < 1.
-    eps : float
-        Keeps the division possible; eps > 0.
+    Before that, ``mean_square = decay * mean_square + (1 - decay) * grad**2``, 0 <= decay < 1.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If the shapes differ, an array to change is read-only or a number is out of range.
-
-    Notes
-    -----
-    Tieleman and Hinton, 2012.
-
-    Examples
-    --------
     >>> param, mean_square = np.array([1.0]), np.array([0.0])
     >>> rmsprop_update(param, np.array([2.0]), mean_square, lr=0.1, decay=0.0)
     >>> param.round(6)
@@ -205,6 +124,7 @@ def rmsprop_update(
     param -= lr * grad / (np.sqrt(mean_square) + eps)
 
 
+@kernel
 def adam_update(
     param: Array,
     grad: Array,
@@ -219,39 +139,13 @@ def adam_update(
 ) -> None:
     """Step by the running mean of the gradient over its running root mean square.
 
-    ``mean = beta1 * mean + (1 - beta1) * grad``,
-    ``mean_square = beta2 * mean_square + (1 - beta2) * grad**2``, both corrected for their start
-    from zero by ``1 - beta**t``, and
+    param (...), grad (...), mean (...), mean_square (...)
+
+    ``mean = beta1 * mean + (1 - beta1) * grad`` and
+    ``mean_square = beta2 * mean_square + (1 - beta2) * grad**2``, 0 <= beta < 1. Both start from
+    zero and are corrected for that in step t = 1, 2, ... by ``1 - beta**t``; then
     ``param -= lr * (mean' / (sqrt(mean_square') + eps) + weight_decay * param)``.
 
-    Parameters
-    ----------
-    param, mean, mean_square : ndarray, changed in place
-    grad : ndarray, the same shape
-    t : int
-        The number of this step; the first is 1.
-    lr : float
-        The learning rate.
-    beta1, beta2 : float
-        The shares of the means that are kept; 0 <= beta < 1.
-    eps : float
-        Keeps the division possible; eps > 0.
-    weight_decay : float
-        Decoupled from the gradient, as AdamW has it.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ, or t is no integer.
-    ValueError
-        If the shapes differ, an array to change is read-only or a number is out of range.
-
-    Notes
-    -----
-    Kingma and Ba, 2015; Loshchilov and Hutter, 2019.
-
-    Examples
-    --------
     >>> param, mean, mean_square = np.array([1.0]), np.array([0.0]), np.array([0.0])
     >>> adam_update(param, np.array([2.0]), mean, mean_square, t=1, lr=0.1)
     >>> param.round(6)
@@ -278,18 +172,16 @@ def adam_update(
 
 def _check(owner: str, param: Array, grad: Array, **state: Array) -> None:
     arrays = {"param": param, "grad": grad, **state}
+    check_arrays(owner, **{name: (array, "...") for name, array in arrays.items()})
     for name, array in arrays.items():
-        check_float_array(array, owner, name)
-        check_shape(array, param.shape, owner, name)
         if name != "grad" and not array.flags.writeable:
             raise ValueError(f"{owner}: {name} is changed in place, but it is read-only")
-    check_same_dtype(owner, **arrays)
     for (name, array), (other_name, other) in itertools.combinations(arrays.items(), 2):
         if np.shares_memory(array, other):
             raise ValueError(f"{owner}: {name} and {other_name} must not share memory")
 
 
 def _tame(grad: Array) -> Array:
-    """Return the gradient, but no more of it than can be squared."""
+    """Return the gradient, clipped to numbers that can be squared."""
     most = 2.0**63 if grad.dtype == np.float32 else 2.0**511
     return np.where(np.isfinite(grad), np.clip(grad, -most, most), grad)

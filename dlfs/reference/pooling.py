@@ -1,68 +1,58 @@
-"""Pooling: the largest or the mean pixel of each window.
+"""Pooling: the largest or the mean pixel of each window, a walk over the window's few positions.
 
-Like a convolution, pooling is written as a walk over the window's few positions.
+Options: kernel_size and stride are an integer or (height, width), and the stride is the kernel size
+unless given, so that windows lie side by side. padding is n, (height, width), ((top, bottom),
+(left, right)), "same" or "valid", and at most half the kernel. Gradients take the options as the
+pooling did.
+
+LeCun et al., 1998 (avg_pool2d); Lin, Chen and Yan, "Network in network", 2014 (global_avg_pool2d).
 """
 
-from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from dlfs.checks import check_flag, check_float_array, check_input_shape, check_shape
+from dlfs.checks import check_flag, check_input_shape, check_shape
+from dlfs.named_axes import check_arrays
+from dlfs.reference.kernel import kernel
+from dlfs.reference.sliding import crop, pad, padded_shape, window_slices
 from dlfs.types import Array, IntArray, Padding, Pair, Shape
-from dlfs.windows import Window, check_total, window_2d
+from dlfs.windows import Window, pooling_window
+
+IMAGES = "batch channels height width"
 
 
+@kernel
 def max_pool2d(
     x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0
 ) -> tuple[Array, IntArray]:
-    """Keep the largest pixel of each window.
+    """Keep the largest pixel of each window, and its position there, counted row by row.
 
-    Parameters
-    ----------
-    x : ndarray, shape (batch, channels, height, width)
-    kernel_size : int or (height, width)
-    stride : int or (height, width), optional
-        The kernel size unless given: windows side by side.
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
-        At most half the kernel. A padding pixel is never the largest.
+    x (batch, channels, height, width) -> output, positions (batch, channels, out_height, out_width)
 
-    Returns
-    -------
-    output : ndarray, shape (batch, channels, out_height, out_width)
-    positions : ndarray of uint8 (int32 for windows of more than 256 pixels), the same shape
-        Where in its window the largest pixel stood, counted row by row; of equal ones the first.
-        NaN counts as larger than any number; a window of nothing but -inf has position 0.
+    Of equal pixels the first counts, NaN counts as larger than any number, and padding as -inf; a
+    window of nothing but -inf has position 0. Positions are uint8, or int32 for windows of more
+    than 256 pixels.
 
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64, or an option is no integer.
-    ValueError
-        If a shape or an option does not fit.
-
-    Notes
-    -----
-    Backward: ``max_pool2d_grad``.
-
-    Examples
-    --------
     >>> output, positions = max_pool2d(np.array([[[[1.0, 7.0], [3.0, 4.0]]]]), 2)
     >>> output.item(), positions.item()
     (7.0, 1)
     """
-    check_float_array(x, "max_pool2d", "x", 4)
-    window = _pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
-    padded = np.pad(x, ((0, 0), (0, 0), *window.padding), constant_values=-np.inf)
+    check_arrays("max_pool2d", x=(x, IMAGES))
+    window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
+    padded, (rows, columns) = pad(x, window, -np.inf), window_slices(window)
     output = np.full((*x.shape[:2], *window.output), -np.inf, dtype=x.dtype)
-    positions = np.zeros(output.shape, dtype=_position_dtype(window))
-    for position, pixels in enumerate(_views(padded, window)):
+    positions = np.zeros(output.shape, dtype=position_dtype(window))
+    for position, (i, j) in enumerate(product(range(len(rows)), range(len(columns)))):
+        pixels = padded[:, :, rows[i], columns[j]]
         larger = (pixels > output) | (np.isnan(pixels) & ~np.isnan(output))
         np.copyto(output, pixels, where=larger)
         np.copyto(positions, positions.dtype.type(position), where=larger)
     return output, positions
 
 
+@kernel
 def max_pool2d_grad(
     output_grad: Array,
     positions: IntArray,
@@ -71,38 +61,12 @@ def max_pool2d_grad(
     stride: Pair | None = None,
     padding: Padding = 0,
 ) -> Array:
-    """Carry a gradient back through ``max_pool2d``: to the largest pixel of each window.
+    """Gradient of ``max_pool2d``: each window adds its gradient to the pixel that it chose.
 
-    Parameters
-    ----------
-    output_grad : ndarray, shape (batch, channels, out_height, out_width)
-    positions : ndarray of integers, the same shape
-        As ``max_pool2d`` returned them.
-    input_shape : tuple
-        The shape of the images, (batch, channels, height, width).
-    kernel_size, stride, padding
-        As ``max_pool2d`` was called.
+    output_grad, positions (batch, channels, out_height, out_width) -> input_shape
 
-    Returns
-    -------
-    ndarray, shape input_shape
-        Each window adds its gradient to the pixel it chose; where windows overlap, a pixel may
-        collect from several.
+    At a tie all but the first of the largest pixels get 0: a subgradient.
 
-    Raises
-    ------
-    TypeError
-        If output_grad is not float32 or float64, positions are no integers of the right dtype, or
-        an option is no integer.
-    ValueError
-        If a shape, a position or an option does not fit.
-
-    Notes
-    -----
-    At a tie all but the first of the largest pixels get nothing: a subgradient.
-
-    Examples
-    --------
     >>> positions = np.array([[[[1]]]], dtype=np.uint8)
     >>> max_pool2d_grad(np.array([[[[5.0]]]]), positions, (1, 1, 2, 2), 2)[0, 0]
     array([[0., 5.],
@@ -110,25 +74,28 @@ def max_pool2d_grad(
     """
     owner = "max_pool2d_grad"
     shape = check_input_shape(input_shape, owner, 4)
-    window = _pooling_window(shape, kernel_size, stride, padding, owner)
-    _check_output_grad(output_grad, shape, window, owner)
-    if not isinstance(positions, np.ndarray) or positions.dtype != _position_dtype(window):
+    window = pooling_window(shape, kernel_size, stride, padding, owner)
+    check_arrays(owner, output_grad=(output_grad, (*shape[:2], *window.output)))
+    if not isinstance(positions, np.ndarray) or positions.dtype != position_dtype(window):
         got = getattr(positions, "dtype", type(positions).__name__)
         raise TypeError(
-            f"{owner}: positions must be an array of {np.dtype(_position_dtype(window))}, got {got}"
+            f"{owner}: positions must be an array of {np.dtype(position_dtype(window))}, got {got}"
         )
     check_shape(positions, output_grad.shape, owner, "positions")
-    if positions.size and not 0 <= positions.min() <= positions.max() < _window_size(window):
+    size = window.kernel[0] * window.kernel[1]
+    if positions.size and not 0 <= positions.min() <= positions.max() < size:
         raise ValueError(
-            f"{owner}: positions must lie in 0..{_window_size(window) - 1}, "
+            f"{owner}: positions must lie in 0..{size - 1}, "
             f"got {positions.min()}..{positions.max()}"
         )
-    padded = np.zeros(_padded_shape(shape, window), dtype=output_grad.dtype)
-    for position, pixels in enumerate(_views(padded, window)):
-        pixels += np.where(positions == position, output_grad, 0)
-    return _crop(padded, shape, window)
+    padded = np.zeros(padded_shape(shape, window), dtype=output_grad.dtype)
+    rows, columns = window_slices(window)
+    for position, (i, j) in enumerate(product(range(len(rows)), range(len(columns)))):
+        padded[:, :, rows[i], columns[j]] += np.where(positions == position, output_grad, 0)
+    return crop(padded, shape, window)
 
 
+@kernel
 def avg_pool2d(
     x: Array,
     kernel_size: Pair,
@@ -136,50 +103,26 @@ def avg_pool2d(
     padding: Padding = 0,
     count_include_pad: bool = True,
 ) -> Array:
-    """Take the mean of each window.
+    """Take the mean of each window: the sum of its pixels over the number of those that count.
 
-    Parameters
-    ----------
-    x : ndarray, shape (batch, channels, height, width)
-    kernel_size : int or (height, width)
-    stride : int or (height, width), optional
-        The kernel size unless given: windows side by side.
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
-        At most half the kernel.
-    count_include_pad : bool
-        Whether padding pixels count as zeros in the mean, or not at all.
+    x (batch, channels, height, width) -> (batch, channels, out_height, out_width)
 
-    Returns
-    -------
-    ndarray, shape (batch, channels, out_height, out_width)
-        The sum of a window's pixels over the number of them that count.
+    Padding counts as zeros, or not at all if count_include_pad is false.
 
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64, or an option has the wrong type.
-    ValueError
-        If a shape or an option does not fit.
-
-    Notes
-    -----
-    LeCun et al., 1998. Backward: ``avg_pool2d_grad``.
-
-    Examples
-    --------
     >>> avg_pool2d(np.array([[[[1.0, 7.0], [3.0, 5.0]]]]), 2).item()
     4.0
     """
-    check_float_array(x, "avg_pool2d", "x", 4)
+    check_arrays("avg_pool2d", x=(x, IMAGES))
     check_flag(count_include_pad, "avg_pool2d", "count_include_pad")
-    window = _pooling_window(x.shape, kernel_size, stride, padding, "avg_pool2d")
-    padded = np.pad(x, ((0, 0), (0, 0), *window.padding))
+    window = pooling_window(x.shape, kernel_size, stride, padding, "avg_pool2d")
+    padded, (rows, columns) = pad(x, window), window_slices(window)
     total = np.zeros((*x.shape[:2], *window.output), dtype=x.dtype)
-    for pixels in _views(padded, window):
-        total += pixels
+    for i, j in product(range(len(rows)), range(len(columns))):
+        total += padded[:, :, rows[i], columns[j]]
     return total / _counts(x.shape, window, count_include_pad, x.dtype)
 
 
+@kernel
 def avg_pool2d_grad(
     output_grad: Array,
     input_shape: Shape,
@@ -188,34 +131,10 @@ def avg_pool2d_grad(
     padding: Padding = 0,
     count_include_pad: bool = True,
 ) -> Array:
-    """Carry a gradient back through ``avg_pool2d``: an equal share to each pixel of a window.
+    """Gradient of ``avg_pool2d``: each pixel collects ``output_grad / count`` of its windows.
 
-    Parameters
-    ----------
-    output_grad : ndarray, shape (batch, channels, out_height, out_width)
-    input_shape : tuple
-        The shape of the images, (batch, channels, height, width).
-    kernel_size, stride, padding, count_include_pad
-        As ``avg_pool2d`` was called.
+    output_grad (batch, channels, out_height, out_width) -> input_shape
 
-    Returns
-    -------
-    ndarray, shape input_shape
-        Each pixel collects ``output_grad / count`` from every window that saw it.
-
-    Raises
-    ------
-    TypeError
-        If output_grad is not float32 or float64, or an option has the wrong type.
-    ValueError
-        If a shape or an option does not fit.
-
-    Notes
-    -----
-    LeCun et al., 1998.
-
-    Examples
-    --------
     >>> avg_pool2d_grad(np.array([[[[8.0]]]]), (1, 1, 2, 2), 2)[0, 0]
     array([[2., 2.],
            [2., 2.]])
@@ -223,120 +142,60 @@ def avg_pool2d_grad(
     owner = "avg_pool2d_grad"
     shape = check_input_shape(input_shape, owner, 4)
     check_flag(count_include_pad, owner, "count_include_pad")
-    window = _pooling_window(shape, kernel_size, stride, padding, owner)
-    _check_output_grad(output_grad, shape, window, owner)
+    window = pooling_window(shape, kernel_size, stride, padding, owner)
+    check_arrays(owner, output_grad=(output_grad, (*shape[:2], *window.output)))
     share = output_grad / _counts(shape, window, count_include_pad, output_grad.dtype)
-    padded = np.zeros(_padded_shape(shape, window), dtype=output_grad.dtype)
-    for pixels in _views(padded, window):
-        pixels += share
-    return _crop(padded, shape, window)
+    padded = np.zeros(padded_shape(shape, window), dtype=output_grad.dtype)
+    rows, columns = window_slices(window)
+    for i, j in product(range(len(rows)), range(len(columns))):
+        padded[:, :, rows[i], columns[j]] += share
+    return crop(padded, shape, window)
 
 
+@kernel
 def global_avg_pool2d(x: Array) -> Array:
     """Take the mean of each channel over all its pixels.
 
-    Parameters
-    ----------
-    x : ndarray, shape (batch, channels, height, width)
+    x (batch, channels, height, width) -> (batch, channels)
 
-    Returns
-    -------
-    ndarray, shape (batch, channels)
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64.
-    ValueError
-        If x does not have 4 dimensions, or no pixels.
-
-    Notes
-    -----
-    Lin, Chen and Yan, "Network in network", 2014. Backward: ``global_avg_pool2d_grad``.
-
-    Examples
-    --------
     >>> global_avg_pool2d(np.array([[[[1.0, 7.0], [3.0, 5.0]]]]))
     array([[4.]])
     """
-    check_float_array(x, "global_avg_pool2d", "x", 4)
-    _check_pixels(x.shape, "global_avg_pool2d")
+    check_arrays("global_avg_pool2d", x=(x, IMAGES))
+    check_pixels(x.shape, "global_avg_pool2d")
     output: Array = x.mean(axis=(2, 3))
     return output
 
 
+@kernel
 def global_avg_pool2d_grad(output_grad: Array, input_shape: Shape) -> Array:
-    """Carry a gradient back through ``global_avg_pool2d``: an equal share to each pixel.
+    """Gradient of ``global_avg_pool2d``: ``output_grad / (height * width)`` at every pixel.
 
-    Parameters
-    ----------
-    output_grad : ndarray, shape (batch, channels)
-    input_shape : tuple
-        The shape of the images, (batch, channels, height, width).
+    output_grad (batch, channels) -> input_shape
 
-    Returns
-    -------
-    ndarray, shape input_shape
-        ``output_grad / (height * width)`` at every pixel.
-
-    Raises
-    ------
-    TypeError
-        If output_grad is not float32 or float64.
-    ValueError
-        If a shape does not fit.
-
-    Notes
-    -----
-    Lin, Chen and Yan, 2014.
-
-    Examples
-    --------
     >>> global_avg_pool2d_grad(np.array([[8.0]]), (1, 1, 2, 2))[0, 0]
     array([[2., 2.],
            [2., 2.]])
     """
     owner = "global_avg_pool2d_grad"
     shape = check_input_shape(input_shape, owner, 4)
-    check_float_array(output_grad, owner, "output_grad", 2)
-    _check_pixels(shape, owner)
-    check_shape(output_grad, shape[:2], owner, "output_grad")
+    check_pixels(shape, owner)
+    check_arrays(owner, output_grad=(output_grad, shape[:2]))
     share = output_grad / (shape[2] * shape[3])
     return np.broadcast_to(share[:, :, np.newaxis, np.newaxis], shape).copy()
 
 
-def _pooling_window(
-    input_shape: Shape, kernel_size: Pair, stride: Pair | None, padding: Padding, owner: str
-) -> Window:
-    stride = kernel_size if stride is None else stride
-    size = (input_shape[2], input_shape[3])
-    window = window_2d(size, kernel_size, stride, padding, owner=owner)
-    for axis in range(2):
-        if max(window.padding[axis]) > window.kernel[axis] // 2:
-            raise ValueError(
-                f"{owner}: padding must be at most half the kernel {window.kernel}, "
-                f"got {window.padding}"
-            )
-    check_total(window, size, input_shape[0] * input_shape[1], owner)
-    return window
+def position_dtype(window: Window) -> type[np.integer[Any]]:
+    """Return the dtype of ``max_pool2d``'s positions."""
+    return np.uint8 if window.kernel[0] * window.kernel[1] <= 256 else np.int32
 
 
-def _position_dtype(window: Window) -> type[np.integer[Any]]:
-    return np.uint8 if _window_size(window) <= 256 else np.int32
-
-
-def _window_size(window: Window) -> int:
-    return window.kernel[0] * window.kernel[1]
-
-
-def _views(padded: Array, window: Window) -> Iterator[Array]:
-    """Return, for every position of the window, a view of the pixels that stand there."""
-    (stride_h, stride_w), (height, width) = window.stride, window.output
-    for i in range(window.kernel[0]):
-        for j in range(window.kernel[1]):
-            rows = slice(i, i + stride_h * (height - 1) + 1, stride_h)
-            columns = slice(j, j + stride_w * (width - 1) + 1, stride_w)
-            yield padded[..., rows, columns]
+def check_pixels(input_shape: Shape, owner: str) -> None:
+    """Demand images of at least one pixel."""
+    if input_shape[2] < 1 or input_shape[3] < 1:
+        raise ValueError(
+            f"{owner}: the images must have at least one pixel, got shape {input_shape}"
+        )
 
 
 def _counts(
@@ -344,30 +203,10 @@ def _counts(
 ) -> Array:
     """Return the number of pixels that count in each window, shape (out_height, out_width)."""
     if count_include_pad:
-        return np.full(window.output, _window_size(window), dtype=dtype)
+        return np.full(window.output, window.kernel[0] * window.kernel[1], dtype=dtype)
     inside = np.pad(np.ones(input_shape[2:], dtype=dtype), window.padding)
     counts = np.zeros(window.output, dtype=dtype)
-    for pixels in _views(inside, window):
-        counts += pixels
+    rows, columns = window_slices(window)
+    for i, j in product(range(len(rows)), range(len(columns))):
+        counts += inside[rows[i], columns[j]]
     return counts
-
-
-def _padded_shape(input_shape: Shape, window: Window) -> Shape:
-    (top, bottom), (left, right) = window.padding
-    batch, channels, height, width = input_shape
-    return batch, channels, height + top + bottom, width + left + right
-
-
-def _crop(padded: Array, input_shape: Shape, window: Window) -> Array:
-    (top, _), (left, _) = window.padding
-    return padded[:, :, top : top + input_shape[2], left : left + input_shape[3]]
-
-
-def _check_output_grad(output_grad: Array, input_shape: Shape, window: Window, owner: str) -> None:
-    check_float_array(output_grad, owner, "output_grad", 4)
-    check_shape(output_grad, (*input_shape[:2], *window.output), owner, "output_grad")
-
-
-def _check_pixels(input_shape: Shape, owner: str) -> None:
-    if input_shape[2] < 1 or input_shape[3] < 1:
-        raise ValueError(f"{owner}: the images have no pixels (shape {input_shape})")

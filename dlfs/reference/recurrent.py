@@ -1,48 +1,31 @@
-"""RNN and LSTM: a sequence, step by step, each step with what the one before it left.
+"""RNN and LSTM: a sequence, step by step, each step with the state that the one before it left.
 
-``z`` is what the inputs of all steps, multiplied by their weights and with their bias, contribute
-to the gates: one matrix product for the whole sequence, made before. Here remains what must happen
-in order. Forward keeps the gates, which is all that backward needs. What steps share (the weight
-gradient) is one product again, over all steps at once. Arrays that only backward looks at have the
-time axis first: a step is then one piece of memory.
+``z`` is the contribution of the inputs of all steps, multiplied by their weights and with their
+bias: one matrix product for the whole sequence, made before. Here follows what must be done in
+order. Forward keeps the gates for backward. The weight gradient is one product over all steps.
+Arrays that only backward reads have the time axis first, so that a step is one piece of memory.
+
+``h_last_grad`` and ``c_last_grad`` are the gradient of the final state, from steps that come after;
+they are zeros where the sequence ends here.
+
+Elman, 1990 (rnn); Hochreiter and Schmidhuber, 1997, and Gers et al., 2000 (lstm and its forget
+gate); Werbos, 1990 (backpropagation through time); book, chapter 6.
 """
 
 import numpy as np
 from scipy.special import expit
 
-from dlfs.checks import check_float_array, check_same_dtype, check_shape
+from dlfs.reference.kernel import kernel
 from dlfs.reference.time_steps import by_time, check_backward, check_forward, cut, product, shifted
 from dlfs.types import Array
 
 
+@kernel
 def rnn(z: Array, h0: Array, W_h: Array) -> Array:
     """Run a plain recurrent network: ``h_t = tanh(z_t + h_(t-1) @ W_h)``.
 
-    Parameters
-    ----------
-    z : ndarray, shape (batch, time, hidden)
-        The inputs' contribution, bias included.
-    h0 : ndarray, shape (batch, hidden)
-    W_h : ndarray, shape (hidden, hidden)
+    z (batch, time, hidden), h0 (batch, hidden), W_h (hidden, hidden) -> h (batch, time, hidden)
 
-    Returns
-    -------
-    ndarray, shape (batch, time, hidden)
-        All ``h_t``; the last is the final state.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If a shape does not fit.
-
-    Notes
-    -----
-    Book, chapter 6; Elman, 1990. Backward: ``rnn_grad``.
-
-    Examples
-    --------
     >>> rnn(np.zeros((1, 2, 1)), np.array([[1.0]]), np.array([[0.5]])).round(3)
     array([[[0.462],
             [0.227]]])
@@ -56,50 +39,23 @@ def rnn(z: Array, h0: Array, W_h: Array) -> Array:
     return h.transpose(1, 0, 2)
 
 
+@kernel
 def rnn_grad(
     h_grad: Array, last_grad: Array, h: Array, h0: Array, W_h: Array
 ) -> tuple[Array, Array, Array]:
-    """Carry a gradient back through ``rnn``, from the last step to the first.
+    """Gradient of ``rnn``: ``z_grad_t = (h_grad_t + z_grad_(t+1) @ W_h.T) * (1 - h_t**2)``.
 
-    Parameters
-    ----------
-    h_grad : ndarray, shape (batch, time, hidden)
-    last_grad : ndarray, shape (batch, hidden)
-        What the final state contributes besides, to steps that come after; zeros where backward
-        ends here.
-    h : ndarray, shape (batch, time, hidden)
-        What ``rnn`` returned.
-    h0 : ndarray, shape (batch, hidden)
-    W_h : ndarray, shape (hidden, hidden)
+    h_grad, h (batch, time, hidden), last_grad, h0 (batch, hidden), W_h (hidden, hidden)
+    -> z_grad (batch, time, hidden), h0_grad (batch, hidden), W_h_grad (hidden, hidden)
 
-    Returns
-    -------
-    z_grad : ndarray, shape (batch, time, hidden)
-        With ``d_t = h_grad_t + z_grad_(t+1) @ W_h.T``: ``z_grad_t = d_t * (1 - h_t**2)``.
-    h0_grad : ndarray, shape (batch, hidden)
-    W_h_grad : ndarray, shape (hidden, hidden)
-        The sum of ``h_(t-1).T @ z_grad_t`` over all steps.
+    ``W_h_grad`` is the sum of ``h_(t-1).T @ z_grad_t``.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If a shape does not fit.
-
-    Notes
-    -----
-    Backpropagation through time: Werbos, 1990; book, chapter 6.
-
-    Examples
-    --------
     >>> h = np.array([[[0.5], [0.0]]])
     >>> ones = np.ones((1, 1))
     >>> [grad.ravel().tolist() for grad in rnn_grad(np.ones((1, 2, 1)), 0 * ones, h, ones, ones)]
     [[1.5, 1.0], [1.5], [2.0]]
     """
-    owner = "rnn_grad"
-    check_backward(owner, h_grad, h, W_h, 1, {"last_grad": last_grad, "h0": h0})
+    check_backward("rnn_grad", 1, W_h, h, h_grad, {}, {"last_grad": last_grad, "h0": h0})
     dh_steps, h_steps = by_time(h_grad), by_time(h)
     dz = np.empty(h_steps.shape, dtype=h.dtype)
     dh = last_grad
@@ -110,46 +66,18 @@ def rnn_grad(
     return dz.transpose(1, 0, 2), np.array(dh), product(before, dz)
 
 
+@kernel
 def lstm(z: Array, h0: Array, c0: Array, W_h: Array) -> tuple[Array, Array, Array]:
-    """Run a long short-term memory.
+    """Run a long short-term memory: ``c_t = f * c_(t-1) + i * c_bar``, ``h_t = o * tanh(c_t)``.
 
-    The gates stand in the book's order, forget, input, candidate, output, each ``hidden`` wide.
-    With ``a = z_t + h_(t-1) @ W_h``, cut into four:
+    z (batch, time, 4 * hidden), h0, c0 (batch, hidden), W_h (hidden, 4 * hidden)
+    -> h, c (batch, time, hidden), gates (time, batch, 4 * hidden)
 
-        f, i, o = sigmoid(a_f), sigmoid(a_i), sigmoid(a_o)
-        c_bar = tanh(a_c)
-        c_t = f * c_(t-1) + i * c_bar
-        h_t = o * tanh(c_t)
+    ``a = z_t + h_(t-1) @ W_h`` holds the gates side by side in the book's order: forget, input,
+    candidate, output (PyTorch's is input, forget, candidate, output). Of its four parts
+    ``f, i, o = sigmoid(a_f), sigmoid(a_i), sigmoid(a_o)`` and ``c_bar = tanh(a_c)``, which are kept
+    in ``gates``.
 
-    Parameters
-    ----------
-    z : ndarray, shape (batch, time, 4 * hidden)
-        The inputs' contribution, bias included.
-    h0, c0 : ndarray, shape (batch, hidden)
-    W_h : ndarray, shape (hidden, 4 * hidden)
-
-    Returns
-    -------
-    h : ndarray, shape (batch, time, hidden)
-    c : ndarray, shape (batch, time, hidden)
-        The last steps of the two are the final state.
-    gates : ndarray, shape (time, batch, 4 * hidden)
-        f, i, c_bar, o of all steps, for ``lstm_grad``.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If a shape does not fit.
-
-    Notes
-    -----
-    Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000; book, chapter 6. PyTorch's
-    order is input, forget, candidate, output.
-
-    Examples
-    --------
     >>> zero = np.zeros((1, 1))
     >>> h, c, gates = lstm(np.zeros((1, 1, 4)), zero, zero + 1, np.zeros((1, 4)))
     >>> c.item(), round(h.item(), 3), gates.ravel().tolist()
@@ -172,6 +100,7 @@ def lstm(z: Array, h0: Array, c0: Array, W_h: Array) -> tuple[Array, Array, Arra
     return h.transpose(1, 0, 2), c.transpose(1, 0, 2), gates
 
 
+@kernel
 def lstm_grad(
     h_grad: Array,
     h_last_grad: Array,
@@ -183,54 +112,26 @@ def lstm_grad(
     c0: Array,
     W_h: Array,
 ) -> tuple[Array, Array, Array, Array]:
-    """Carry a gradient back through ``lstm``, from the last step to the first.
+    """Gradient of ``lstm``, from the last step to the first.
 
-    Parameters
-    ----------
-    h_grad : ndarray, shape (batch, time, hidden)
-    h_last_grad, c_last_grad : ndarray, shape (batch, hidden)
-        What the final state contributes besides; zeros where backward ends here.
-    h, c, gates : ndarray
-        What ``lstm`` returned.
-    h0, c0 : ndarray, shape (batch, hidden)
-    W_h : ndarray, shape (hidden, 4 * hidden)
+    h_grad, h, c (batch, time, hidden), h_last_grad, c_last_grad, h0, c0 (batch, hidden),
+    gates (time, batch, 4 * hidden), W_h (hidden, 4 * hidden)
+    -> z_grad (batch, time, 4 * hidden), h0_grad, c0_grad (batch, hidden), W_h_grad as W_h
 
-    Returns
-    -------
-    z_grad : ndarray, shape (batch, time, 4 * hidden)
-        With ``dh`` and ``dc`` that step t+1 hands on, ``dh += h_grad_t`` and
-        ``dc += dh * o * (1 - tanh(c_t)**2)``, for f, i, c_bar, o: ``dc * c_(t-1) * f * (1 - f)``,
-        ``dc * c_bar * i * (1 - i)``, ``dc * i * (1 - c_bar**2)``,
-        ``dh * tanh(c_t) * o * (1 - o)``. Step t-1 gets ``z_grad_t @ W_h.T`` and ``dc * f``.
-    h0_grad, c0_grad : ndarray, shape (batch, hidden)
-    W_h_grad : ndarray, shape (hidden, 4 * hidden)
-        The sum of ``h_(t-1).T @ z_grad_t`` over all steps.
+    With dh and dc from step t+1, ``dh += h_grad_t`` and ``dc += dh * o * (1 - tanh(c_t)**2)``. Then
+    z_grad_t is ``dc * c_(t-1) * f * (1 - f)`` for f, ``dc * c_bar * i * (1 - i)`` for i,
+    ``dc * i * (1 - c_bar**2)`` for c_bar, and ``dh * tanh(c_t) * o * (1 - o)`` for o. Step t-1 gets
+    ``z_grad_t @ W_h.T`` and ``dc * f``; W_h_grad is the sum of ``h_(t-1).T @ z_grad_t``.
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or they differ.
-    ValueError
-        If a shape does not fit.
-
-    Notes
-    -----
-    Book, chapter 6.
-
-    Examples
-    --------
     >>> zero, z, W_h = np.zeros((1, 1)), np.zeros((1, 1, 4)), np.zeros((1, 4))
     >>> h, c, gates = lstm(z, zero, zero, W_h)
     >>> grads = lstm_grad(np.ones((1, 1, 1)), zero, zero, h, c, gates, zero, zero, W_h)
     >>> grads[0].ravel().tolist(), grads[2].item()
     ([0.0, 0.0, 0.25, 0.0], 0.25)
     """
-    owner = "lstm_grad"
+    kept = {"c": c, "gates": gates}
     states = {"h_last_grad": h_last_grad, "c_last_grad": c_last_grad, "h0": h0, "c0": c0}
-    check_backward(owner, h_grad, h, W_h, 4, states, gates)
-    check_float_array(c, owner, "c", 3)
-    check_same_dtype(owner, h=h, c=c)
-    check_shape(c, h.shape, owner, "c")
+    check_backward("lstm_grad", 4, W_h, h, h_grad, kept, states)
     dh_steps, c_steps, n = by_time(h_grad), by_time(c), h0.shape[1]
     c_before = shifted(c0, c_steps)
     dz = np.empty(gates.shape, dtype=h.dtype)

@@ -53,10 +53,11 @@ def close(a, b, terms=200):
 # kernel that is flipped. As weights are learned, it makes no difference which one a network uses.
 #
 # dlfs turns the loops inside out (`dlfs/reference/conv.py`, `conv2d`). For one kernel position $(i,
-# j)$, `_seen_from` is a view of all $X_{n,c,sp+di,sq+dj}$, and the sum over $c$ is one product:
+# j)$, `padded[:, :, rows[i], columns[j]]` is a view of all $X_{n,c,sp+di,sq+dj}$, and the sum over
+# $c$ is one product (the axis `groups` has length 1 here):
 
 # %%
-quote(reference.conv2d, "for ", "pixels =", "out_group +=")
+quote(reference.conv2d, "for ", "pixels =", "output +=")
 
 # %% [markdown]
 # Here is the definition itself, and both compared:
@@ -144,7 +145,7 @@ print("padding for n = 28, k = 5:", same_ends(28, 5, 1, 1))
 # The sum runs over the batch. For one kernel position it is one product, over $n$ and all pixels:
 
 # %%
-quote(reference.conv2d_param_grad, "for ", "pixels =", "param_group")
+quote(reference.conv2d_param_grad, "for ", "pixels =", "param_grad[")
 
 # %% [markdown]
 # sympy derives it from the definition, on a small case with stride 2:
@@ -201,10 +202,10 @@ print("equal, to the last bit: these are whole numbers")
 # share to where it came from, and the condition is gone:
 
 # %%
-quote(reference.conv2d_input_grad, "for ", "np.matmul", "seen =", "seen +=")
+quote(reference.conv2d_input_grad, "for ", "np.matmul", "pixels =", "pixels +=")
 
 # %% [markdown]
-# The padding is cut off at the end (`_crop`): nobody asked for the gradient of the zeros.
+# The padding is cut off at the end (`crop`): the gradient of the zeros is not needed.
 
 # %%
 ours = reference.conv2d_input_grad(values["g"], values["w"], Xs.shape, stride=2)
@@ -305,7 +306,7 @@ print(f"{np.mean(A != 0):.0%} of the matrix are not zero")
 # nothing but the input gradient under another name (the last argument is for groups of channels):
 
 # %%
-quote(reference.conv_transpose2d, "turned =", "return conv2d_input_grad", "x, turned")
+quote(reference.conv_transpose2d, "options =", "return conv2d_input_grad")
 
 # %% [markdown]
 # It is called the **adjoint** of the convolution, because for all $x$ and $z$

@@ -60,7 +60,7 @@ OPERATIONS: list[Row] = [
     (
         "dense.WeightMultiply",
         lambda: dense.WeightMultiply(ones(4, 2)).forward(ones(2, 3)),
-        "x has 3 features",
+        "x must have shape \\(batch, ",
     ),
     (
         "dense.WeightMultiply",
@@ -108,7 +108,7 @@ OPERATIONS: list[Row] = [
     (
         "normalization.LayerNorm_Op",
         lambda: normalization.LayerNorm_Op().forward(ones(3)),
-        "layer_norm: x needs at least 2 dimensions",
+        "layer_norm: x must have at least 2 dimensions",
     ),
     (
         "embedding.Embedding_Op",
@@ -126,7 +126,11 @@ OPERATIONS: list[Row] = [
     ),
     ("reshape.Reshape", lambda: reshape.Reshape((2, -1)).forward(ones(2, 3)), "do not fit"),
     ("reshape.Reshape", lambda: reshape.Reshape((2,)).forward(np.array(1.0)), "no batch axis"),
-    ("activations.Softmax", lambda: activations.Softmax().forward(ones(2, 0)), "hold a class"),
+    (
+        "activations.Softmax",
+        lambda: activations.Softmax().forward(ones(2, 0)),
+        "at least one class",
+    ),
 ]
 
 
@@ -211,7 +215,11 @@ LAYERS: list[Row] = [
     ),
     ("layers.Conv2D", lambda: layers.Conv2D(2, 3).forward(ones(2, 9)), "Conv2D: the input must be"),
     ("layers.Conv2D", lambda: layers.Conv2D(4, 2, groups=2).forward(IMAGES), "must divide"),
-    ("layers.Conv2D", lambda: layers.Conv2D(4, 2).forward(ones(2, 0, 4, 4)), "channel is needed"),
+    (
+        "layers.Conv2D",
+        lambda: layers.Conv2D(4, 2).forward(ones(2, 0, 4, 4)),
+        "at least one channel",
+    ),
     (
         "layers.Conv2D",
         lambda: layers.Conv2D(4, 6, padding=0).forward(IMAGES),
@@ -290,7 +298,7 @@ NETWORKS: list[Row] = [
         lambda: network.NeuralNetwork([layers.Dense(2)], losses.MeanSquaredError),
         r"loss must be an instance.*MeanSquaredError\(\)",
     ),
-    ("network.NeuralNetwork", _twice, "x has 5 features"),
+    ("network.NeuralNetwork", _twice, r"x must have shape \(batch, 3\)"),
     (
         "network.NeuralNetwork",
         lambda: network.NeuralNetwork([layers.Dense(2)]).forward(3.0),

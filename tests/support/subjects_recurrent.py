@@ -80,14 +80,16 @@ def _misfitting_kernels() -> list[Row]:
                 if argument == "reset":
                     continue
                 more, single = np.concatenate([value, value]), value.astype(np.float32)
-                # If the first array is longer, the message names one of the others.
-                measure = {"z": "h0", "h": "h_grad"}.get(argument, argument)
+                # If the first array is longer, the message names the next of the others.
+                next_to_h = {"rnn": "last_grad", "lstm": "c", "gru": "gates"}[kind]
+                measure = {"z": "h0", "h": next_to_h}.get(argument, argument)
+                flat = f"{value.ndim} dimensions" if argument in ("z", "h", "W_h") else "shape"
                 wide = np.concatenate([value, value], axis=-1)
                 for changed, words in (
                     (more, f"{measure} must have shape"),
                     (wide, f"{argument} must have shape"),
                     (single, f".*same dtype, got .*{argument} float32"),
-                    (value[0], f"{argument} must have {value.ndim} dimensions, got"),
+                    (value[0], rf"{argument} must have {flat} \(.*\), got"),
                 ):
 
                     def call(
