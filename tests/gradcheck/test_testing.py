@@ -1,7 +1,8 @@
 """dlfs.testing: strategies, and an assertion whose failing case is runnable code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import find, given
@@ -79,6 +80,18 @@ def test_a_failure_is_reported_without_running_many_more_cases() -> None:
     assert not any("check.py" in note for note in getattr(caught.value, "__notes__", []))
 
 
+@pytest.fixture
+def no_database() -> Iterator[None]:
+    """Leave out hypothesis's database, which replays the smallest case of an earlier run."""
+    name = hypothesis.settings.get_current_profile_name()
+    current = hypothesis.settings.get_profile(name)
+    hypothesis.settings.register_profile("no database", current, database=None)
+    hypothesis.settings.load_profile("no database")
+    yield
+    hypothesis.settings.load_profile(name)
+
+
+@pytest.mark.usefixtures("no_database")
 def test_what_only_a_larger_case_can_say_is_said() -> None:
     class Doubles(Tanh):
         def _input_grad(self, output_grad):

@@ -419,8 +419,8 @@ OTHERS: list[Row] = [
     ("history.History.of", lambda: history.History.of([], "x"), "stopped must be one of"),
     ("history.History.of", lambda: history.History.of({}, None), "rows must be a list"),
     ("history.History.of", lambda: history.History.of([{"epoch": 1}], None), "row 1 must be"),
-    ("plots.plot_history", lambda: plots.plot_history(history.History()), "no epochs"),
-    ("plots.plot_chain", lambda: plots.plot_chain([]), "no parts"),
+    ("plots.plot_history", lambda: plots.plot_history(history.History()), "at least one epoch"),
+    ("plots.plot_chain", lambda: plots.plot_chain([]), "at least one part"),
     (
         "plots.plot_chain",
         lambda: plots.plot_chain([activations.Sigmoid()]),
