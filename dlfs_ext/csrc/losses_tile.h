@@ -122,19 +122,26 @@ static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const 
         for (i = 0; i < full; i += VLEN)
             best_lanes = vmax(best_lanes, vload(x + i));
         const real best = vhmax(best_lanes);
-        /* Of the sum of exps, those of the largest logits, which are 1, are counted apart: a sure
-         * prediction has a sum so near to 1 that its logarithm would be 0. */
-        vec last_exp = vexp_neg(last - best);
-        vec ones = vselect(last == best, vset1(1), vset1(0)), others = last_exp - ones;
+        vec last_exp = vexp_neg(last - best), sum_lanes = last_exp;
         for (i = 0; i < full; i += VLEN) {
             vec e = vexp_neg(vload(x + i) - best);
             vstore(grad + i, e);
-            vec one = vselect(vload(x + i) == best, vset1(1), vset1(0));
-            ones += one;
-            others += e - one;
+            sum_lanes += e;
         }
-        const real rest_sum = (vsum(ones) - 1) + vsum(others), share = 1 / (1 + rest_sum);
-        const real log_sum = (real)log1p((double)rest_sum);
+        const real sum = vsum(sum_lanes), share = 1 / sum;
+        real log_sum;
+        if (sum < 2) {
+            /* Only the largest logit's exp is 1. The others may add so little that the sum is 1,
+             * whose logarithm is 0. */
+            vec others = vselect(last_exp < 1, last_exp, vset1(0));
+            for (i = 0; i < full; i += VLEN) {
+                vec e = vload(grad + i);
+                others += vselect(e < 1, e, vset1(0));
+            }
+            log_sum = (real)log1p((double)vsum(others));
+        } else {
+            log_sum = (real)log((double)sum);
+        }
 
         if (!t) {
             const int64_t label = labels[row];

@@ -199,12 +199,12 @@ DLFS_INLINE vec vsoftplus(vec x)
     return vmax(vset1(0), x) + vlog1p01(vexp_neg(-vabs(x)));
 }
 
-/* The derivative of x sigmoid(x). 1 - sigmoid(x) is sigmoid(-x), of which nothing cancels. */
+/* The derivative of x s, s = sigmoid(x): s + x s (1 - s). 1 - s is sigmoid(-x), of which nothing
+ * cancels; one of the two is `likely`, the other `unlikely`. */
 DLFS_INLINE vec vsilu_slope(vec x)
 {
     vec e = vexp_neg(-vabs(x)), likely = 1 / (1 + e), unlikely = e * likely;
-    vec s = vselect(x < 0, unlikely, likely), rest = vselect(x < 0, likely, unlikely);
-    return s * (1 + x * rest);
+    return vselect(x < 0, unlikely, likely) + x * (likely * unlikely);
 }
 
 /* P(Z <= x) for a standard normal Z, with a small relative error in the left tail too; and the
