@@ -14,7 +14,7 @@
 # [Code](Code.ipynb) for what a convolution is.
 #
 # This notebook runs on the fast backend. The reference computes the same, but too slowly for a
-# lesson.
+# lesson; section 5, which takes a part of the digits, runs on both.
 
 # %%
 import matplotlib.pyplot as plt
@@ -22,23 +22,28 @@ import numpy as np
 
 from dlfs import (
     Adam,
+    BatchNorm,
     Conv2D,
     Dense,
     Flatten,
     MaxPool2D,
     NeuralNetwork,
+    Parallel,
     ReLU,
+    Residual,
     SGDMomentum,
     SoftmaxCrossEntropy,
     Tanh,
     Trainer,
     backend_name,
     datasets,
+    use_backend,
 )
-from dlfs.train.callbacks import BatchLosses
+from dlfs.callbacks import BatchLosses
 from dlfs.conv import Conv2D_Op
 from dlfs.exercises import check
-from dlfs.train.metrics import confusion_matrix
+from dlfs.gradcheck import check_gradients
+from dlfs.metrics import confusion_matrix
 from dlfs.plots import plot_confusion, plot_filters, plot_history
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
@@ -283,7 +288,7 @@ W_grads = []
 for operation in (Conv2D_Op, BookConv2D_Op):
     convolution = operation(np.zeros((1, 16, 5, 5), np.float32))
     convolution.forward(images)
-    convolution.backward_params(pull)
+    convolution.backward(pull, input_grad=False)
     W_grads.append(convolution.param_grad.ravel().astype(float))
 right, wrong = W_grads
 cosine = right @ wrong / np.linalg.norm(right) / np.linalg.norm(wrong)
@@ -390,6 +395,110 @@ def exciting(net, layer, images, shrunk):
 exciting(deep, 2, X_test[:500], shrunk=2)
 
 # %% [markdown]
+# ## 5. A very deep one
+#
+# A chain of thirty convolutions is hard to train, because the gradient is multiplied by a factor in
+# every layer and reaches the first layers far too large or far too small. A **residual connection**
+# goes around a block of layers and adds the block's input to its output, so that the gradient has a
+# direct way back:
+#
+# $$\text{output} = \text{input} + \text{block}(\text{input}), \qquad
+# \frac{\partial\, \text{output}}{\partial\, \text{input}} = 1 + \text{block}'(\text{input})$$
+#
+# Whatever the block does, the 1 is there. The block learns only the difference (the *residual*)
+# between its input and what the next layers need. Networks built from such blocks are called
+# ResNets (He, Zhang, Ren and Sun, 2016).
+#
+# In dlfs `Residual` is an ordinary layer that contains other layers. So is `Parallel`: its branches
+# receive the same input, and their outputs are added, or concatenated along the channels. Here two
+# branches look at the image with kernels of two sizes. The blocks follow, with or without a
+# connection around each.
+
+
+# %%
+def very_deep(blocks, residual):
+    both_sizes = Parallel([[Conv2D(4, 3)], [Conv2D(4, 5)]], merge="concat")
+    layers = [both_sizes, ReLU(), MaxPool2D(4)]
+    for _ in range(blocks):
+        block = [
+            Conv2D(8, 3, bias=False),
+            BatchNorm(),
+            ReLU(),
+            Conv2D(8, 3, bias=False),
+            BatchNorm(),
+        ]
+        layers += [Residual(block), ReLU()] if residual else [*block, ReLU()]
+    layers += [Flatten(), Dense(10)]
+    net = NeuralNetwork(layers, SoftmaxCrossEntropy(), seed=1, dtype="float32")
+    net.build((1, 28, 28))
+    return net
+
+
+print(very_deep(blocks=2, residual=True).summary())
+
+# %% [markdown]
+# The checker of chapter 8 compares the gradients of such a block with finite differences, and
+# those of two parallel branches:
+
+# %%
+block = Residual([Conv2D(3, 3, bias=False), BatchNorm(), ReLU(), Conv2D(3, 3)])
+branches = Parallel([[Conv2D(2, 3)], [Conv2D(2, 5)]], merge="concat")
+small_images = np.random.default_rng(1).standard_normal((4, 3, 5, 6))
+for layer in (block, branches):
+    report = check_gradients(layer, small_images)
+    print(report, end="\n\n")
+    assert report
+
+# %% [markdown]
+# Now with fifteen blocks, thirty convolutions. First, how large is the gradient of each
+# convolution's weights, for the first batch and before any training?
+
+
+# %%
+def gradient_sizes(net):
+    """Return the norm of the weight gradient of each convolution in the blocks."""
+    net.train_batch(X_train[:256], y_train[:256])
+    shape = (8, 8, 3, 3)
+    return [float(np.linalg.norm(grad)) for grad in net.param_grads() if grad.shape == shape]
+
+
+fig, ax = plt.subplots(figsize=(6, 2.8))
+ratio = {}
+for residual, name, color in ((False, "plain chain", ORANGE), (True, "residual", BLUE)):
+    sizes = gradient_sizes(very_deep(15, residual))
+    ratio[name] = np.mean(sizes[:5]) / np.mean(sizes[-5:])
+    ax.semilogy(range(1, 31), sizes, "o-", color=color, markersize=3, label=name)
+ax.set(xlabel="convolution", ylabel="size of the gradient")
+ax.legend(frameon=False)
+ax.grid(alpha=0.25)
+for name, value in ratio.items():
+    print(f"{name}: the first five are {value:.0f} times as large as the last five")
+assert ratio["plain chain"] > 30 > 6 > ratio["residual"], ratio
+
+# %% [markdown]
+# In the plain chain the gradient grows on its way back, layer after layer: one learning rate cannot
+# suit the first layers and the last. With residual connections it keeps about the same size.
+#
+# Train both on the first 2,000 digits for two epochs, with each backend:
+
+# %%
+part = X_train[:2000], y_train[:2000], X_test[:1000], y_test[:1000]
+for backend in ("fast", "reference"):
+    with use_backend(backend):
+        reached = {}
+        for residual, name in ((False, "plain chain"), (True, "residual")):
+            trainer = Trainer(very_deep(15, residual), Adam(lr=0.002))
+            options = {"epochs": 2, "eval_every": 1, "early_stopping": False, "verbose": 0}
+            reached[name] = trainer.fit(*part, **options)["accuracy"][-1]
+    print(f"{backend:<11}", *(f"{name} {share:.1%}   " for name, share in reached.items()))
+    assert reached["plain chain"] < 0.3 < 0.65 < reached["residual"], reached
+
+# %% [markdown]
+# The plain chain is hardly better than guessing (10 %). The same layers with residual connections
+# learn at once. (The two backends add numbers in different orders. Over thirty layers and many
+# steps such rounding errors grow, so their figures differ by a few percent.)
+
+# %% [markdown]
 # ## Exercises
 #
 # ### 1. Count
@@ -486,6 +595,41 @@ check("moved", moved, try_moved)
 #
 # A convolution finds a stroke wherever it is, but the dense layer behind it has learned where
 # strokes belong. More pooling makes a network mind less; training with moved images, too.
+#
+# </details>
+
+# %% [markdown]
+# ### 4. A residual connection from parallel branches
+#
+# Write a function that returns the same as `Residual(layers)`, but uses `Parallel`. An empty branch
+# passes its input on.
+
+
+# %% tags=["exercise:connection"]
+def residual_connection(layers): ...
+
+
+# %%
+def try_residual(function):
+    ours, theirs = function([Conv2D(3, 3)]), Residual([Conv2D(3, 3)])
+    if not isinstance(ours, Parallel):
+        return "It must return a Parallel."
+    expected = theirs.forward(small_images)
+    ours.forward(small_images)
+    ours.params = [param.copy() for param in theirs.params]
+    same = np.allclose(ours.forward(small_images), expected)
+    return bool(same and np.allclose(ours.backward(expected), theirs.backward(expected)))
+
+
+check("connection", residual_connection, try_residual, hint="Two branches, added.")
+
+# %% [markdown] tags=["solution:connection"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def residual_connection(layers):
+#     return Parallel([[], layers], merge="add")
+# ```
 #
 # </details>
 
