@@ -24,13 +24,11 @@ from dlfs.types import Array
 
 
 class Operation(Configured):
-    """One function of one array, and its derivative.
+    """One function of one array, and its derivative (book, chapter 3).
 
     A subclass writes ``_output()``, which computes the output from ``self.input_``, and
     ``_input_grad(output_grad)``, which computes the gradient with respect to the input. ``_output``
     may also take the argument ``inference``, as in the book's later chapters.
-
-    Book, chapter 3.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The Operations of a dense layer: weight multiply and bias."""
+"""The Operations of a dense layer: weight multiply and bias (book, chapter 3)."""
 
 import math
 
@@ -24,8 +24,6 @@ class WeightMultiply(ParamOperation):
     Forward: ``output = input_ @ W``. Backward: ``input_grad = output_grad @ W.T`` and
     ``param_grad = input_.T @ output_grad``. Input is (batch, in_features), or (batch, time,
     in_features): then all time steps share the weights, whose gradient sums over them.
-
-    Book, chapter 3.
 
     Parameters
     ----------
@@ -64,9 +62,7 @@ class BiasAdd(ParamOperation):
     """Add a bias to every feature or channel.
 
     Forward: ``output = input_ + B``. Backward: ``input_grad = output_grad``, and ``param_grad`` is
-    the sum of output_grad over the batch (and time or pixels).
-
-    Book, chapter 3.
+    the sum of output_grad over the batch (and time or pixels). Book, chapter 3.
 
     Parameters
     ----------

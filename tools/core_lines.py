@@ -20,15 +20,24 @@ MORE = ("network.py", "train/trainer.py", "train/loop.py")
 LEFT_OUT = ("layers/fusion.py",)
 """A fused step gives what the chain gives, so that a reader of Layer may skip it."""
 
-DENSE = ("base.py", "dense.py", "layers/base.py", "reference/dense.py")
-"""One Dense layer, forward and backward, on the reference path; in the order to read them."""
+DENSE = {
+    "base.py": "",
+    "dense.py": "",
+    "layers/base.py": "",
+    "reference/dense.py": "scale_multiply",
+}
+"""What to read for one Dense layer, forward and backward, on the reference path, in this order.
+
+The value names the function before which to stop; the rest of that file is not needed.
+"""
 
 
-def core_files() -> list[Path]:
-    """Return the files that count."""
+def core_files() -> dict[str, str]:
+    """Return the files that count, all to their end."""
     inside = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
     found = [PACKAGE / name for name in FILES] + inside + [PACKAGE / name for name in MORE]
-    return [path for path in found if str(path.relative_to(PACKAGE)) not in LEFT_OUT]
+    names = [str(path.relative_to(PACKAGE)) for path in found]
+    return {name: "" for name in names if name not in LEFT_OUT}
 
 
 def code_lines(source: str) -> int:
@@ -55,15 +64,24 @@ def code_lines(source: str) -> int:
     return len(lines)
 
 
-def count(paths: list[Path]) -> tuple[int, int]:
-    """Print and return the lines, and the lines of code, of some files together."""
+def count(files: dict[str, str]) -> tuple[int, int]:
+    """Print and return the lines, and the lines of code, of some files together.
+
+    Parameters
+    ----------
+    files : dict
+        For each file the function before which to stop, or "".
+    """
     total = total_code = 0
-    for path in paths:
-        source = path.read_text()
+    for name, stop in files.items():
+        source = (PACKAGE / name).read_text()
+        note = f", to {stop}" if stop else ""
+        if stop:
+            source = source.partition(f"\ndef {stop}(")[0].removesuffix("\n@kernel")
         lines, code = len(source.splitlines()), code_lines(source)
-        print(f"{lines:6d} {code:6d}  dlfs/{path.relative_to(PACKAGE)}")
+        print(f"{lines:6d} {code:6d}  dlfs/{name}{note}")
         total, total_code = total + lines, total_code + code
-    print(f"{total:6d} {total_code:6d}  in {len(paths)} files: lines, lines of code")
+    print(f"{total:6d} {total_code:6d}  in {len(files)} files: lines, lines of code")
     return total, total_code
 
 
@@ -72,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dense", action="store_true", help="only what one Dense layer needs")
     options = parser.parse_args()
-    count([PACKAGE / name for name in DENSE] if options.dense else core_files())
+    count(DENSE if options.dense else core_files())
 
 
 if __name__ == "__main__":

@@ -43,8 +43,7 @@ class Layer(LayerTree):
     operations : list of Operation
         The chain as the book has it.
     steps : list
-        What ran in the last ``forward``: the Operations, or fused steps that stand for several
-        of them (``step.parts``).
+        What ran in the last ``forward``: Operations, or fused steps that stand for several.
     seed : int or numpy.random.SeedSequence, optional
         Where its random numbers start; a network gives each layer another seed.
     following : Operation, optional
@@ -145,9 +144,7 @@ class Layer(LayerTree):
 class Dense(Layer):
     """A fully connected layer: WeightMultiply, BiasAdd, the activation, and Dropout if asked for.
 
-    Forward: ``output = activation(input_ @ W + B)``.
-
-    Book, chapters 3 and 4.
+    Forward: ``output = activation(input_ @ W + B)``. Book, chapters 3 and 4.
 
     Parameters
     ----------
