@@ -33,11 +33,12 @@ from dlfs.windows import conv1d_window, conv2d_window
 
 IMAGES = "batch in_channels height width"
 WEIGHTS = "in_group out_channels kernel_height kernel_width"
-OUTPUTS = "batch channels out_height out_width"
+# Compared with the whole shape that follows from the window, so no name is shared with the input.
+OUTPUTS = "outputs channels out_height out_width"
 
 SEQUENCES = "batch in_channels length"
 WEIGHTS_1D = "in_group out_channels kernel_size"
-OUTPUTS_1D = "batch channels out_length"
+OUTPUTS_1D = "outputs channels out_length"
 
 
 @kernel
