@@ -78,7 +78,7 @@ class Standardizer:
     """A shift and a scale that give each feature of the training data mean 0 and variance 1.
 
     Fit it to the training data only, then apply it to the training and the test data: statistics of
-    the test set would leak into the model and make its test result too good.
+    the test set would make the generalization (the performance on new data) look too good.
 
     Attributes
     ----------
