@@ -28,25 +28,17 @@ class Loss(Configured):
 
     A subclass writes ``_output()``, which computes the loss from ``self.prediction`` and
     ``self.target``, and ``_input_grad()``, which computes its gradient with respect to the
-    prediction. It may also write ``decision(prediction)``, which accuracy follows.
-
-    Book, chapter 3.
+    prediction. It may also write ``decision(prediction)``, which accuracy follows. Book, chapter 3.
 
     Attributes
     ----------
-    prediction, target : ndarray
-        What the last ``forward`` was given.
-    output : float
-        What it returned.
-    input_grad : ndarray
-        What the last ``backward`` returned.
+    prediction, target, output, input_grad
+        Of the last ``forward`` and ``backward``.
     takes_logits : bool
-        Whether predictions are logits: any numbers, from which the loss computes probabilities. A
-        network that ends in a Sigmoid or Softmax then warns.
+        Whether predictions are logits: any numbers, from which the loss computes probabilities.
 
     Examples
     --------
-    >>> import numpy as np
     >>> class SumOfErrors(Loss):
     ...     def _output(self):
     ...         return float(np.sum(self.prediction - self.target))
@@ -113,24 +105,21 @@ class Loss(Configured):
         """Turn predictions into decisions: what a metric such as accuracy compares with the truth.
 
         The largest column is the class. A single column means yes above 0.5, or above 0 where the
-        loss takes logits. Of shape (batch, ..., columns) come classes (batch, ...); a loss of
-        yes-no questions returns 0 or 1 for each column.
+        loss takes logits (a logit of 0 is a probability of 0.5). From (batch, ..., columns) come
+        classes (batch, ...); a loss of yes-no questions returns 0 or 1 for each column.
 
         Examples
         --------
-        >>> MeanSquaredError().decision(np.array([[0.2], [0.9]]))
-        array([0, 1])
         >>> BinaryCrossEntropy().decision(np.array([[0.2, -0.9]]))
         array([[1, 0]])
         """
         if prediction.shape[-1] == 1:
-            # A logit of 0 is a probability of 0.5.
             least = 0.0 if self.takes_logits else 0.5
             return np.asarray(prediction[..., 0] > least, dtype=np.int64)
         return np.asarray(prediction.argmax(axis=-1))
 
     def distance_to_kink(self, prediction: Array, target: Array) -> Array:
-        """Say how far each prediction is from where the derivative jumps; infinity if nowhere."""
+        """Return how far predictions are from where the derivative jumps; infinity if nowhere."""
         return np.full(prediction.shape, np.inf)
 
     def _output(self) -> float:
@@ -162,18 +151,15 @@ class MeanSquaredError(_KernelLoss):
     Backward: ``2 * (prediction - target) / batch``.
 
     With ``normalize`` each row is first divided by its sum s: ``p = prediction / s``. With ``g = 2
-    * (p - target) / batch`` the gradient is ``(g - sum(g * p)) / s``; the book omits that step.
-
-    Book, chapters 3 and 4.
+    * (p - target) / batch`` the gradient is ``(g - sum(g * p)) / s``; the book (chapters 3 and 4)
+    omits that step.
 
     Parameters
     ----------
     normalize : bool
-        Whether each row of the prediction is first divided by its sum.
 
     Examples
     --------
-    >>> import numpy as np
     >>> loss = MeanSquaredError()
     >>> loss.forward(np.array([[3.0], [1.0]]), np.array([[1.0], [1.0]]))
     2.0
@@ -181,9 +167,6 @@ class MeanSquaredError(_KernelLoss):
     array([[2.],
            [0.]])
     """
-
-    _normalized: Array
-    _sums: Array
 
     def __init__(self, normalize: bool = False) -> None:
         self.normalize = check_flag(normalize, "MeanSquaredError", "normalize")
@@ -225,16 +208,13 @@ def _row_sums(prediction: Array) -> Array:
 
 
 class MeanAbsoluteError(_KernelLoss):
-    """Absolute distance: summed over features, averaged over the batch.
+    """Absolute distance: summed over features, averaged over the batch (book, chapter 2).
 
-    Forward: ``loss = sum(|prediction - target|) / batch``. Backward: ``sign(prediction - target) /
-    batch``; at the kink, where they are equal, 0.
-
-    Book, chapter 2.
+    Forward: ``loss = sum(|prediction - target|) / batch``.
+    Backward: ``sign(prediction - target) / batch``; at the kink, where they are equal, 0.
 
     Examples
     --------
-    >>> import numpy as np
     >>> MeanAbsoluteError().forward(np.array([[3.0], [1.0]]), np.array([[1.0], [1.0]]))
     1.0
     """
@@ -244,27 +224,23 @@ class MeanAbsoluteError(_KernelLoss):
         return loss
 
     def distance_to_kink(self, prediction: Array, target: Array) -> Array:
-        """Say how far each prediction is from its target."""
-        distance: Array = np.abs(prediction - target)
-        return distance
+        """Return how far each prediction is from its target."""
+        return np.asarray(np.abs(prediction - target))
 
 
 class Huber(_KernelLoss):
-    """Squared for small errors, absolute for large ones: outliers pull less.
+    """Squared for small errors, absolute for large ones: outliers pull less (Huber, 1964).
 
     Forward, with ``e = prediction - target``: the sum of ``e**2 / 2`` where ``|e| <= delta``, else
     ``delta * (|e| - delta / 2)``, over the batch. Backward: ``clip(e, -delta, delta) / batch``.
 
-    Huber, "Robust estimation of a location parameter", 1964.
-
     Parameters
     ----------
     delta : float
-        Where one turns into the other; delta > 0.
+        Where one turns into the other; above 0.
 
     Examples
     --------
-    >>> import numpy as np
     >>> Huber().forward(np.array([[3.0]]), np.array([[1.0]]))
     1.5
     """
@@ -283,12 +259,10 @@ class BinaryCrossEntropy(_KernelLoss):
     Forward: ``loss = sum(-t * log(p) - (1 - t) * log(1 - p)) / batch`` with
     ``p = sigmoid(prediction)``, computed without overflow. Backward: ``(p - t) / batch``.
 
-    The network ends in a Linear activation: the sigmoid belongs to the loss. Targets are 0 for no,
-    1 for yes, or a probability between.
+    The network ends in a Linear activation. Targets are 0 (no), 1 (yes), or probabilities.
 
     Examples
     --------
-    >>> import numpy as np
     >>> loss = BinaryCrossEntropy()
     >>> round(loss.forward(np.array([[0.0]]), np.array([[1.0]])), 6)
     0.693147
@@ -320,24 +294,19 @@ class SoftmaxCrossEntropy(_KernelLoss):
     A softmax of one column would always be 1. A single column is therefore the logit of "yes"
     against "no", as in BinaryCrossEntropy.
 
+    Targets are integer labels (batch,) or rows of probabilities (batch, classes). Sequences,
+    (batch, time, classes), take labels (batch, time), and the mean is over both. Book, chapter 4,
+    whose gradient does not belong to its value.
+
     Parameters
     ----------
     eps : float
         Not used. The book's listings clip probabilities with it.
     label_smoothing : float
-        The target becomes ``(1 - label_smoothing) * t + label_smoothing / classes``;
-        0 <= label_smoothing < 1.
-
-    Notes
-    -----
-    Targets are integer labels of shape (batch,), or one-hot rows (any rows of probabilities) of
-    shape (batch, classes). Predictions of sequences, (batch, time, classes), take labels (batch,
-    time); the mean is then over batch and time. Book, chapter 4, whose value belongs to another
-    loss than its gradient.
+        The target becomes ``(1 - label_smoothing) * t + label_smoothing / classes``; below 1.
 
     Examples
     --------
-    >>> import numpy as np
     >>> loss = SoftmaxCrossEntropy()
     >>> round(loss.forward(np.array([[0.0, 0.0]]), np.array([1])), 6)
     0.693147
@@ -348,11 +317,10 @@ class SoftmaxCrossEntropy(_KernelLoss):
     takes_logits = True
 
     def __init__(self, eps: float = 1e-9, label_smoothing: float = 0.0) -> None:
-        name = "SoftmaxCrossEntropy"
-        self.eps = check_real(eps, name, "eps", 0.0, 1.0, high_open=True)
-        self.label_smoothing = check_real(
-            label_smoothing, name, "label_smoothing", 0.0, 1.0, high_open=True
-        )
+        name, limits = "SoftmaxCrossEntropy", (0.0, 1.0)
+        self.eps = check_real(eps, name, "eps", *limits, high_open=True)
+        smoothing = check_real(label_smoothing, name, "label_smoothing", *limits, high_open=True)
+        self.label_smoothing = smoothing
 
     def as_target(self, target: Any, shape: Shape, dtype: "np.dtype[Any]") -> Array:
         """Check labels, rows of probabilities or answers; return them as the kernels take them."""
