@@ -28,7 +28,9 @@ def by_old_name(module):
         pytest.importorskip("torch")
     if module in MOVED:
         sys.modules.pop(module, None)  # what was imported before does not warn again
-        with pytest.warns(DeprecationWarning, match=f"{re.escape(module)} is {MOVED[module]} now"):
+        with pytest.warns(
+            DeprecationWarning, match=f"{re.escape(module)} has moved to {MOVED[module]};"
+        ):
             return importlib.import_module(module)
     return importlib.import_module(module)
 
@@ -58,7 +60,7 @@ def test_the_warning_names_the_line_that_imports(tmp_path):
     script.write_text("import dlfs\nfrom dlfs import geometry\nimport dlfs.rnn\n")
     command = [sys.executable, "-W", "always", str(script)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = re.findall(r"script\.py:(\d+): DeprecationWarning: (\S+) is", run.stderr)
+    lines = re.findall(r"script\.py:(\d+): DeprecationWarning: (\S+) has moved", run.stderr)
     assert lines == [("2", "dlfs.geometry"), ("3", "dlfs.rnn")]
 
 

@@ -274,4 +274,4 @@ def test_activations_in_a_forward_join_their_layer() -> None:
             return functional.relu(self.fc(x))
 
     (layer,) = from_torch(Net())
-    assert type(layer.activation) is ReLU
+    assert type(layer.activation) is ReLU  # type: ignore[attr-defined]
