@@ -28,7 +28,7 @@ def images(count: int = 5) -> np.ndarray:
 # --- training never computes the gradient of the data ---
 
 # The kernels that compute only the gradient of an input.
-INPUT_GRADS = [name for name in reference.__all__ if name.endswith("_grad") and "param" not in name]
+INPUT_GRADS = [name for name in reference.KERNELS if name.endswith("_grad") and "param" not in name]
 FIRST = {
     # first layers, the shape of an observation, and how often a kernel may run in training
     "dense": (lambda: [Dense(4, Tanh()), Dense(2)], (3,), {"weight_multiply_input_grad": 1}),

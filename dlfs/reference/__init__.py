@@ -24,6 +24,8 @@ the gradient of the loss with respect to the function's output, ``output_grad``,
 with respect to an argument, ``x_grad``.
 """
 
+from typing import TYPE_CHECKING
+
 from dlfs.reference.activations import (
     sigmoid,
     sigmoid_grad,
@@ -111,4 +113,5 @@ from dlfs.reference.rectifiers import (
 )
 from dlfs.reference.recurrent import lstm, lstm_grad, rnn, rnn_grad
 
-__all__ = list(KERNELS)
+if not TYPE_CHECKING:  # type checkers take every name that is imported above
+    __all__ = list(KERNELS)

@@ -92,7 +92,9 @@ class Run:
         self.optim.start_schedule(plan.epochs, batches)
         if self.standing.base_lr is not None:
             self.optim.lr = self.standing.base_lr
-        self._stateful = [op for layer in self.net for op in layer.operations if op.state()]
+        self._stateful = [
+            op for _, layer in self.net.walk() for op in layer.operations if op.state()
+        ]
         total = plan.epochs * batches
         with self.display.shown(total, done * batches, plan.epochs), self._interrupt:
             try:

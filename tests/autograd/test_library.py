@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from dlfs import NeuralNetwork
 from dlfs.activations import Sigmoid, Tanh
-from dlfs.autograd import ArrayWithGrad
+from dlfs.autograd import ArrayWithGrad, concatenate
 from dlfs.backend import available_backends, use_backend
 from dlfs.base import Operation, ParamOperation
 from dlfs.gradcheck.cases import RECIPES
+from dlfs.layers import Parallel, Residual
 from dlfs.losses import Loss
 from dlfs.testing import library_cases
 from tests.autograd.formulas import LOSSES, OPERATIONS
@@ -32,8 +33,29 @@ def straight(operation, value):
 def operations(target) -> list[Operation]:
     if isinstance(target, Operation):
         return [target]
-    layers = target.layers if isinstance(target, NeuralNetwork) else [target]
-    return [operation for layer in layers for operation in layer.operations]
+    return [operation for _, layer in target.walk() for operation in layer.operations]
+
+
+def through(part, value, formulas, rest, found, variable):
+    """Send a value through an Operation, or a layer and what is inside it, in the tree's order."""
+
+    def chain(parts, value):
+        for inner in parts:
+            value = through(inner, value, formulas, rest, found, variable)
+        return value
+
+    if isinstance(part, Operation):
+        own = [variable(next(rest))] if isinstance(part, ParamOperation) else []
+        found += own
+        return formulas[type(part)](part, value, *own)
+    if isinstance(part, Residual):
+        return value + chain(part.layers, value)
+    if isinstance(part, Parallel):
+        outputs = [chain([branch], value) for branch in part.layers]
+        if part.merge == "concat":
+            return concatenate(*outputs, axis=1)
+        return sum(outputs[1:], outputs[0])
+    return chain(part.layers or part.operations, value)
 
 
 def derive(target, x, params, output_grad, shake, formulas=OPERATIONS):
@@ -47,11 +69,7 @@ def derive(target, x, params, output_grad, shake, formulas=OPERATIONS):
     if isinstance(target, Loss):
         value = LOSSES[type(target)](target, value)
     else:
-        rest = iter(params)
-        for operation in operations(target):
-            own = [variable(next(rest))] if isinstance(operation, ParamOperation) else []
-            found += own
-            value = formulas[type(operation)](operation, value, *own)
+        value = through(target, value, formulas, iter(params), found, variable)
         if isinstance(target, NeuralNetwork):
             value = LOSSES[type(target.loss)](target.loss, value)
     value.backward(None if output_grad is None else shake(output_grad.astype(np.float64)))

@@ -14,7 +14,7 @@ SIZES = st.integers(0, 9)
 
 
 def test_is_a_whole_backend():
-    for name in reference.__all__:
+    for name in reference.KERNELS:
         assert callable(getattr(plain, name))
     assert plain.conv2d is not reference.conv2d
     with pytest.raises(AttributeError):

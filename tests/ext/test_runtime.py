@@ -36,7 +36,7 @@ def reference_functions():
                 inspect.isfunction(function)
                 and not name.startswith("_")
                 and function.__module__ == module.__name__
-                and name in dlfs.reference.__all__
+                and name in dlfs.reference.KERNELS
             ):
                 yield name, function
 

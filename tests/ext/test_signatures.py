@@ -10,7 +10,7 @@ import dlfs_ext
 from dlfs import reference
 from dlfs_ext import plain
 
-KERNELS = sorted(reference.__all__)
+KERNELS = sorted(reference.KERNELS)
 OWN = {
     "FUSES",
     "available_isas",

@@ -20,7 +20,7 @@ def second_backend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def put(**changes: Callable[..., object]) -> None:
         module = types.ModuleType("other_kernels")
-        vars(module).update({name: getattr(reference, name) for name in reference.__all__})
+        vars(module).update({name: getattr(reference, name) for name in reference.KERNELS})
         vars(module).update(changes)
         monkeypatch.setitem(backend._loaded, "fast", module)
 
