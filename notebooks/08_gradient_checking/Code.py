@@ -596,7 +596,7 @@ except GradientError as error:
 
 # %%
 assert "ThirdRow" in smallest
-assert "paste" in smallest
+assert "as code" in smallest
 
 # %% [markdown]
 # Five lines are a test for your own project: a class, a strategy, a call. The library tests itself
