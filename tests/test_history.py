@@ -102,5 +102,5 @@ def test_a_picture_without_evaluations():
     history = Trainer(regressor(), SGD(0.05)).fit(X, y, epochs=3, verbose=0)
     (axes,) = history.plot().axes
     assert len(axes.lines) == 1
-    with pytest.raises(ValueError, match="no epochs"):
+    with pytest.raises(ValueError, match="at least one epoch"):
         History().plot()

@@ -51,5 +51,7 @@ def test_bench_compares_the_backends(capsys):
 
 
 def test_bench_refuses_a_senseless_time(capsys):
-    assert main(["bench", "--seconds", "-1"]) == 2
+    with pytest.raises(SystemExit) as end:
+        main(["bench", "--seconds", "-1"])
+    assert end.value.code == 2
     assert "--seconds" in capsys.readouterr().err
