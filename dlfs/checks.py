@@ -27,6 +27,8 @@ FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST_ARRAY = 2**56
 """The most numbers that a shape may describe; in bytes, still far from overflowing 64 bits."""
 
+_ARRAYS = (np.ndarray, np.generic)
+
 _AT_A_TIME = 1 << 20
 """The size of the parts in which ``check_finite`` reads an array."""
 
@@ -169,7 +171,7 @@ def check_returned(array: object, owner: str, method: str) -> None:
 
 def check_same_shape(grad: object, array: Array, owner: str, grad_name: str, name: str) -> None:
     """Demand that a gradient which a subclass computes has the shape of what it belongs to."""
-    shape = np.shape(grad) if isinstance(grad, np.ndarray | np.generic) else None
+    shape = grad.shape if isinstance(grad, _ARRAYS) else None
     if shape != array.shape:
         got = type(grad).__name__ if shape is None else shape
         raise ValueError(
@@ -323,6 +325,8 @@ def as_float_array(values: object, owner: str, name: str, dtype: Any = None) -> 
     Integers and booleans become float64 (or ``dtype``). An array that already has the right dtype
     is returned as it is, without a copy.
     """
+    if dtype is not None and type(values) is np.ndarray and values.dtype == dtype:
+        return values
     array = as_number_array(values, owner, name)
     if dtype is None:
         dtype = array.dtype if array.dtype in FLOAT_DTYPES else np.float64

@@ -23,7 +23,7 @@ from dlfs.checks import (
 from dlfs.initializers import seed_layers
 from dlfs.layers import Layer
 from dlfs.layers import LayerBlock as LayerBlock
-from dlfs.layers.memory import release
+from dlfs.layers.memory import WORTH_RELEASING, release
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.summary import summary_html, summary_text
@@ -103,7 +103,8 @@ class NeuralNetwork(LayerBlock):
         known = type(X_batch) is np.ndarray and X_batch.dtype == self.dtype and self.input_shape
         if not known or X_batch.ndim != len(self.input_shape or ()) + 1:
             X_batch = self.as_input(X_batch)
-        release(self.layers)
+        if X_batch.nbytes > WORTH_RELEASING:
+            release(self.layers)
         if self.input_shape is not None:
             return super().forward(X_batch, inference)
         new = not self._any_set_up()

@@ -51,9 +51,9 @@ class FusedStep(Operation):
     def forward(self, input_: Array, inference: bool = False) -> Array:
         """Compute the last part's output; the parts lose their values of earlier passes."""
         for part in self.parts:
-            known = part.__dict__
-            known.pop("input_", None)
-            known.pop("output", None)
+            if "input_" in part.__dict__:
+                del part.input_
+                part.__dict__.pop("output", None)
         self.input_ = input_
         self.inference = inference
         self.output = self._output()

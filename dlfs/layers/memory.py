@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 from dlfs.layers.base import Layer
 
-WORTH_RELEASING = 1 << 17
+WORTH_RELEASING = 1 << 12
+"""After smaller batches, in bytes, the search would take longer than what it saves."""
+
+LARGE = 1 << 18
 """Outputs of fewer bytes stay in the cache anyway."""
 
 
@@ -18,8 +21,9 @@ def release(layers: Iterable[Layer]) -> None:
     while waiting:
         layer = waiting.pop()
         waiting.extend(layer.layers)
-        known = vars(layer)
-        if "output" in known and known["output"].nbytes > WORTH_RELEASING:
-            for part in (layer, *layer.operations, *layer.steps):
+        values = vars(layer)
+        if "output" in values and values["input_"].nbytes + values["output"].nbytes > LARGE:
+            for part in {layer, *layer.operations, *layer.steps}:
+                values = vars(part)
                 for name in ("input_", "output", "input_grad"):
-                    vars(part).pop(name, None)
+                    values.pop(name, None)
