@@ -109,7 +109,7 @@ class LeakyReLU(Operation):
 
     Parameters
     ----------
-    slope : float
+    slope : float, default 0.01
         The slope below 0; 0 <= slope < 1.
 
     Examples
@@ -145,7 +145,7 @@ class ELU(Operation):
 
     Parameters
     ----------
-    alpha : float
+    alpha : float, default 1.0
         The output's limit below 0 is -alpha; alpha > 0.
 
     Examples

@@ -70,7 +70,7 @@ class Operation(Configured):
         Parameters
         ----------
         input_ : ndarray of float32 or float64
-        inference : bool
+        inference : bool, default False
             True when predicting: what is for training only (dropout) is left out.
         """
         if type(input_) is not np.ndarray:
@@ -163,7 +163,7 @@ class ParamOperation(Operation):
         Parameters
         ----------
         output_grad : ndarray, the shape of the last output
-        input_grad : bool
+        input_grad : bool, default True
             False leaves out the gradient of the input, and returns None. At a network's first
             Operation it is the gradient of the data, which no training needs.
         """

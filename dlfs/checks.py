@@ -77,7 +77,7 @@ def retold(words: Mapping[str, str], note: str = "") -> Iterator[None]:
     ----------
     words : mapping
         Replacements in the message, such as the shape of the data for the shape of one row.
-    note : str
+    note : str, default ""
         Appended to a message in which nothing was replaced.
 
     Examples

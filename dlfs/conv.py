@@ -53,10 +53,10 @@ class Conv2D_Op(_Convolution):
     Parameters
     ----------
     W : ndarray, shape (in_channels / groups, out_channels, kernel_height, kernel_width)
-    stride, dilation : int or (height, width)
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
+    stride, dilation : int or (height, width), default 1
+    padding : "same", "valid", int, (height, width), ((top, bottom), (left, right)), default "same"
         "same" (the book's way) gives images of the input's size (divided by the stride).
-    groups : int
+    groups : int, default 1
         Channels are split into this many groups that do not see each other.
 
     Raises
@@ -96,9 +96,9 @@ class Conv1D_Op(_Convolution):
     Parameters
     ----------
     W : ndarray, shape (in_channels / groups, out_channels, kernel_size)
-    stride, dilation : int
-    padding : int, (before, after), "same" or "valid"
-    groups : int
+    stride, dilation : int, default 1
+    padding : "same", "valid", int, (before, after), default "same"
+    groups : int, default 1
 
     Examples
     --------
@@ -132,9 +132,9 @@ class ConvTranspose2D_Op(_Convolution):
     ----------
     W, stride, dilation, groups
         As in Conv2D_Op.
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
+    padding : "same", "valid", int, (height, width), ((top, bottom), (left, right)), default "same"
         What is cut off the output; "same" makes it stride times the input's size.
-    output_padding : int or (height, width)
+    output_padding : int or (height, width), default 0
         Rows and columns that are added at the bottom and right; less than the stride.
 
     Raises

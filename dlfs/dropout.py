@@ -21,7 +21,7 @@ class Dropout(Operation):
 
     Parameters
     ----------
-    keep_prob : float
+    keep_prob : float, default 0.8
         The probability that a number is kept, as in the book; 0 < keep_prob <= 1. Other libraries
         take the probability that it is dropped.
     seed : int, optional

@@ -35,9 +35,9 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
         A function of the attempt that returns True, False, a text that says what is wrong, or a
         GradientReport; a failing assertion means False, with its message as the reason. Any other
         object is the expected value.
-    hint : str
+    hint : str, default ""
         Shown after the reason.
-    rtol : float
+    rtol : float, default 1e-6
         The allowed error of a value, relative to the largest expected entry.
 
     Raises

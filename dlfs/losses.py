@@ -156,7 +156,7 @@ class MeanSquaredError(_KernelLoss):
 
     Parameters
     ----------
-    normalize : bool
+    normalize : bool, default False
 
     Examples
     --------
@@ -236,7 +236,7 @@ class Huber(_KernelLoss):
 
     Parameters
     ----------
-    delta : float
+    delta : float, default 1.0
         Where one turns into the other; above 0.
 
     Examples
@@ -300,9 +300,9 @@ class SoftmaxCrossEntropy(_KernelLoss):
 
     Parameters
     ----------
-    eps : float
+    eps : float, default 1e-9
         Not used. The book's listings clip probabilities with it.
-    label_smoothing : float
+    label_smoothing : float, default 0.0
         The target becomes ``(1 - label_smoothing) * t + label_smoothing / classes``; below 1.
 
     Examples

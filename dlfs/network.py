@@ -41,10 +41,10 @@ class NeuralNetwork(LayerBlock):
         An Operation without parameters (MaxPool2D, Flatten, an activation) may stand for a layer.
     loss : Loss, optional
         MeanSquaredError() unless given.
-    seed : int, optional
+    seed : int, default 1
         One seed gives one result; None gives another one every time. Equal layers do not start
         equal.
-    dtype : {"float64", "float32"}
+    dtype : {"float64", "float32"}, default "float64"
         Input is converted once, when it comes in; everything else follows.
 
     Attributes
@@ -96,7 +96,7 @@ class NeuralNetwork(LayerBlock):
         ----------
         X_batch : array_like, batch axis first
             Converted to the network's dtype, but for the integers that an Embedding takes.
-        inference : bool
+        inference : bool, default False
             True when predicting: what is for training only (dropout) is left out.
         """
         # A batch of the right kind, as a Trainer's are, needs no conversion.
@@ -126,7 +126,7 @@ class NeuralNetwork(LayerBlock):
         Parameters
         ----------
         X_batch, y_batch : array_like, batch axis first
-        inference : bool
+        inference : bool, default False
         """
         return self.loss.forward(self.forward(X_batch, inference), y_batch)
 
@@ -138,7 +138,7 @@ class NeuralNetwork(LayerBlock):
         Parameters
         ----------
         X_batch, y_batch : array_like, batch axis first
-        inference : bool
+        inference : bool, default False
         """
         with self._lock:
             batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)

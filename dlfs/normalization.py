@@ -26,9 +26,9 @@ class BatchNorm_Op(Operation):
 
     Parameters
     ----------
-    momentum : float
+    momentum : float, default 0.1
         How much of a running statistic each training batch replaces; 0 < momentum <= 1.
-    eps : float
+    eps : float, default 1e-5
         Added to the variance; eps > 0.
 
     Attributes
@@ -116,7 +116,7 @@ class LayerNorm_Op(Operation):
 
     Parameters
     ----------
-    eps : float
+    eps : float, default 1e-5
         Added to the variance; eps > 0.
 
     Raises

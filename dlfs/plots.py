@@ -99,7 +99,7 @@ def plot_filters(
         For each output channel, the kernel of the first input channel is plotted.
     path : str or path, optional
         Where to save the picture; the name's ending says in which format.
-    columns : int
+    columns : int, default 8
 
     Returns
     -------
@@ -204,7 +204,7 @@ def plot_chain(
         loss: a ``prediction``) and an ``output``; its ``param`` or ``params`` are drawn above it.
     path : str or path, optional
         Where to save the picture; the name's ending says in which format.
-    backward : bool
+    backward : bool, default True
         Whether to draw the gradients as well.
 
     Returns

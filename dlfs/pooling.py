@@ -37,7 +37,7 @@ class MaxPool2D(_Pool2D):
     kernel_size : int or (height, width)
     stride : int or (height, width), optional
         The kernel size unless given.
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
+    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid", default 0
         At most half the kernel; a padding pixel is never chosen.
 
     Examples
@@ -98,7 +98,7 @@ class AvgPool2D(_Pool2D):
     ----------
     kernel_size, stride, padding
         As in MaxPool2D.
-    count_include_pad : bool
+    count_include_pad : bool, default True
         Whether padding pixels count as zeros in the mean, or not at all.
 
     Examples

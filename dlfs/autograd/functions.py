@@ -41,7 +41,7 @@ def concatenate(arrays: Sequence[object], axis: int = 0) -> ArrayWithGrad:
     ----------
     arrays : sequence of ArrayWithGrad or array_like
         Their shapes may differ along that axis only.
-    axis : int
+    axis : int, default 0
 
     Raises
     ------
@@ -77,8 +77,9 @@ def conv2d(
     ----------
     x : ArrayWithGrad or array_like, shape (batch, in_channels, height, width)
     W : ArrayWithGrad or array_like, shape (in_channels / groups, out_channels, height, width)
-    stride, padding, dilation, groups
+    stride, dilation, groups
         As in ``dlfs.conv.Conv2D_Op``.
+    padding : as there, default 0
 
     Returns
     -------
@@ -138,7 +139,7 @@ def log_softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
     Parameters
     ----------
     x : ArrayWithGrad
-    axis : int
+    axis : int, default -1
 
     Raises
     ------
@@ -165,7 +166,7 @@ def softmax(x: ArrayWithGrad, axis: int = -1) -> ArrayWithGrad:
     Parameters
     ----------
     x : ArrayWithGrad
-    axis : int
+    axis : int, default -1
 
     Raises
     ------

@@ -30,7 +30,7 @@ class NumberWithGrad(Copyable, Drawable):
         An int stays an int.
     depends_on : sequence of NumberWithGrad, optional
         The numbers that it was computed from; set by arithmetic.
-    creation_op : str
+    creation_op : str, default ""
         The operation: "add", "sub", "mul", "div", "pow", "neg", "abs", "exp", "log", "tanh",
         "sigmoid" or "relu"; "" for a variable, and "constant" for a plain number in a computation,
         which gets no gradient.

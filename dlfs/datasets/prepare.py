@@ -206,7 +206,7 @@ def train_test_split(
     ----------
     X, y : ndarray
         Features and target, of any shape with the same first axis.
-    test_size : float
+    test_size : float, default 0.3
         The share of test data, between 0 and 1; the number of rows is rounded up.
     seed : int, optional
         From 0 to 2^32 - 1; the same seed gives the same split. None gives a new split each time.

@@ -75,7 +75,7 @@ class Layer(LayerTree):
         Parameters
         ----------
         input_ : ndarray, batch axis first
-        inference : bool
+        inference : bool, default False
             True when predicting: what is for training only (dropout) is left out.
         """
         if type(input_) is not np.ndarray:
@@ -95,7 +95,7 @@ class Layer(LayerTree):
         Parameters
         ----------
         output_grad : ndarray, the shape of the last output
-        input_grad : bool
+        input_grad : bool, default True
             False stops at the first parameter and returns None: training needs no more.
         """
         output_grad = checked_output_grad(self, output_grad)
@@ -152,9 +152,9 @@ class Dense(Layer):
         The number of features of the output.
     activation : Operation, optional
         Linear unless given. The layer works with a copy.
-    conv_in : bool
+    conv_in : bool, default False
         Whether the input must first be flattened: the images of a convolutional layer.
-    dropout : float
+    dropout : float, default 1.0
         The probability that an output is kept; 1 keeps all.
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the weights start; by default as suits the activation, see dlfs.initializers.

@@ -136,7 +136,7 @@ class Parallel(Layer):
     ----------
     branches : sequence of sequences of Layer or Operation
         Each is a chain; an empty one passes the input on.
-    merge : {"add", "concat"}
+    merge : {"add", "concat"}, default "add"
         "concat" joins along axis 1: features, or the channels of images.
 
     Examples

@@ -108,19 +108,19 @@ class Conv2D(_ConvLayer):
         The number of kernels, and of channels of the output.
     param_size : int or (height, width)
         The kernel's size.
-    dropout : float
+    dropout : float, default 1.0
         The probability that an output is kept; 1 keeps them all.
     weight_init : {"standard", "normal", "glorot", "he"} or callable, optional
         How the weights start; by default as suits the activation, see dlfs.initializers. The book
         calls "standard" "normal" here.
     activation : Operation, optional
         Linear unless given. The layer works with a copy.
-    flatten : bool
+    flatten : bool, default False
         Whether to lay the output in a row, for a Dense layer.
-    stride, dilation : int or (height, width)
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
-    groups : int
-    bias : bool
+    stride, dilation : int or (height, width), default 1
+    padding : "same", "valid", int, (height, width), ((top, bottom), (left, right)), default "same"
+    groups : int, default 1
+    bias : bool, default True
         Whether each output channel gets a bias; the book's layer has none.
 
     Examples
@@ -149,8 +149,8 @@ class Conv1D(_ConvLayer):
         The kernel's size.
     out_channels, dropout, weight_init, activation, flatten, groups, bias
         As in Conv2D.
-    stride, dilation : int
-    padding : int, (before, after), "same" or "valid"
+    stride, dilation : int, default 1
+    padding : "same", "valid", int, (before, after), default "same"
 
     Examples
     --------
@@ -176,10 +176,10 @@ class ConvTranspose2D(_ConvLayer):
     ----------
     out_channels, param_size, dropout, weight_init, activation, flatten, dilation, groups, bias
         As in Conv2D.
-    stride : int or (height, width)
+    stride : int or (height, width), default 1
         With "same" padding the output is stride times as large as the input.
-    padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid"
-    output_padding : int or (height, width)
+    padding : "same", "valid", int, (height, width), ((top, bottom), (left, right)), default "same"
+    output_padding : int or (height, width), default 0
         Rows and columns that are added at the bottom and right; less than the stride.
 
     Examples

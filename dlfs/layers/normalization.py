@@ -21,9 +21,9 @@ class BatchNorm(Layer):
 
     Parameters
     ----------
-    momentum : float
+    momentum : float, default 0.1
         How much of a running statistic each training batch replaces; 0 < momentum <= 1.
-    eps : float
+    eps : float, default 1e-5
         Added to the variance; eps > 0.
 
     Raises
@@ -67,7 +67,7 @@ class LayerNorm(Layer):
 
     Parameters
     ----------
-    eps : float
+    eps : float, default 1e-5
         Added to the variance; eps > 0.
 
     Raises

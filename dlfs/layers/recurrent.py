@@ -139,7 +139,7 @@ class RNNLayer(_RecurrentLayer):
         The standard deviation of the weights as they start; ``1 / sqrt(3 * hidden_size)`` unless
         given, which is that of PyTorch's layers. (The book takes 2 / (inputs + output_size).)
         Biases start at zero.
-    carry : {False, True, "mean"}
+    carry : {False, True, "mean"}, default False
         Whether a batch starts from the state in which the one before it ended: each sequence from
         its own, or all from the mean, as in the book. ``reset_state()`` makes a new start.
     vocabulary_size : int, optional
@@ -225,7 +225,7 @@ class GRULayer(_RecurrentLayer):
     ----------
     hidden_size, output_size, weight_scale, carry, vocabulary_size
         As in RNNLayer.
-    reset : {"before", "after"}
+    reset : {"before", "after"}, default "before"
         Whether the reset gate multiplies the state, as in the book, or, as in cuDNN and PyTorch,
         the product of state and weights.
 

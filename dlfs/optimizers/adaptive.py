@@ -17,14 +17,14 @@ class AdaGrad(Optimizer):
 
     Parameters
     ----------
-    lr : float
+    lr : float, default 0.01
         The learning rate.
-    final_lr_exp, final_lr_linear : float
+    final_lr_exp, final_lr_linear : float, default 0
         The book's way to ask for an exponential or a linear decay to that rate.
     final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
-    eps : float
+    eps : float, default 1e-7
         Keeps the division possible; eps > 0.
 
     Raises
@@ -84,9 +84,9 @@ class RMSProp(Optimizer):
     lr, final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
-    decay : float
+    decay : float, default 0.9
         The share of the mean that is kept; 0 <= decay < 1.
-    eps : float
+    eps : float, default 1e-8
         Keeps the division possible; eps > 0.
 
     Examples
@@ -129,12 +129,14 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    lr, final_lr, decay_type
+    lr : float, default 0.001
+        The learning rate.
+    final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
-    beta1, beta2 : float
+    beta1, beta2 : float, default 0.9 and 0.999
         The shares of the two means that are kept; 0 <= beta < 1.
-    eps : float
+    eps : float, default 1e-8
         Keeps the division possible; eps > 0.
 
     Examples
@@ -186,7 +188,7 @@ class AdamW(Adam):
     lr, final_lr, decay_type, beta1, beta2, eps
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Adam.
-    weight_decay : float
+    weight_decay : float, default 0.01
         weight_decay >= 0.
 
     Examples

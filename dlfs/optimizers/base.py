@@ -27,21 +27,21 @@ class Optimizer(Schedule):
 
     Parameters
     ----------
-    lr : float
+    lr : float, default 0.01
         The learning rate; lr > 0.
-    final_lr : float
+    final_lr : float, default 0
         The learning rate of the last epoch; it needs a decay_type.
     decay_type : {"exponential", "linear", "cosine"}, optional
         How the rate goes from lr to final_lr; constant unless given. See Schedule for the formulas.
-    decay_each : {"epoch", "batch"}
+    decay_each : {"epoch", "batch"}, default "epoch"
         Whether the rate changes after every epoch (as in the book) or after every batch.
-    warmup : int
+    warmup : int, default 0
         The number of epochs in which the rate first rises, in equal steps, towards lr.
     clip_value : float, optional
         Gradients are cut off at plus and minus this value.
     clip_norm : float, optional
         Where the norm over all gradients together is larger, they are all scaled down to this.
-    gradient_clipping : bool
+    gradient_clipping : bool, default False
         The book's name, in chapter 6, for ``clip_value=2``.
 
     Attributes

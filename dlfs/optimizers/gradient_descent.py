@@ -42,9 +42,9 @@ class SGDMomentum(Optimizer):
     lr, final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping
         As in Optimizer.
-    momentum : float
+    momentum : float, default 0.9
         The share of the velocity that is kept; 0 <= momentum < 1.
-    nesterov : bool
+    nesterov : bool, default False
 
     Examples
     --------
@@ -87,9 +87,9 @@ class RegularizedSGD(Optimizer):
 
     Parameters
     ----------
-    lr : float
+    lr : float, default 0.01
         The learning rate.
-    alpha : float
+    alpha : float, default 0.1
         The strength of the penalty; alpha >= 0.
     final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping

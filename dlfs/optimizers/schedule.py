@@ -23,7 +23,7 @@ class Schedule(Configured):
     Parameters
     ----------
     lr, final_lr, decay_type, decay_each, warmup
-        See Optimizer.
+        As in ``dlfs.optimizers.Optimizer``.
 
     Examples
     --------

@@ -198,7 +198,7 @@ class GRUNode(_Node):
 
     Parameters
     ----------
-    reset : {"before", "after"}
+    reset : {"before", "after"}, default "before"
         As in GRULayer: "after" has ``r * (H_in @ W_hh + b_h)``, with a row more in W_h.
 
     Notes

@@ -141,7 +141,7 @@ class RNN_Op(_Recurrence):
     W_h : ndarray, shape (hidden, hidden)
     h0 : ndarray, shape (batch, hidden) or (1, hidden), optional
         The state that the first batch starts from, and without carry every batch; zeros if None.
-    carry : {False, True, "mean"}
+    carry : {False, True, "mean"}, default False
         Whether a batch starts where the one before it ended: each sequence goes on from its own
         state, or all from the mean of the states, as in the book. No gradient goes back over that
         border.
@@ -201,7 +201,7 @@ class LSTM_Op(_Recurrence):
     W_h : ndarray, shape (hidden, 4 * hidden)
     h0, c0 : ndarray, shape (batch, hidden) or (1, hidden), optional
         The state that the first batch starts from, and without carry every batch; zeros if None.
-    carry : {False, True, "mean"}
+    carry : {False, True, "mean"}, default False
         As in RNN_Op.
 
     Attributes
@@ -262,9 +262,9 @@ class GRU_Op(_Recurrence):
         For r, u and h_bar. With "after" the last row is a bias.
     h0 : ndarray, shape (batch, hidden) or (1, hidden), optional
         The state that the first batch starts from, and without carry every batch; zeros if None.
-    carry : {False, True, "mean"}
+    carry : {False, True, "mean"}, default False
         As in RNN_Op.
-    reset : {"before", "after"}
+    reset : {"before", "after"}, default "before"
         Whether the reset gate multiplies the state, as in the book, or, as in cuDNN and PyTorch,
         the product of state and weights.
 

@@ -42,7 +42,7 @@ def library_cases(
     ----------
     name : str
         A name in ``dlfs.gradcheck.cases.RECIPES``.
-    backend : str
+    backend : str, default "reference"
         The backend named in the code of the case.
     """
     dtype = draw(st.sampled_from(("float64", "float32")))

@@ -41,7 +41,7 @@ class RNNModel(NeuralNetwork):
         Some of the book's listings pass it; each layer has its own, and this is not used.
     seed, dtype
         As in NeuralNetwork.
-    carry : {"mean", True, False}
+    carry : {"mean", True, False}, default "mean"
         What recurrent layers made with ``carry=False`` do with their final state. The book starts
         each batch from the mean of the last one's states.
 
@@ -120,7 +120,7 @@ class RNNTrainer:
         What to read; None: Shakespeare's sonnets, which are part of the package.
     model : RNNModel
     optim : Optimizer
-    batch_size : int
+    batch_size : int, default 32
 
     Attributes
     ----------
@@ -198,9 +198,9 @@ class RNNTrainer:
         ----------
         num_iterations : int
             How many batches.
-        sample_every : int
+        sample_every : int, default 100
             The model writes each time this many batches have passed.
-        verbose : {0, 1}
+        verbose : {0, 1}, default 1
             Whether to print what it writes, with the mean loss of the last hundred batches.
 
         Returns

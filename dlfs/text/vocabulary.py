@@ -113,9 +113,9 @@ def streams(
     ----------
     indices : sequence of int
         The text, as ``Vocabulary.encode`` gives it.
-    streams : int
+    streams : int, default 16
         How many parts.
-    length : int
+    length : int, default 64
         Of a piece: gradients go back no further (truncated backpropagation through time).
 
     Returns
@@ -162,7 +162,7 @@ def windows(indices: Sequence[int] | IntArray, length: int = 25) -> tuple[IntArr
     ----------
     indices : sequence of int
         The text, as ``Vocabulary.encode`` gives it.
-    length : int
+    length : int, default 25
         Of a piece.
 
     Returns

@@ -26,7 +26,7 @@ def sample(
     temperature: float = 1.0,
     seed: int | None = None,
 ) -> str:
-    """Let a network write.
+    r"""Let a network write.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ def sample(
         the state that its layers carry included.
     vocabulary : Vocabulary
         The one that it was trained with.
-    length : int
+    length : int, default 200
         How many characters to write.
-    prompt : str
+    prompt : str, default "\n"
         What the network reads before it writes; not part of the result.
-    temperature : float
+    temperature : float, default 1.0
         The logits are divided by it. Below 1 the likely becomes likelier; at 0 the likeliest
         character is always taken; above 1 the writing becomes wilder.
     seed : int, optional

@@ -103,18 +103,18 @@ class ReduceLROnPlateau(Callback):
 
     Parameters
     ----------
-    monitor : str
+    monitor : str, default "test_loss"
         The column of the history to watch: "test_loss", "train_loss" or a metric. Epochs without
         it, because they are not evaluated, do not count.
-    factor : float
+    factor : float, default 0.1
         0 < factor < 1.
-    patience : int
+    patience : int, default 10
         How many values in a row must be no better before the rate falls, at least 1.
-    mode : {"min", "max"}
+    mode : {"min", "max"}, default "min"
         Whether smaller or larger values are better.
-    min_delta : float
+    min_delta : float, default 0.0
         The least difference that counts as better.
-    min_lr : float
+    min_lr : float, default 0.0
         The rate is not reduced below this.
 
     Raises

@@ -27,7 +27,7 @@ def checked_data(net: NeuralNetwork, X: object, y: object, part: str = "") -> tu
     ----------
     net : NeuralNetwork
     X, y : array_like, batch axis first
-    part : {"", "_train", "_test"}
+    part : {"", "_train", "_test"}, default ""
         How the arguments' names end.
 
     Returns

@@ -50,7 +50,7 @@ class ProgressLines(NoProgress):
         How many steps there are, and how many of them are done already.
     epochs : int
         How many epochs these steps are.
-    unit : str
+    unit : str, default "batch"
         What a step is called.
 
     Examples
@@ -95,7 +95,7 @@ class Display:
 
     Parameters
     ----------
-    verbose : {0, 1, 2}
+    verbose : {0, 1, 2}, default 0
         Nothing; bar and lines; only lines.
     """
 
@@ -136,13 +136,15 @@ def progress_bar(
 
     Parameters
     ----------
-    total, initial : int
-        How many steps there are, and how many of them are done already.
+    total : int
+        How many steps there are.
+    initial : int, default 0
+        How many of them are done already.
     disable : bool
         Whether to show nothing.
-    epochs : int
+    epochs : int, default 1
         How many epochs these steps are.
-    unit : str
+    unit : str, default "batch"
         What a step is called.
     """
     if disable:

@@ -92,13 +92,13 @@ class Trainer:
             They are shuffled in each epoch, unless shuffle is False. The arrays are not changed.
         X_test, y_test : array_like, optional
             For the evaluation; never used for training.
-        epochs : int
+        epochs : int, default 100
             How often to go through the training data.
-        eval_every : int
+        eval_every : int, default 10
             Evaluate each time this many epochs have passed, and after the last.
-        batch_size : int
+        batch_size : int, default 32
             The number of observations in one step. The last batch of an epoch may be smaller.
-        seed : int
+        seed : int, default 1
             For the shuffling. The global random state of NumPy is neither used nor changed. With
             restart=False the epochs of earlier trainings count: those that follow are shuffled as
             they would be in one long training.
@@ -106,14 +106,14 @@ class Trainer:
             True begins a new training: with new parameters, and a reset optimizer. False goes on
             from the last one. Unless given, a new training begins, but it starts from weights that
             were loaded, converted or assigned (see ``NeuralNetwork.given``).
-        early_stopping : bool or int
+        early_stopping : bool or int, default True
             Stop after this many evaluations in a row without a new smallest test loss (True: 1). It
             limits overfitting: fitting the training data ever better, but other data worse.
             However the training ends, the parameters, and what the optimizer remembered, are then
             put back to the best evaluation.
-        conv_testing : bool
+        conv_testing : bool, default False
             Report within an epoch, as the book does for its convolutional network.
-        shuffle : bool
+        shuffle : bool, default True
             False walks through the data in their order, and through the test data in batches of the
             same size: for sequences that go on from batch to batch (``dlfs.text.streams``), read by
             recurrent layers that carry their state, which is refused otherwise. Each epoch, and
@@ -127,12 +127,12 @@ class Trainer:
         checkpoint : path, optional
             A file that holds everything after each epoch, to resume from. An epoch that is broken
             off is not in it: it will be done again from its beginning.
-        resume : bool
+        resume : bool, default False
             Go on from the checkpoint if it is there: with the same data and arguments the result is
             the same as if nothing had happened in between. Other data (``dlfs.train.fingerprint``
             says what is compared), arguments or metrics are refused, except a larger number of
             epochs; see the notes. Callbacks start afresh: what they remember is not in the file.
-        verbose : {0, 1, 2}
+        verbose : {0, 1, 2}, default 1
             Silent; a progress bar and a line for each evaluation; only the lines.
 
         Returns
@@ -247,7 +247,7 @@ class Trainer:
         Parameters
         ----------
         X, y : ndarray, batch axis first
-        size : int
+        size : int, default 32
         """
         check_int(size, "Trainer.generate_batches", "size", 1)
         X = plain_array(X, "Trainer.generate_batches", "X")

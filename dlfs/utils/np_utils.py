@@ -44,7 +44,7 @@ def to_2d(a: Array, type: str = "col") -> Array:
     ----------
     a : ndarray, shape (n,)
         The array.
-    type : {"col", "row"}
+    type : {"col", "row"}, default "col"
         Which of the two.
 
     Returns
@@ -183,9 +183,9 @@ def generate_batch(X: Array, y: Array, start: int = 0, batch_size: int = 10) -> 
     ----------
     X, y : ndarray
         Features and target, of any shape with the same first axis.
-    start : int
+    start : int, default 0
         The first observation, from 0 to the number of observations.
-    batch_size : int
+    batch_size : int, default 10
         The number of observations, at least 1.
 
     Returns
@@ -223,7 +223,7 @@ def generate_batches(X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array
     ----------
     X, y : ndarray
         Features and target, of any shape with the same first axis.
-    size : int
+    size : int, default 32
         The size of a batch, at least 1. The last batch may be smaller.
 
     Returns
