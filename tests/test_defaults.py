@@ -54,7 +54,7 @@ def documented(doc: str) -> Iterator[tuple[list[str], str, str]]:
 
 
 def said(kind: str, count: int) -> list[Any]:
-    """Return the defaults of so many parameters in "float, default 0.9 and 0.999"."""
+    """Return the defaults that a type like "float, default 0.9 and 0.999" ends in."""
     _, found, text = kind.partition(", default ")
     values = [ast.literal_eval(value) for value in re.split(r", | and ", text)] if found else []
     return values * count if len(values) == 1 else values
@@ -182,7 +182,7 @@ def test_a_table_of_vectors_starts_as_the_documentation_says() -> None:
     np.testing.assert_array_equal(*tables)
 
 
-def test_so_many_observations_are_predicted_at_a_time() -> None:
+def test_predictions_are_made_for_the_documented_number_of_rows_at_a_time() -> None:
     count = int(number_in(dlfs.NeuralNetwork.predict, r"(\d+) unless given"))
     assert number_in(dlfs.Trainer.evaluate, r"(\d+) unless given") == count
     sizes: list[int] = []

@@ -10,6 +10,7 @@ import pytest
 import dlfs
 from dlfs import activations, losses
 from dlfs.base import Operation
+from dlfs.dropout import Dropout
 from dlfs.layers import (
     BatchNorm,
     Conv1D,
@@ -223,6 +224,22 @@ def test_a_loaded_network_starts_anew_from_the_same_seed(tmp_path):
     for network in (net, loaded):
         Trainer(network, Adam(0.01)).fit(*data, epochs=2, restart=True, verbose=0)
     assert same(weights(net), weights(loaded))
+
+
+def test_each_dropout_of_a_loaded_network_begins_a_stream_of_its_own(tmp_path):
+    net = NeuralNetwork([Dropout(0.5), Dense(6, dropout=0.5), Dropout(0.5)], seed=3)
+    net.build((6,))
+    dlfs.save(net, tmp_path / "net")
+    loaded = dlfs.load(tmp_path / "net")
+    loaded.forward(np.ones((20, 6)))
+    masks = []
+    for layer in loaded.layers:
+        alone = Dropout(0.5)
+        alone.rng = np.random.default_rng(layer.seed)
+        alone.forward(np.ones((20, 6)))
+        masks.append(layer.operations[-1].mask)
+        assert np.array_equal(masks[-1], alone.mask)
+    assert len({mask.tobytes() for mask in masks}) == 3
 
 
 def test_saving_changes_nothing(tmp_path):

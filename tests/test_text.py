@@ -1,5 +1,6 @@
 """Vocabulary, streams, sampling; state carried from batch to batch; saving."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,26 @@ def test_seed_and_temperature_decide_what_is_written() -> None:
     assert cold == {text.sample(net, vocabulary, 50, "a", 1e-300, 5)}
     with pytest.raises(ValueError, match="sample: prompt must hold at least one character"):
         text.sample(net, vocabulary, 5, "")
+
+
+@pytest.mark.parametrize("carry", [False, True, "mean"])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_each_character_is_written_as_if_the_whole_text_were_read_again(
+    kind: type, carry: bool | str
+) -> None:
+    vocabulary = text.Vocabulary("abcdef")
+    layer = kind(8, output_size=6, vocabulary_size=6, weight_scale=1.0, carry=carry)
+    net = dlfs.NeuralNetwork([layer], seed=1)
+    seconds: dict[str, set[str]] = {}
+    for letters in itertools.product("abcdef", repeat=2):
+        prompt = whole = "".join(letters)
+        for _ in range(3):
+            logits = net.predict(vocabulary.encode(whole)[np.newaxis])
+            whole += vocabulary.characters[logits[0, -1].argmax()]
+        assert prompt + text.sample(net, vocabulary, 3, prompt, temperature=0.0) == whole
+        seconds.setdefault(whole[2], set()).add(whole[3])
+    # What is written depends on more than the character before.
+    assert max(len(characters) for characters in seconds.values()) > 1
 
 
 # --- an ordinary network with an ordinary Trainer ---
@@ -194,6 +215,15 @@ def test_an_evaluation_takes_rows_as_sequences_of_their_own() -> None:
     net.build((7,))
     loss = dlfs.Trainer(net, dlfs.SGD()).evaluate(X, X)["loss"]
     assert loss == net.loss.forward(net.predict(X), X)
+
+
+def test_an_evaluation_in_batches_goes_on_from_batch_to_batch() -> None:
+    net, X = stacked(), np.random.default_rng(0).integers(0, 5, (60, 7))
+    net.build((7,))
+    trainer = dlfs.Trainer(net, dlfs.SGD())
+    losses = [trainer.evaluate(X, X, batch_size=size)["loss"] for size in (20, 30, None)]
+    assert losses == [net.loss.forward(net.predict(X, size), X) for size in (20, 30, None)]
+    assert len(set(losses)) == 3
 
 
 @pytest.mark.parametrize("carry", [True, "mean"])

@@ -13,7 +13,7 @@ from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
 from dlfs.optimizers import SGD, AdaGrad, Adam, AdamW, RegularizedSGD, RMSProp, SGDMomentum
 from dlfs.train import Trainer
-from dlfs.train.callbacks import Callback
+from dlfs.train.callbacks import BatchLosses, Callback
 from tests.support.training import (
     classification,
     classifier,
@@ -448,6 +448,16 @@ def test_a_callback_can_end_the_training_within_an_epoch():
     assert optim.t == 3
     assert len(history) == 1
     assert history.stopped == "callback"
+
+
+def test_the_train_loss_of_an_epoch_that_a_callback_ends_is_the_mean_over_what_was_seen():
+    X, y, _, _ = regression(rows=10)
+    kept = BatchLosses()
+    history = Trainer(regressor(), SGD(0.01)).fit(
+        X, y, epochs=5, batch_size=2, callbacks=[kept, StopAfter(3)], verbose=0
+    )
+    assert history["train_loss"] == [pytest.approx(np.mean(kept.losses), rel=1e-15)]
+    assert len(kept.losses) == 3
 
 
 def test_a_callback_that_says_nothing_is_no_callback():
