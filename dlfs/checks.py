@@ -290,8 +290,7 @@ def plain_array(values: Any, owner: str, name: str) -> Any:
 def as_array(values: object, owner: str, name: str) -> Array:
     """Return ``values`` as a plain array of any dtype: a view where they are an array already."""
     if isinstance(values, np.ndarray):
-        array: Array = plain_array(values, owner, name)
-        return array
+        return plain_array(values, owner, name)
     # np.asarray would drop the masks of rows and entries, too.
     rows = values if isinstance(values, list | tuple) else ()
     for row in rows:

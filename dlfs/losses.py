@@ -194,8 +194,7 @@ class MeanSquaredError(_KernelLoss):
         if not self.normalize:
             return self._grad
         along = (self._grad * self._normalized).sum(axis=1, keepdims=True)
-        grad: Array = (self._grad - along) / self._sums
-        return grad
+        return (self._grad - along) / self._sums
 
 
 def _row_sums(prediction: Array) -> Array:

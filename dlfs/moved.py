@@ -29,6 +29,7 @@ MOVED = {
     "dlfs.models": "dlfs.commands.recipes",
     "dlfs.nodes": "dlfs.recurrent.cells",
     "dlfs.progress": "dlfs.train.output",
+    "dlfs.reference.conv_fused": "dlfs.reference.fused",
     "dlfs.reference.steps": "dlfs.reference.time_steps",
     "dlfs.rnn": "dlfs.text.book",
     "dlfs.run": "dlfs.train.loop",

@@ -1,4 +1,4 @@
-"""The kernels of `dlfs.reference`, compiled: the same functions, one .pyx for each module.
+"""The kernels of `dlfs.reference`, compiled: the same functions.
 
 The package is optional; `dlfs.use_backend("fast")` selects it. `isa()` returns the instruction set
 in use (`DLFS_ISA` forces a lower one). `set_num_threads()` sets the number of threads (default:
@@ -7,8 +7,22 @@ in use (`DLFS_ISA` forces a lower one). `set_num_threads()` sets the number of t
 
 import importlib
 
-from dlfs import reference
+from dlfs.reference import KERNELS
 from dlfs_ext.waiting import short_waiting
+
+MODULES = (
+    *(
+        "activations",
+        "conv",
+        "conv_fused",
+        "conv_transpose",
+        "dense",
+        "dropout",
+        "embedding",
+        "gru",
+    ),
+    *("losses", "normalization", "optimizers", "pooling", "rectifiers", "recurrent"),
+)
 
 try:
     # The first compiled module loads OpenMP's library.
@@ -22,10 +36,9 @@ try:
         set_num_threads,
     )
 
-    for _name in reference.__all__:
-        _twin = getattr(reference, _name).__module__.rpartition(".")[2]
-        globals()[_name] = getattr(importlib.import_module(f"dlfs_ext.{_twin}"), _name)
-    del _name, _twin
+    for _module in MODULES:
+        _compiled = vars(importlib.import_module(f"dlfs_ext.{_module}"))
+        globals().update({_name: _compiled[_name] for _name in KERNELS if _name in _compiled})
 except ImportError as error:
     raise ImportError(f"dlfs_ext was not compiled ({error})") from error
 
@@ -40,4 +53,4 @@ __all__ = [
     "set_isa",
     "set_num_threads",
 ]
-__all__ += reference.__all__
+__all__ += list(KERNELS)

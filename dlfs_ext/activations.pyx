@@ -101,4 +101,4 @@ cdef int check_pair(object output_grad, object other, str owner, str name) excep
     return 0
 
 
-share_docstrings(globals(), "activations")
+share_docstrings(globals())

@@ -505,4 +505,4 @@ def _peak_work(dtype="float64", rounds=100_000):
     return operations
 
 
-share_docstrings(globals(), "conv")
+share_docstrings(globals())

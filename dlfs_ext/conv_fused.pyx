@@ -1,4 +1,4 @@
-"""A convolution with its bias and activation; the formulas are in dlfs.reference.conv_fused.
+"""A convolution with its bias and activation; the formulas are in dlfs.reference.fused.
 
 The convolution of conv.pyx adds the bias and applies the activation to each piece of its output
 while it is in the cache (csrc/conv_epilogue.h). Backward, the gradient of the activation's input
@@ -7,7 +7,7 @@ is computed row by row just before it is used, and never stored as a whole.
 
 cimport numpy as cnp
 
-from dlfs.reference import conv_fused as reference
+from dlfs.reference import fused as reference
 from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
@@ -57,4 +57,4 @@ def conv2d_bias_activation_param_grad(output_grad, output, x, param_shape, activ
     return W_grad, b_grad
 
 
-share_docstrings(globals(), "conv_fused")
+share_docstrings(globals())

@@ -49,4 +49,4 @@ def conv_transpose2d_param_grad(output_grad, x, param_shape, stride=1, padding=0
     return swap_channels(turned_grad, groups)
 
 
-share_docstrings(globals(), "conv_transpose")
+share_docstrings(globals())

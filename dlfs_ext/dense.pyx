@@ -1,4 +1,4 @@
-"""Weight multiply, bias and scale, and the chain of them fused: dlfs.reference.dense, compiled.
+"""Weight multiply, bias and scale, and the chain of them fused, compiled.
 
 All products use the gemm (general matrix multiplication) of csrc/gemm_tile.h. It reads any strides,
 so a transposed or sliced matrix is not copied here.
@@ -9,7 +9,8 @@ from cython.parallel cimport prange
 
 from dlfs.checks import check_choice
 from dlfs.named_axes import check_arrays
-from dlfs.reference.dense import FEATURES, FUSED_ACTIVATIONS, PER_FEATURE
+from dlfs.reference.dense import FEATURES, PER_FEATURE
+from dlfs.reference.fused import FUSED_ACTIVATIONS
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
@@ -275,4 +276,4 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     return c
 
 
-share_docstrings(globals(), "dense")
+share_docstrings(globals())

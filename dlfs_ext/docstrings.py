@@ -2,20 +2,16 @@
 
 from typing import Any
 
-from dlfs import reference
+from dlfs.reference import KERNELS
 
 
-def share_docstrings(namespace: dict[str, Any], module: str) -> None:
+def share_docstrings(namespace: dict[str, Any]) -> None:
     """Give every kernel in ``namespace`` the docstring of the reference's kernel.
 
     Parameters
     ----------
     namespace : dict
         The ``globals()`` of a compiled module.
-    module : str
-        The name of the module in ``dlfs.reference``.
     """
-    for name in reference.__all__:
-        kernel = getattr(reference, name)
-        if kernel.__module__ == f"dlfs.reference.{module}" and name in namespace:
-            namespace[name].__doc__ = kernel.__doc__
+    for name in KERNELS.keys() & namespace.keys():
+        namespace[name].__doc__ = KERNELS[name].__doc__

@@ -52,4 +52,4 @@ def dropout(x, mask, keep_prob):
     return out
 
 
-share_docstrings(globals(), "dropout")
+share_docstrings(globals())

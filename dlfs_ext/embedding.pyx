@@ -77,4 +77,4 @@ cdef cnp.ndarray checked(object indices, ptrdiff_t rows, str owner):
     return numbers
 
 
-share_docstrings(globals(), "embedding")
+share_docstrings(globals())

@@ -100,4 +100,4 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     return z_grad, h0_grad, W_grad
 
 
-share_docstrings(globals(), "gru")
+share_docstrings(globals())

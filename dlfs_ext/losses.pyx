@@ -125,4 +125,4 @@ cdef tuple elementwise(loss_fn *fn, object prediction, object target, double ext
     return loss / batch, grad
 
 
-share_docstrings(globals(), "losses")
+share_docstrings(globals())

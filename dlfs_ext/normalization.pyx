@@ -206,4 +206,4 @@ cdef cnp.ndarray per_row(cnp.ndarray x):
     return empty_nd(ndim, shape, cnp.PyArray_TYPE(x))
 
 
-share_docstrings(globals(), "normalization")
+share_docstrings(globals())

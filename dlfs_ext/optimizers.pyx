@@ -163,4 +163,4 @@ cdef int update(update_fn *fn, object param, object grad_, object first, object 
     return 0
 
 
-share_docstrings(globals(), "optimizers")
+share_docstrings(globals())

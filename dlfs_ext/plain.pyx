@@ -15,9 +15,9 @@ from libc.math cimport tanh as c_tanh
 
 import numpy as np
 
-import dlfs.reference
 from dlfs.checks import check_input_shape, check_shape
 from dlfs.named_axes import check_arrays
+from dlfs.reference import KERNELS
 from dlfs.reference.conv import IMAGES, OUTPUTS, WEIGHTS
 from dlfs.reference.pooling import position_dtype
 from dlfs.windows import conv2d_window, pooling_window
@@ -286,7 +286,6 @@ cdef void largest(const real[:, :, :, :] x, real[:, :, :, :] output, int[:, :, :
 
 
 # Everything without a loop here comes from the reference.
-for _name in dlfs.reference.__all__:
-    globals().setdefault(_name, getattr(dlfs.reference, _name))
-for _module in ("dense", "activations", "rectifiers", "conv", "pooling"):
-    share_docstrings(globals(), _module)
+for _name, _kernel in KERNELS.items():
+    globals().setdefault(_name, _kernel)
+share_docstrings(globals())

@@ -302,4 +302,4 @@ cdef int check_positions(cnp.ndarray positions, bint wide, ptrdiff_t count,
     return 0
 
 
-share_docstrings(globals(), "pooling")
+share_docstrings(globals())

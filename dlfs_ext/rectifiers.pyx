@@ -104,4 +104,4 @@ cdef int check_pair(object output_grad, object x, str owner) except -1:
     return 0
 
 
-share_docstrings(globals(), "rectifiers")
+share_docstrings(globals())

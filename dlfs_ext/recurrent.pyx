@@ -118,4 +118,4 @@ def lstm_grad(h_grad, h_last_grad, c_last_grad, h, c, gates, h0, c0, W_h):
     return z_grad, h0_grad, c0_grad, W_grad
 
 
-share_docstrings(globals(), "recurrent")
+share_docstrings(globals())

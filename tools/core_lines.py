@@ -10,6 +10,7 @@ import argparse
 import ast
 import io
 import tokenize
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "dlfs"
@@ -17,27 +18,19 @@ PACKAGE = Path(__file__).parent.parent / "dlfs"
 FILES = ("base.py", "dense.py", "activations.py", "conv.py", "pooling.py", "losses.py")
 FOLDERS = ("layers", "optimizers", "reference")
 MORE = ("network.py", "train/trainer.py", "train/loop.py")
-LEFT_OUT = ("layers/fusion.py",)
+LEFT_OUT = ("layers/fusion.py", "reference/fused.py")
 """A fused step gives what the chain gives, so that a reader of Layer may skip it."""
 
-DENSE = {
-    "base.py": "",
-    "dense.py": "",
-    "layers/base.py": "",
-    "reference/dense.py": "scale_multiply",
-}
-"""What to read for one Dense layer, forward and backward, on the reference path, in this order.
-
-The value names the function before which to stop; the rest of that file is not needed.
-"""
+DENSE = ("base.py", "dense.py", "layers/base.py", "reference/dense.py")
+"""What to read for one Dense layer, forward and backward, on the reference path, in this order."""
 
 
-def core_files() -> dict[str, str]:
-    """Return the files that count, all to their end."""
+def core_files() -> list[str]:
+    """Return the files that count."""
     inside = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
     found = [PACKAGE / name for name in FILES] + inside + [PACKAGE / name for name in MORE]
     names = [str(path.relative_to(PACKAGE)) for path in found]
-    return {name: "" for name in names if name not in LEFT_OUT}
+    return [name for name in names if name not in LEFT_OUT]
 
 
 def code_lines(source: str) -> int:
@@ -64,22 +57,13 @@ def code_lines(source: str) -> int:
     return len(lines)
 
 
-def count(files: dict[str, str]) -> tuple[int, int]:
-    """Print and return the lines, and the lines of code, of some files together.
-
-    Parameters
-    ----------
-    files : dict
-        For each file the function before which to stop, or "".
-    """
+def count(files: Sequence[str]) -> tuple[int, int]:
+    """Print and return the lines, and the lines of code, of some files together."""
     total = total_code = 0
-    for name, stop in files.items():
+    for name in files:
         source = (PACKAGE / name).read_text()
-        note = f", to {stop}" if stop else ""
-        if stop:
-            source = source.partition(f"\ndef {stop}(")[0].removesuffix("\n@kernel")
         lines, code = len(source.splitlines()), code_lines(source)
-        print(f"{lines:6d} {code:6d}  dlfs/{name}{note}")
+        print(f"{lines:6d} {code:6d}  dlfs/{name}")
         total, total_code = total + lines, total_code + code
     print(f"{total:6d} {total_code:6d}  in {len(files)} files: lines, lines of code")
     return total, total_code

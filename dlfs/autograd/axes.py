@@ -45,8 +45,7 @@ def max_(x: Array, axis: int | Sequence[int] | None = None, keepdims: bool = Fal
 
     def pull(g: Array) -> Array:
         share = g.reshape(_kept(x, axes)) / np.maximum(chosen.sum(axis=axes, keepdims=True), 1)
-        grad: Array = share * chosen
-        return grad
+        return share * chosen
 
     return out, (pull,)
 

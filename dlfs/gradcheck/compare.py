@@ -73,14 +73,12 @@ class GradientResult:
     @property
     def error(self) -> Array:
         """The distance between analytic and numeric; NaN where no difference was taken."""
-        distance: Array = np.abs(self.analytic - self.numeric)
-        return distance
+        return np.abs(self.analytic - self.numeric)
 
     @property
     def ratio(self) -> Array:
         """The error in units of its tolerance: above 1 is wrong. NaN where nothing was compared."""
-        ratio: Array = self.error / np.maximum(self.tolerance, np.finfo(np.float64).tiny)
-        return ratio
+        return self.error / np.maximum(self.tolerance, np.finfo(np.float64).tiny)
 
     @property
     def wrong(self) -> Array:
@@ -154,16 +152,14 @@ def compare(
 def _allowed(spread: Array, analytic: Array, asked: Tolerances) -> Array:
     if asked.rtol is None and asked.atol is None:
         return allowance(spread, analytic)
-    allowed: Array = (asked.atol or 0.0) + (asked.rtol or 0.0) * np.abs(analytic.astype(np.float64))
-    return allowed
+    return (asked.atol or 0.0) + (asked.rtol or 0.0) * np.abs(analytic.astype(np.float64))
 
 
 def _tolerance(numeric: Numeric, allowed: Array) -> Array:
     # The estimated error of one entry may be too small by chance; the typical one is not.
     known = numeric.error[np.isfinite(numeric.error)]
     typical = float(np.median(known)) if known.size else 0.0
-    tolerance: Array = numeric.error + typical + allowed
-    return tolerance
+    return numeric.error + typical + allowed
 
 
 def _wrong(numeric: Numeric, grad: Array, allowed: Array) -> list[int]:

@@ -47,5 +47,4 @@ def _declares_kinks(thing: object) -> bool:
 def _distance(holder: Any, name: str, value: Array) -> Array:
     # A loss's kinks lie where its target is.
     given = (value, holder.target) if name == "prediction" else (value,)
-    distance: Array = holder.distance_to_kink(*given)
-    return distance
+    return holder.distance_to_kink(*given)

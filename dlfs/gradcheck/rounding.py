@@ -99,8 +99,7 @@ def allowance(spread: Array, grad: Array) -> Array:
     moving = spread[spread > 0]
     typical = float(np.median(moving)) if moving.size else 0.0
     eps = float(np.finfo(grad.dtype).eps)
-    allowed: Array = 4 * spread + 4 * typical + 8 * eps * np.abs(grad.astype(np.float64))
-    return allowed
+    return 4 * spread + 4 * typical + 8 * eps * np.abs(grad.astype(np.float64))
 
 
 class _Shaker:

@@ -66,8 +66,7 @@ class Frozen:
     @property
     def param(self) -> Array:
         """The parameter."""
-        param: Array = self._holder.param
-        return param
+        return self._holder.param
 
     @param.setter
     def param(self, param: Array) -> None:
@@ -96,8 +95,7 @@ class Tied:
     @property
     def param(self) -> Array:
         """The parameter."""
-        param: Array = self._holders[0].param
-        return param
+        return self._holders[0].param
 
     @param.setter
     def param(self, param: Array) -> None:
@@ -108,8 +106,7 @@ class Tied:
     def param_grad(self) -> Array:
         """The sum of the gradients."""
         first, *others = [holder.param_grad for holder in self._holders]
-        grad: Array = sum(others, first)
-        return grad
+        return sum(others, first)
 
     @param_grad.setter
     def param_grad(self, grad: Array) -> None:
@@ -156,8 +153,7 @@ class ParamList(Sequence[Array]):
     def __getitem__(self, index: int | slice) -> Array | list[Array]:
         if isinstance(index, slice):
             return [getattr(holder, self._name) for holder in self._holders[index]]
-        value: Array = getattr(self._holders[index], self._name)
-        return value
+        return getattr(self._holders[index], self._name)
 
     def __setitem__(self, index: int | slice, value: Any) -> None:
         if isinstance(index, slice):

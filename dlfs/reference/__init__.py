@@ -24,94 +24,31 @@ the gradient of the loss with respect to the function's output, ``output_grad``,
 with respect to an argument, ``x_grad``.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
-from dlfs.reference.activations import (
-    sigmoid,
-    sigmoid_grad,
-    softmax,
-    softmax_grad,
-    tanh,
-    tanh_grad,
-)
-from dlfs.reference.conv import (
-    conv1d,
-    conv1d_input_grad,
-    conv1d_param_grad,
-    conv2d,
-    conv2d_input_grad,
-    conv2d_param_grad,
-)
-from dlfs.reference.conv_fused import (
-    conv2d_bias_activation,
-    conv2d_bias_activation_param_grad,
-)
-from dlfs.reference.conv_transpose import (
-    conv_transpose2d,
-    conv_transpose2d_input_grad,
-    conv_transpose2d_param_grad,
-)
-from dlfs.reference.dense import (
-    bias_activation,
-    bias_activation_grad,
-    bias_add,
-    bias_add_param_grad,
-    dense,
-    scale_multiply,
-    scale_multiply_param_grad,
-    weight_multiply,
-    weight_multiply_input_grad,
-    weight_multiply_param_grad,
-)
-from dlfs.reference.dropout import dropout
-from dlfs.reference.embedding import embedding, embedding_param_grad
-from dlfs.reference.gru import gru, gru_grad
 from dlfs.reference.kernel import KERNELS
-from dlfs.reference.losses import (
-    binary_cross_entropy,
-    huber,
-    mean_absolute_error,
-    mean_squared_error,
-    softmax_cross_entropy,
-)
-from dlfs.reference.normalization import (
-    batch_norm,
-    batch_norm_grad,
-    batch_norm_inference,
-    batch_norm_inference_grad,
-    layer_norm,
-    layer_norm_grad,
-)
-from dlfs.reference.optimizers import (
-    adagrad_update,
-    adam_update,
-    rmsprop_update,
-    sgd_momentum_update,
-    sgd_update,
-)
-from dlfs.reference.pooling import (
-    avg_pool2d,
-    avg_pool2d_grad,
-    global_avg_pool2d,
-    global_avg_pool2d_grad,
-    max_pool2d,
-    max_pool2d_grad,
-)
-from dlfs.reference.rectifiers import (
-    elu,
-    elu_grad,
-    gelu,
-    gelu_grad,
-    leaky_relu,
-    leaky_relu_grad,
-    relu,
-    relu_grad,
-    silu,
-    silu_grad,
-    softplus,
-    softplus_grad,
-)
-from dlfs.reference.recurrent import lstm, lstm_grad, rnn, rnn_grad
 
-if not TYPE_CHECKING:  # type checkers take every name that is imported above
+if TYPE_CHECKING:
+    from dlfs.reference.activations import *
+    from dlfs.reference.conv import *
+    from dlfs.reference.conv_transpose import *
+    from dlfs.reference.dense import *
+    from dlfs.reference.dropout import *
+    from dlfs.reference.embedding import *
+    from dlfs.reference.fused import *
+    from dlfs.reference.gru import *
+    from dlfs.reference.losses import *
+    from dlfs.reference.normalization import *
+    from dlfs.reference.optimizers import *
+    from dlfs.reference.pooling import *
+    from dlfs.reference.rectifiers import *
+    from dlfs.reference.recurrent import *
+else:
+    for _module in (
+        *("activations", "rectifiers", "dense", "conv", "conv_transpose", "pooling", "fused"),
+        *("dropout", "normalization", "embedding", "recurrent", "gru", "losses", "optimizers"),
+    ):
+        importlib.import_module(f"dlfs.reference.{_module}")
+    globals().update(KERNELS)
     __all__ = list(KERNELS)

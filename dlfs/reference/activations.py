@@ -6,12 +6,11 @@ Book, chapters 3 and 4.
 import numpy as np
 from scipy import special
 
-from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
-@kernel
+@kernel(x="...")
 def sigmoid(x: Array) -> Array:
     """Squash to (0, 1): ``1 / (1 + exp(-x))``, without overflow however large ``|x|`` is.
 
@@ -20,12 +19,10 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[0. , 0.5, 1. ]])
     """
-    check_arrays("sigmoid", x=(x, "..."))
-    output: Array = special.expit(x)
-    return output
+    return special.expit(x)
 
 
-@kernel
+@kernel(output="...", output_grad="...")
 def sigmoid_grad(output_grad: Array, output: Array) -> Array:
     """Gradient of ``sigmoid``: ``output_grad * output * (1 - output)``.
 
@@ -34,12 +31,10 @@ def sigmoid_grad(output_grad: Array, output: Array) -> Array:
     >>> sigmoid_grad(np.array([[1.0]]), np.array([[0.5]]))
     array([[0.25]])
     """
-    check_arrays("sigmoid_grad", output=(output, "..."), output_grad=(output_grad, "..."))
-    input_grad: Array = output_grad * output * (1 - output)
-    return input_grad
+    return output_grad * output * (1 - output)
 
 
-@kernel
+@kernel(x="...")
 def tanh(x: Array) -> Array:
     """Squash to (-1, 1): ``tanh(x)``.
 
@@ -48,12 +43,10 @@ def tanh(x: Array) -> Array:
     >>> tanh(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[-1.,  0.,  1.]])
     """
-    check_arrays("tanh", x=(x, "..."))
-    output: Array = np.tanh(x)
-    return output
+    return np.tanh(x)
 
 
-@kernel
+@kernel(output="...", output_grad="...")
 def tanh_grad(output_grad: Array, output: Array) -> Array:
     """Gradient of ``tanh``: ``output_grad * (1 - output**2)``.
 
@@ -62,12 +55,10 @@ def tanh_grad(output_grad: Array, output: Array) -> Array:
     >>> tanh_grad(np.array([[2.0]]), np.array([[0.5]]))
     array([[1.5]])
     """
-    check_arrays("tanh_grad", output=(output, "..."), output_grad=(output_grad, "..."))
-    input_grad: Array = output_grad * (1 - output * output)
-    return input_grad
+    return output_grad * (1 - output * output)
 
 
-@kernel
+@kernel(x="...")
 def softmax(x: Array) -> Array:
     """Turn the last axis into probabilities: ``exp(x - m) / sum(exp(x - m))``, m its largest.
 
@@ -76,14 +67,12 @@ def softmax(x: Array) -> Array:
     >>> softmax(np.array([[1000.0, 1000.0]]))
     array([[0.5, 0.5]])
     """
-    check_arrays("softmax", x=(x, "..."))
     check_classes(x, "softmax")
     exps = np.exp(x - x.max(axis=-1, keepdims=True))
-    output: Array = exps / exps.sum(axis=-1, keepdims=True)
-    return output
+    return exps / exps.sum(axis=-1, keepdims=True)
 
 
-@kernel
+@kernel(output="...", output_grad="...")
 def softmax_grad(output_grad: Array, output: Array) -> Array:
     """Gradient of ``softmax``: ``output * (output_grad - sum(output_grad * output))``.
 
@@ -92,10 +81,8 @@ def softmax_grad(output_grad: Array, output: Array) -> Array:
     >>> softmax_grad(np.array([[1.0, 1.0]]), np.array([[0.5, 0.5]]))
     array([[0., 0.]])
     """
-    check_arrays("softmax_grad", output=(output, "..."), output_grad=(output_grad, "..."))
     check_classes(output, "softmax_grad")
-    input_grad: Array = output * (output_grad - (output_grad * output).sum(axis=-1, keepdims=True))
-    return input_grad
+    return output * (output_grad - (output_grad * output).sum(axis=-1, keepdims=True))
 
 
 def check_classes(x: Array, owner: str) -> None:

@@ -41,7 +41,7 @@ WEIGHTS_1D = "in_group out_channels kernel_size"
 OUTPUTS_1D = "outputs channels out_length"
 
 
-@kernel
+@kernel(x=IMAGES, W=WEIGHTS)
 def conv2d(
     x: Array,
     W: Array,
@@ -60,7 +60,6 @@ def conv2d(
     array([[ 8., 12.],
            [20., 24.]])
     """
-    check_arrays("conv2d", x=(x, IMAGES), W=(W, WEIGHTS))
     groups, window = conv2d_window(x.shape, W.shape, stride, padding, dilation, groups, "conv2d")
     batch, n_in, n_out = len(x), W.shape[0], W.shape[1] // groups
     places = window.output[0] * window.output[1]
@@ -73,7 +72,7 @@ def conv2d(
     return output.reshape(batch, W.shape[1], *window.output)
 
 
-@kernel
+@kernel()
 def conv2d_input_grad(
     output_grad: Array,
     W: Array,
@@ -112,7 +111,7 @@ def conv2d_input_grad(
     return crop(padded, shape, window)
 
 
-@kernel
+@kernel()
 def conv2d_param_grad(
     output_grad: Array,
     x: Array,
@@ -151,7 +150,7 @@ def conv2d_param_grad(
     return param_grad.reshape(shape)
 
 
-@kernel
+@kernel(x=SEQUENCES, W=WEIGHTS_1D)
 def conv1d(
     x: Array,
     W: Array,
@@ -168,14 +167,13 @@ def conv1d(
     >>> conv1d(np.array([[[1.0, 2.0, 3.0]]]), np.array([[[1.0, 10.0]]]))
     array([[[21., 32.]]])
     """
-    check_arrays("conv1d", x=(x, SEQUENCES), W=(W, WEIGHTS_1D))
     window = conv1d_window(x.shape, W.shape, stride, padding, dilation, groups, "conv1d")
     images, weights = x[:, :, np.newaxis], W[:, :, np.newaxis]
     options = window.stride, window.padding, window.dilation, groups
     return conv2d(images, weights, *options)[:, :, 0]
 
 
-@kernel
+@kernel()
 def conv1d_input_grad(
     output_grad: Array,
     W: Array,
@@ -202,7 +200,7 @@ def conv1d_input_grad(
     return conv2d_input_grad(output_grad[:, :, np.newaxis], weights, images, *options)[:, :, 0]
 
 
-@kernel
+@kernel()
 def conv1d_param_grad(
     output_grad: Array,
     x: Array,

@@ -28,7 +28,7 @@ from dlfs.types import Array, Padding, Pair, Shape
 from dlfs.windows import conv_transpose2d_window
 
 
-@kernel
+@kernel(x=IMAGES, W=WEIGHTS)
 def conv_transpose2d(
     x: Array,
     W: Array,
@@ -47,7 +47,6 @@ def conv_transpose2d(
     array([[[[1., 1., 2., 2.]]]])
     """
     owner = "conv_transpose2d"
-    check_arrays(owner, x=(x, IMAGES), W=(W, WEIGHTS))
     window = conv_transpose2d_window(
         x.shape, W.shape, stride, padding, output_padding, dilation, groups, owner
     )
@@ -56,7 +55,7 @@ def conv_transpose2d(
     return conv2d_input_grad(x, swap_channels(W, groups), output_shape, *options)
 
 
-@kernel
+@kernel()
 def conv_transpose2d_input_grad(
     output_grad: Array,
     W: Array,
@@ -87,7 +86,7 @@ def conv_transpose2d_input_grad(
     return conv2d(output_grad, swap_channels(W, groups), *options)
 
 
-@kernel
+@kernel()
 def conv_transpose2d_param_grad(
     output_grad: Array,
     x: Array,

@@ -3,12 +3,11 @@
 import numpy as np
 
 from dlfs.checks import check_real, check_shape
-from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
-@kernel
+@kernel(x="...")
 def dropout(x: Array, mask: Array, keep_prob: float) -> Array:
     """Keep x where the mask is true, and scale up what is kept: ``x * mask / keep_prob``.
 
@@ -21,7 +20,6 @@ def dropout(x: Array, mask: Array, keep_prob: float) -> Array:
     >>> dropout(np.array([[1.0, 2.0]]), np.array([[True, False]]), 0.5)
     array([[2., 0.]])
     """
-    check_arrays("dropout", x=(x, "..."))
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         got = getattr(mask, "dtype", type(mask).__name__)
         raise TypeError(f"dropout: mask must be an array of bool, got {got}")
@@ -29,5 +27,4 @@ def dropout(x: Array, mask: Array, keep_prob: float) -> Array:
     keep_prob = check_real(keep_prob, "dropout", "keep_prob", 0.0, 1.0, low_open=True)
     # A mask made by a view of bytes may hold other numbers than 0 and 1.
     kept = mask.view(np.uint8) != 0
-    output: Array = x * kept * (1 / keep_prob)
-    return output
+    return x * kept * (1 / keep_prob)

@@ -11,7 +11,7 @@ from dlfs.reference.kernel import kernel
 from dlfs.types import Array, IntArray
 
 
-@kernel
+@kernel(table="rows features")
 def embedding(indices: IntArray, table: Array) -> Array:
     """Look up rows: ``table[indices]``, the product of one-hot rows and the table.
 
@@ -22,12 +22,11 @@ def embedding(indices: IntArray, table: Array) -> Array:
            [10.],
            [20.]])
     """
-    check_arrays("embedding", table=(table, "rows features"))
     check_indices(indices, table.shape[0], "embedding")
     return table[indices]
 
 
-@kernel
+@kernel()
 def embedding_param_grad(output_grad: Array, indices: IntArray, rows: int) -> Array:
     """Gradient of ``table[indices]``: row r is the sum of output_grad where the index was r.
 

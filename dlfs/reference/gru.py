@@ -15,7 +15,7 @@ from dlfs.types import Array
 GRU_RESETS = ("before", "after")
 
 
-@kernel
+@kernel()
 def gru(z: Array, h0: Array, W_h: Array, reset: str = "before") -> tuple[Array, Array]:
     """Run gated recurrent units: ``h_t = u * h_(t-1) + (1 - u) * h_bar``.
 
@@ -61,7 +61,7 @@ def gru(z: Array, h0: Array, W_h: Array, reset: str = "before") -> tuple[Array, 
     return h.transpose(1, 0, 2), gates
 
 
-@kernel
+@kernel()
 def gru_grad(
     h_grad: Array,
     last_grad: Array,

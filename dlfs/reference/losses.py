@@ -17,7 +17,7 @@ from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
-@kernel
+@kernel()
 def mean_squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
     """Squared distance: ``sum((p - t)**2) / batch`` and its gradient ``2 * (p - t) / batch``.
 
@@ -36,7 +36,7 @@ def mean_squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
     return loss, error * (2 / batch)
 
 
-@kernel
+@kernel()
 def mean_absolute_error(prediction: Array, target: Array) -> tuple[float, Array]:
     """Absolute distance: ``sum(|p - t|) / batch`` and its gradient ``sign(p - t) / batch``.
 
@@ -54,7 +54,7 @@ def mean_absolute_error(prediction: Array, target: Array) -> tuple[float, Array]
     return loss, np.sign(error) * (1 / batch)
 
 
-@kernel
+@kernel()
 def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, Array]:
     """Squared error for small distances, absolute error for those beyond delta, delta > 0.
 
@@ -80,7 +80,7 @@ def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, 
     return loss, clipped * (1 / batch)
 
 
-@kernel
+@kernel(prediction="batch classes")
 def softmax_cross_entropy(
     prediction: Array, target: Array, label_smoothing: float = 0.0
 ) -> tuple[float, Array]:
@@ -100,7 +100,6 @@ def softmax_cross_entropy(
     (0.693147, array([[ 0.5, -0.5]]))
     """
     owner = "softmax_cross_entropy"
-    check_arrays(owner, prediction=(prediction, "batch classes"))
     label_smoothing = check_real(
         label_smoothing, owner, "label_smoothing", 0.0, 1.0, high_open=True
     )
@@ -133,7 +132,7 @@ def softmax_cross_entropy(
     return loss, grad
 
 
-@kernel
+@kernel()
 def binary_cross_entropy(prediction: Array, target: Array) -> tuple[float, Array]:
     """Cross-entropy of yes-no questions, from logits z: ``sum(softplus(z) - t * z) / batch``.
 

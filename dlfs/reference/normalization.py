@@ -1,7 +1,7 @@
-"""Batch and layer normalization, without the scale and shift that follow them.
+"""Batch and layer normalization, and the scale that follows them (the shift is a bias).
 
-Both subtract a mean and divide by a standard deviation; they differ in what they average over:
-batch_norm over batch and pixels, layer_norm over the last axis. With
+Both normalizations subtract a mean and divide by a standard deviation; they differ in what they
+average over: batch_norm over batch and pixels, layer_norm over the last axis. With
 ``x_hat = (x - mean) * inv_std``, ``inv_std = 1 / sqrt(var + eps)`` and ``m`` numbers averaged, the
 gradient is
 
@@ -15,7 +15,6 @@ Ioffe and Szegedy, "Batch Normalization", 2015; Ba, Kiros and Hinton, "Layer Nor
 import numpy as np
 
 from dlfs.checks import check_real
-from dlfs.named_axes import check_arrays
 from dlfs.reference.dense import FEATURES, PER_FEATURE
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array, Shape
@@ -23,7 +22,7 @@ from dlfs.types import Array, Shape
 ROWS = "batch ... features"
 
 
-@kernel
+@kernel(x=FEATURES)
 def batch_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array, Array, Array]:
     """Normalize each feature (or channel) over batch and pixels: ``(x - mean) * inv_std``.
 
@@ -37,12 +36,11 @@ def batch_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array, Array, Array]
     >>> output.round(6).tolist(), mean.item(), var.item()
     ([[-1.0], [1.0]], 2.0, 1.0)
     """
-    check_arrays("batch_norm", x=(x, FEATURES))
     eps = check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
     return _normalize(x, (0, *range(2, x.ndim)), eps, "batch_norm")
 
 
-@kernel
+@kernel(output=FEATURES, inv_std=PER_FEATURE, output_grad=FEATURES)
 def batch_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
     """Gradient of ``batch_norm``: ``inv_std * (g - mean(g) - output * mean(g * output))``.
 
@@ -55,16 +53,10 @@ def batch_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
            [0.],
            [0.]])
     """
-    check_arrays(
-        "batch_norm_grad",
-        output=(output, FEATURES),
-        inv_std=(inv_std, PER_FEATURE),
-        output_grad=(output_grad, FEATURES),
-    )
     return _normalize_grad(output_grad, output, inv_std, (0, *range(2, output.ndim)))
 
 
-@kernel
+@kernel(x=FEATURES, mean=PER_FEATURE, var=PER_FEATURE)
 def batch_norm_inference(x: Array, mean: Array, var: Array, eps: float = 1e-5) -> Array:
     """Normalize with the statistics of training: ``(x - mean) / sqrt(var + eps)``.
 
@@ -75,12 +67,11 @@ def batch_norm_inference(x: Array, mean: Array, var: Array, eps: float = 1e-5) -
     array([[2.]])
     """
     owner = "batch_norm_inference"
-    check_arrays(owner, x=(x, FEATURES), mean=(mean, PER_FEATURE), var=(var, PER_FEATURE))
     eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     return (x - mean) / np.sqrt(var + eps)
 
 
-@kernel
+@kernel(output_grad=FEATURES, var=PER_FEATURE)
 def batch_norm_inference_grad(output_grad: Array, var: Array, eps: float = 1e-5) -> Array:
     """Gradient of ``batch_norm_inference``, with constant statistics: ``g / sqrt(var + eps)``.
 
@@ -90,12 +81,11 @@ def batch_norm_inference_grad(output_grad: Array, var: Array, eps: float = 1e-5)
     array([[3.]])
     """
     owner = "batch_norm_inference_grad"
-    check_arrays(owner, output_grad=(output_grad, FEATURES), var=(var, PER_FEATURE))
     eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     return output_grad / np.sqrt(var + eps)
 
 
-@kernel
+@kernel(x=ROWS)
 def layer_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array]:
     """Normalize each row over its features, the last axis: ``(x - mean) * inv_std``.
 
@@ -105,13 +95,12 @@ def layer_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array]:
     >>> output.round(6)
     array([[-1.,  1.]])
     """
-    check_arrays("layer_norm", x=(x, ROWS))
     eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
     output, _, _, inv_std = _normalize(x, (x.ndim - 1,), eps, "layer_norm")
     return output, inv_std
 
 
-@kernel
+@kernel(output=ROWS, inv_std="batch ... 1", output_grad=ROWS)
 def layer_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
     """Gradient of ``layer_norm``: ``inv_std * (g - mean(g) - output * mean(g * output))``.
 
@@ -122,13 +111,31 @@ def layer_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
     >>> layer_norm_grad(np.ones((1, 3)), output, inv_std).round(6) + 0.0
     array([[0., 0., 0.]])
     """
-    check_arrays(
-        "layer_norm_grad",
-        output=(output, ROWS),
-        inv_std=(inv_std, "batch ... 1"),
-        output_grad=(output_grad, ROWS),
-    )
     return _normalize_grad(output_grad, output, inv_std, (output.ndim - 1,))
+
+
+@kernel(x=FEATURES, gamma=PER_FEATURE)
+def scale_multiply(x: Array, gamma: Array) -> Array:
+    """Scale every feature (or channel): ``x * gamma``; the gradient of x is output_grad * gamma.
+
+    x (batch, features, ...), gamma (1, features, 1...) -> (batch, features, ...)
+
+    >>> scale_multiply(np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]]))
+    array([[10., 40.]])
+    """
+    return x * gamma
+
+
+@kernel(x=FEATURES, output_grad=FEATURES)
+def scale_multiply_param_grad(output_grad: Array, x: Array) -> Array:
+    """Gradient of ``x * gamma`` with respect to gamma: the sum of ``output_grad * x``.
+
+    output_grad (batch, features, ...), x (batch, features, ...) -> gamma_grad (1, features, 1...)
+
+    >>> scale_multiply_param_grad(np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    """
+    return (output_grad * x).sum(axis=(0, *range(2, x.ndim)), keepdims=True)
 
 
 def _normalize(x: Array, axes: Shape, eps: float, owner: str) -> tuple[Array, Array, Array, Array]:
@@ -167,5 +174,4 @@ def _normalize_grad(output_grad: Array, output: Array, inv_std: Array, axes: Sha
         return np.zeros_like(output)
     mean_grad = output_grad.mean(axis=axes, keepdims=True)
     mean_product = (output_grad * output).mean(axis=axes, keepdims=True)
-    input_grad: Array = inv_std * (output_grad - mean_grad - output * mean_product)
-    return input_grad
+    return inv_std * (output_grad - mean_grad - output * mean_product)

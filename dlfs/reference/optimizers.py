@@ -18,12 +18,11 @@ import itertools
 import numpy as np
 
 from dlfs.checks import check_flag, check_int, check_real
-from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
-@kernel
+@kernel(param="...", grad="...")
 def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) -> None:
     """Step down the gradient: ``param -= lr * (grad + weight_decay * param)``.
 
@@ -34,13 +33,13 @@ def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) 
     >>> param
     array([0.8])
     """
-    _check("sgd_update", param, grad)
+    _check_memory("sgd_update", param, grad)
     lr = check_real(lr, "sgd_update", "lr")
     weight_decay = check_real(weight_decay, "sgd_update", "weight_decay")
     param -= lr * (grad + weight_decay * param)
 
 
-@kernel
+@kernel(param="...", grad="...", velocity="...")
 def sgd_momentum_update(
     param: Array,
     grad: Array,
@@ -60,7 +59,7 @@ def sgd_momentum_update(
     >>> velocity, param.round(6)
     (array([0.7]), array([0.3]))
     """
-    _check("sgd_momentum_update", param, grad, velocity=velocity)
+    _check_memory("sgd_momentum_update", param, grad, velocity=velocity)
     lr = check_real(lr, "sgd_momentum_update", "lr")
     momentum = check_real(momentum, "sgd_momentum_update", "momentum")
     nesterov = check_flag(nesterov, "sgd_momentum_update", "nesterov")
@@ -70,7 +69,7 @@ def sgd_momentum_update(
     param -= momentum * velocity + step if nesterov else velocity
 
 
-@kernel
+@kernel(param="...", grad="...", sum_squares="...")
 def adagrad_update(
     param: Array, grad: Array, sum_squares: Array, lr: float, eps: float = 1e-7
 ) -> None:
@@ -85,7 +84,7 @@ def adagrad_update(
     >>> param.round(6)
     array([0.9])
     """
-    _check("adagrad_update", param, grad, sum_squares=sum_squares)
+    _check_memory("adagrad_update", param, grad, sum_squares=sum_squares)
     lr = check_real(lr, "adagrad_update", "lr")
     eps = check_real(eps, "adagrad_update", "eps", 0.0, low_open=True)
     grad = _tame(grad)
@@ -94,7 +93,7 @@ def adagrad_update(
     param -= lr * grad / np.sqrt(sum_squares)
 
 
-@kernel
+@kernel(param="...", grad="...", mean_square="...")
 def rmsprop_update(
     param: Array,
     grad: Array,
@@ -114,7 +113,7 @@ def rmsprop_update(
     >>> param.round(6)
     array([0.9])
     """
-    _check("rmsprop_update", param, grad, mean_square=mean_square)
+    _check_memory("rmsprop_update", param, grad, mean_square=mean_square)
     lr = check_real(lr, "rmsprop_update", "lr")
     decay = check_real(decay, "rmsprop_update", "decay", 0.0, 1.0, high_open=True)
     eps = check_real(eps, "rmsprop_update", "eps", 0.0, low_open=True)
@@ -124,7 +123,7 @@ def rmsprop_update(
     param -= lr * grad / (np.sqrt(mean_square) + eps)
 
 
-@kernel
+@kernel(param="...", grad="...", mean="...", mean_square="...")
 def adam_update(
     param: Array,
     grad: Array,
@@ -152,7 +151,7 @@ def adam_update(
     array([0.9])
     """
     owner = "adam_update"
-    _check(owner, param, grad, mean=mean, mean_square=mean_square)
+    _check_memory(owner, param, grad, mean=mean, mean_square=mean_square)
     t = check_int(t, owner, "t", 1, 2**53)
     lr = check_real(lr, owner, "lr")
     weight_decay = check_real(weight_decay, owner, "weight_decay")
@@ -170,9 +169,8 @@ def adam_update(
     param -= lr * step
 
 
-def _check(owner: str, param: Array, grad: Array, **state: Array) -> None:
+def _check_memory(owner: str, param: Array, grad: Array, **state: Array) -> None:
     arrays = {"param": param, "grad": grad, **state}
-    check_arrays(owner, **{name: (array, "...") for name, array in arrays.items()})
     for name, array in arrays.items():
         if name != "grad" and not array.flags.writeable:
             raise ValueError(f"{owner}: {name} is changed in place, but it is read-only")

@@ -23,7 +23,7 @@ from dlfs.windows import Window, pooling_window
 IMAGES = "batch channels height width"
 
 
-@kernel
+@kernel(x=IMAGES)
 def max_pool2d(
     x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0
 ) -> tuple[Array, IntArray]:
@@ -39,7 +39,6 @@ def max_pool2d(
     >>> output.item(), positions.item()
     (7.0, 1)
     """
-    check_arrays("max_pool2d", x=(x, IMAGES))
     window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
     padded, (rows, columns) = pad(x, window, -np.inf), window_slices(window)
     output = np.full((*x.shape[:2], *window.output), -np.inf, dtype=x.dtype)
@@ -52,7 +51,7 @@ def max_pool2d(
     return output, positions
 
 
-@kernel
+@kernel()
 def max_pool2d_grad(
     output_grad: Array,
     positions: IntArray,
@@ -95,7 +94,7 @@ def max_pool2d_grad(
     return crop(padded, shape, window)
 
 
-@kernel
+@kernel(x=IMAGES)
 def avg_pool2d(
     x: Array,
     kernel_size: Pair,
@@ -112,7 +111,6 @@ def avg_pool2d(
     >>> avg_pool2d(np.array([[[[1.0, 7.0], [3.0, 5.0]]]]), 2).item()
     4.0
     """
-    check_arrays("avg_pool2d", x=(x, IMAGES))
     check_flag(count_include_pad, "avg_pool2d", "count_include_pad")
     window = pooling_window(x.shape, kernel_size, stride, padding, "avg_pool2d")
     padded, (rows, columns) = pad(x, window), window_slices(window)
@@ -122,7 +120,7 @@ def avg_pool2d(
     return total / _counts(x.shape, window, count_include_pad, x.dtype)
 
 
-@kernel
+@kernel()
 def avg_pool2d_grad(
     output_grad: Array,
     input_shape: Shape,
@@ -152,7 +150,7 @@ def avg_pool2d_grad(
     return crop(padded, shape, window)
 
 
-@kernel
+@kernel(x=IMAGES)
 def global_avg_pool2d(x: Array) -> Array:
     """Take the mean of each channel over all its pixels.
 
@@ -161,13 +159,11 @@ def global_avg_pool2d(x: Array) -> Array:
     >>> global_avg_pool2d(np.array([[[[1.0, 7.0], [3.0, 5.0]]]]))
     array([[4.]])
     """
-    check_arrays("global_avg_pool2d", x=(x, IMAGES))
     check_pixels(x.shape, "global_avg_pool2d")
-    output: Array = x.mean(axis=(2, 3))
-    return output
+    return x.mean(axis=(2, 3))
 
 
-@kernel
+@kernel()
 def global_avg_pool2d_grad(output_grad: Array, input_shape: Shape) -> Array:
     """Gradient of ``global_avg_pool2d``: ``output_grad / (height * width)`` at every pixel.
 

@@ -11,12 +11,11 @@ import numpy as np
 from scipy import special
 
 from dlfs.checks import check_real
-from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 
-@kernel
+@kernel(x="...")
 def relu(x: Array) -> Array:
     """Keep what is above 0: ``max(x, 0)``; NaN stays NaN.
 
@@ -25,11 +24,10 @@ def relu(x: Array) -> Array:
     >>> relu(np.array([[-1.0, 0.0, 2.0]]))
     array([[0., 0., 2.]])
     """
-    check_arrays("relu", x=(x, "..."))
     return np.maximum(x, 0)
 
 
-@kernel
+@kernel(x="...", output_grad="...")
 def relu_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``relu``: ``output_grad * (x > 0)``; at the kink, x = 0, it is 0.
 
@@ -38,11 +36,10 @@ def relu_grad(output_grad: Array, x: Array) -> Array:
     >>> relu_grad(np.array([[5.0, 5.0, 5.0]]), np.array([[-1.0, 0.0, 2.0]]))
     array([[0., 0., 5.]])
     """
-    check_arrays("relu_grad", x=(x, "..."), output_grad=(output_grad, "..."))
     return output_grad * (x > 0)
 
 
-@kernel
+@kernel(x="...")
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     """Keep a small slope below 0: ``x`` where ``x > 0``, else ``slope * x``; 0 <= slope < 1.
 
@@ -51,12 +48,11 @@ def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     >>> leaky_relu(np.array([[-1.0, 0.0, 2.0]]), 0.5)
     array([[-0.5,  0. ,  2. ]])
     """
-    check_arrays("leaky_relu", x=(x, "..."))
     slope = check_real(slope, "leaky_relu", "slope", 0.0, 1.0, high_open=True)
     return np.where(x > 0, x, slope * x)
 
 
-@kernel
+@kernel(x="...", output_grad="...")
 def leaky_relu_grad(output_grad: Array, x: Array, slope: float = 0.01) -> Array:
     """Gradient of ``leaky_relu``: ``output_grad`` where ``x > 0``, else ``slope * output_grad``.
 
@@ -65,12 +61,11 @@ def leaky_relu_grad(output_grad: Array, x: Array, slope: float = 0.01) -> Array:
     >>> leaky_relu_grad(np.array([[4.0, 4.0]]), np.array([[-1.0, 2.0]]), 0.5)
     array([[2., 4.]])
     """
-    check_arrays("leaky_relu_grad", x=(x, "..."), output_grad=(output_grad, "..."))
     slope = check_real(slope, "leaky_relu_grad", "slope", 0.0, 1.0, high_open=True)
     return np.where(x > 0, output_grad, slope * output_grad)
 
 
-@kernel
+@kernel(x="...")
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """Bend towards -alpha below 0: ``x`` where ``x > 0``, else ``alpha * (exp(x) - 1)``; alpha > 0.
 
@@ -79,12 +74,11 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     >>> elu(np.array([[-1000.0, 0.0, 2.0]]))
     array([[-1.,  0.,  2.]])
     """
-    check_arrays("elu", x=(x, "..."))
     alpha = check_real(alpha, "elu", "alpha", 0.0, low_open=True)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-@kernel
+@kernel(x="...", output_grad="...")
 def elu_grad(output_grad: Array, x: Array, alpha: float = 1.0) -> Array:
     """Gradient of ``elu``: ``output_grad`` where ``x > 0``, else ``output_grad * alpha * exp(x)``.
 
@@ -93,12 +87,11 @@ def elu_grad(output_grad: Array, x: Array, alpha: float = 1.0) -> Array:
     >>> elu_grad(np.array([[3.0, 3.0]]), np.array([[0.0, 2.0]]))
     array([[3., 3.]])
     """
-    check_arrays("elu_grad", x=(x, "..."), output_grad=(output_grad, "..."))
     alpha = check_real(alpha, "elu_grad", "alpha", 0.0, low_open=True)
     return output_grad * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
 
 
-@kernel
+@kernel(x="...")
 def gelu(x: Array) -> Array:
     """Gaussian error linear unit: ``x * Phi(x)`` with ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``.
 
@@ -107,12 +100,10 @@ def gelu(x: Array) -> Array:
     >>> gelu(np.array([[-100.0, 0.0, 100.0]]))
     array([[ -0.,   0., 100.]])
     """
-    check_arrays("gelu", x=(x, "..."))
-    output: Array = x * special.ndtr(x)
-    return output
+    return x * special.ndtr(x)
 
 
-@kernel
+@kernel(x="...", output_grad="...")
 def gelu_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``gelu``: ``output_grad * (Phi(x) + x * exp(-x**2 / 2) / sqrt(2 pi))``.
 
@@ -121,15 +112,13 @@ def gelu_grad(output_grad: Array, x: Array) -> Array:
     >>> gelu_grad(np.array([[2.0]]), np.array([[0.0]]))
     array([[1.]])
     """
-    check_arrays("gelu_grad", x=(x, "..."), output_grad=(output_grad, "..."))
     # Beyond 40 the density is 0, and the square could overflow.
     near = np.clip(x, -40, 40)
     density = np.exp(-0.5 * near * near) * (1 / math.sqrt(2 * math.pi))
-    input_grad: Array = output_grad * (special.ndtr(x) + x * density)
-    return input_grad
+    return output_grad * (special.ndtr(x) + x * density)
 
 
-@kernel
+@kernel(x="...")
 def silu(x: Array) -> Array:
     """Sigmoid linear unit, also called swish: ``x * sigmoid(x)``.
 
@@ -138,12 +127,10 @@ def silu(x: Array) -> Array:
     >>> silu(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[  -0.,    0., 1000.]])
     """
-    check_arrays("silu", x=(x, "..."))
-    output: Array = x * special.expit(x)
-    return output
+    return x * special.expit(x)
 
 
-@kernel
+@kernel(x="...", output_grad="...")
 def silu_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``silu``: ``output_grad * s * (1 + x * (1 - s))`` with ``s = sigmoid(x)``.
 
@@ -152,13 +139,11 @@ def silu_grad(output_grad: Array, x: Array) -> Array:
     >>> silu_grad(np.array([[2.0]]), np.array([[0.0]]))
     array([[1.]])
     """
-    check_arrays("silu_grad", x=(x, "..."), output_grad=(output_grad, "..."))
     s = special.expit(x)
-    input_grad: Array = output_grad * s * (1 + x * (1 - s))
-    return input_grad
+    return output_grad * s * (1 + x * (1 - s))
 
 
-@kernel
+@kernel(x="...")
 def softplus(x: Array) -> Array:
     """Smooth the ReLU: ``log(1 + exp(x))``, without overflow.
 
@@ -167,12 +152,10 @@ def softplus(x: Array) -> Array:
     >>> softplus(np.array([[-1000.0, 1000.0]]))
     array([[   0., 1000.]])
     """
-    check_arrays("softplus", x=(x, "..."))
-    output: Array = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-    return output
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-@kernel
+@kernel(x="...", output_grad="...")
 def softplus_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``softplus``: ``output_grad * sigmoid(x)``.
 
@@ -181,6 +164,4 @@ def softplus_grad(output_grad: Array, x: Array) -> Array:
     >>> softplus_grad(np.array([[4.0]]), np.array([[0.0]]))
     array([[2.]])
     """
-    check_arrays("softplus_grad", x=(x, "..."), output_grad=(output_grad, "..."))
-    input_grad: Array = output_grad * special.expit(x)
-    return input_grad
+    return output_grad * special.expit(x)

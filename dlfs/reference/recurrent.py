@@ -20,7 +20,7 @@ from dlfs.reference.time_steps import by_time, check_backward, check_forward, cu
 from dlfs.types import Array
 
 
-@kernel
+@kernel()
 def rnn(z: Array, h0: Array, W_h: Array) -> Array:
     """Run a plain recurrent network: ``h_t = tanh(z_t + h_(t-1) @ W_h)``.
 
@@ -39,7 +39,7 @@ def rnn(z: Array, h0: Array, W_h: Array) -> Array:
     return h.transpose(1, 0, 2)
 
 
-@kernel
+@kernel()
 def rnn_grad(
     h_grad: Array, last_grad: Array, h: Array, h0: Array, W_h: Array
 ) -> tuple[Array, Array, Array]:
@@ -66,7 +66,7 @@ def rnn_grad(
     return dz.transpose(1, 0, 2), np.array(dh), product(before, dz)
 
 
-@kernel
+@kernel()
 def lstm(z: Array, h0: Array, c0: Array, W_h: Array) -> tuple[Array, Array, Array]:
     """Run a long short-term memory: ``c_t = f * c_(t-1) + i * c_bar``, ``h_t = o * tanh(c_t)``.
 
@@ -100,7 +100,7 @@ def lstm(z: Array, h0: Array, c0: Array, W_h: Array) -> tuple[Array, Array, Arra
     return h.transpose(1, 0, 2), c.transpose(1, 0, 2), gates
 
 
-@kernel
+@kernel()
 def lstm_grad(
     h_grad: Array,
     h_last_grad: Array,

@@ -28,8 +28,7 @@ def shifted(first: Array, steps: Array) -> Array:
 def product(before: Array, dz: Array) -> Array:
     """Return the sum of ``before_t.T @ dz_t`` over all steps, as one product."""
     count = dz.shape[0] * dz.shape[1]
-    total: Array = before.reshape(count, before.shape[2]).T @ dz.reshape(count, dz.shape[2])
-    return total
+    return before.reshape(count, before.shape[2]).T @ dz.reshape(count, dz.shape[2])
 
 
 def check_forward(

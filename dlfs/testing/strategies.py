@@ -55,8 +55,7 @@ def layouts(draw: Draw, arrays: st.SearchStrategy[Array]) -> Array:
     sketch = Sketch(HypothesisChooser(draw), "float64", "reference")
     sketch.arrays["x"] = draw(arrays)
     sketch.any_layout("x")
-    laid_out: Array = sketch.arrays["x"]
-    return laid_out
+    return sketch.arrays["x"]
 
 
 @st.composite
@@ -99,5 +98,4 @@ def _rng(draw: Draw) -> np.random.Generator:
 
 
 def _normal(draw: Draw, shape: tuple[int, ...], dtype: str) -> Array:
-    drawn: Array = _rng(draw).standard_normal(shape).round(3).astype(dtype)
-    return drawn
+    return _rng(draw).standard_normal(shape).round(3).astype(dtype)

@@ -3,47 +3,24 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlfs.base import Operation
 from dlfs.train.callbacks import Callback, Training
-from dlfs.train.checkpoint import Checkpoint, Snapshot, Standing
+from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
+from dlfs.train.early_stopping import EarlyStopping
 from dlfs.train.evaluation import evaluate
 from dlfs.train.failure import NonFiniteLossError, failure, failure_in_evaluation
-from dlfs.train.fingerprint import fingerprint
 from dlfs.train.history import History, Row
 from dlfs.train.interrupt import PatientInterrupt
-from dlfs.train.metrics import Metric
 from dlfs.train.output import Display
+from dlfs.train.plan import Plan
 from dlfs.types import Array
 
-__all__ = ["NonFiniteLossError", "Plan", "Run"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train: the arguments of ``Trainer.fit``."""
-
-    epochs: int
-    eval_every: int
-    batch_size: int
-    seed: int
-    patience: int | None
-    shuffle: bool
-    measures: dict[str, Metric]
-
-    def settings(self, data: Data) -> dict[str, Any]:
-        """Return what must be the same for a training to be resumed; epochs may become more."""
-        values = {name: value for name, value in vars(self).items() if name != "measures"}
-        prints = {
-            name: None if array is None else fingerprint(array)
-            for name, array in vars(data).items()
-        }
-        return {**values, "metrics": list(self.measures), **prints}
+__all__ = ["NonFiniteLossError", "Run"]
 
 
 class Run:
@@ -82,6 +59,7 @@ class Run:
         self.checkpoint = checkpoint
         # Without shuffling, the test data is streams of text, as the training data is.
         self._evaluated_at_a_time = None if plan.shuffle else plan.batch_size
+        self._early_stopping = EarlyStopping(plan.patience, standing, trainer, display)
         self._stateful: list[Operation] = []
         self._interrupt = PatientInterrupt()
 
@@ -111,7 +89,7 @@ class Run:
                     "Interrupted: the training ends here; restart=False goes on from here."
                 )
             finally:
-                if history.stopped != "early" and self._put_back_best():
+                if history.stopped != "early" and self._early_stopping.put_back():
                     self.display.say(
                         f"The network of epoch {history.best_epoch}, the best, is put back."
                     )
@@ -200,34 +178,7 @@ class Run:
             raise failure_in_evaluation(self.net, X_test, size, what)
         said = "".join(f", {name} {value:.4f}" for name, value in results.items())
         self.display.say(f"Validation loss after {epoch + 1} epochs is {loss:.4f}{said}")
-        return plan.patience is None or self._has_patience(loss, epoch, plan.patience)
-
-    def _has_patience(self, loss: float, epoch: int, patience: int) -> bool:
-        """Return False, with the best network put back, after ``patience`` bad evaluations."""
-        standing = self.standing
-        if loss < standing.best_loss:
-            standing.best_loss, standing.waited = loss, 0
-            standing.best = Snapshot.take(self.net, self.optim)
-            return True
-        standing.waited += 1
-        if standing.waited < patience or standing.best is None:
-            return True
-        self._put_back_best()
-        standing.history.stopped = "early"
-        self.display.say(
-            f"Loss increased after epoch {epoch + 1}: stopped, with the network of epoch "
-            f"{standing.history.best_epoch}, whose loss was {standing.best_loss:.4f}"
-        )
-        return False
-
-    def _put_back_best(self) -> bool:
-        """Go back to the best evaluation, if there is one; return whether steps are undone."""
-        standing, steps = self.standing, self.optim.t
-        if standing.best is None or standing.history.best_epoch is None:
-            return False
-        standing.best.restore(self.net, self.optim)
-        self.net.epochs_trained = standing.earlier + standing.history.best_epoch
-        return self.optim.t != steps
+        return self._early_stopping.goes_on(loss, epoch)
 
     def _end_epoch(self, row: Row, going_on: bool, complete: bool) -> None:
         self._call("on_epoch_end", row)

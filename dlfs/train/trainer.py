@@ -1,22 +1,21 @@
 """Trainer: checks the data and the arguments of a training, and starts its loop."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from dlfs.checks import check_flag, check_instance, check_int, plain_array
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.recurrent import check_streams, reads_streams
-from dlfs.train.callbacks import Callback, ConvTesting
+from dlfs.train.callbacks import Callback
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data, checked_data, kept_if_refused
 from dlfs.train.evaluation import evaluate, named_metrics
 from dlfs.train.history import History
-from dlfs.train.loop import Plan, Run
+from dlfs.train.loop import Run
 from dlfs.train.metrics import Metric
 from dlfs.train.output import Display
+from dlfs.train.plan import Plan, checked_callbacks
 from dlfs.types import Array
 
 
@@ -160,20 +159,14 @@ class Trainer:
         it was: the rates that were used, and the evaluation after what was then the last epoch.
         """
         owner = "Trainer.fit"
-        plan = Plan(
-            check_int(epochs, owner, "epochs", 1),
-            check_int(eval_every, owner, "eval_every", 1),
-            check_int(batch_size, owner, "batch_size", 1),
-            check_int(seed, owner, "seed", 0),
-            _patience(early_stopping),
-            check_flag(shuffle, owner, "shuffle"),
-            named_metrics(metrics, self.net.loss),
+        plan = Plan.checked(
+            self.net, epochs, eval_every, batch_size, seed, early_stopping, shuffle, metrics
         )
         check_flag(restart is not None and restart, owner, "restart")
         check_flag(conv_testing, owner, "conv_testing")
         check_flag(resume, owner, "resume")
         verbose = check_int(verbose, owner, "verbose", 0)
-        callbacks = _callbacks(callbacks, conv_testing)
+        callbacks = checked_callbacks(callbacks, conv_testing)
         if resume and checkpoint is None:
             raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
         if (X_test is None) != (y_test is None):
@@ -183,7 +176,6 @@ class Trainer:
                 f"{owner}: metrics are measured on test data: pass X_test and y_test, or leave "
                 f"metrics={metrics!r:.80} out"
             )
-        _check_order(self.net, plan.shuffle)
         given = self.net.given and not restart
         self.X_test = self.y_test = None
         with kept_if_refused(self.net):
@@ -259,30 +251,3 @@ class Trainer:
     def say(self, text: str) -> None:
         """Print a line without tearing the progress bar; nothing with verbose=0."""
         self._display.say(text)
-
-
-def _check_order(net: NeuralNetwork, shuffle: bool) -> None:
-    """Refuse to shuffle what a layer reads as going on from batch to batch."""
-    carrying = [layer for _, layer in net.walk() if getattr(layer, "carry", False)]
-    if carrying and shuffle:
-        raise ValueError(
-            f"Trainer.fit: {carrying[0]!r} carries its state from batch to batch, which has no "
-            "meaning for shuffled data: pass shuffle=False (and data from dlfs.text.streams), "
-            "or make the layer with carry=False"
-        )
-
-
-def _callbacks(callbacks: Iterable[Callback], conv_testing: bool) -> list[Callback]:
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"Trainer.fit: callbacks must be a list, got {callbacks!r:.80}")
-    # An iterator can be gone through only once.
-    given = list(callbacks)
-    for callback in given:
-        check_instance(callback, Callback, "Trainer.fit", "callbacks")
-    return [*given, ConvTesting()] if conv_testing else given
-
-
-def _patience(early_stopping: object) -> int | None:
-    if isinstance(early_stopping, bool | np.bool_):
-        return 1 if early_stopping else None
-    return check_int(early_stopping, "Trainer.fit", "early_stopping", 1)

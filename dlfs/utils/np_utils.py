@@ -393,8 +393,7 @@ def exp_ratios(ps: Array) -> Array:
 def _plain(a: object, owner: str, name: str) -> Array:
     if not isinstance(a, np.ndarray):
         raise TypeError(f"{owner}: {name} must be a NumPy array, got {type(a).__name__}")
-    array: Array = checks.plain_array(a, owner, name)
-    return array
+    return checks.plain_array(a, owner, name)
 
 
 def _as_numbers(a: object, owner: str, name: str, ndim: int | None = None) -> Array:

@@ -15,6 +15,7 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 
+from dlfs import reference
 from dlfs_ext import fallback
 
 DTYPES = st.sampled_from([np.dtype(np.float32), np.dtype(np.float64)])
@@ -23,9 +24,8 @@ wide = np.longdouble
 
 
 def twins(module):
-    """The compiled module with this name, and its reference."""
-    fast = importlib.import_module(f"dlfs_ext.{module}")
-    return fast, importlib.import_module(f"dlfs.reference.{module}")
+    """The compiled module with this name, and the reference."""
+    return importlib.import_module(f"dlfs_ext.{module}"), reference
 
 
 def in_layout(array, layout):

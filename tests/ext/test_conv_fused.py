@@ -7,7 +7,7 @@ from hypothesis import given
 
 import dlfs_ext
 from dlfs import reference
-from dlfs.reference.dense import FUSED_ACTIVATIONS
+from dlfs.reference.fused import FUSED_ACTIVATIONS
 from tests.ext.common import DTYPES, arrays, assert_within, widened
 from tests.ext.test_conv import convolutions, winograd, winograd_bound
 

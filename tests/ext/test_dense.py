@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 import dlfs_ext
+from dlfs.reference.fused import FUSED_ACTIVATIONS
 from tests.ext.common import (
     DTYPES,
     LAYOUTS,
@@ -23,7 +24,7 @@ from tests.ext.common import (
 fast, reference = twins("dense")
 
 SIZES = st.integers(0, 70)
-ACTIVATIONS = st.sampled_from(reference.FUSED_ACTIVATIONS)
+ACTIVATIONS = st.sampled_from(FUSED_ACTIVATIONS)
 
 
 pytestmark = pytest.mark.usefixtures("isa")
@@ -58,7 +59,7 @@ def test_dense_equals_reference(data, dtype, m, n, k, activation):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("activation", reference.FUSED_ACTIVATIONS)
+@pytest.mark.parametrize("activation", FUSED_ACTIVATIONS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(("m", "k", "n"), [(3, 4, 37), (5, 300, 3), (9, 20, 1), (40, 2, 70)])
 def test_nan_and_infinity_reach_their_own_row_or_column_alone(dtype, activation, value, m, k, n):
@@ -150,7 +151,7 @@ def test_per_feature_kernels_equal_reference(data, dtype, shape, activation):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("activation", reference.FUSED_ACTIVATIONS)
+@pytest.mark.parametrize("activation", FUSED_ACTIVATIONS)
 @pytest.mark.parametrize("shape", [(3, 5), (2, 37), (2, 3, 5), (2, 3, 4, 5)])
 def test_nan_through_bias_and_activation(dtype, activation, shape):
     """Through the vectors of features side by side, those of one feature, and the last of each."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from dlfs import reference as kernels
-from dlfs.reference.dense import FUSED_ACTIVATIONS
+from dlfs.reference.fused import FUSED_ACTIVATIONS
 from tests.support.arrays import drawn, dtypes, layouts, seeds
 from tests.support.windows import Case, convolutions
 

@@ -74,8 +74,7 @@ class Evidence:
     @property
     def x(self) -> Array:
         """The input."""
-        array: Array = self.subject.x
-        return array
+        return self.subject.x
 
     @property
     def is_input(self) -> bool:
@@ -113,15 +112,13 @@ class Evidence:
         """Return the correct gradient for another output gradient."""
         if self.jacobian is None:
             return None
-        gradient: Array = (output_grad.reshape(-1) @ self.jacobian).reshape(self.variable.shape)
-        return gradient
+        return (output_grad.reshape(-1) @ self.jacobian).reshape(self.variable.shape)
 
     def contributions(self) -> Array | None:
         """Return what each output contributes to each entry: (output size, variable size)."""
         if self.jacobian is None:
             return None
-        contributions: Array = self.output_grad.reshape(-1, 1) * self.jacobian
-        return contributions
+        return self.output_grad.reshape(-1, 1) * self.jacobian
 
     def changed(self, change: Callable[[Subject], None]) -> Array | None:
         """Return the correct gradient of a changed copy; None if the change cannot be made."""

@@ -54,8 +54,7 @@ def _as_rows(target: Any, prediction: Array) -> Array | None:
     if array.shape == prediction.shape[:-1] and prediction.shape[-1] == 1:
         return array.reshape(prediction.shape).astype(np.float64)
     if array.dtype.kind in "iu" and array.shape == prediction.shape[:-1]:
-        rows: Array = np.eye(prediction.shape[-1])[array]
-        return rows
+        return np.eye(prediction.shape[-1])[array]
     return None
 
 

@@ -1,0 +1,57 @@
+"""Early stopping: the end of a training whose test loss no longer falls, and its best network."""
+
+from dlfs.train.callbacks import Training
+from dlfs.train.checkpoint import Snapshot, Standing
+from dlfs.train.output import Display
+
+
+class EarlyStopping:
+    """Remembers the best evaluation, and says when to stop.
+
+    Parameters
+    ----------
+    patience : int, optional
+        Stop after this many evaluations in a row without a new smallest loss; never if None.
+    standing : Standing
+        Where the best network is kept, which is part of a checkpoint.
+    trainer : Training
+    display : Display
+    """
+
+    def __init__(
+        self, patience: int | None, standing: Standing, trainer: Training, display: Display
+    ) -> None:
+        self.patience = patience
+        self.standing = standing
+        self.net = trainer.net
+        self.optim = trainer.optim
+        self.display = display
+
+    def goes_on(self, loss: float, epoch: int) -> bool:
+        """Return False, with the best network put back, after ``patience`` bad evaluations."""
+        standing = self.standing
+        if self.patience is None:
+            return True
+        if loss < standing.best_loss:
+            standing.best_loss, standing.waited = loss, 0
+            standing.best = Snapshot.take(self.net, self.optim)
+            return True
+        standing.waited += 1
+        if standing.waited < self.patience or standing.best is None:
+            return True
+        self.put_back()
+        standing.history.stopped = "early"
+        self.display.say(
+            f"Loss increased after epoch {epoch + 1}: stopped, with the network of epoch "
+            f"{standing.history.best_epoch}, whose loss was {standing.best_loss:.4f}"
+        )
+        return False
+
+    def put_back(self) -> bool:
+        """Go back to the best evaluation, if there is one; return whether steps are undone."""
+        standing, steps = self.standing, self.optim.t
+        if standing.best is None or standing.history.best_epoch is None:
+            return False
+        standing.best.restore(self.net, self.optim)
+        self.net.epochs_trained = standing.earlier + standing.history.best_epoch
+        return self.optim.t != steps
