@@ -247,7 +247,7 @@ HARMLESS = {
     "text.check_text": "a check itself",
     **dict.fromkeys(
         (
-            *("layers.Frozen", "layers.OwnParam", "layers.ParamList", "layers.Tied"),
+            *("layers.OwnParam", "layers.ParamList", "layers.Shared"),
             *("layers.FusedBias", "layers.FusedConv", "layers.FusedDense", "layers.FusedLookup"),
             *("layers.FusedStep", "layers.fuse", "layers.as_layer", "layers.release"),
         ),

@@ -49,48 +49,23 @@ class OwnParam:
         return bool(self.param.shape[0] > 1)
 
 
-class Frozen:
-    """A parameter that no optimizer changes: its gradient is zero, whatever was computed.
+class Shared:
+    """A parameter that several Operations use (it is tied), or that is frozen.
+
+    Its gradient is the sum of those that train: zero if the parameter is frozen everywhere.
 
     Parameters
     ----------
-    holder : ParamOperation or OwnParam
-    """
-
-    trains = False
-    penalized = False
-
-    def __init__(self, holder: Any) -> None:
-        self._holder = holder
-
-    @property
-    def param(self) -> Array:
-        """The parameter."""
-        return self._holder.param
-
-    @param.setter
-    def param(self, param: Array) -> None:
-        self._holder.param = param
-
-    @property
-    def param_grad(self) -> Array:
-        """Zeros."""
-        return np.zeros_like(self.param)
-
-
-class Tied:
-    """A parameter that several Operations use: its gradient is the sum of theirs.
-
-    Parameters
-    ----------
-    *holders
+    holders : list of ParamOperation or OwnParam
         Its owner, then those that borrow it.
+    trained : list of those whose layers are not frozen
     """
 
-    def __init__(self, *holders: Any) -> None:
+    def __init__(self, holders: list[Any], trained: list[Any]) -> None:
         self._holders = holders
-        self.penalized = holders[0].penalized
-        self.trains = any(holder.trains for holder in holders)
+        self._trained = trained
+        self.trains = bool(trained)
+        self.penalized = holders[0] in trained and holders[0].penalized
 
     @property
     def param(self) -> Array:
@@ -105,15 +80,13 @@ class Tied:
     @property
     def param_grad(self) -> Array:
         """The sum of the gradients."""
-        first, *others = [holder.param_grad for holder in self._holders]
-        return sum(others, first)
+        grads = [holder.param_grad for holder in self._trained]
+        return sum(grads[1:], grads[0]) if grads else np.zeros_like(self.param)
 
     @param_grad.setter
     def param_grad(self, grad: Array) -> None:
-        first, *others = self._holders
-        first.param_grad = grad
-        for holder in others:
-            holder.param_grad = np.zeros_like(grad)
+        for number, holder in enumerate(self._trained):
+            holder.param_grad = np.zeros_like(grad) if number else grad
 
 
 class ParamList(Sequence[Array]):
@@ -124,7 +97,7 @@ class ParamList(Sequence[Array]):
 
     Parameters
     ----------
-    holders : sequence of ParamOperation, OwnParam, Frozen or Tied
+    holders : sequence of ParamOperation, OwnParam or Shared
     name : {"param", "param_grad"}
 
     Examples

@@ -7,7 +7,7 @@ from typing import Any
 from dlfs.base import Operation, ParamOperation
 from dlfs.checks import check_choice
 from dlfs.configured import Configured
-from dlfs.layers.params import Frozen, OwnParam, ParamList, Tied
+from dlfs.layers.params import OwnParam, ParamList, Shared
 from dlfs.recurrent import CARRIES
 from dlfs.types import Array
 
@@ -70,9 +70,13 @@ class LayerTree(Configured):
         A tied parameter has one holder for all the Operations that use it. The holders of a frozen
         layer have ``trains = False``.
         """
-        found: dict[int, Any] = {}
+        found: dict[int, tuple[list[Any], list[Any]]] = {}
         self._collect_holders(found, True)
-        return list(found.values())
+        result = []
+        for holders, trained in found.values():
+            alone = len(holders) == len(trained) == 1
+            result.append(holders[0] if alone else Shared(holders, trained))
+        return result
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Any]]:
         """Go through this layer and all inside it, outermost first, each with its place.
@@ -159,25 +163,24 @@ class LayerTree(Configured):
             for operation, (mode, carried) in zip(found, kept, strict=True):
                 operation.carry, operation.carried = mode, carried
 
-    def _collect_holders(self, found: dict[int, Any], trains: bool) -> None:
+    def _collect_holders(self, found: dict[int, tuple[list[Any], list[Any]]], trains: bool) -> None:
+        """Enter all holders, and those that train, under the identity of their parameter."""
         trains = trains and self.trainable
         holders: Sequence[Any] = ()
         if self._own_params:
-            holders = self._own_holders()
+            own, grads = self._own_params, self._own_param_grads
+            holders = [OwnParam(own, grads, number) for number in range(len(own))]
         elif not self.first:  # before the set-up is over, Operations may be those of an earlier one
             holders = self.operations
         for holder in holders:
-            if holder.trains:
-                key = id(holder.param)
-                if not trains:
-                    holder = Frozen(holder)
-                found[key] = Tied(found[key], holder) if key in found else holder
+            if not holder.trains:
+                continue
+            users, trained = found.setdefault(id(holder.param), ([], []))
+            users.append(holder)
+            if trains:
+                trained.append(holder)
         for layer in self.layers:
             layer._collect_holders(found, trains)
-
-    def _own_holders(self) -> list[OwnParam]:
-        own, grads = self._own_params, self._own_param_grads
-        return [OwnParam(own, grads, number) for number in range(len(own))]
 
     def _keeps_own(self) -> bool:
         """Return whether parameters lie in the layer itself; during the set-up they all do."""
