@@ -14,8 +14,8 @@ import pytest
 import dlfs
 from dlfs import backend, datasets
 from dlfs.commands import cli, train, train_text
-from dlfs.datasets.digits import MNIST
 from dlfs.train.history import History
+from tests.support.commands import run, use_few_images, use_short_text
 
 ROOT = Path(dlfs.__file__).parents[1]
 
@@ -29,26 +29,7 @@ def same_backend():
 
 @pytest.fixture
 def few_images(monkeypatch):
-    """Have the command line train on a few hundred images: two classes, easy to tell apart."""
-
-    def mnist(**options):
-        dtype = options.get("dtype", "float32")
-        rng = np.random.default_rng(0)
-        y = rng.integers(0, 10, size=300)
-        X = rng.uniform(size=(300, 1, 28, 28))
-        X[np.arange(300), 0, 2 * y, :] += 3
-        X = X.astype(dtype)
-        return MNIST(X[:200], y[:200], X[200:], y[200:])
-
-    monkeypatch.setattr(datasets, "mnist", mnist)
-
-
-def run(*arguments):
-    """Run a command in this process and return its status, also that of a usage error."""
-    try:
-        return cli.main([str(argument) for argument in arguments])
-    except SystemExit as end:
-        return end.code
+    use_few_images(monkeypatch)
 
 
 def test_info_names_versions_backends_threads_and_data(capsys):
@@ -321,11 +302,7 @@ def test_a_training_that_diverges_says_so_in_one_line(few_images, capsys):
 
 @pytest.fixture
 def short_text(monkeypatch):
-    """Have the command line train on a few hundred characters."""
-    monkeypatch.setattr(datasets, "sonnets", lambda: "to be or not to be, \n" * 50)
-    monkeypatch.setattr(train_text, "STREAMS", 2)
-    monkeypatch.setattr(train_text, "LENGTH", 16)
-    monkeypatch.setattr(train_text, "EPOCHS", 2)
+    use_short_text(monkeypatch)
 
 
 def test_a_network_that_writes_is_trained_saved_and_writes_again(short_text, tmp_path, capsys):
