@@ -6,6 +6,7 @@ demands float arrays of one dtype, in which axes of one name have one length. Th
 call of the reference, and a training repeats the same calls: shapes that fit are remembered.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
@@ -18,6 +19,8 @@ from dlfs.types import Array
 Axes: TypeAlias = str | tuple[int | str, ...]
 """The axes of an array: names in a string, or names and lengths in a tuple."""
 
+_FORMULA = re.compile(r"(?=.*[*+])(?:(\d+)\*)?(\w+)(?:\+(\d+))?")
+
 MOST_FITTING = 4096
 _fitting: set[tuple[Any, ...]] = set()
 """The types, dtypes, shapes and axes of arrays that fitted each other."""
@@ -28,7 +31,8 @@ def check_arrays(owner: str, /, **arrays: tuple[Array, Axes]) -> None:
 
     A name takes its length from the first array that has it. So the array that decides about the
     others, such as the weights, comes first, and the gradient of an output last. ``...`` stands for
-    any further axes, the same in all arrays; ``1...`` for a 1 in the place of each.
+    any further axes, the same in all arrays; ``1...`` for a 1 in the place of each. ``4*hidden``
+    and ``hidden+1`` are computed from the axis ``hidden``, which must not be empty.
 
     Parameters
     ----------
@@ -84,10 +88,21 @@ def _check(owner: str, arrays: Mapping[str, tuple[Array, Axes]]) -> None:
                 lengths.setdefault("1...", (1,) * (end - place))
         if len(shape) != len(names):
             _refuse_shape(owner, name, array, names, lengths)
+        known = dict(lengths)
         for axis, length in zip(names, shape, strict=True):
-            if length != (axis if type(axis) is int else lengths.get(axis, length)):
+            if not _fits(axis, length, known):
                 _refuse_shape(owner, name, array, names, lengths)
-        lengths.update(zip(names, shape, strict=True))
+        lengths = known
+
+
+def _fits(axis: int | str, length: Any, known: dict[int | str, Any]) -> bool:
+    """Return whether an axis may have a length, and enter the length of a new name."""
+    formula = _FORMULA.fullmatch(axis) if isinstance(axis, str) else None
+    if formula is None:
+        return bool(length == known.setdefault(axis, axis if isinstance(axis, int) else length))
+    times, name, plus = int(formula[1] or 1), formula[2], int(formula[3] or 0)
+    unit = known.setdefault(name, (length - plus) // times)
+    return bool(unit >= 1 and length == times * unit + plus)
 
 
 @lru_cache(maxsize=1024)
@@ -112,6 +127,12 @@ def _refuse_shape(
     expected: list[int | str] = []
     for axis in names:
         length = lengths.get(axis, axis)
+        formula = _FORMULA.fullmatch(axis) if isinstance(axis, str) else None
+        if formula is not None:
+            unit = lengths.get(formula[2])
+            length = re.sub(r"([*+])", r" \1 ", formula[0])
+            if unit is not None:
+                length = int(formula[1] or 1) * unit + int(formula[3] or 0)
         expected += length if isinstance(length, tuple) else [length]
     known = all(isinstance(length, int) for length in expected)
     if "..." in expected and array.ndim < len(names) - 1:

@@ -3,8 +3,9 @@
 cimport numpy as cnp
 
 from dlfs.checks import check_choice
-from dlfs.reference.gru import GRU_RESETS
-from dlfs.reference.time_steps import check_backward, check_forward
+from dlfs.named_axes import check_arrays
+from dlfs.reference.gru import GRU_RESETS, GRU_WEIGHTS
+from dlfs.reference.recurrent import GATES, SEQUENCE, STATE
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
@@ -36,7 +37,7 @@ cdef extern from "gru.h" nogil:
 def gru(z, h0, W_h, reset="before"):
     check_choice(reset, GRU_RESETS, "gru", "reset")
     cdef bint after = reset == "after"
-    check_forward("gru", 3, z, W_h, extra=int(after), h0=h0)
+    check_arrays("gru", W_h=(W_h, GRU_WEIGHTS[reset]), z=(z, "batch time 3*hidden"), h0=(h0, STATE))
     cdef cnp.ndarray z_ = c_array(z), h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(z_), double_ = is_double(z_)
     cdef ptrdiff_t n = cnp.PyArray_DIM(h0_, 1), size = cnp.PyArray_ITEMSIZE(z_)
@@ -64,8 +65,8 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     owner = "gru_grad"
     check_choice(reset, GRU_RESETS, owner, "reset")
     cdef bint after = reset == "after"
-    states = {"last_grad": last_grad, "h0": h0}
-    check_backward(owner, 3, W_h, h, h_grad, {"gates": gates}, states, int(after))
+    check_arrays(owner, W_h=(W_h, GRU_WEIGHTS[reset]), h=(h, SEQUENCE), gates=(gates, GATES),
+                 last_grad=(last_grad, STATE), h0=(h0, STATE), h_grad=(h_grad, SEQUENCE))
     cdef cnp.ndarray dh = c_array(h_grad), last = c_array(last_grad), h_ = c_array(h)
     cdef cnp.ndarray gates_ = c_array(gates), h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)

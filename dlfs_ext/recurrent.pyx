@@ -6,7 +6,8 @@ steps at once without a copy.
 
 cimport numpy as cnp
 
-from dlfs.reference.time_steps import check_backward, check_forward
+from dlfs.named_axes import check_arrays
+from dlfs.reference.recurrent import GATES, SEQUENCE, STATE
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
@@ -36,7 +37,7 @@ cdef extern from "recurrent.h" nogil:
 
 
 def rnn(z, h0, W_h):
-    check_forward("rnn", 1, z, W_h, h0=h0)
+    check_arrays("rnn", W_h=(W_h, "hidden hidden"), z=(z, SEQUENCE), h0=(h0, STATE))
     cdef cnp.ndarray z_ = c_array(z), h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(z_), double_ = is_double(z_)
     cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(z_)
@@ -51,7 +52,8 @@ def rnn(z, h0, W_h):
 
 
 def rnn_grad(h_grad, last_grad, h, h0, W_h):
-    check_backward("rnn_grad", 1, W_h, h, h_grad, {}, {"last_grad": last_grad, "h0": h0})
+    check_arrays("rnn_grad", W_h=(W_h, "hidden hidden"), h=(h, SEQUENCE),
+                 last_grad=(last_grad, STATE), h0=(h0, STATE), h_grad=(h_grad, SEQUENCE))
     cdef cnp.ndarray dh = c_array(h_grad), last = c_array(last_grad), h_ = c_array(h)
     cdef cnp.ndarray h0_ = c_array(h0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(h_), double_ = is_double(h_)
@@ -72,7 +74,8 @@ def rnn_grad(h_grad, last_grad, h, h0, W_h):
 
 
 def lstm(z, h0, c0, W_h):
-    check_forward("lstm", 4, z, W_h, h0=h0, c0=c0)
+    check_arrays("lstm", W_h=(W_h, "hidden 4*hidden"), z=(z, "batch time 4*hidden"),
+                 h0=(h0, STATE), c0=(c0, STATE))
     cdef cnp.ndarray z_ = c_array(z), h0_ = c_array(h0), c0_ = c_array(c0), W = c_array(W_h)
     cdef int typenum = cnp.PyArray_TYPE(z_), double_ = is_double(z_)
     cdef ptrdiff_t n = cnp.PyArray_DIM(W, 0), size = cnp.PyArray_ITEMSIZE(z_)
@@ -90,9 +93,10 @@ def lstm(z, h0, c0, W_h):
 
 
 def lstm_grad(h_grad, h_last_grad, c_last_grad, h, c, gates, h0, c0, W_h):
-    kept = {"c": c, "gates": gates}
-    states = {"h_last_grad": h_last_grad, "c_last_grad": c_last_grad, "h0": h0, "c0": c0}
-    check_backward("lstm_grad", 4, W_h, h, h_grad, kept, states)
+    check_arrays("lstm_grad", W_h=(W_h, "hidden 4*hidden"), h=(h, SEQUENCE), c=(c, SEQUENCE),
+                 gates=(gates, GATES), h_last_grad=(h_last_grad, STATE),
+                 c_last_grad=(c_last_grad, STATE), h0=(h0, STATE), c0=(c0, STATE),
+                 h_grad=(h_grad, SEQUENCE))
     cdef cnp.ndarray dh = c_array(h_grad), h_last = c_array(h_last_grad)
     cdef cnp.ndarray c_last = c_array(c_last_grad), h_ = c_array(h), c_ = c_array(c)
     cdef cnp.ndarray gates_ = c_array(gates), h0_ = c_array(h0), c0_ = c_array(c0)

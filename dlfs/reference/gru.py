@@ -8,11 +8,14 @@ import numpy as np
 from scipy.special import expit
 
 from dlfs.checks import check_choice
+from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
-from dlfs.reference.time_steps import by_time, check_backward, check_forward, cut, product, shifted
+from dlfs.reference.recurrent import GATES, SEQUENCE, STATE
+from dlfs.reference.time_steps import by_time, cut, product, shifted
 from dlfs.types import Array
 
 GRU_RESETS = ("before", "after")
+GRU_WEIGHTS = {"before": "hidden 3*hidden", "after": "hidden+1 3*hidden"}
 
 
 @kernel()
@@ -39,7 +42,7 @@ def gru(z: Array, h0: Array, W_h: Array, reset: str = "before") -> tuple[Array, 
     """
     check_choice(reset, GRU_RESETS, "gru", "reset")
     after = reset == "after"
-    check_forward("gru", 3, z, W_h, extra=int(after), h0=h0)
+    check_arrays("gru", W_h=(W_h, GRU_WEIGHTS[reset]), z=(z, "batch time 3*hidden"), h0=(h0, STATE))
     steps, n = by_time(z), h0.shape[1]
     W, bias = W_h[:n], W_h[n:]
     gates = np.empty((*steps.shape[:2], 4 * n), dtype=z.dtype)
@@ -94,8 +97,15 @@ def gru_grad(
     owner = "gru_grad"
     check_choice(reset, GRU_RESETS, owner, "reset")
     after = reset == "after"
-    states = {"last_grad": last_grad, "h0": h0}
-    check_backward(owner, 3, W_h, h, h_grad, {"gates": gates}, states, int(after))
+    check_arrays(
+        owner,
+        W_h=(W_h, GRU_WEIGHTS[reset]),
+        h=(h, SEQUENCE),
+        gates=(gates, GATES),
+        last_grad=(last_grad, STATE),
+        h0=(h0, STATE),
+        h_grad=(h_grad, SEQUENCE),
+    )
     dh_steps, n = by_time(h_grad), h0.shape[1]
     before = shifted(h0, by_time(h))
     W = W_h[:n]

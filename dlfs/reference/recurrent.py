@@ -16,11 +16,13 @@ import numpy as np
 from scipy.special import expit
 
 from dlfs.reference.kernel import kernel
-from dlfs.reference.time_steps import by_time, check_backward, check_forward, cut, product, shifted
+from dlfs.reference.time_steps import by_time, cut, product, shifted
 from dlfs.types import Array
 
+SEQUENCE, STATE, GATES = "batch time hidden", "batch hidden", "time batch 4*hidden"
 
-@kernel()
+
+@kernel(W_h="hidden hidden", z=SEQUENCE, h0=STATE)
 def rnn(z: Array, h0: Array, W_h: Array) -> Array:
     """Run a plain recurrent network: ``h_t = tanh(z_t + h_(t-1) @ W_h)``.
 
@@ -30,7 +32,6 @@ def rnn(z: Array, h0: Array, W_h: Array) -> Array:
     array([[[0.462],
             [0.227]]])
     """
-    check_forward("rnn", 1, z, W_h, h0=h0)
     steps = by_time(z)
     h = np.empty(steps.shape, dtype=z.dtype)
     last = h0
@@ -39,7 +40,7 @@ def rnn(z: Array, h0: Array, W_h: Array) -> Array:
     return h.transpose(1, 0, 2)
 
 
-@kernel()
+@kernel(W_h="hidden hidden", h=SEQUENCE, last_grad=STATE, h0=STATE, h_grad=SEQUENCE)
 def rnn_grad(
     h_grad: Array, last_grad: Array, h: Array, h0: Array, W_h: Array
 ) -> tuple[Array, Array, Array]:
@@ -55,7 +56,6 @@ def rnn_grad(
     >>> [grad.ravel().tolist() for grad in rnn_grad(np.ones((1, 2, 1)), 0 * ones, h, ones, ones)]
     [[1.5, 1.0], [1.5], [2.0]]
     """
-    check_backward("rnn_grad", 1, W_h, h, h_grad, {}, {"last_grad": last_grad, "h0": h0})
     dh_steps, h_steps = by_time(h_grad), by_time(h)
     dz = np.empty(h_steps.shape, dtype=h.dtype)
     dh = last_grad
@@ -66,7 +66,7 @@ def rnn_grad(
     return dz.transpose(1, 0, 2), np.array(dh), product(before, dz)
 
 
-@kernel()
+@kernel(W_h="hidden 4*hidden", z="batch time 4*hidden", h0=STATE, c0=STATE)
 def lstm(z: Array, h0: Array, c0: Array, W_h: Array) -> tuple[Array, Array, Array]:
     """Run a long short-term memory: ``c_t = f * c_(t-1) + i * c_bar``, ``h_t = o * tanh(c_t)``.
 
@@ -83,7 +83,6 @@ def lstm(z: Array, h0: Array, c0: Array, W_h: Array) -> tuple[Array, Array, Arra
     >>> c.item(), round(h.item(), 3), gates.ravel().tolist()
     (0.5, 0.231, [0.5, 0.5, 0.0, 0.5])
     """
-    check_forward("lstm", 4, z, W_h, h0=h0, c0=c0)
     steps, n = by_time(z), h0.shape[1]
     gates = np.empty(steps.shape, dtype=z.dtype)
     h = np.empty((*steps.shape[:2], n), dtype=z.dtype)
@@ -100,7 +99,17 @@ def lstm(z: Array, h0: Array, c0: Array, W_h: Array) -> tuple[Array, Array, Arra
     return h.transpose(1, 0, 2), c.transpose(1, 0, 2), gates
 
 
-@kernel()
+@kernel(
+    W_h="hidden 4*hidden",
+    h=SEQUENCE,
+    c=SEQUENCE,
+    gates=GATES,
+    h_last_grad=STATE,
+    c_last_grad=STATE,
+    h0=STATE,
+    c0=STATE,
+    h_grad=SEQUENCE,
+)
 def lstm_grad(
     h_grad: Array,
     h_last_grad: Array,
@@ -129,9 +138,6 @@ def lstm_grad(
     >>> grads[0].ravel().tolist(), grads[2].item()
     ([0.0, 0.0, 0.25, 0.0], 0.25)
     """
-    kept = {"c": c, "gates": gates}
-    states = {"h_last_grad": h_last_grad, "c_last_grad": c_last_grad, "h0": h0, "c0": c0}
-    check_backward("lstm_grad", 4, W_h, h, h_grad, kept, states)
     dh_steps, c_steps, n = by_time(h_grad), by_time(c), h0.shape[1]
     c_before = shifted(c0, c_steps)
     dz = np.empty(gates.shape, dtype=h.dtype)
