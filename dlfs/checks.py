@@ -231,6 +231,25 @@ def check_real(
     return number
 
 
+def check_range(values: Array, highest: int, owner: str, name: str) -> None:
+    """Demand numbers from 0 to ``highest`` in an array."""
+    if values.size and not 0 <= values.min() <= values.max() <= highest:
+        raise ValueError(
+            f"{owner}: {name} must lie in 0..{highest}, got {values.min()}..{values.max()}"
+        )
+
+
+def check_probabilities(target: Array, owner: str, slack: float) -> None:
+    """Demand rows of probabilities, whose sums miss 1 by no more than ``slack``."""
+    sums = target.sum(axis=-1, dtype=np.float64)
+    if target.size and not (target.min() >= 0 and np.all(np.abs(sums - 1) <= slack)):
+        raise ValueError(
+            f"{owner}: each row of target must hold probabilities that sum to 1 (one-hot rows, "
+            f"for example), got values {target.min()}..{target.max()} "
+            f"and sums {sums.min()}..{sums.max()}"
+        )
+
+
 def check_flag(value: object, owner: str, name: str) -> bool:
     """Demand True or False."""
     if not isinstance(value, bool | np.bool_):

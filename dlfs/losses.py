@@ -15,6 +15,8 @@ from dlfs.checks import (
     as_number_array,
     check_flag,
     check_float_array,
+    check_probabilities,
+    check_range,
     check_real,
     check_same_shape,
     plain_array,
@@ -277,7 +279,7 @@ class BinaryCrossEntropy(_KernelLoss):
 
     def check_targets(self, target: Array, shape: Shape) -> None:
         """Demand answers, or probabilities."""
-        _check_range(target, 1, "target", self)
+        check_range(target, 1, type(self).__name__, "target")
 
     def decision(self, prediction: Array) -> Array:
         """Answer each question: 1 for yes, where the logit is above 0, else 0."""
@@ -345,13 +347,13 @@ class SoftmaxCrossEntropy(_KernelLoss):
 
     def check_targets(self, target: Array, shape: Shape) -> None:
         """Demand labels in range, or probabilities."""
+        name = type(self).__name__
         if target.shape != tuple(shape):
-            _check_range(target, shape[-1] - 1, "labels", self)
+            check_range(target, shape[-1] - 1, name, "labels")
         elif shape[-1] == 1:
-            _check_range(target, 1, "target", self)
+            check_range(target, 1, name, "target")
         else:
-            slack = 4 * shape[-1] * float(np.finfo(target.dtype).eps)
-            _check_probabilities(target, type(self).__name__, slack)
+            check_probabilities(target, name, 4 * shape[-1] * float(np.finfo(target.dtype).eps))
 
     def _output(self) -> float:
         *batch, classes = self.prediction.shape
@@ -376,23 +378,8 @@ def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Arra
     """Return rows of probabilities in a dtype; the kernel checks those that have it already."""
     if target.dtype == dtype:
         return target
-    _check_probabilities(target, owner, 1.1e-5)
+    check_probabilities(as_float_array(target, owner, "target"), owner, 1.1e-5)
     # Rows that sum to 1 as float32 may miss it by more than the kernel allows as float64.
     rows = target.astype(np.float64)
     rows /= rows.sum(axis=-1, keepdims=True)
     return rows.astype(dtype, copy=False)
-
-
-def _check_probabilities(target: Array, owner: str, slack: float) -> None:
-    rows = as_float_array(target, owner, "target")
-    sums = rows.sum(axis=-1, dtype=np.float64)
-    if rows.size and not (rows.min() >= 0 and np.allclose(sums, 1, rtol=0, atol=slack)):
-        raise ValueError(f"{owner}: each row of target must hold probabilities that sum to 1")
-
-
-def _check_range(values: Array, highest: int, name: str, loss: Loss) -> None:
-    if values.size and not 0 <= values.min() <= values.max() <= highest:
-        raise ValueError(
-            f"{type(loss).__name__}: {name} must lie in 0..{highest}, "
-            f"got {values.min()}..{values.max()}"
-        )

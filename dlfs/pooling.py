@@ -1,12 +1,13 @@
 """Pooling: Operations that make images smaller without parameters."""
 
-import math
+from itertools import product
 
 import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_flag
+from dlfs.reference.sliding import crop, pad, window_slices
 from dlfs.types import Array, IntArray, Padding, Pair
 from dlfs.windows import check_padding, pair, window_2d
 
@@ -62,28 +63,21 @@ class MaxPool2D(_Pool2D):
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
-        size = (input_.shape[2], input_.shape[3])
-        window = window_2d(size, self.kernel_size, self.stride, self.padding)
-        padding = ((0, 0), (0, 0), *window.padding)
-        padded = np.pad(input_, padding, constant_values=-np.inf)
+        options = (self.kernel_size, self.stride, self.padding)
+        window = window_2d(input_.shape[2:], *options)
+        padded, (rows, columns) = pad(input_, window, -np.inf), window_slices(window)
+        places = list(product(range(len(rows)), range(len(columns))))
+        seen = np.stack([padded[:, :, rows[i], columns[j]] for i, j in places])
         distance = np.full(padded.shape, np.inf)
-        for p in range(window.output[0]):
-            for q in range(window.output[1]):
-                top, left = p * window.stride[0], q * window.stride[1]
-                rows = slice(top, top + window.kernel[0])
-                columns = slice(left, left + window.kernel[1])
-                seen = padded[:, :, rows, columns]
-                flat = np.sort(seen.reshape(*seen.shape[:2], math.prod(seen.shape[2:])), axis=-1)
-                largest = flat[:, :, -1, np.newaxis, np.newaxis]
-                second = flat[:, :, -2 if flat.shape[2] > 1 else -1, np.newaxis, np.newaxis]
-                # Two pixels move, so each may go half of the way.
-                rival = np.where(seen < largest, largest, second)
-                gap = np.where(np.isfinite(rival), np.abs(seen - rival) / 2, np.inf)
-                alone = flat.shape[2] == 1
-                here = distance[:, :, rows, columns]
-                np.minimum(here, np.inf if alone else gap, out=here)
-        (top, _), (left, _) = window.padding
-        return distance[:, :, top : top + size[0], left : left + size[1]]
+        if len(places) > 1:
+            *_, second, largest = np.sort(seen, axis=0)
+            rival = np.where(seen < largest, largest, second)
+            # Two pixels move, so each may go half of the way.
+            gaps = np.where(np.isfinite(rival), np.abs(seen - rival) / 2, np.inf)
+            for gap, (i, j) in zip(gaps, places, strict=True):
+                here = distance[:, :, rows[i], columns[j]]
+                np.minimum(here, gap, out=here)
+        return crop(distance, input_.shape, window)
 
 
 class AvgPool2D(_Pool2D):

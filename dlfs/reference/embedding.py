@@ -5,7 +5,7 @@ Bengio et al., "A neural probabilistic language model", 2003.
 
 import numpy as np
 
-from dlfs.checks import check_int
+from dlfs.checks import check_int, check_range
 from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array, IntArray
@@ -51,7 +51,4 @@ def check_indices(indices: object, rows: int, owner: str) -> None:
     if not isinstance(indices, np.ndarray) or indices.dtype.kind not in "iu":
         got = getattr(indices, "dtype", type(indices).__name__)
         raise TypeError(f"{owner}: indices must be an array of integers, got {got}")
-    if indices.size and not 0 <= indices.min() <= indices.max() < rows:
-        raise ValueError(
-            f"{owner}: indices must lie in 0..{rows - 1}, got {indices.min()}..{indices.max()}"
-        )
+    check_range(indices, rows - 1, owner, "indices")

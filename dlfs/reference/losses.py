@@ -11,7 +11,7 @@ natural logarithm). huber: Huber, "Robust estimation of a location parameter", 1
 import numpy as np
 from scipy import special
 
-from dlfs.checks import check_real, check_shape
+from dlfs.checks import check_probabilities, check_range, check_real, check_shape
 from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
@@ -107,11 +107,16 @@ def softmax_cross_entropy(
     if batch < 1 or classes < 1:
         raise ValueError(f"{owner}: prediction must not be empty, got shape {prediction.shape}")
     if isinstance(target, np.ndarray) and target.dtype.kind in "iu":
-        _check_labels(target, prediction, owner)
+        check_shape(target, (batch,), owner, "integer target")
+        check_range(target, classes - 1, owner, "labels")
         probabilities = np.zeros_like(prediction)
         probabilities[np.arange(batch), target] = 1
     else:
-        _check_probabilities(target, prediction, owner)
+        check_arrays(
+            owner, prediction=(prediction, "batch classes"), target=(target, "batch classes")
+        )
+        # Each number in a row was rounded once to its dtype before it came here.
+        check_probabilities(target, owner, 4 * classes * float(np.finfo(target.dtype).eps))
         probabilities = target
     if label_smoothing:
         probabilities = (1 - label_smoothing) * probabilities + label_smoothing / classes
@@ -173,26 +178,3 @@ def check_pair(prediction: Array, target: Array, owner: str) -> None:
     check_arrays(owner, prediction=(prediction, "..."), target=(target, "..."))
     if prediction.ndim < 1 or prediction.shape[0] < 1:
         raise ValueError(f"{owner}: the batch must not be empty, got shape {prediction.shape}")
-
-
-def _check_labels(labels: Array, prediction: Array, owner: str) -> None:
-    check_shape(labels, prediction.shape[:1], owner, "integer target")
-    if not 0 <= labels.min() <= labels.max() < prediction.shape[1]:
-        raise ValueError(
-            f"{owner}: labels must lie in 0..{prediction.shape[1] - 1}, "
-            f"got {labels.min()}..{labels.max()}"
-        )
-
-
-def _check_probabilities(target: Array, prediction: Array, owner: str) -> None:
-    axes = "batch classes"
-    check_arrays(owner, prediction=(prediction, axes), target=(target, axes))
-    sums = target.sum(axis=1, dtype=np.float64)
-    # Each number in a row was rounded once to its dtype before it came here.
-    slack = 4 * target.shape[1] * float(np.finfo(target.dtype).eps)
-    if not (target.min() >= 0 and np.all(np.abs(sums - 1) <= slack)):
-        raise ValueError(
-            f"{owner}: each row of target must hold probabilities that sum to 1 (one-hot rows, "
-            f"for example), got values {target.min()}..{target.max()} "
-            f"and sums {sums.min()}..{sums.max()}"
-        )

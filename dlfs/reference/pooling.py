@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.checks import check_flag, check_input_shape, check_shape
+from dlfs.checks import check_flag, check_input_shape, check_range, check_shape
 from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.reference.sliding import crop, pad, padded_shape, window_slices
@@ -81,12 +81,7 @@ def max_pool2d_grad(
             f"{owner}: positions must be an array of {np.dtype(position_dtype(window))}, got {got}"
         )
     check_shape(positions, output_grad.shape, owner, "positions")
-    size = window.kernel[0] * window.kernel[1]
-    if positions.size and not 0 <= positions.min() <= positions.max() < size:
-        raise ValueError(
-            f"{owner}: positions must lie in 0..{size - 1}, "
-            f"got {positions.min()}..{positions.max()}"
-        )
+    check_range(positions, window.kernel[0] * window.kernel[1] - 1, owner, "positions")
     padded = np.zeros(padded_shape(shape, window), dtype=output_grad.dtype)
     rows, columns = window_slices(window)
     for position, (i, j) in enumerate(product(range(len(rows)), range(len(columns)))):
@@ -113,11 +108,7 @@ def avg_pool2d(
     """
     check_flag(count_include_pad, "avg_pool2d", "count_include_pad")
     window = pooling_window(x.shape, kernel_size, stride, padding, "avg_pool2d")
-    padded, (rows, columns) = pad(x, window), window_slices(window)
-    total = np.zeros((*x.shape[:2], *window.output), dtype=x.dtype)
-    for i, j in product(range(len(rows)), range(len(columns))):
-        total += padded[:, :, rows[i], columns[j]]
-    return total / _counts(x.shape, window, count_include_pad, x.dtype)
+    return _window_sums(x, window) / _counts(x.shape, window, count_include_pad, x.dtype)
 
 
 @kernel()
@@ -194,15 +185,16 @@ def check_pixels(input_shape: Shape, owner: str) -> None:
         )
 
 
-def _counts(
-    input_shape: Shape, window: Window, count_include_pad: bool, dtype: np.dtype[Any]
-) -> Array:
-    """Return the number of pixels that count in each window, shape (out_height, out_width)."""
-    if count_include_pad:
-        return np.full(window.output, window.kernel[0] * window.kernel[1], dtype=dtype)
-    inside = np.pad(np.ones(input_shape[2:], dtype=dtype), window.padding)
-    counts = np.zeros(window.output, dtype=dtype)
-    rows, columns = window_slices(window)
+def _window_sums(x: Array, window: Window) -> Array:
+    padded, (rows, columns) = pad(x, window), window_slices(window)
+    total = np.zeros((*x.shape[:2], *window.output), dtype=x.dtype)
     for i, j in product(range(len(rows)), range(len(columns))):
-        counts += inside[rows[i], columns[j]]
-    return counts
+        total += padded[:, :, rows[i], columns[j]]
+    return total
+
+
+def _counts(shape: Shape, window: Window, count_include_pad: bool, dtype: np.dtype[Any]) -> Array:
+    """Return the number of pixels that count in each window."""
+    if count_include_pad:
+        return np.array(window.kernel[0] * window.kernel[1], dtype=dtype)
+    return _window_sums(np.ones((1, 1, *shape[2:]), dtype=dtype), window)

@@ -1,10 +1,13 @@
 """Early stopping: the end of a training whose test loss no longer falls, and its best network."""
 
+from dataclasses import dataclass
+
 from dlfs.train.callbacks import Training
 from dlfs.train.checkpoint import Snapshot, Standing
 from dlfs.train.output import Display
 
 
+@dataclass
 class EarlyStopping:
     """Remembers the best evaluation, and says when to stop.
 
@@ -18,14 +21,10 @@ class EarlyStopping:
     display : Display
     """
 
-    def __init__(
-        self, patience: int | None, standing: Standing, trainer: Training, display: Display
-    ) -> None:
-        self.patience = patience
-        self.standing = standing
-        self.net = trainer.net
-        self.optim = trainer.optim
-        self.display = display
+    patience: int | None
+    standing: Standing
+    trainer: Training
+    display: Display
 
     def goes_on(self, loss: float, epoch: int) -> bool:
         """Return False, with the best network put back, after ``patience`` bad evaluations."""
@@ -34,7 +33,7 @@ class EarlyStopping:
             return True
         if loss < standing.best_loss:
             standing.best_loss, standing.waited = loss, 0
-            standing.best = Snapshot.take(self.net, self.optim)
+            standing.best = Snapshot.take(self.trainer.net, self.trainer.optim)
             return True
         standing.waited += 1
         if standing.waited < self.patience or standing.best is None:
@@ -49,9 +48,10 @@ class EarlyStopping:
 
     def put_back(self) -> bool:
         """Go back to the best evaluation, if there is one; return whether steps are undone."""
-        standing, steps = self.standing, self.optim.t
+        standing, net, optim = self.standing, self.trainer.net, self.trainer.optim
+        steps = optim.t
         if standing.best is None or standing.history.best_epoch is None:
             return False
-        standing.best.restore(self.net, self.optim)
-        self.net.epochs_trained = standing.earlier + standing.history.best_epoch
-        return self.optim.t != steps
+        standing.best.restore(net, optim)
+        net.epochs_trained = standing.earlier + standing.history.best_epoch
+        return optim.t != steps

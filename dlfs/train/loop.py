@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from dlfs.types import Array
 __all__ = ["NonFiniteLossError", "Run"]
 
 
+@dataclass
 class Run:
     """One training, from where it stands to its end.
 
@@ -38,28 +40,22 @@ class Run:
     checkpoint : Checkpoint, optional
     """
 
-    def __init__(
-        self,
-        trainer: Training,
-        data: Data,
-        plan: Plan,
-        standing: Standing,
-        callbacks: Sequence[Callback],
-        display: Display,
-        checkpoint: Checkpoint | None = None,
-    ) -> None:
-        self.trainer = trainer
-        self.net = trainer.net
-        self.optim = trainer.optim
-        self.data = data
-        self.plan = plan
-        self.standing = standing
-        self.callbacks = callbacks
-        self.display = display
-        self.checkpoint = checkpoint
+    trainer: Training
+    data: Data
+    plan: Plan
+    standing: Standing
+    callbacks: Sequence[Callback]
+    display: Display
+    checkpoint: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        self.net = self.trainer.net
+        self.optim = self.trainer.optim
         # Without shuffling, the test data is streams of text, as the training data is.
-        self._evaluated_at_a_time = None if plan.shuffle else plan.batch_size
-        self._early_stopping = EarlyStopping(plan.patience, standing, trainer, display)
+        self._evaluated_at_a_time = None if self.plan.shuffle else self.plan.batch_size
+        self._early_stopping = EarlyStopping(
+            self.plan.patience, self.standing, self.trainer, self.display
+        )
         self._stateful: list[Operation] = []
         self._interrupt = PatientInterrupt()
 

@@ -364,7 +364,7 @@ LOSSES: list[Row] = [
     (
         "losses.SoftmaxCrossEntropy",
         lambda: SMX().forward(ones(2, 2), f32(2, 2) * np.float32(0.50001)),
-        "^SoftmaxCrossEntropy: each row of target must hold probabilities that sum to 1$",
+        "^SoftmaxCrossEntropy: each row of target must hold probabilities that sum to 1 ",
     ),
     ("losses.SoftmaxCrossEntropy", lambda: SMX().forward(ones(2, 1), [0, 2]), r"in \[0, 1\]"),
     (
