@@ -32,6 +32,8 @@ class Operation(Configured):
 
     Attributes
     ----------
+    takes_integers : bool
+        Set it to True in a class whose input is made of integers, which have no gradient.
     input_, output : ndarray
         Of the last ``forward``.
     input_grad : ndarray
@@ -56,6 +58,7 @@ class Operation(Configured):
     """
 
     trains: ClassVar[bool] = False
+    takes_integers: ClassVar[bool] = False
     inference = False
 
     input_: Array
@@ -103,6 +106,8 @@ class Operation(Configured):
         raise NotImplementedError(f"{type(self).__name__} must define _output()")
 
     def _input_grad(self, output_grad: Array) -> Array:
+        if self.takes_integers:
+            return np.zeros(self.input_.shape, dtype=output_grad.dtype)
         raise NotImplementedError(f"{type(self).__name__} must define _input_grad(output_grad)")
 
     def distance_to_kink(self, input_: Array) -> Array:
@@ -125,7 +130,11 @@ class Operation(Configured):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _check_input(self, input_: Array) -> None:
-        if type(input_) is not np.ndarray or input_.dtype not in FLOAT_DTYPES:
+        if self.takes_integers:
+            if not isinstance(input_, np.ndarray) or input_.dtype.kind not in "iu":
+                got = getattr(input_, "dtype", type(input_).__name__)
+                raise TypeError(f"{type(self).__name__}: the input must be integers, got {got}")
+        elif type(input_) is not np.ndarray or input_.dtype not in FLOAT_DTYPES:
             check_float_array(input_, type(self).__name__, "input_")
 
 

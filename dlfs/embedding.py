@@ -1,7 +1,5 @@
 """Embedding: whole numbers in, learned vectors out."""
 
-import numpy as np
-
 from dlfs.backend import kernels
 from dlfs.base import ParamOperation
 from dlfs.checks import check_float_array
@@ -40,20 +38,14 @@ class Embedding_Op(ParamOperation):
            [0.]])
     """
 
+    takes_integers = True
+
     def __init__(self, table: Array) -> None:
         check_float_array(table, type(self).__name__, "table", 2)
         super().__init__(table)
 
-    def _check_input(self, input_: Array) -> None:
-        if not isinstance(input_, np.ndarray) or input_.dtype.kind not in "iu":
-            got = getattr(input_, "dtype", type(input_).__name__)
-            raise TypeError(f"{type(self).__name__}: the input must be integers, got {got}")
-
     def _output(self) -> Array:
         return kernels.embedding(self.input_, self.param)
-
-    def _input_grad(self, output_grad: Array) -> Array:
-        return np.zeros(self.input_.shape, dtype=output_grad.dtype)
 
     def _param_grad(self, output_grad: Array) -> Array:
         return kernels.embedding_param_grad(output_grad, self.input_, self.param.shape[0])

@@ -1,7 +1,9 @@
 """Checks a student's attempts at the notebooks' exercises."""
 
+import dataclasses
 import dis
 import functools
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from dlfs.checks import check_real
 from dlfs.gradcheck import GradientReport
+from dlfs.gradcheck.raised import describe
 
 _EMPTY = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "RETURN_VALUE", "RETURN_CONST"}
 
@@ -76,7 +79,7 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
     if not name or ":" in name:
         raise ValueError(f"check: name must not be empty or contain a colon, got {name!r}")
     rtol = check_real(rtol, "check", "rtol", 0.0)
-    reason = _reason(attempt, test, rtol)
+    reason = _reason(name, attempt, test, rtol)
     if reason is None:
         print(f"{name}: right")
     elif reason is _NotYet:
@@ -89,7 +92,7 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
             print(f"  Hint: {hint}")
 
 
-def _reason(attempt: Any, test: Any, rtol: float) -> Any:
+def _reason(name: str, attempt: Any, test: Any, rtol: float) -> Any:
     """Return None for a correct attempt, _NotYet for an empty one, else what is wrong."""
     if _unfinished(attempt):
         return _NotYet
@@ -101,12 +104,14 @@ def _reason(attempt: Any, test: Any, rtol: float) -> Any:
     except (_NotYet, NotImplementedError):
         return _NotYet
     except AssertionError as error:
-        return str(error)
+        if str(error) or (not isinstance(attempt, type) and not _fails_inside(error, attempt)):
+            return str(error)
+        return f"It raises {describe(error)}"
     except Exception as error:  # noqa: BLE001 - whatever a learner's code raises is an answer
         # `...` was used in a computation
         return _NotYet if "ellipsis" in str(error) else f"It raises {type(error).__name__}: {error}"
     if isinstance(verdict, GradientReport):
-        return None if verdict else str(verdict)
+        return None if verdict else str(dataclasses.replace(verdict, target=name))
     if isinstance(verdict, str):
         return verdict
     if isinstance(verdict, bool | np.bool):
@@ -117,6 +122,12 @@ def _reason(attempt: Any, test: Any, rtol: float) -> Any:
         f"check: test must return a truth value, a string, a GradientReport or None, "
         f"got {type(verdict).__name__}"
     )
+
+
+def _fails_inside(error: BaseException, attempt: Any) -> bool:
+    """Say whether an error was raised while the attempt ran, not by its test."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(frame.f_code is getattr(attempt, "__code__", None) for frame in frames)
 
 
 def _unfinished(attempt: Any) -> bool:

@@ -1,5 +1,7 @@
 """The messages about a student's attempt."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -122,7 +124,7 @@ def test_a_report_calls_an_attempts_arguments_by_their_names(capsys) -> None:
         return check_gradients(pair, (X, X + 1.0), backend="reference")
 
     out = said(capsys, product, test)
-    assert "Gradient check of product" in out
+    assert "Gradient check of name (float64): FAILED" in out
     assert "a  passed" in out
     assert "b  FAILED" in out
 
@@ -140,3 +142,30 @@ def test_values_are_compared(capsys) -> None:
 def test_a_test_that_answers_nonsense_is_the_authors_fault() -> None:
     with pytest.raises(TypeError, match=r"check: test must return .*got float"):
         check("name", lambda x: x, lambda f: 1.0)
+
+
+def test_a_bare_assertion_of_an_attempt_gets_the_shapes(capsys, tmp_path) -> None:
+    # In a file of its own: pytest gives the assertions of this one a message.
+    path = tmp_path / "attempt.py"
+    path.write_text(
+        "def backward(grad, a):\n"
+        "    a_grad = grad.sum(axis=0)\n"
+        "    assert a_grad.shape == a.shape\n"
+        "    return a_grad\n"
+    )
+    names: dict[str, Callable[..., np.ndarray]] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    backward = names["backward"]
+    reason = "AssertionError (in backward, line 3: a_grad has shape (3,); a has shape (1, 3))"
+    out = said(capsys, backward, lambda f: check_gradients((np.sin, f), X))
+    assert f"backward raises {reason}" in " ".join(out.split())
+    out = said(capsys, backward, lambda f: f(X, X) is not None)
+    assert f"It raises {reason}" in " ".join(out.split())
+
+
+def test_a_bare_assertion_of_the_test_is_no_reason(capsys) -> None:
+    def test(f):
+        if f(3) != 6:
+            raise AssertionError
+
+    assert said(capsys, lambda x: x, test) == "name: not right yet\n"

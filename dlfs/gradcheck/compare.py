@@ -10,11 +10,14 @@ from dlfs.gradcheck.entries import Differentiator, Numeric
 from dlfs.gradcheck.rounding import allowance
 from dlfs.types import Array, Shape
 
-# A check that skips a larger share has compared too little for a verdict.
-MOST_SKIPPED = 0.25
+# A check that skips a larger share has compared too little for a verdict. Half of the entries may
+# well be 0, where a ReLU has its kink.
+MOST_SKIPPED = 0.75
 # A numeric derivative with a larger relative error proves nothing.
 _TOO_ROUGH = 1e-3
 _DIRECTIONS = 4
+# After each round the entries found to be on kinks are left out of the directions.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class GradientResult:
     name : str
         "input_", "param", or the Operation that holds the parameter.
     verdict : str
-        "passed"; "wrong"; "skipped" (too many entries are close to a kink); "rough" (the output is
-        too noisy for differences).
+        "passed"; "wrong"; or undecided: "skipped" (too many entries are close to a kink), "rough"
+        (the differences, or the gradient itself, are too imprecise), "empty" (no entries).
     analytic, numeric, tolerance : ndarray, the shape of the variable
         The result of backward, that of differences (NaN where none was taken), and how far the two
         may differ.
@@ -47,6 +50,11 @@ class GradientResult:
         The number of random directions along which a large array was compared as a whole.
     on_kink : bool
         Whether the worst entry lies at an undeclared kink of the function.
+    places : tuple of int
+        The flat indices of the skipped entries; of an imprecise gradient, of the imprecise ones.
+    shared : tuple of float, or None
+        Of entries on kinks that are wrong together (in a tie, each gets the whole gradient): their
+        sum by backward, and the least and the largest sum by differences.
     """
 
     name: str
@@ -58,6 +66,8 @@ class GradientResult:
     skipped: int
     directions: int = 0
     on_kink: bool = False
+    places: tuple[int, ...] = ()
+    shared: tuple[float, float, float] | None = None
     columns: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -102,51 +112,133 @@ def compare(
     analytic: Array,
     spread: Array,
     shake_more: Callable[[], Array],
+    pull_positive: Callable[[], Array],
     asked: Tolerances,
     rng: np.random.Generator,
 ) -> GradientResult:
-    """Compare the analytic gradient of one variable with differences."""
-    grad = analytic.astype(np.float64)
-    allowed = _allowed(spread, analytic, asked)
-    size, directions = grad.size, 0
-    located: list[int] = []
-    if size <= asked.max_entries:
-        indices = list(range(size))
-    else:
-        directions, located = _along_directions(differentiator, grad, allowed, rng)
-        # Also a few single entries, and more of them where a direction disagrees.
-        count = asked.max_entries if located or not directions else min(16, asked.max_entries)
-        indices = sorted({*located, *map(int, rng.choice(size, count, replace=False))})
-    numeric = differentiator.entries(indices)
+    """Compare the analytic gradient of one variable with differences.
 
-    def suspects(numeric: Numeric) -> list[int]:
-        return [*_wrong(numeric, grad, allowed), *differentiator.rough(numeric)]
-
-    differentiator.refine(numeric, suspects)
-    if _wrong(numeric, grad, allowed):
-        allowed = _allowed(np.maximum(spread, shake_more()), analytic, asked)
-    on_kink = _forgive_kinks(numeric, grad, allowed)
-    with np.errstate(invalid="ignore"):
-        too_rough = bool(np.any(numeric.error > _TOO_ROUGH * differentiator.scale(numeric)))
-    wrong = _wrong(numeric, grad, allowed)
-    if wrong:
-        verdict = "wrong"
-    elif len(numeric.skipped) > MOST_SKIPPED * len(indices):
-        verdict = "skipped"
+    Parameters
+    ----------
+    differentiator, analytic, spread, asked, rng
+        The source of differences, the gradient, its rounding, the caller's tolerances, and the
+        source of random numbers.
+    shake_more : callable
+        Returns a better estimate of the rounding.
+    pull_positive : callable
+        Returns the gradient for the absolute values of the output gradient.
+    """
+    comparison = _Comparison(differentiator, analytic, spread, shake_more, asked)
+    grad, directions, smooth = comparison.grad, 0, comparison.smooth
+    if grad.size <= asked.max_entries:
+        comparison.add(list(range(grad.size)))
     else:
-        verdict = "rough" if too_rough else "passed"
-    return GradientResult(
-        differentiator.name,
-        verdict,
-        grad,
-        numeric.value,
-        np.where(np.isnan(numeric.error), allowed, _tolerance(numeric, allowed)),
-        len(indices) - len(numeric.skipped),
-        len(numeric.skipped),
-        directions,
-        bool(wrong) and wrong[0] in on_kink,
-        numeric.columns,
-    )
+        for _ in range(_ROUNDS):
+            directions, located = _along_directions(comparison, rng)
+            # Also a few single entries, and more of them where a direction disagrees.
+            count = asked.max_entries if located or not directions else min(16, asked.max_entries)
+            chosen = map(int, rng.choice(grad.size, min(count, grad.size), replace=False))
+            comparison.add(sorted({*located, *chosen}))
+            if comparison.wrong() or np.array_equal(smooth, comparison.smooth):
+                break
+            smooth = comparison.smooth
+        if located and not comparison.wrong():
+            directions = 0  # no direction agrees: the single entries alone are evidence
+    return comparison.result(directions, pull_positive)
+
+
+class _Comparison:
+    """The entries of one variable that have been compared so far."""
+
+    def __init__(
+        self,
+        differentiator: Differentiator,
+        analytic: Array,
+        spread: Array,
+        shake_more: Callable[[], Array],
+        asked: Tolerances,
+    ) -> None:
+        self.differentiator = differentiator
+        self.analytic = analytic
+        self.grad = analytic.astype(np.float64)
+        self.spread = np.array(spread)
+        self.shake_more = shake_more
+        self.asked = asked
+        self.allowed = _allowed(self.spread, analytic, asked)
+        self.smooth = np.ones(analytic.shape, dtype=bool)
+        self.numeric = differentiator.entries([])
+        self.indices: list[int] = []
+
+    def add(self, indices: list[int]) -> None:
+        """Compare more entries."""
+        new = sorted({*indices}.difference(self.indices))
+        self.indices += new
+        self.differentiator.entries(new, self.numeric)
+        self.differentiator.refine(self.numeric, self._suspects)
+        if self.wrong():
+            np.maximum(self.spread, self.shake_more(), out=self.spread)
+        # What is on a kink has companions of the same value: the zeros of an image. The gradient
+        # jumps there, which is not rounding.
+        variable = self.differentiator.variable
+        self.smooth = ~np.isin(variable, variable.flat[[*self.numeric.kinks]])
+        self.allowed = _allowed(self.spread * self.smooth, self.analytic, self.asked)
+
+    def wrong(self) -> list[int]:
+        """Return the entries that disagree, the worst first."""
+        return _wrong(self.numeric, self.grad, self.allowed)
+
+    def _suspects(self, numeric: Numeric) -> list[int]:
+        return [
+            *_wrong(numeric, self.grad, self.allowed),
+            *self.differentiator.rough(numeric),
+            *self._imprecise(_TOO_ROUGH),
+        ]
+
+    def _imprecise(self, most: float) -> list[int]:
+        """Return the entries whose rounding is more than a share of the gradient's own size."""
+        scale = most * self.differentiator.scale(self.numeric)
+        known = np.isfinite(self.numeric.value)
+        return [int(i) for i in np.flatnonzero(known & (self.allowed > scale))]
+
+    def result(self, directions: int, pull_positive: Callable[[], Array]) -> GradientResult:
+        """Return the verdict."""
+        numeric, differentiator = self.numeric, self.differentiator
+        left_out = sorted({*numeric.skipped})
+        if directions:
+            left_out = sorted({*left_out, *map(int, np.flatnonzero(~self.smooth))})
+        off_kink = _no_slope(numeric, self.grad, self.allowed)
+        shared = None if off_kink else _shared(differentiator, numeric, pull_positive)
+        wrong = self.wrong()
+        with np.errstate(invalid="ignore"):
+            rough = np.flatnonzero(numeric.error > _TOO_ROUGH * differentiator.scale(numeric))
+        places = (*left_out,)
+        if wrong or shared:
+            verdict = "wrong"
+        elif not self.grad.size:
+            verdict = "empty"
+        elif (
+            len(numeric.skipped) > MOST_SKIPPED * len(self.indices)
+            or len(left_out) > MOST_SKIPPED * self.grad.size
+        ):
+            verdict = "skipped"
+        else:
+            unsure = sorted({*map(int, rough), *self._imprecise(1.0)})
+            verdict = "rough" if unsure else "passed"
+            places = (*unsure,) if unsure else places
+        return GradientResult(
+            differentiator.name,
+            verdict,
+            self.grad,
+            numeric.value,
+            np.where(np.isnan(numeric.error), self.allowed, _tolerance(numeric, self.allowed)),
+            len(self.indices) - len(numeric.skipped),
+            len(left_out),
+            directions,
+            bool(wrong) and wrong[0] in off_kink,
+            places,
+            shared,
+            numeric.columns,
+        )
 
 
 def _allowed(spread: Array, analytic: Array, asked: Tolerances) -> Array:
@@ -172,33 +264,62 @@ def _wrong(numeric: Numeric, grad: Array, allowed: Array) -> list[int]:
     return [int(i) for i in found[np.argsort(-ratio, kind="stable")]]
 
 
-def _forgive_kinks(numeric: Numeric, grad: Array, allowed: Array) -> set[int]:
-    """Skip entries on a kink whose gradient is one of the two slopes, or between them.
+def _no_slope(numeric: Numeric, grad: Array, allowed: Array) -> list[int]:
+    """Return the entries on a kink whose gradient is neither slope, nor between them.
 
-    Returns the kinks where it is not.
+    They are no longer skipped, but compared with the nearer slope.
     """
-    wrong = set()
-    disagreeing = set(_wrong(numeric, grad, allowed))
-    for index, found in numeric.studies.items():
-        if not found.jump or index not in disagreeing:
-            continue
+    wrong = []
+    for index, found in numeric.kinks.items():
         slack = abs(found.jump) * 1e-3 + float(allowed.flat[index])
         low, high = sorted((found.left, found.right))
-        if low - slack <= grad.flat[index] <= high + slack:
-            numeric.value.flat[index] = numeric.error.flat[index] = np.nan
-            numeric.skipped.append(index)
-        else:
-            wrong.add(index)
+        value = float(grad.flat[index])
+        if not low - slack <= value <= high + slack:
+            numeric.value.flat[index] = low if value < low else high
+            numeric.error.flat[index] = slack
+            numeric.skipped.remove(index)
+            wrong.append(index)
     return wrong
 
 
-def _along_directions(
-    differentiator: Differentiator, grad: Array, allowed: Array, rng: np.random.Generator
-) -> tuple[int, list[int]]:
+def _shared(
+    differentiator: Differentiator, numeric: Numeric, pull_positive: Callable[[], Array]
+) -> tuple[float, float, float] | None:
+    """Move all entries on kinks together: the sum of their gradients must be a slope, too.
+
+    If two numbers of a maximum are equal, each slope is 0 on one side and 1 on the other, but both
+    moved together move the maximum by 1. A backward that gives each a 1 pays twice.
+    """
+    kinks = [*numeric.kinks]
+    if len(kinks) < 2:
+        return None
+    direction = np.zeros(differentiator.variable.shape)
+    direction.flat[kinks] = 1.0
+    slopes = differentiator.slopes(direction)
+    if slopes is None:
+        return None
+    # With positive weights, the sum over the outputs of their least and of their largest slopes.
+    weights = np.abs(differentiator.weights)
+    low = float(np.sum(weights * np.minimum(*slopes)))
+    high = float(np.sum(weights * np.maximum(*slopes)))
+    gradients = pull_positive().reshape(-1)[kinks].astype(np.float64)
+    slack = 1e-3 * (float(np.sum(np.abs(gradients))) + high - low)
+    total = float(np.sum(gradients))
+    return None if low - slack <= total <= high + slack else (total, low, high)
+
+
+def _along_directions(comparison: _Comparison, rng: np.random.Generator) -> tuple[int, list[int]]:
     """Compare a large gradient as a whole; if it is wrong, find a wrong entry."""
+    differentiator, grad, allowed = (
+        comparison.differentiator,
+        comparison.grad,
+        comparison.allowed,
+    )
     usable = 0
     for _ in range(_DIRECTIONS):
-        direction = rng.standard_normal(grad.shape)
+        direction = rng.standard_normal(grad.shape) * comparison.smooth
+        if not direction.any():
+            break
         agrees = _agrees(differentiator, grad, allowed, direction)
         if agrees is None:
             continue

@@ -135,6 +135,30 @@ def study(line: Line, weights: Array, step: float, smallest: float, size: float)
     return Study(best, steps, differences, jump, left, right)
 
 
+def kink(line: Line, weights: Array, size: float) -> Study | None:
+    """Return both slopes if the point is exactly on a kink, by seven evaluations; else None.
+
+    The slopes differ by the same amount at steps of 1e-3, 1e-5 and 1e-7. If they do not, `study`
+    can still find out why a difference is wrong.
+    """
+    center = line(0.0)
+    if center is None:
+        return None
+    jumps = []
+    left = right = noise = 0.0
+    for step in (size * 2.0**-10, size * 2.0**-17, size * 2.0**-24):
+        pair = _both_sides(line, step)
+        if pair is None:
+            return None
+        right = _weigh(weights, (pair[0] - center) / step)
+        left = _weigh(weights, (center - pair[1]) / step)
+        noise = _CAUTION * EPS * _noise(weights, center) / step
+        jumps.append(right - left)
+    jump = jumps[-1]
+    alike = max(jumps) - min(jumps) <= 0.05 * abs(jump)
+    return Study(None, [], [], jump, left, right) if alike and abs(jump) > 100 * noise else None
+
+
 def complex_step(line: Callable[[complex], Array], weights: Array) -> Estimate:
     """Differentiate an analytic function exactly: ``imag(f(x + ih)) / h`` subtracts nothing.
 

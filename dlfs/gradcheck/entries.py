@@ -1,11 +1,21 @@
 """Numeric derivatives of one variable, entry by entry or along directions."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from dlfs.gradcheck.derivative import EPS, Estimate, Line, Study, complex_step, quick, study
+from dlfs.gradcheck.derivative import (
+    EPS,
+    Estimate,
+    Line,
+    Study,
+    complex_step,
+    kink,
+    quick,
+    study,
+)
 from dlfs.gradcheck.kinks import KinkWatch
 from dlfs.gradcheck.subjects import FunctionsSubject, Subject
 from dlfs.types import Array
@@ -16,8 +26,8 @@ _STEP = 2.0**-7
 _SMALLEST = 2.0**-24
 # A numeric derivative worse than this is measured again with many steps.
 _ROUGH = 1e-6
-# At most this many entries are measured again with many steps.
-_STUDIES = 40
+# After this number of entries that many steps have not made right, the gradient is wrong.
+_HOPELESS = 3
 
 
 @dataclass
@@ -33,9 +43,11 @@ class Numeric:
     columns : dict of int to ndarray
         The derivative of the whole output with respect to an entry (by flat index).
     skipped : list of int
-        Entries so close to a kink that no step fits.
-    studies : dict of int to Study
-        The sweeps that were made.
+        Entries that were not compared, because they are too close to a kink.
+    kinks : dict of int to Study
+        Entries on a kink, with the slopes to the left and to the right.
+    studies : set of int
+        Entries that were measured again with many steps.
     """
 
     value: Array
@@ -43,7 +55,8 @@ class Numeric:
     magnitude: Array
     columns: dict[int, Array]
     skipped: list[int]
-    studies: dict[int, Study]
+    kinks: dict[int, Study]
+    studies: set[int]
 
 
 class Differentiator:
@@ -64,18 +77,30 @@ class Differentiator:
         self.size = max(rms, 0.05) if rms else 1.0
         self.complex = method == "complex" or (method == "auto" and self._is_analytic())
 
-    def along(self, direction: Array) -> Estimate | None:
-        """Differentiate along a direction, an array of the variable's shape."""
+    def along(self, direction: Array, index: int | None = None) -> Estimate | None:
+        """Differentiate along a direction, an array of the variable's shape.
+
+        If it is that of one entry, give its index: a small entry gets small steps.
+        """
         if self.complex:
             return complex_step(self._complex_line(direction), self.weights)
-        return quick(
-            self.line(direction), self.weights, _STEP * self.size, _SMALLEST * self.size, self.size
-        )
+        size = self._size(index)
+        return quick(self.line(direction), self.weights, _STEP * self.size, _SMALLEST * size, size)
 
-    def study(self, direction: Array) -> Study:
+    def study(self, direction: Array, index: int | None = None) -> Study:
         """Differentiate along a direction with many steps."""
-        step, smallest = _STEP * self.size, _SMALLEST * self.size
-        return study(self.line(direction), self.weights, step, smallest, self.size)
+        size = self._size(index)
+        line = self.line(direction)
+        return study(line, self.weights, _STEP * self.size, _SMALLEST * size, size)
+
+    def slopes(self, direction: Array) -> tuple[Array, Array] | None:
+        """Return the slopes of the output on the left and on the right, from one small step."""
+        step = 2.0**-20 * self.size
+        line = self.line(direction)
+        down, center, up = (line(t) for t in (-step, 0.0, step))
+        if down is None or center is None or up is None:
+            return None
+        return (center - down) / step, (up - center) / step
 
     def line(self, direction: Array) -> Line:
         """Return the output as a function of the distance along a direction."""
@@ -84,7 +109,8 @@ class Differentiator:
         def output(t: float) -> Array | None:
             variable[...] = start + t * direction
             try:
-                value = self.subject.output()
+                with np.errstate(all="ignore"):  # a step may leave the domain of a logarithm
+                    value = self.subject.output()
                 crossed = self.watch.crossed()
             finally:
                 variable[...] = start
@@ -98,13 +124,14 @@ class Differentiator:
         direction.reshape(-1)[index] = 1.0
         return direction
 
-    def entries(self, indices: list[int]) -> Numeric:
-        """Differentiate with respect to single entries."""
-        shape = self.variable.shape
-        value, error = np.full(shape, np.nan), np.full(shape, np.nan)
-        numeric = Numeric(value, error, np.zeros(shape), {}, [], {})
+    def entries(self, indices: list[int], numeric: Numeric | None = None) -> Numeric:
+        """Differentiate with respect to single entries; with ``numeric``, add them to it."""
+        if numeric is None:
+            shape = self.variable.shape
+            value, error = np.full(shape, np.nan), np.full(shape, np.nan)
+            numeric = Numeric(value, error, np.zeros(shape), {}, [], {}, set())
         for index in indices:
-            estimate = self.along(self.unit(index))
+            estimate = self.along(self.unit(index), index)
             if estimate is None:
                 numeric.skipped.append(index)
             else:
@@ -112,20 +139,24 @@ class Differentiator:
         return numeric
 
     def refine(self, numeric: Numeric, suspects: Callable[[Numeric], list[int]]) -> None:
-        """Measure suspect or imprecise entries again, with many steps."""
+        """Look at suspect or imprecise entries again, for kinks and for steps that are too long."""
         if self.complex:
             return
         confirmed = 0
-        for index in suspects(numeric)[:_STUDIES]:
+        for index in suspects(numeric):
             if index in numeric.studies:
                 continue
-            found = self.study(self.unit(index))
-            numeric.studies[index] = found
-            if found.best is not None and found.best.error < numeric.error.flat[index]:
-                self._note(numeric, index, found.best)
-            confirmed += index in suspects(numeric)
-            if confirmed >= 3:
-                return
+            found = kink(self.line(self.unit(index)), self.weights, self.size)
+            if found is None and confirmed < _HOPELESS:
+                numeric.studies.add(index)
+                found = self.study(self.unit(index), index)
+                if found.best is not None and found.best.error < numeric.error.flat[index]:
+                    self._note(numeric, index, found.best)
+                confirmed += not found.jump and index in suspects(numeric)
+            if found is not None and found.jump:
+                numeric.kinks[index] = found
+                numeric.value.flat[index] = numeric.error.flat[index] = np.nan
+                numeric.skipped.append(index)
 
     def rough(self, numeric: Numeric) -> list[int]:
         """Return the entries whose derivative is not precise enough."""
@@ -144,6 +175,11 @@ class Differentiator:
         numeric.magnitude.flat[index] = float(np.sum(np.abs(self.weights * estimate.column)))
         numeric.columns[index] = estimate.column
 
+    def _size(self, index: int | None) -> float:
+        """Return the size of one entry, which sets how short its steps may get."""
+        size = 0.0 if index is None else abs(float(self.variable.flat[index]))
+        return min(self.size, max(size, 2.0**-24 * self.size)) if size else self.size
+
     def _complex_line(self, direction: Array) -> Callable[[complex], Array]:
         subject = self.subject
         if not isinstance(subject, FunctionsSubject):
@@ -151,7 +187,14 @@ class Differentiator:
                 f"check_gradients: method 'complex' is for a pair of functions; {subject.name} "
                 "takes real numbers only"
             )
-        return lambda t: subject.forward_complex(self.name, self.variable + t * direction)
+
+        def line(t: complex) -> Array:
+            with warnings.catch_warnings():
+                # Storing a complex number in a real array only warns, and drops the derivative.
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                return subject.forward_complex(self.name, self.variable + t * direction)
+
+        return line
 
     def _is_analytic(self) -> bool:
         """Say whether the complex step and differences agree along one line."""

@@ -9,6 +9,14 @@ from dlfs.gradcheck.behaviour import Finding
 from dlfs.gradcheck.compare import MOST_SKIPPED, GradientResult
 from dlfs.gradcheck.display import figure, html
 
+_VERDICTS = {"right": "passed", "wrong": "FAILED", "undecided": "UNDECIDED"}
+_NEXT = {
+    "wrong": "Next: correct backward where it is wrong, and check again.",
+    "undecided": "Next: check again with other values; nothing is known to be wrong.",
+}
+# As many places are listed.
+_LISTED = 4
+
 
 class GradientError(AssertionError):
     """Raised when a gradient check fails; the message is the report."""
@@ -49,7 +57,9 @@ class GradientReport:
     findings : list of Finding
         Other faults: changed inputs, wrong shapes, results that depend on earlier calls.
     hints : list of Hint
-        Likely causes, the most likely first.
+        Causes. Each is what backward computes instead, or a change that makes the gradient right.
+    facts : list of Hint
+        What is known about a wrong gradient whose cause is not.
     backend, dtype : str
     """
 
@@ -60,11 +70,20 @@ class GradientReport:
     results: dict[str, GradientResult]
     findings: list[Finding]
     hints: list[Hint] = field(default_factory=list)
+    facts: list[Hint] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the gradients are "right" or "wrong", or the check is "undecided"."""
+        if self.findings or any(result.verdict == "wrong" for result in self.results.values()):
+            return "wrong"
+        decided = all(result.passed for result in self.results.values())
+        return "right" if decided else "undecided"
 
     @property
     def passed(self) -> bool:
         """Whether every gradient is correct and there are no findings."""
-        return not self.findings and all(result.passed for result in self.results.values())
+        return self.verdict == "right"
 
     def __bool__(self) -> bool:
         return self.passed
@@ -91,23 +110,24 @@ class GradientReport:
         -------
         matplotlib.figure.Figure
         """
-        verdict = "passed" if self.passed else "FAILED"
+        verdict = _VERDICTS[self.verdict]
         title = f"{self.target} ({self.backend}, {self.dtype}): {verdict}"
         return figure(title, self.results.values())
 
     def _repr_html_(self) -> str:
         return html(
-            f"{self.target}: gradient check {'passed' if self.passed else 'failed'}",
+            f"{self.target}: gradient check {_VERDICTS[self.verdict].lower()}",
             f"{self.backend} backend, {self.dtype}",
             self.passed,
             [finding.message for finding in self.findings],
-            list(map(str, self.hints)),
+            list(map(str, [*self.hints, *self.facts])),
             [(result, _describe(result)) for result in self.results.values()],
         )
 
     def __str__(self) -> str:
-        verdict = "passed" if self.passed else "FAILED"
-        where = f"{self.backend} backend, {self.dtype}"
+        verdict = _VERDICTS[self.verdict]
+        backend = "" if self.kind == "functions" else f"{self.backend} backend, "
+        where = f"{backend}{self.dtype}"
         lines = [f"Gradient check of {self.target} ({where}): {verdict}"]
         lines += [""] * bool(self.results)
         width = max((len(name) for name in self.results), default=0)
@@ -123,6 +143,11 @@ class GradientReport:
             lines += ["", "Likely causes" + (", the most likely first" * (len(self.hints) > 1))]
             for number, hint in enumerate(self.hints, 1):
                 lines += _wrapped(f"{number}. {hint}", "  ", "     ")
+        for number, fact in enumerate(self.facts):
+            lines += ["", "What is known"] if number == 0 else []
+            lines += _wrapped(f"- {fact}", "  ", "    ")
+        if self.verdict in _NEXT:
+            lines += ["", _NEXT[self.verdict]]
         return "\n".join(lines)
 
 
@@ -130,17 +155,29 @@ def _describe(result: GradientResult) -> list[str]:
     """Describe the result for one variable in a few lines."""
     checked = _checked(result)
     if result.verdict == "passed":
-        return [f"passed  {checked}{_worst_of(result)}{_skipped(result)}"]
+        return [f"passed  {checked}{_worst_of(result)}", *_skipped(result)]
+    if result.verdict == "empty":
+        return ["UNDECIDED  there are no entries to compare: give at least one row"]
     if result.verdict == "skipped":
-        entries = result.checked + result.skipped
         return [
-            f"UNDECIDED  {result.skipped} of {entries} entries are too close to a kink, or to the",
-            f"end of forward's domain (at most {MOST_SKIPPED:.0%} may be); choose other values",
+            f"UNDECIDED  {result.skipped} of {result.analytic.size} are too close to a kink",
+            f"or to the end of forward's domain (at most {MOST_SKIPPED:.0%} may be):",
+            f"{_places(result)}.",
+            "Choose other values there, for example x + 0.1 * random numbers.",
         ]
     if result.verdict == "rough":
         return [
-            "UNDECIDED  the output is too noisy for differences:",
-            "does forward compute in a lower precision, or with random numbers?",
+            f"UNDECIDED  differences are too imprecise at {_places(result)}.",
+            "Choose values where forward is less steep (further from the end of its domain), or in",
+            "float64. Does forward compute in a lower precision, or with random numbers?",
+        ]
+    if result.shared is not None:
+        total, low, high = result.shared
+        between = f"{low:.6g}" if np.isclose(low, high) else f"from {low:.6g} to {high:.6g}"
+        return [
+            f"FAILED  entries in a tie (such as equal numbers in a maximum): {_places(result)}",
+            f"together get {total:.6g} from backward; by differences it is {between}.",
+            "Give the gradient to one of them, or share it.",
         ]
     worst = result.worst
     count = int(result.wrong.sum())
@@ -163,16 +200,20 @@ def _describe(result: GradientResult) -> list[str]:
     ]
     if result.on_kink:
         lines.append("the function has a kink there, and backward gives neither of its slopes")
-    return [*lines, *([_skipped(result).lstrip("; ")] if result.skipped else [])]
+    return [*lines, *_skipped(result)]
 
 
 def _checked(result: GradientResult) -> str:
     if result.directions:
         return (
-            f"all {result.analytic.size} entries along {result.directions} random directions, "
-            f"{result.checked} of them singly"
+            f"{_all(result.analytic.size, result.skipped)} entries along {result.directions} "
+            f"random directions, {result.checked} of them singly"
         )
-    return f"all {result.checked} entries" if not result.skipped else f"{result.checked} entries"
+    return f"{_all(result.checked + result.skipped, result.skipped)} entries"
+
+
+def _all(size: int, skipped: int) -> str:
+    return f"{size - skipped}" if skipped else f"all {size}"
 
 
 def _worst_of(result: GradientResult) -> str:
@@ -182,8 +223,17 @@ def _worst_of(result: GradientResult) -> str:
     return f"; worst error {result.error[worst]:.1g}, allowed {result.tolerance[worst]:.1g}"
 
 
-def _skipped(result: GradientResult) -> str:
-    return f"; {result.skipped} skipped, too close to a kink" if result.skipped else ""
+def _skipped(result: GradientResult) -> list[str]:
+    if not result.skipped:
+        return []
+    return [f"{result.skipped} skipped, too close to a kink: {_places(result)}"]
+
+
+def _places(result: GradientResult) -> str:
+    """List the first of the entries that a verdict is about."""
+    indices = [np.unravel_index(place, result.shape) for place in result.places[:_LISTED]]
+    listed = ", ".join(f"[{', '.join(map(str, index))}]" for index in indices)
+    return listed + (", ..." if len(result.places) > _LISTED else "")
 
 
 def _wrapped(text: str, first: str = "", others: str = "  ", width: int = 96) -> list[str]:

@@ -282,7 +282,8 @@ class FunctionsSubject(Subject):
 
     def __init__(self, target: Any, x: Any, inference: bool = False) -> None:
         super().__init__(target, x, inference)
-        self.name = getattr(target[0], "__name__", type(target[0]).__name__)
+        name = getattr(target[0], "__name__", type(target[0]).__name__)
+        self.name = "a pair of functions" if name == "<lambda>" else name
         arrays = x if isinstance(x, tuple | list) else (x,)
         _check_arguments(target[0], len(arrays))
         self.arrays: dict[str, Any] = dict(zip(_argument_names(target[0], arrays), arrays))  # noqa: B905

@@ -70,7 +70,8 @@ def assert_gradients(
         arguments = dict(case) if isinstance(case, Mapping) else {"x": case}
         x, y = arguments.pop("x"), arguments.pop("y", None)
         report = check_gradients(make_target(**arguments), x, y=y, backend=backend)
-        if not report.passed:
+        empty = np.size(x) == 0 and report.verdict == "undecided"
+        if not report.passed and not empty:
             code = as_code(make_target, x, y, arguments, backend)
             # A single number is too little for a hint; larger failing cases have more.
             told.extend([] if told else report.hints)

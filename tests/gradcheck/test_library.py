@@ -31,7 +31,8 @@ def test_gradients(name: str, backend: str, data: st.DataObject) -> None:
         max_entries=10 if RECIPES[name].kind == "network" else 25,
         hints=False,
     )
-    report.raise_if_failed()
+    if case.x.size or report.verdict == "wrong":
+        report.raise_if_failed()
 
 
 def test_every_class_has_a_recipe() -> None:
@@ -63,7 +64,7 @@ def test_code_of_a_case_makes_the_same_case(
         case = RECIPES[name].draw(RandomChooser(np.random.default_rng(seed)), dtype, "reference")
         names: dict[str, object] = {}
         exec(case.code, names)
-        assert "passed" in capsys.readouterr().out
+        assert ("passed" if case.x.size else "UNDECIDED") in capsys.readouterr().out
         np.testing.assert_array_equal(names["x"], case.x)
         assert names["x"].dtype == case.x.dtype  # type: ignore[attr-defined]
         if case.y is not None:

@@ -1,4 +1,7 @@
-"""A strict kernel: warnings are errors, and connections are refused.
+"""A strict kernel: every warning is shown, and connections are refused.
+
+A warning is written to stderr, as for a reader, and ``execute`` reports that. As an error, code
+that catches errors would hide it.
 
 Started as a script by ``execute``; takes the arguments of ``ipykernel_launcher``.
 """
@@ -12,12 +15,12 @@ from ipykernel.kernelapp import IPKernelApp
 LOCAL = ("127.0.0.1", "::1", "localhost", "")
 
 
-def forbid_warnings() -> None:
-    """Turn every warning into an error, except those for the developers of other packages."""
-    warnings.simplefilter("error")
+def show_warnings() -> None:
+    """Show every warning, except those for the developers of other packages."""
+    warnings.simplefilter("always")
     for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", category)
-    warnings.filterwarnings("error", module=r"__main__$|dlfs")
+    warnings.filterwarnings("always", module=r"__main__$|dlfs")
 
 
 def forbid_connections() -> None:
@@ -43,7 +46,7 @@ class StrictKernelApp(IPKernelApp):
 
     def start(self) -> None:
         """Start, strict."""
-        forbid_warnings()
+        show_warnings()
         forbid_connections()
         super().start()
 

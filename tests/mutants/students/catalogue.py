@@ -23,7 +23,7 @@ class Student:
     hints : tuple of str
         The kinds of hint that name the mistake.
     x, param, y : tuple of int
-        The shapes of the input, the parameter and a loss's targets; () if there is none.
+        The shapes of the input, the parameter and a loss's targets; () if it has none of them.
     """
 
     mistake: str

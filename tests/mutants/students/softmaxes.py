@@ -35,7 +35,7 @@ class RowSoftmaxNoKeepdims(RowSoftmax):
         return p * (output_grad - np.sum(output_grad * p, axis=1))
 
 
-@student("softmax: the sum forgets the probabilities", "factor", "term_missing")
+@student("softmax: the sum without the probabilities", "factor", "term_missing")
 class RowSoftmaxPlainSum(RowSoftmax):
     def _input_grad(self, output_grad):
         p = self.output
