@@ -56,16 +56,16 @@ class Shared:
 
     Parameters
     ----------
-    holders : list of ParamOperation or OwnParam
-        Its owner, then those that borrow it.
-    trained : list of those whose layers are not frozen
+    users : list of (ParamOperation or OwnParam, bool)
+        Its owner, then those that borrow it, each with whether it trains.
     """
 
-    def __init__(self, holders: list[Any], trained: list[Any]) -> None:
-        self._holders = holders
-        self._trained = trained
-        self.trains = bool(trained)
-        self.penalized = holders[0] in trained and holders[0].penalized
+    def __init__(self, users: list[tuple[Any, bool]]) -> None:
+        self._holders = [holder for holder, _ in users]
+        self._trained = [holder for holder, trains in users if trains]
+        self.trains = bool(self._trained)
+        owner, trains = users[0]
+        self.penalized = trains and owner.penalized
 
     @property
     def param(self) -> Array:

@@ -70,12 +70,12 @@ class LayerTree(Configured):
         A tied parameter has one holder for all the Operations that use it. The holders of a frozen
         layer have ``trains = False``.
         """
-        found: dict[int, tuple[list[Any], list[Any]]] = {}
+        found: dict[int, list[tuple[Any, bool]]] = {}
         self._collect_holders(found, True)
         result = []
-        for holders, trained in found.values():
-            alone = len(holders) == len(trained) == 1
-            result.append(holders[0] if alone else Shared(holders, trained))
+        for users in found.values():
+            holder, trains = users[0]
+            result.append(holder if trains and len(users) == 1 else Shared(users))
         return result
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -163,8 +163,8 @@ class LayerTree(Configured):
             for operation, (mode, carried) in zip(found, kept, strict=True):
                 operation.carry, operation.carried = mode, carried
 
-    def _collect_holders(self, found: dict[int, tuple[list[Any], list[Any]]], trains: bool) -> None:
-        """Enter all holders, and those that train, under the identity of their parameter."""
+    def _collect_holders(self, found: dict[int, list[tuple[Any, bool]]], trains: bool) -> None:
+        """Enter each holder, and whether it trains, under the identity of its parameter."""
         trains = trains and self.trainable
         holders: Sequence[Any] = ()
         if self._own_params:
@@ -173,12 +173,8 @@ class LayerTree(Configured):
         elif not self.first:  # before the set-up is over, Operations may be those of an earlier one
             holders = self.operations
         for holder in holders:
-            if not holder.trains:
-                continue
-            users, trained = found.setdefault(id(holder.param), ([], []))
-            users.append(holder)
-            if trains:
-                trained.append(holder)
+            if holder.trains:
+                found.setdefault(id(holder.param), []).append((holder, trains))
         for layer in self.layers:
             layer._collect_holders(found, trains)
 
