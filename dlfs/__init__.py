@@ -46,6 +46,7 @@ from dlfs.layers import (
     Parallel,
     Residual,
     RNNLayer,
+    SelfAttention,
 )
 from dlfs.losses import (
     BinaryCrossEntropy,
@@ -149,6 +150,7 @@ __all__ = [
     "Reshape",
     "Residual",
     "SGDMomentum",
+    "SelfAttention",
     "SiLU",
     "Sigmoid",
     "Softmax",

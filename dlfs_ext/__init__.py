@@ -13,6 +13,7 @@ from dlfs_ext.waiting import short_waiting
 MODULES = (
     *(
         "activations",
+        "attention",
         "conv",
         "conv_fused",
         "conv_transpose",

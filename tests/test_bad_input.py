@@ -254,6 +254,7 @@ HARMLESS = {
         "made by layers, not by users",
     ),
     "plots.plain": "takes any text",
+    "reference.check_attention": "a check itself",
     "normalization.statistics_shape": "serves layers",
     "recurrent.check_streams": "a check itself",
     "recurrent.reads_streams": "serves networks and trainers, after they have checked",

@@ -121,6 +121,7 @@ LAYERS = {
     "GlobalAvgPool2D": st.builds(pooling.GlobalAvgPool2D),
     "BatchNorm": st.builds(layers.BatchNorm),
     "LayerNorm": st.builds(layers.LayerNorm),
+    "SelfAttention": st.builds(layers.SelfAttention, small, st.booleans()),
     "Embedding": st.builds(layers.Embedding, small, small),
 }
 

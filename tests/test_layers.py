@@ -67,6 +67,12 @@ SHAPES = {
         (4, 3, 5, 5),
         [(1, 3, 1, 1), (1, 3, 1, 1)],
     ),
+    "self-attention": (
+        lambda: layers.SelfAttention(2),
+        (4, 7, 6),
+        (4, 7, 6),
+        [(6, 18), (1, 18), (6, 6), (1, 6)],
+    ),
     "layer norm": (layers.LayerNorm, (4, 7, 3), (4, 7, 3), [(1, 3), (1, 3)]),
     "pool": (lambda: layers.OperationLayer(MaxPool2D(2)), (4, 3, 6, 7), (4, 3, 3, 3), []),
 }
@@ -241,6 +247,7 @@ def test_an_operation_in_a_layer_forgets_its_statistics_at_a_new_set_up() -> Non
         (layers.BatchNorm, (4, 3), [False, False]),
         (layers.LayerNorm, (4, 3), [False, False]),
         (lambda: layers.Embedding(9, 2), (4, 3), [True]),
+        (lambda: layers.SelfAttention(1), (4, 3, 2), [True, False, True, False]),
     ],
 )
 def test_weights_are_penalized_and_biases_and_scales_are_not(make, shape, flags) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dlfs import SGD, Dense, NeuralNetwork, Trainer, activations
+from dlfs.attention import Attention_Op
 from dlfs.backend import available_backends, use_backend
 from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv2D_Op, ConvTranspose2D_Op
@@ -29,6 +30,7 @@ ALL = {
     "BiasAdd": (lambda: BiasAdd(np.ones((1, 3))), (4, 3)),
     "Conv2D_Op": (lambda: Conv2D_Op(np.ones((2, 3, 2, 2))), (3, 2, 4, 5)),
     "ConvTranspose2D_Op": (lambda: ConvTranspose2D_Op(np.ones((2, 3, 2, 2))), (3, 2, 4, 5)),
+    "Attention_Op": (lambda: Attention_Op(2, causal=True), (3, 5, 12)),
     "Dropout": (lambda: Dropout(0.5, seed=1), (4, 3)),
     "BatchNorm_Op": (BatchNorm_Op, (4, 3)),
     "LayerNorm_Op": (LayerNorm_Op, (4, 3)),

@@ -9,6 +9,7 @@ import pytest
 
 import dlfs
 from dlfs import activations, losses
+from dlfs.attention import Attention_Op
 from dlfs.base import Operation
 from dlfs.dropout import Dropout
 from dlfs.layers import (
@@ -116,6 +117,10 @@ NETWORKS = {
     "characters": lambda: (
         [Embedding(11, 4), Dense(6, dlfs.Tanh()), dlfs.Flatten(), Dense(2)],
         CHARACTERS,
+    ),
+    "attention": lambda: (
+        [dlfs.SelfAttention(3, causal=True, weight_init="he"), Attention_Op(1), Dense(2)],
+        SEQUENCES,
     ),
     "recurrent": lambda: (
         [

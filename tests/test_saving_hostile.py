@@ -401,6 +401,7 @@ HUGE = {
     "batch norm of images": ([layer("BatchNorm")], [10**8, 1, 1]),
     "batch norm operation": ([layer("BatchNorm_Op")], [10**8]),
     "layer norm": ([layer("LayerNorm")], [10**8]),
+    "attention": ([layer("SelfAttention", heads=1)], [1, 10**8]),
     "layer norm after it": ([layer("Reshape", shape=[10**8]), layer("LayerNorm")], [10**4, 10**4]),
     "pooling": ([layer("AvgPool2D", kernel_size=10**9, padding="same")], [1, 4, 4]),
     "pooling of a huge image": ([layer("AvgPool2D", kernel_size=2)], [1, 10**6, 10**6]),

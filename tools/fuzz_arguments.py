@@ -267,6 +267,18 @@ def _layer_norm_grad(d: Draw) -> Arguments:
     }
 
 
+def _attention(*full: str) -> Callable[[Draw], Arguments]:
+    def draw(d: Draw) -> Arguments:
+        batch, time, heads = d.batch(), d.option(d.size(0), 65, 130), d.option(1, 2, 3)
+        features = heads * d.size()
+        arguments: Arguments = {
+            name: d.array(batch, time, 3 * features if name == "qkv" else features) for name in full
+        }
+        return {**arguments, "heads": heads, "causal": d.rng.choice([False, True])}
+
+    return draw
+
+
 def _loss(name: str) -> Callable[[Draw], Arguments]:
     def draw(d: Draw) -> Arguments:
         shape = [d.size(), *(d.size() for _ in range(d.option(0, 1, 1, 2)))]
@@ -384,6 +396,8 @@ KERNELS: dict[str, Callable[[Draw], Arguments]] = {
     "batch_norm_inference_grad": _per_feature("var", "eps", full=("output_grad",)),
     "layer_norm": _per_feature("eps", full=("x",)),
     "layer_norm_grad": _layer_norm_grad,
+    "attention": _attention("qkv"),
+    "attention_grad": _attention("output_grad", "qkv", "output"),
     "global_avg_pool2d": _rows({"x": "nchw"}),
     "global_avg_pool2d_grad": lambda d: (
         lambda shape: {"output_grad": d.array(*shape[:2]), "input_shape": tuple(shape)}

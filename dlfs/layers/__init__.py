@@ -1,5 +1,6 @@
 """Layers: Operations, chained, with their parameters."""
 
+from dlfs.layers.attention import SelfAttention
 from dlfs.layers.base import Dense, Layer
 from dlfs.layers.blocks import LayerBlock, OperationLayer, Parallel, Residual
 from dlfs.layers.conv import Conv1D, Conv2D, ConvTranspose2D
@@ -23,4 +24,5 @@ __all__ = [
     "Parallel",
     "RNNLayer",
     "Residual",
+    "SelfAttention",
 ]

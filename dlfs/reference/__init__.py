@@ -31,6 +31,7 @@ from dlfs.reference.kernel import KERNELS
 
 if TYPE_CHECKING:
     from dlfs.reference.activations import *
+    from dlfs.reference.attention import *
     from dlfs.reference.conv import *
     from dlfs.reference.conv_transpose import *
     from dlfs.reference.dense import *
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 else:
     for _module in (
         *("activations", "rectifiers", "dense", "conv", "conv_transpose", "pooling", "fused"),
-        *("dropout", "normalization", "embedding", "recurrent", "gru", "losses", "optimizers"),
+        *("dropout", "normalization", "embedding", "recurrent", "gru", "attention"),
+        *("losses", "optimizers"),
     ):
         importlib.import_module(f"dlfs.reference.{_module}")
     globals().update(KERNELS)

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from dlfs import activations, dropout, layers, losses, normalization, pooling, reshape
+from dlfs import (
+    activations,
+    attention,
+    dropout,
+    layers,
+    losses,
+    normalization,
+    pooling,
+    reshape,
+)
 from dlfs.base import Operation, ParamOperation
 from dlfs.checks import check_int, shortened, shown
 from dlfs.layers import Layer, LayerBlock
@@ -32,7 +41,7 @@ from dlfs.types import Array, Shape
 MOST_LAYERS = 10_000
 """A file with more layers is refused, and so is saving a network that has more."""
 
-MODULES = (activations, dropout, layers, losses, normalization, pooling, reshape)
+MODULES = (activations, attention, dropout, layers, losses, normalization, pooling, reshape)
 LARGEST_OBSERVATION = 2**27
 """Largest activation, in numbers, that a file may ask for; larger ones are refused."""
 
@@ -413,15 +422,16 @@ def _check_size(input_shape: Shape, layer: Layer, held: int, path: str) -> None:
         raise ValueError(
             f"{path} goes through {input_shape[1]} steps; a file may ask for {LARGEST_SEQUENCE}"
         )
-    if isinstance(kind, _NORMALIZATIONS):
+    if isinstance(kind, _FILLING):
         # These fill memory with ones and zeros, for each feature, before they can be compared.
-        features = input_shape[-1 if isinstance(kind, layers.LayerNorm) else 1 :][:1]
+        features = input_shape[-1 if isinstance(kind, _ROWS) else 1 :][:1]
         if features and features[0] > held:
             raise ValueError(f"{path}, {shown(layer)}, needs {features[0]} numbers, got {held}")
 
 
 _RECURRENT = (layers.RNNLayer, layers.LSTMLayer, layers.GRULayer)
-_NORMALIZATIONS = (layers.BatchNorm, layers.LayerNorm, normalization.BatchNorm_Op)
+_ROWS = (layers.LayerNorm, layers.SelfAttention)
+_FILLING = (layers.BatchNorm, normalization.BatchNorm_Op, *_ROWS)
 
 
 def _tensor(tensors: Mapping[str, Array], name: str, like: Array) -> Array:

@@ -11,6 +11,7 @@ from scipy import special
 
 from dlfs import (
     activations,
+    attention,
     conv,
     dense,
     dropout,
@@ -198,6 +199,17 @@ def _avg_pool(op, x):
     return total / _windows(op, ArrayWithGrad(np.ones(x.shape, x.dtype)), 0.0).sum(0).array
 
 
+def attend(op, x, weights=softmax):
+    """Attention; ``weights`` makes them of the scores."""
+    batch, time, packed = x.shape
+    width = packed // (3 * op.heads)
+    q, k, v = x.reshape(batch, time, 3, op.heads, width).transpose(2, 0, 3, 1, 4)
+    scores = q @ k.transpose(0, 1, 3, 2) / math.sqrt(width)
+    if op.causal:
+        scores = scores + np.triu(np.full((time, time), -1e30), 1)
+    return (weights(scores) @ v).transpose(0, 2, 1, 3).reshape(batch, time, packed // 3)
+
+
 OPERATIONS = {
     activations.Linear: lambda op, x: +x,
     activations.Sigmoid: _sigmoid,
@@ -217,6 +229,7 @@ OPERATIONS = {
     dropout.Dropout: lambda op, x: +x if op.inference else x * op.mask / op.keep_prob,
     normalization.BatchNorm_Op: _batch_norm,
     normalization.LayerNorm_Op: lambda op, x: _normalized(x, -1, op.eps),
+    attention.Attention_Op: attend,
     embedding.Embedding_Op: lambda op, x, table: table[x],
     conv.Conv1D_Op: _conv1d,
     conv.Conv2D_Op: lambda op, x, W: conv2d(x, W, op.stride, op.padding, op.dilation, op.groups),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dlfs import NeuralNetwork
 from dlfs.activations import Sigmoid, Tanh
+from dlfs.attention import Attention_Op
 from dlfs.autograd import ArrayWithGrad, concatenate
 from dlfs.backend import available_backends, use_backend
 from dlfs.base import Operation, ParamOperation
@@ -19,7 +20,7 @@ from dlfs.gradcheck.cases import RECIPES
 from dlfs.layers import Parallel, Residual
 from dlfs.losses import Loss
 from dlfs.testing import library_cases
-from tests.autograd.formulas import LOSSES, OPERATIONS
+from tests.autograd.formulas import LOSSES, OPERATIONS, attend
 
 NAMES = sorted(RECIPES)
 SATURATING = (Sigmoid, Tanh)
@@ -28,6 +29,12 @@ SATURATING = (Sigmoid, Tanh)
 def straight(operation, value):
     """A saturating activation replaced by one with slope 1 everywhere."""
     return value
+
+
+def linear_attention(operation, value):
+    """Attention without the softmax, whose gradient may cancel to nothing."""
+    every = Attention_Op(operation.heads)
+    return attend(every, value, lambda scores: scores + 1)
 
 
 def operations(target) -> list[Operation]:
@@ -125,7 +132,8 @@ def test_gradients_are_those_of_the_chain_rule(name, backend, data) -> None:
     moved = [derive(*arguments, shake) for _ in range(4)]
     # The slopes 1 - t² and s (1 - s) of a saturated activation have an absolute error of eps, which
     # changing the inputs does not show. With slope 1 and no cancellation:
-    most = derive(*arguments, np.abs, {**OPERATIONS, **dict.fromkeys(SATURATING, straight)})
+    formulas = {**OPERATIONS, **dict.fromkeys(SATURATING, straight), Attention_Op: linear_attention}
+    most = derive(*arguments, np.abs, formulas)
     assert len(grads) == len(exact)
     for i, (grad, expected) in enumerate(zip(grads, exact, strict=True)):
         spread = np.max([np.abs(other[i] - expected) for other in moved], axis=0)

@@ -120,9 +120,23 @@ def variances_that_are_not_finite(dtype):
         yield "layer_norm", (x, 0.1)
 
 
+def attention_that_is_not_finite(dtype):
+    for value in (np.nan, np.inf, np.finfo(dtype).max):
+        qkv = np.ones((2, 5, 12), dtype)
+        qkv[1, 3, [1, 5, 9]] = value
+        output = np.ones((2, 5, 4), dtype)
+        yield "attention", (qkv, 2)
+        yield "attention_grad", (output, qkv, output, 2, True)
+
+
 CASES = [
     pytest.param(name, arguments, id=f"{source.__name__}-{np.dtype(dtype)}-{name}-{number}")
-    for source in (losses_that_are_not_finite, unusual_arguments, variances_that_are_not_finite)
+    for source in (
+        losses_that_are_not_finite,
+        unusual_arguments,
+        variances_that_are_not_finite,
+        attention_that_is_not_finite,
+    )
     for dtype in (np.float32, np.float64)
     for number, (name, arguments) in enumerate(source(dtype))
 ]

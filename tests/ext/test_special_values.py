@@ -91,7 +91,7 @@ def varied(arguments, dtype, rng, values):
 # Where terms are added up, huge ones of both signs may or may not overflow on the way.
 ADDING = (
     *("conv", "weight", "dense", "param_grad", "pool", "lstm", "gru", "rnn", "bias_activation"),
-    *("norm", "scale_multiply", "softmax"),
+    *("norm", "scale_multiply", "softmax", "attention"),
 )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlfs import (
     activations,
+    attention,
     base,
     conv,
     dense,
@@ -114,6 +115,11 @@ OPERATIONS: list[Row] = [
         "embedding.Embedding_Op",
         lambda: embedding.Embedding_Op(ones(3, 2)).forward(np.array([3])),
         r"indices must lie in 0\.\.2",
+    ),
+    (
+        "attention.Attention_Op",
+        lambda: attention.Attention_Op(2).forward(ones(2, 3, 9)),
+        r"attention: the last axis of qkv must be a multiple of 3 \* heads \(6\), got 9$",
     ),
     ("pooling.MaxPool2D", lambda: pooling.MaxPool2D(6).forward(IMAGES), "the window covers 6"),
     ("pooling.AvgPool2D", lambda: pooling.AvgPool2D(6).forward(IMAGES), "the window covers 6"),
@@ -238,6 +244,16 @@ LAYERS: list[Row] = [
     ),
     ("layers.Embedding", lambda: layers.Embedding(3, 2).forward(ones(2, 2)), "must be integers"),
     ("layers.Embedding", lambda: layers.Embedding(3, 2).forward(np.array([[3]])), r"0\.\.2"),
+    (
+        "layers.SelfAttention",
+        lambda: layers.SelfAttention(2).forward(ones(3, 4)),
+        r"SelfAttention: the input must be \(batch, time, features\), got shape \(3, 4\)$",
+    ),
+    (
+        "layers.SelfAttention",
+        lambda: layers.SelfAttention(2).forward(ones(3, 4, 5)),
+        r"SelfAttention: the features must be a multiple of heads \(2\), got 5$",
+    ),
     (
         "layers.BatchNorm",
         lambda: layers.BatchNorm().forward(ones(3)),

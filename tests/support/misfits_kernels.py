@@ -399,6 +399,27 @@ KERNELS: list[Row] = [
                 lambda: kernels.batch_norm_inference_grad(ones(4, 3), ones(1, 2)),
                 "var must have shape",
             ),
+            (
+                "attention",
+                lambda: kernels.attention(ones(2, 3, 10), 2),
+                r"multiple of 3 \* heads \(6\), got 10$",
+            ),
+            ("attention", lambda: kernels.attention(ones(2, 3, 0), 1), "got 0$"),
+            (
+                "attention_grad",
+                lambda: kernels.attention_grad(ones(2, 3, 4), ones(2, 3, 12), ones(2, 3, 3), 2),
+                r"output must have shape \(2, 3, 4\), got \(2, 3, 3\)$",
+            ),
+            (
+                "attention_grad",
+                lambda: kernels.attention_grad(ones(2, 4, 4), ones(2, 3, 12), ones(2, 3, 4), 2),
+                r"output_grad must have shape \(2, 3, 4\), got \(2, 4, 4\)$",
+            ),
+            (
+                "attention_grad",
+                lambda: kernels.attention_grad(ones(2, 3, 4), ones(2, 3, 12), f32(2, 3, 4), 2),
+                "same dtype, got qkv float64, output float32$",
+            ),
             ("layer_norm", lambda: kernels.layer_norm(ones(3, 0)), "nothing to average over"),
             (
                 "layer_norm_grad",

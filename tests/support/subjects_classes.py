@@ -7,6 +7,7 @@ import numpy as np
 
 from dlfs import (
     activations,
+    attention,
     backend,
     base,
     callbacks,
@@ -86,6 +87,7 @@ ACTIVATIONS = (
 )
 OPERATIONS: dict[str, tuple[Callable[[], base.Operation], tuple[int, ...], str]] = {
     **{f"activations.{name}": (getattr(activations, name), (2, 3), name) for name in ACTIVATIONS},
+    "attention.Attention_Op": (lambda: attention.Attention_Op(1), (2, 3, 6), "Attention_Op"),
     "conv.Conv1D_Op": (lambda: conv.Conv1D_Op(ones(2, 3, 2)), (2, 2, 5), "Conv1D_Op"),
     "conv.Conv2D_Op": (lambda: conv.Conv2D_Op(ones(2, 3, 2, 3)), (2, 2, 4, 5), "Conv2D_Op"),
     "conv.ConvTranspose2D_Op": (
@@ -174,6 +176,13 @@ def _operations() -> list[Subject]:
         ),
         _made(
             "embedding.Embedding_Op", embedding.Embedding_Op, _with(table=ones(3, 2)), table=matrix
+        ),
+        _made(
+            "attention.Attention_Op",
+            attention.Attention_Op,
+            _with(heads=2),
+            heads=integer(1),
+            causal=flag(),
         ),
         _made("dropout.Dropout", dropout.Dropout, _no_arguments, keep_prob=KEPT, seed=SEED),
         _made("reshape.Reshape", reshape.Reshape, _with(shape=(2, 3)), shape=_reshape()),
@@ -272,6 +281,14 @@ def _layers() -> list[Subject]:
             _with(vocabulary_size=5, neurons=2),
             vocabulary_size=integer(1),
             neurons=integer(1),
+            weight_init=weight_init(),
+        ),
+        _made(
+            "layers.SelfAttention",
+            layers.SelfAttention,
+            _with(heads=2),
+            heads=integer(1),
+            causal=flag(),
             weight_init=weight_init(),
         ),
         _made("layers.BatchNorm", layers.BatchNorm, _no_arguments, momentum=KEPT, eps=POSITIVE),

@@ -278,6 +278,31 @@ def _normalization() -> list[Subject]:
     ]
 
 
+def _attention() -> list[Subject]:
+    options = {"heads": integer(1), "causal": flag()}
+    return [
+        _kernel(
+            "attention",
+            lambda: {"qkv": ones(2, 3, 12), "heads": 2},
+            qkv=array(ndim=True),
+            **options,
+        ),
+        _kernel(
+            "attention_grad",
+            lambda: {
+                "output_grad": ones(2, 3, 4),
+                "qkv": ones(2, 3, 12),
+                "output": ones(2, 3, 4),
+                "heads": 2,
+            },
+            output_grad=array(ndim=True),
+            qkv=array(ndim=True),
+            output=array(ndim=True),
+            **options,
+        ),
+    ]
+
+
 def _losses() -> list[Subject]:
     both = {"prediction": array(), "target": array()}
 
@@ -374,6 +399,7 @@ KERNELS = [
     *_dense(),
     *_pooling(),
     *_normalization(),
+    *_attention(),
     *_losses(),
     *_updates(),
     *_others(),

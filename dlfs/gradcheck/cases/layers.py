@@ -23,6 +23,7 @@ from dlfs.layers import (
     Parallel,
     Residual,
     RNNLayer,
+    SelfAttention,
 )
 from dlfs.pooling import MaxPool2D
 
@@ -92,6 +93,13 @@ def _embedding(sketch: Sketch) -> Case:
     return sketch.case(Embedding, vocabulary_size=rows, neurons=features)
 
 
+def _self_attention(sketch: Sketch) -> Case:
+    heads, width, time = sketch.sizes(3, 1, 3)
+    sketch.normal("x", sketch.batch(), time, heads * width)
+    sketch.any_layout("x")
+    return sketch.case(SelfAttention, heads=heads, causal=sketch.choose.choice((False, True)))
+
+
 def _recurrent(kind: type[Any]) -> Callable[[Sketch], Case]:
     def draw(sketch: Sketch) -> Case:
         features, hidden = sketch.sizes(2, 1, 3)
@@ -157,6 +165,7 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "BatchNorm": _batch_norm,
     "LayerNorm": _layer_norm,
     "Embedding": _embedding,
+    "SelfAttention": _self_attention,
     "OperationLayer": _operation_layer,
     "RNNLayer": _recurrent(RNNLayer),
     "LSTMLayer": _recurrent(LSTMLayer),

@@ -15,6 +15,7 @@ from dlfs.activations import (
     Softplus,
     Tanh,
 )
+from dlfs.attention import Attention_Op
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
 from dlfs.embedding import Embedding_Op
@@ -104,6 +105,13 @@ def _layer_norm(sketch: Sketch) -> Case:
     return sketch.case(LayerNorm_Op, eps=sketch.choose.choice((1e-5, 1e-2)))
 
 
+def _attention(sketch: Sketch) -> Case:
+    heads, width, time = sketch.sizes(3, 1, 3)
+    sketch.normal("x", sketch.batch(), time, 3 * heads * width)
+    sketch.any_layout("x")
+    return sketch.case(Attention_Op, heads=heads, causal=sketch.choose.choice((False, True)))
+
+
 def _embedding(sketch: Sketch) -> Case:
     rows, features = sketch.sizes(2, 1, 5)
     sketch.normal("table", rows, features)
@@ -151,6 +159,7 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "BatchNorm_Op": _batch_norm,
     "LayerNorm_Op": _layer_norm,
     "Embedding_Op": _embedding,
+    "Attention_Op": _attention,
     "RNN_Op": _recurrence(RNN_Op, 1, ("h0",)),
     "LSTM_Op": _recurrence(LSTM_Op, 4, ("h0", "c0")),
     "GRU_Op": _recurrence(GRU_Op, 3, ("h0",)),

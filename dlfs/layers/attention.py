@@ -1,0 +1,81 @@
+"""Attention layers: projections around the attention of each head."""
+
+import numpy as np
+
+from dlfs.activations import Linear
+from dlfs.attention import Attention_Op
+from dlfs.checks import check_flag, check_int
+from dlfs.dense import BiasAdd, WeightMultiply
+from dlfs.initializers import Initializer, check_weight_init, draw_weights
+from dlfs.layers.base import Layer
+from dlfs.types import Array
+
+
+class SelfAttention(Layer):
+    """Let every position of a sequence look at the others: projection, attention, projection.
+
+    Forward: ``qkv = input_ @ W_in + B_in`` gives each position queries, keys and values; attention
+    averages the values (see Attention_Op); ``output = averaged @ W_out + B_out``. Backward: the
+    chain of its Operations' gradients. Input and output are (batch, time, features).
+
+    Vaswani et al., "Attention is all you need", 2017.
+
+    Parameters
+    ----------
+    heads : int
+        How many parts of the features attend on their own; it must divide the features.
+    causal : bool
+        Whether a position sees only itself and those before it.
+    weight_init : {"standard", "glorot", "he"} or callable, optional
+        How the weights start, see dlfs.initializers; "glorot" unless given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input is not (batch, time, features), or the heads do not divide the
+        features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = SelfAttention(heads=2, causal=True)
+    >>> layer.forward(np.ones((5, 7, 6))).shape
+    (5, 7, 6)
+    >>> [param.shape for param in layer.params]
+    [(6, 18), (1, 18), (6, 6), (1, 6)]
+    """
+
+    def __init__(
+        self, heads: int, causal: bool = False, weight_init: str | Initializer | None = None
+    ) -> None:
+        super().__init__()
+        self.heads = check_int(heads, "SelfAttention", "heads", 1)
+        self.causal = check_flag(causal, "SelfAttention", "causal")
+        check_weight_init(weight_init, "SelfAttention")
+        self.weight_init = weight_init
+
+    def _setup_layer(self, input_: Array) -> None:
+        if input_.ndim != 3:
+            raise ValueError(
+                f"SelfAttention: the input must be (batch, time, features), got shape "
+                f"{input_.shape}"
+            )
+        features, dtype = input_.shape[2], self._param_dtype(input_)
+        if features < 1 or features % self.heads:
+            raise ValueError(
+                f"SelfAttention: the features must be a multiple of heads ({self.heads}), "
+                f"got {features}"
+            )
+        init = "glorot" if self.weight_init is None else self.weight_init
+        # Queries, keys and values are three matrices side by side, each (features, features).
+        W_in = draw_weights(init, self.rng, (features, 3 * features), features, features, dtype)
+        W_out = draw_weights(init, self.rng, (features, features), features, features, dtype)
+        self.operations = [
+            WeightMultiply(W_in),
+            BiasAdd(np.zeros((1, 3 * features), dtype=dtype)),
+            Linear(),
+            Attention_Op(self.heads, self.causal),
+            WeightMultiply(W_out),
+            BiasAdd(np.zeros((1, features), dtype=dtype)),
+            Linear(),
+        ]

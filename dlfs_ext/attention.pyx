@@ -1,0 +1,101 @@
+"""Attention in blocks of scores, which are never stored whole; see csrc/attention_tile.h.
+
+The formulas are in dlfs.reference.attention. Threads share the heads of all sequences: each head is
+computed by one thread.
+"""
+
+cimport numpy as cnp
+from cython.parallel cimport prange
+
+import importlib
+
+from dlfs.named_axes import check_arrays
+from dlfs.reference.attention import PACKED, check_attention
+from dlfs_ext.docstrings import share_docstrings
+from dlfs_ext.fallback import take_over
+
+from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.pool cimport Block, empty_like, empty_nd, new_block
+from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+
+cnp.import_array()
+
+cdef extern from "attention.h" nogil:
+    ctypedef struct attention_task:
+        const void *qkv
+        const void *output_grad
+        void *output
+        void *qkv_grad
+        ptrdiff_t heads
+        ptrdiff_t time
+        ptrdiff_t width
+        int causal
+    ctypedef int attention_heads_fn(const attention_task *task, ptrdiff_t first, ptrdiff_t last,
+                                    void *scratch) noexcept
+    attention_heads_fn *attention_heads_table[3][2]
+    size_t dlfs_attention_scratch(ptrdiff_t time, ptrdiff_t width)
+
+
+# The module: the package's attribute of the same name is the function.
+reference = importlib.import_module("dlfs.reference.attention")
+
+
+def attention(qkv, heads, causal=False):
+    check_attention("attention", qkv, heads, causal)
+    cdef cnp.ndarray packed = c_array(qkv)
+    cdef cnp.npy_intp[3] shape
+    shape[0], shape[1] = cnp.PyArray_DIM(packed, 0), cnp.PyArray_DIM(packed, 1)
+    shape[2] = cnp.PyArray_DIM(packed, 2) // 3
+    cdef cnp.ndarray output = empty_nd(3, shape, cnp.PyArray_TYPE(packed))
+    cdef attention_task task
+    task.output, task.output_grad, task.qkv_grad = cnp.PyArray_DATA(output), NULL, NULL
+    if not run(&task, packed, heads, causal, 2):
+        return take_over(reference.attention, qkv, heads, causal)
+    return output
+
+
+def attention_grad(output_grad, qkv, output, heads, causal=False):
+    owner = "attention_grad"
+    check_attention(owner, qkv, heads, causal)
+    axes = ("batch", "time", qkv.shape[2] // 3)
+    check_arrays(owner, qkv=(qkv, PACKED), output=(output, axes), output_grad=(output_grad, axes))
+    cdef cnp.ndarray packed = c_array(qkv), y = c_array(output), g = c_array(output_grad)
+    cdef cnp.ndarray qkv_grad = empty_like(packed)
+    cdef attention_task task
+    task.output, task.output_grad = cnp.PyArray_DATA(y), cnp.PyArray_DATA(g)
+    task.qkv_grad = cnp.PyArray_DATA(qkv_grad)
+    if not run(&task, packed, heads, causal, 5):
+        return take_over(reference.attention_grad, output_grad, qkv, output, heads, causal)
+    return qkv_grad
+
+
+cdef bint run(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint causal,
+              int products) except -1:
+    """Compute all heads; return whether all results are finite."""
+    cdef ptrdiff_t units = cnp.PyArray_DIM(packed, 0) * heads, chunk
+    task.qkv, task.heads, task.causal = cnp.PyArray_DATA(packed), heads, causal
+    task.time, task.width = cnp.PyArray_DIM(packed, 1), cnp.PyArray_DIM(packed, 2) // (3 * heads)
+    if cnp.PyArray_SIZE(packed) == 0:
+        return True
+    cdef attention_heads_fn *fn = attention_heads_table[isa_level][is_double(packed)]
+    cdef double seen = <double>task.time * task.time / (2 if causal else 1)
+    # A number of the scores costs about as much as 32 multiply-adds, for its exponential.
+    cdef Team team = gather(units * seen * (task.width * products + 32), fn)
+    cdef int threads = team.threads, i, bad = 0
+    cdef size_t size = dlfs_attention_scratch(task.time, task.width) * cnp.PyArray_ITEMSIZE(packed)
+    size = (size + 63) // 64 * 64
+    cdef Block scratch = new_block(threads * size)
+    cdef char *memory = <char *>scratch.data
+    with nogil:
+        if threads == 1:
+            bad = not fn(task, 0, units, memory)
+        else:
+            chunk = (units + threads - 1) // threads
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                if i * chunk < units:
+                    bad += not fn(task, i * chunk, min(i * chunk + chunk, units), memory + i * size)
+    dismiss(&team)
+    return bad == 0
+
+
+share_docstrings(globals())
