@@ -1,5 +1,6 @@
 """Converts networks of dlfs to PyTorch and back, with the same parameters and predictions."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +48,12 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
         that carries its state. (An LSTMLayer with output_size that carries the mean becomes the
         book's LSTMLayer.)
 
+    Warns
+    -----
+    UserWarning
+        If weights are tied: the module has a parameter of its own in each place. Predictions are
+        the same until it is trained.
+
     Notes
     -----
     The layout of weights changes: Dense (in, out) becomes Linear (out, in), kernels (in, out,
@@ -90,6 +97,14 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
             "input_shape, the shape of one"
         )
     shape = check_input_shape(input_shape, owner)
+    uses = sum(operation.trains for _, layer in net.walk() for operation in layer.operations)
+    if uses > len(net.param_holders()):
+        warnings.warn(
+            f"{owner}: the network has tied weights; the module has a parameter of its own in each "
+            "place. To train them as one, assign it again: module[2].weight = module[0].weight",
+            UserWarning,
+            stacklevel=2,
+        )
     takes_integers = net.layers[0].takes_integers
     batch = np.zeros((0, *shape), dtype=np.int64 if takes_integers else net.dtype)
     modules: list[nn.Module] = []

@@ -15,6 +15,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from dlfs.activations import Tanh  # noqa: E402
+from dlfs.dense import WeightMultiply  # noqa: E402
 from dlfs.layers import (  # noqa: E402
     BatchNorm,
     Dense,
@@ -328,3 +329,20 @@ def test_a_resnet_trains_alike() -> None:
     theirs = from_torch(module, input_shape=(2, 4, 4)).params()
     for ours, expected in zip(net.param_grads(), theirs, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-11)
+
+
+class TwiceInARow(Layer):
+    """One weight matrix in two Operations."""
+
+    def _setup_layer(self, input_: np.ndarray) -> None:
+        W = self.rng.normal(size=(input_.shape[1], input_.shape[1]))
+        self.operations = [WeightMultiply(W), Tanh(), WeightMultiply(W)]
+
+
+def test_tied_weights_become_two_parameters_and_a_warning_says_so() -> None:
+    net, X = NeuralNetwork([TwiceInARow(), Dense(1)], seed=1), np.ones((2, 3))
+    net.build((3,))
+    with pytest.warns(UserWarning, match=r"tied weights.*module\[2\]\.weight"):
+        module = to_torch(net)
+    np.testing.assert_allclose(module(torch.from_numpy(X)).detach().numpy(), net.predict(X))
+    assert len(list(module.parameters())) == len(net.params) + 1
