@@ -79,6 +79,7 @@ from dlfs.train.history import History
 if TYPE_CHECKING:
     from dlfs import autograd as autograd
     from dlfs import datasets as datasets
+    from dlfs import estimators as estimators
     from dlfs import exercises as exercises
     from dlfs import gradcheck as gradcheck
     from dlfs import plots as plots
@@ -91,6 +92,7 @@ else:
         (
             "autograd",
             "datasets",
+            "estimators",
             "exercises",
             "gradcheck",
             "plots",

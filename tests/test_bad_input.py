@@ -208,6 +208,7 @@ ELSEWHERE = {
     "autograd": "autograd",
     "commands": "test_cli.py",
     "datasets": "test_datasets.py",
+    "estimators": "test_estimators.py",
     "gradcheck": "gradcheck",
     "pytorch": "pytorch",
     "saving": "test_saving.py",
