@@ -102,7 +102,7 @@ else:
         ),
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 moved.install()
 

@@ -111,7 +111,10 @@ class Operation(Configured):
         raise NotImplementedError(f"{type(self).__name__} must define _input_grad(output_grad)")
 
     def distance_to_kink(self, input_: Array) -> Array:
-        """Return how far each entry is from where the derivative jumps; infinity if nowhere."""
+        """Return how far each entry is from where the derivative jumps; infinity if nowhere.
+
+        The gradient checker keeps away from kinks.
+        """
         return np.full(input_.shape, np.inf)
 
     def state(self) -> dict[str, Array]:
@@ -122,8 +125,9 @@ class Operation(Configured):
         """Forget what is carried from one batch to the next, if there is something."""
 
     def __getattr__(self, name: str) -> Any:
-        # Called only where the normal lookup fails: for a part's input and output of a fused pass.
+        # Called only where the normal lookup fails.
         if name in ("input_", "output") and "fused_into" in self.__dict__:
+            # a part of a fused step, which did not run by itself
             self.fused_into.fill_parts()
             if name in self.__dict__:
                 return self.__dict__[name]

@@ -228,8 +228,8 @@ class NeuralNetwork(LayerBlock):
         """Whether the weights come from elsewhere than this network's set-up or a Trainer.
 
         True for weights that were loaded, converted, assigned or trained by the user's own loop,
-        and for layers that were set up before they came into this network. ``Trainer.fit`` and
-        ``build`` discard such weights only on request.
+        and for layers that were set up before they came into this network; it stays True until
+        ``reset()``. ``Trainer.fit`` and ``build`` discard such weights only on request.
 
         Examples
         --------

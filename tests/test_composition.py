@@ -15,6 +15,7 @@ import dlfs
 from dlfs import datasets
 from dlfs.activations import ReLU, Sigmoid, Tanh
 from dlfs.backend import available_backends, use_backend
+from dlfs.base import Operation
 from dlfs.dense import WeightMultiply
 from dlfs.gradcheck import check_gradients
 from dlfs.layers import (
@@ -467,3 +468,51 @@ def test_a_small_resnet_learns_mnist() -> None:
         X_train[:6000], y_train[:6000], X_test[:1000], y_test[:1000], epochs=4, verbose=0
     )
     assert history["accuracy"][-1] > 0.88
+
+
+def test_a_block_that_looks_at_layers_of_a_network_does_not_change_their_first_weights() -> None:
+    net = NeuralNetwork([Dense(4), ReLU(), Dense(1)], seed=1)
+    net.build((3,))
+    first = [param.copy() for param in net.params]
+    LayerBlock(net.layers[:1])
+    with pytest.raises(ValueError, match="belongs to another network"):
+        NeuralNetwork([net.layers[0], Tanh()])
+    net.reset()
+    net.build((3,))
+    for param, before in zip(net.params, first, strict=True):
+        np.testing.assert_array_equal(param, before)
+
+
+def test_gradients_can_be_called_as_in_the_book_before_there_are_any() -> None:
+    net = NeuralNetwork([Dense(2)])
+    net.build((3,))
+    assert list(net.param_grads()) == []
+
+
+class FailsInBackward(Layer):
+    """Keeps its parameter itself, and fails in its backward pass."""
+
+    def _setup_layer(self, input_: np.ndarray) -> None:
+        self.params = [np.ones(1)]
+        self.operations = [Fails()]
+
+    def forward(self, input_: np.ndarray, inference: bool = False) -> np.ndarray:
+        output = super().forward(input_, inference)
+        self.param_grads = [np.ones(1)]
+        return output
+
+
+class Fails(Operation):
+    def _output(self) -> np.ndarray:
+        return self.input_
+
+    def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        raise ArithmeticError("on purpose")
+
+
+def test_a_backward_pass_that_fails_leaves_no_gradient_of_a_layers_own_parameter() -> None:
+    net = LayerBlock([FailsInBackward()])
+    net.forward(np.ones((1, 2)))
+    with pytest.raises(ArithmeticError):
+        net.backward(np.ones((1, 2)))
+    assert list(net.layers[0].param_grads) == []

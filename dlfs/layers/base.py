@@ -155,7 +155,8 @@ class Dense(Layer):
     conv_in : bool, default False
         Whether the input must first be flattened: the images of a convolutional layer.
     dropout : float, default 1.0
-        The probability that an output is kept; 1 keeps all.
+        The probability that an output is kept; 1 keeps all. (Elsewhere it is mostly the
+        probability that an output is dropped.)
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the weights start; by default as suits the activation, see dlfs.initializers.
 

@@ -60,7 +60,6 @@ class LayerBlock(Layer):
         self.layers = [as_layer(layer, name) for layer in layers]
         if not self.layers:
             raise ValueError(f"{name}: at least one layer is needed")
-        _tell_what_follows(self.layers)
         parts = [getattr(layer, "operation", layer) for _, layer in self.walk()]
         if len({id(part) for part in parts}) < len(parts):
             raise ValueError(
@@ -71,6 +70,9 @@ class LayerBlock(Layer):
     def takes_integers(self) -> bool:  # type: ignore[override]
         """Whether the first layer takes integers, as an Embedding does."""
         return self.layers[0].takes_integers
+
+    def _setup_layer(self, input_: Array) -> None:
+        _tell_what_follows(self.layers)
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)

@@ -85,6 +85,7 @@ class Shared:
 
     @param_grad.setter
     def param_grad(self, grad: Array) -> None:
+        # The sum of the gradients must be ``grad``.
         for number, holder in enumerate(self._trained):
             holder.param_grad = np.zeros_like(grad) if number else grad
 
@@ -148,6 +149,6 @@ class ParamList(Sequence[Array]):
         """Give every entry a new value."""
         values = list(values)
         if len(values) != len(self):
-            raise ValueError(f"{len(self)} arrays are needed, got {len(values)}")
+            raise ValueError(f"params: {len(self)} arrays are needed, got {len(values)}")
         for index, value in enumerate(values):
             self[index] = value

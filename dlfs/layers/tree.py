@@ -115,6 +115,7 @@ class LayerTree(Configured):
     def forget_gradients(self) -> None:
         """Forget the parameters' gradients of earlier backward passes."""
         for _, layer in self.walk():
+            layer._own_param_grads = []
             for operation in layer.operations:
                 vars(operation).pop("param_grad", None)
 
@@ -170,7 +171,7 @@ class LayerTree(Configured):
         if self._own_params:
             own, grads = self._own_params, self._own_param_grads
             holders = [OwnParam(own, grads, number) for number in range(len(own))]
-        elif not self.first:  # before the set-up is over, Operations may be those of an earlier one
+        elif not self.first:  # after a reset the old Operations are still listed
             holders = self.operations
         for holder in holders:
             if holder.trains:
@@ -189,7 +190,7 @@ class LayerTree(Configured):
         holders = self.param_holders()
         if name == "param" or all(hasattr(holder, name) for holder in holders):
             return ParamList(holders, name)
-        return []
+        return ParamList([], name)
 
     def _assign(self, name: str, own: str, values: Sequence[Array]) -> None:
         if self._keeps_own():

@@ -1,7 +1,7 @@
 """Weight multiply and bias: the kernels of a dense layer.
 
-Book, chapters 1 and 3. A bias has one number for each feature (or channel); the array has as many
-axes as x, of length 1 where it is the same for all.
+Book, chapters 1 and 3. A bias has one number for each feature (or channel); its shape is that of x,
+with 1 on every axis but axis 1.
 """
 
 from dlfs.reference.kernel import kernel

@@ -1,7 +1,7 @@
-"""The decorator of all kernels: it declares shapes, and keeps what NumPy alone would break.
+"""The decorator of all kernels: it checks shapes, and makes NumPy behave as compiled loops do.
 
-Compiled loops overflow and underflow in silence, whatever ``np.seterr`` says, and return an array
-of no dimensions where NumPy's functions return a scalar. So do the functions decorated here.
+Compiled loops overflow and underflow without a warning, whatever ``np.seterr`` says, and return an
+array of no dimensions where NumPy's functions return a scalar.
 """
 
 import functools
@@ -26,7 +26,8 @@ def kernel(**axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     Parameters
     ----------
     **axes : str
-        The axes of each float array, as ``check_arrays`` takes them, in the order of the checks.
+        The axes of each float array, as ``check_arrays`` takes them, in the order of the checks: an
+        array that does not fit those before it is named in the error.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

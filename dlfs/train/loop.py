@@ -62,9 +62,9 @@ class Run:
     def train(self) -> History:
         """Go through all epochs that are left."""
         history, plan = self.standing.history, self.plan
-        done, batches = len(history), -(-len(self.data.X_train) // plan.batch_size)
+        done, batches = len(history), math.ceil(len(self.data.X_train) / plan.batch_size)
         self.optim.start_schedule(plan.epochs, batches)
-        if self.standing.base_lr is not None:
+        if self.standing.base_lr is not None:  # a callback had set it before the checkpoint
             self.optim.lr = self.standing.base_lr
         self._stateful = [
             op for _, layer in self.net.walk() for op in layer.operations if op.state()
@@ -111,7 +111,7 @@ class Run:
             for callback in self.callbacks:
                 callback.on_batch_end(self.trainer, epoch, batch, loss)
             if seen < len(order):
-                # After the last step, the epoch is ended first: it is then in the checkpoint.
+                # After the last batch, the epoch is recorded first: see below.
                 self._interrupt.check()
             if self.trainer.stop:
                 break

@@ -98,9 +98,8 @@ class Trainer:
         batch_size : int, default 32
             The number of observations in one step. The last batch of an epoch may be smaller.
         seed : int, default 1
-            For the shuffling. The global random state of NumPy is neither used nor changed. With
-            restart=False the epochs of earlier trainings count: those that follow are shuffled as
-            they would be in one long training.
+            For the shuffling. The global random state of NumPy is neither used nor changed.
+            restart=False continues the sequence of shuffles, as in one long training.
         restart : bool, optional
             True begins a new training: with new parameters, and a reset optimizer. False goes on
             from the last one. Unless given, a new training begins, but it starts from weights that
@@ -115,8 +114,8 @@ class Trainer:
         shuffle : bool, default True
             False walks through the data in their order, and through the test data in batches of the
             same size: for sequences that go on from batch to batch (``dlfs.text.streams``), read by
-            recurrent layers that carry their state, which is refused otherwise. Each epoch, and
-            each evaluation, makes a new start.
+            recurrent layers that carry their state. Such layers are refused with shuffle=True.
+            Each epoch, and each evaluation, makes a new start.
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables, optional
             What to evaluate on the test data besides the loss, which must therefore be there;
             accuracy for the cross-entropies unless given. A
@@ -145,7 +144,8 @@ class Trainer:
             observations, or the checkpoint belongs to another training.
         NonFiniteLossError
             If the loss, parameters or running statistics become NaN or infinite; the message names
-            the first layer where that happened. The step that would have followed is not taken.
+            the first layer where that happened. After a loss or statistics that are not finite no
+            step is taken; parameters are checked at the end of an epoch.
 
         Notes
         -----
