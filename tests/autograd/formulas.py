@@ -182,7 +182,7 @@ def _gru(op, x, W):
     return _in_steps(x, step, op._initial)
 
 
-def _windows(op, x, value):
+def windows(op, x, value):
     window = window_2d(x.shape[2:], op.kernel_size, op.stride, op.padding)
     padded = pad(x, window.padding, value)
     seen = [
@@ -193,10 +193,10 @@ def _windows(op, x, value):
 
 
 def _avg_pool(op, x):
-    total = _windows(op, x, 0.0).sum(0)
+    total = windows(op, x, 0.0).sum(0)
     if op.count_include_pad:
         return total / math.prod(op.kernel_size)
-    return total / _windows(op, ArrayWithGrad(np.ones(x.shape, x.dtype)), 0.0).sum(0).array
+    return total / windows(op, ArrayWithGrad(np.ones(x.shape, x.dtype)), 0.0).sum(0).array
 
 
 def attend(op, x, weights=softmax):
@@ -237,7 +237,7 @@ OPERATIONS = {
     recurrent.RNN_Op: _rnn,
     recurrent.LSTM_Op: _lstm,
     recurrent.GRU_Op: _gru,
-    pooling.MaxPool2D: lambda op, x: _windows(op, x, -np.inf).max(0),
+    pooling.MaxPool2D: lambda op, x: windows(op, x, -np.inf).max(0),
     pooling.AvgPool2D: _avg_pool,
     pooling.GlobalAvgPool2D: lambda op, x: x.mean((2, 3)),
 }
