@@ -94,9 +94,12 @@ def no_database() -> Iterator[None]:
 @pytest.mark.usefixtures("no_database")
 def test_what_only_a_larger_case_can_say_is_said() -> None:
     class Doubles(Tanh):
-        def _input_grad(self, output_grad):
-            return super()._input_grad(output_grad) * 2
+        def __init__(self):
+            self.factor = 2.0
 
+    # Its code cannot be read, and a single number has too little evidence.
+    exec("def grad(self, g): return g * (1 - self.output**2) * self.factor", names := {})
+    Doubles._input_grad = names["grad"]  # type: ignore[method-assign]
     with pytest.raises(GradientError) as caught:
         assert_gradients(Doubles, arrays_NF())
     report = str(caught.value).split("The smallest failing case")[0]

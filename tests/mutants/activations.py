@@ -21,7 +21,7 @@ class SigmoidAtInput(Sigmoid):
         return output_grad * self.input_ * (1 - self.input_)
 
 
-@mutant("sigmoid: derivative multiplied in twice", "derivative_twice")
+@mutant("sigmoid: derivative multiplied in twice", "factor")
 class SigmoidTwice(Sigmoid):
     def _input_grad(self, output_grad):
         return super()._input_grad(super()._input_grad(output_grad))
@@ -40,7 +40,7 @@ class TanhAtInput(Tanh):
         return output_grad * (1 - self.input_**2)
 
 
-@mutant("tanh: 1 - output, the square forgotten")
+@mutant("tanh: 1 - output, the square forgotten", "other_power")
 class TanhWithoutSquare(Tanh):
     def _input_grad(self, output_grad):
         return output_grad * (1 - self.output)
@@ -131,7 +131,7 @@ class SoftmaxZero(Softmax):
         return np.zeros_like(output_grad)
 
 
-@mutant("softmax: sum over the batch instead of the classes")
+@mutant("softmax: sum over the batch instead of the classes", "other_axis")
 class SoftmaxAlongBatch(Softmax):
     def _input_grad(self, output_grad):
         product = output_grad * self.output
@@ -144,7 +144,7 @@ class DropoutWithoutMask(Dropout):
         return output_grad
 
 
-@mutant("dropout: scaling forgotten in backward", "constant_factor")
+@mutant("dropout: scaling forgotten in backward", "constant_factor", "factor")
 class DropoutWithoutScale(Dropout):
     def _input_grad(self, output_grad):
         return output_grad if self.inference else output_grad * self.mask

@@ -144,7 +144,7 @@ class GroupsIgnored(_Loops):
         return 0
 
 
-@mutant("convolution: pixels counted with the height where the width belongs", "only_square")
+@mutant("convolution: pixels counted with the height where the width belongs", "other_array")
 class HeightForWidth(Conv2D_Op):
     def _param_grad(self, output_grad):
         *_, height, width = output_grad.shape
@@ -154,7 +154,7 @@ class HeightForWidth(Conv2D_Op):
         return super()._param_grad(np.ascontiguousarray(flat[:, :, places]))
 
 
-@mutant("convolution: input channels summed in the weight gradient", "only_one_channel")
+@mutant("convolution: input channels summed in the weight gradient", "other_array")
 class ChannelsSummed(Conv2D_Op):
     def _param_grad(self, output_grad):
         total = self.input_.sum(axis=1, keepdims=True) + np.zeros_like(self.input_)

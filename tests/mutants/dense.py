@@ -67,7 +67,7 @@ class WeightGradientZero(WeightMultiply):
         return np.zeros_like(self.param)
 
 
-@mutant("weight decay added to the gradient, but not to the loss", "penalty")
+@mutant("weight decay added to the gradient, but not to the loss", "term_too_many")
 class WeightGradientWithDecay(WeightMultiply):
     def _param_grad(self, output_grad):
         return super()._param_grad(output_grad) + 0.01 * self.param
@@ -103,7 +103,7 @@ class BiasGradientWithoutAxis(BiasAdd):
         return super()._param_grad(output_grad)[0]
 
 
-@mutant("bias gradient averaged over the pixels", "constant_factor")
+@mutant("bias gradient averaged over the pixels", "constant_factor", "factor")
 class BiasGradientAveragedOverPixels(BiasAdd):
     def _param_grad(self, output_grad):
         pixels = np.prod(output_grad.shape[2:]) if output_grad.ndim == 4 else 1
@@ -141,7 +141,7 @@ class EmbeddingOverwrites(Embedding_Op):
         return grad
 
 
-@mutant("input gradient: a loop that leaves out the last feature", "one_slice", "zero")
+@mutant("input gradient: a loop that leaves out the last feature", "overwritten", "zero")
 class LastFeatureLeftOut(WeightMultiply):
     def _input_grad(self, output_grad):
         grad = super()._input_grad(output_grad)

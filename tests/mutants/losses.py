@@ -31,7 +31,7 @@ class NormalizedErrorForgotten(MeanSquaredError):
         return self._grad
 
 
-@mutant("softmax cross-entropy: value of another loss (the book)", "other_loss")
+@mutant("softmax cross-entropy: value of another loss (the book)", "held_constant")
 class CrossEntropyOtherValue(SoftmaxCrossEntropy):
     def _output(self):
         value = super()._output()

@@ -58,7 +58,7 @@ class MaxPoolShared(MaxPool2D):
         return grad[inside]
 
 
-@mutant("average pool: not divided by the window's size", "constant_factor")
+@mutant("average pool: not divided by the window's size", "constant_factor", "factor")
 class AvgPoolNotDivided(AvgPool2D):
     def _input_grad(self, output_grad):
         size = output_grad.dtype.type(np.prod(self.kernel_size))
@@ -88,14 +88,16 @@ class AvgPoolOtherCount(AvgPool2D):
         return grad
 
 
-@mutant("global average pool: not divided by the pixels", "constant_factor")
+@mutant("global average pool: not divided by the pixels", "constant_factor", "factor")
 class GlobalPoolNotDivided(GlobalAvgPool2D):
     def _input_grad(self, output_grad):
         pixels = output_grad.dtype.type(np.prod(self.input_.shape[2:]))
         return super()._input_grad(output_grad) * pixels
 
 
-@mutant("global average pool: divided by height squared", "constant_factor", "only_square")
+@mutant(
+    "global average pool: divided by height squared", "constant_factor", "factor", "other_array"
+)
 class GlobalPoolHeightSquared(GlobalAvgPool2D):
     def _input_grad(self, output_grad):
         height, width = self.input_.shape[2:]

@@ -84,7 +84,7 @@ class GatesSwappedBackward(LSTM_Op):
         return np.concatenate([i, f, rest], axis=2), initial_grad, W_h_grad
 
 
-@mutant("LSTM: output gate's sigmoid without its derivative", "one_slice")
+@mutant("LSTM: output gate's sigmoid without its derivative")
 class OutputGateWithoutDerivative(LSTM_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)

@@ -1,7 +1,10 @@
 """Every mistake of the students' classes is caught, and a hint is never wrong."""
 
+import functools
+
 import pytest
 
+from dlfs.gradcheck import GradientReport
 from tests.mutants.students import CORRECT, STUDENTS, Student
 from tests.mutants.students.held_out import HELD_OUT
 
@@ -20,6 +23,17 @@ def test_a_correct_class_passes(student: Student) -> None:
         assert student.check(seed)
 
 
+@functools.cache
+def report_of(student: Student) -> GradientReport:
+    return student.check(0)
+
+
 @pytest.mark.parametrize("student", TUNED, ids=lambda student: student.name)
-def test_a_mistake_is_caught(student: Student) -> None:
-    assert not student.check(0)
+def test_a_mistake_is_caught_and_no_hint_is_wrong(student: Student) -> None:
+    report = report_of(student)
+    assert report.verdict == "wrong"
+    assert [hint.kind for hint in report.hints[:1] if hint.kind not in student.hints] == []
+
+
+def test_most_mistakes_get_a_hint() -> None:
+    assert sum(bool(report_of(student).hints) for student in TUNED) >= 0.8 * len(TUNED)

@@ -77,18 +77,18 @@ def _about_shape(name: str, variable: Array, gradient: Array, subject: Subject) 
     batch = x.shape[0] if isinstance(x, np.ndarray) and x.ndim else 0
     if gradient.ndim > 1 and gradient.shape == variable.shape[::-1]:
         yield Hint("transposed", f"the gradient is transposed: {shapes}.", name)
+    elif gradient.size == variable.size:
+        yield Hint(
+            "axis_dropped",
+            f"the gradient has as many numbers in another shape: {shapes}. A sum without "
+            "keepdims=True drops its axis.",
+            name,
+        )
     elif name != "input_" and gradient.ndim and gradient.shape[0] == batch > 1:
         yield Hint(
             "not_summed",
             f"the sum over the batch is missing from the gradient of a parameter: "
             f"{shapes}. Use np.sum(..., axis=0, keepdims=True).",
-            name,
-        )
-    elif gradient.size == variable.size:
-        yield Hint(
-            "axis_dropped",
-            f"the gradient has the right numbers in another shape: {shapes}. A sum without "
-            "keepdims=True drops its axis.",
             name,
         )
     else:

@@ -37,10 +37,9 @@ def _masks(evidence: Evidence) -> Iterator[Hint]:
     high = above[0]
     low = slopes[(x < 0) & np.isfinite(slopes)]
     flat = low[0] if low.size and np.ptp(low) <= _CLOSE else 0.0
-    through = (
-        "every gradient passes: the mask is True everywhere. (output >= 0) is always true "
-        "after a ReLU; the mask is (input_ > 0)."
-    )
+    through = "every gradient passes, as if all inputs were above 0."
+    if not flat:
+        through += " (output >= 0) is always true after a ReLU; the mask is (input_ > 0)."
     masks = (
         (np.full(x.shape, high), through),
         (
@@ -99,21 +98,6 @@ def _derivatives(evidence: Evidence) -> Iterator[Hint]:
             "sigmoid, or 1 - output**2 of a tanh, needs the output.",
         )
         return
-    slopes = evidence.slopes()
-    if evidence.explains(grad * slopes * slopes):
-        yield evidence.hint("derivative_twice", "the derivative is multiplied in twice.")
-        return
-    scaled = slopes * evidence.analytic / np.where(grad == 0, np.nan, grad)
-    if (
-        scaled.size > 2
-        and np.ptp(slopes) > _CLOSE
-        and np.all(np.isfinite(scaled))
-        and np.ptp(scaled) <= _CLOSE
-        and abs(scaled.flat[0]) > _CLOSE
-    ):
-        yield evidence.hint(
-            "derivative_inverted", "the output gradient is divided by the derivative."
-        )
 
 
 def _move_to(subject: Subject, name: str, value: Array) -> None:

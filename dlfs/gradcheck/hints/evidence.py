@@ -44,6 +44,7 @@ class Evidence:
         self.name = name
         self.output_grad = output_grad
         self.output = subject.output()
+        self._second: Evidence | None = None
         self.variable = subject.variables()[name]
         self.analytic = subject.pull(output_grad)[name].astype(np.float64)
         size = self.variable.size
@@ -64,6 +65,28 @@ class Evidence:
         self.known = known
         largest = [np.max(np.abs(a[known]), initial=0.0) for a in (self.analytic, self.numeric)]
         self.scale = float(max(largest)) or 1.0
+
+    def second(self) -> "Evidence":
+        """Return the same gradient at another point, if forward takes it with one more row."""
+        if self._second is None:
+            rng = np.random.default_rng(1)
+            try:
+                self._second = self._elsewhere(rng, longer=True)
+            except Exception:  # noqa: BLE001 - forward may be made for one number of rows
+                self._second = self._elsewhere(rng, longer=False)
+        return self._second
+
+    def _elsewhere(self, rng: np.random.Generator, longer: bool) -> "Evidence":
+        other = self.subject.precise()
+        if longer:
+            add_a_row(other)
+        for array in other.variables().values():
+            # The signs stay, so that the point stays in forward's domain.
+            array *= rng.uniform(0.9, 1.1, array.shape)
+        grad = rng.uniform(0.5, 1.5, other.output().shape)
+        if other.scalar:
+            grad = self.output_grad
+        return Evidence(other, self.name, grad)
 
     @property
     def batch(self) -> int:
@@ -141,6 +164,17 @@ class Evidence:
     def hint(self, kind: str, message: str) -> Hint:
         """Create a hint about this variable."""
         return Hint(kind, message, self.name)
+
+
+def add_a_row(subject: Subject) -> None:
+    """Give the input, and the targets of a loss, one more row."""
+    if not isinstance(subject.x, np.ndarray):
+        raise TypeError("functions of several arrays may share their sizes")
+    extra = subject.x[:1] + 0.25 if subject.differentiable_input() else subject.x[:1]
+    subject.x = np.concatenate([subject.x, extra])
+    targets = getattr(subject, "y", None)
+    if isinstance(targets, np.ndarray):
+        subject.y = np.concatenate([targets, targets[:1]])  # type: ignore[attr-defined]
 
 
 def columns_of(subject: Subject, name: str, weights: Array, indices: list[int]) -> dict[int, Array]:

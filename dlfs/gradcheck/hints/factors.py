@@ -5,11 +5,12 @@ from itertools import combinations
 
 import numpy as np
 
-from dlfs.gradcheck.hints.evidence import Evidence, columns_of
+from dlfs.gradcheck.hints.evidence import Evidence, add_a_row, columns_of
 from dlfs.gradcheck.report import Hint
 from dlfs.types import Array
 
 _CLOSE = 1e-6
+_POWERS = ((1.0, "{}"), (-1.0, "1 / {}"), (0.5, "sqrt({})"), (-0.5, "1 / sqrt({})"))
 
 
 def arithmetic(evidence: Evidence) -> Iterator[Hint]:
@@ -28,17 +29,16 @@ def arithmetic(evidence: Evidence) -> Iterator[Hint]:
             "function (rounding, a comparison, integers) has the derivative 0.",
         )
         return
-    factor = _factor(evidence.analytic, evidence.numeric, evidence.known)
+    factor = factor_between(evidence.analytic, evidence.numeric, evidence.known)
     if factor is not None:
         hint = _factor_hint(evidence, factor)
         if hint is not None:
             yield hint
         return
     yield from _rearranged(evidence)
-    yield from _with_a_penalty(evidence)
 
 
-def _factor(analytic: Array, numeric: Array, known: Array) -> float | None:
+def factor_between(analytic: Array, numeric: Array, known: Array) -> float | None:
     """Return c if analytic is c times numeric."""
     a, n = analytic[known], numeric[known]
     square = float(n @ n)
@@ -55,14 +55,14 @@ def _factor_hint(evidence: Evidence, factor: float) -> Hint | None:
             "sign", "every entry has the wrong sign. Is prediction - target the wrong way round?"
         )
     batch = evidence.batch
-    follows = _follows_batch(evidence, factor) if batch > 1 else None
-    if follows == "grows":
+    power = _power_of_batch(evidence, factor) if batch > 1 else 0.0
+    if power == 1.0:
         return evidence.hint(
             "batch_factor",
             f"it is {factor:.4g} times too large, and the factor grows with the batch ({batch} "
             "now): forward averages over the batch, so backward must divide by its size.",
         )
-    if follows == "shrinks":
+    if power == -1.0:
         return evidence.hint(
             "batch_factor",
             f"it is {1 / factor:.4g} times too small, and the factor grows with the batch "
@@ -71,24 +71,20 @@ def _factor_hint(evidence: Evidence, factor: float) -> Hint | None:
         )
     if np.count_nonzero(evidence.numeric[evidence.known]) < 2:
         return None  # two single numbers always differ by a factor
-    named = _name_factor(evidence, factor)
+    names = factor_names(evidence, factor)
+    if len(names) != 1:
+        return None
     return evidence.hint(
         "constant_factor",
-        f"it is correct except for the constant factor {factor:.6g}{named}.",
+        f"it is correct except for the constant factor {factor:.6g}, which is {names[0]}.",
     )
 
 
-def _follows_batch(evidence: Evidence, factor: float) -> str | None:
-    """Measure the factor again with one more observation."""
+def _power_of_batch(evidence: Evidence, factor: float) -> float:
+    """Return p if the factor grows as batch**p, measured with one more observation; else 0."""
     other = evidence.subject.precise()
-    if not isinstance(other.x, np.ndarray):
-        return None
-    extra = other.x[:1] + 0.25 if other.differentiable_input() else other.x[:1]
-    other.x = np.concatenate([other.x, extra])
-    targets = getattr(other, "y", None)
-    if isinstance(targets, np.ndarray):
-        other.y = np.concatenate([targets, targets[:1]])  # type: ignore[attr-defined]
     try:
+        add_a_row(other)
         output = other.output()
         weights = np.ones(()) if other.scalar else np.cos(np.arange(output.size) + 1.0)
         weights = weights.reshape(output.shape)
@@ -97,29 +93,28 @@ def _follows_batch(evidence: Evidence, factor: float) -> str | None:
         columns = columns_of(other, evidence.name, weights, indices)
         analytic = other.pull(weights)[evidence.name].reshape(-1)
     except (TypeError, ValueError):
-        return None
+        return 0.0
     numeric = np.array([np.sum(weights * column) for column in columns.values()])
-    now = _factor(analytic[list(columns)], numeric, np.ones(len(numeric), dtype=bool))
-    if now is None or np.isclose(now, factor, rtol=1e-4):
-        return None
-    growth, batch = now / factor, evidence.batch
-    if np.isclose(growth, (batch + 1) / batch, rtol=1e-4):
-        return "grows"
-    return "shrinks" if np.isclose(growth, batch / (batch + 1), rtol=1e-4) else None
+    now = factor_between(analytic[list(columns)], numeric, np.ones(len(numeric), dtype=bool))
+    if now is None or now / factor <= 0:
+        return 0.0
+    power = float(np.log(now / factor) / np.log((evidence.batch + 1) / evidence.batch))
+    return round(power, 1) if abs(power - round(power, 1)) < 1e-4 else 0.0
 
 
-def _name_factor(evidence: Evidence, factor: float) -> str:
-    """Say where the number occurs: in a shape, or among the target's own options."""
+def factor_names(evidence: Evidence, factor: float) -> list[str]:
+    """Return the sizes and options whose value, inverse or square root the factor is."""
     names = []
     for name, size in _numbers(evidence).items():
-        for sign, minus in ((1, ""), (-1, "minus ")):
-            if np.isclose(factor, sign * size, rtol=_CLOSE):
-                names.append(f"{minus}{name}")
-            elif np.isclose(factor, sign / size, rtol=_CLOSE):
-                names.append(f"{minus}1 / {name}")
-    if np.isclose(abs(factor), (0.5, 2.0), rtol=_CLOSE).any():
-        names.append("the 2 that comes from differentiating a square")
-    return f", which is {' or '.join(names)}" if names else ""
+        for power, text in (
+            (1.0, "{}"),
+            (-1.0, "1 / {}"),
+            (0.5, "sqrt({})"),
+            (-0.5, "1 / sqrt({})"),
+        ):
+            if size > 0 and np.isclose(abs(factor), size**power, rtol=_CLOSE):
+                names.append(("minus " if factor < 0 else "") + text.format(name))
+    return names
 
 
 def _numbers(evidence: Evidence) -> dict[str, float]:
@@ -136,6 +131,8 @@ def _numbers(evidence: Evidence) -> dict[str, float]:
             numbers[f"the number of features of the {what}"] = float(array.shape[1])
             if array.ndim > 2:
                 numbers[f"the number of pixels of the {what}"] = float(np.prod(array.shape[2:]))
+                numbers[f"the size of one row of the {what}"] = float(np.prod(array.shape[1:]))
+            numbers[f"the size of the {what}"] = float(array.size)
     return {name: number for name, number in numbers.items() if number not in (0.0, 1.0)}
 
 
@@ -189,17 +186,3 @@ def _shifted(evidence: Evidence, axis: int, shift: int) -> bool:
     if not known.any() or np.max(np.abs(one[known])) <= _CLOSE * evidence.scale:
         return False
     return bool(np.max(np.abs(one - other)[known]) <= _CLOSE * evidence.scale)
-
-
-def _with_a_penalty(evidence: Evidence) -> Iterator[Hint]:
-    """Try the correct gradient plus a multiple of the variable."""
-    extra = evidence.analytic - evidence.numeric
-    if evidence.is_input and evidence.subject.kind == "operation":
-        return
-    factor = _factor(extra, evidence.variable, evidence.known)
-    if factor is not None:
-        yield evidence.hint(
-            "penalty",
-            f"it is the correct gradient plus {factor:.4g} times {evidence.name} itself: a penalty "
-            "(weight decay) belongs in the optimizer, or in the loss as well.",
-        )

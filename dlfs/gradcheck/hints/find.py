@@ -1,6 +1,7 @@
 """Runs all diagnoses in turn, the most specific first."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ from dlfs.base import Operation
 from dlfs.gradcheck.compare import Tolerances
 from dlfs.gradcheck.copies import own_copy, walk
 from dlfs.gradcheck.hints.behaviour import from_findings
+from dlfs.gradcheck.hints.code import held_constant, repairs
 from dlfs.gradcheck.hints.elementwise import elementwise
 from dlfs.gradcheck.hints.evidence import Evidence
 from dlfs.gradcheck.hints.factors import arithmetic
+from dlfs.gradcheck.hints.facts import facts
 from dlfs.gradcheck.hints.losses import losses
+from dlfs.gradcheck.hints.options import flipped_kernel, options, transposed_weights
 from dlfs.gradcheck.hints.places import places
 from dlfs.gradcheck.hints.sums import sums
-from dlfs.gradcheck.hints.variants import flipped_kernel, transposed_weights, variants, where
 from dlfs.gradcheck.report import GradientReport, Hint
 from dlfs.gradcheck.subjects import Subject, make_subject
 from dlfs.types import Array
@@ -65,7 +68,7 @@ def find_hints(
         return again.results[name].passed if name in again.results else again.passed
 
     for name, result in report.results.items():
-        if result.verdict != "wrong" or result.on_kink:
+        if result.verdict != "wrong" or result.on_kink or result.shared:
             continue
         evidence = Evidence(precise, name, weights, np.flatnonzero(result.wrong))
         if report.dtype == "float32" and not _wrong_in_float64(evidence):
@@ -77,21 +80,32 @@ def find_hints(
                 )
             )
             continue
-        here = [hint for diagnose in _DIAGNOSES for hint in _quietly(diagnose, evidence)]
-        if all(hint.kind == "constant_factor" for hint in here):
-            # A bare factor says little; a change that removes it says more.
-            simpler = list(variants(evidence, passes))
-            here = [*simpler, *here] if len(simpler) == 1 or not here else here
-        found += here or _quietly(where, evidence)
+        here = _quietly(held_constant, evidence)
+        here = here or _confirmed(evidence)
+        here = here or _quietly(repairs, evidence)
+        here = here or _quietly(partial(options, check=passes), evidence)
+        found += here
+        if not here:
+            report.facts.extend(_quietly(facts, evidence))
     return _without_repetition(found)[:_MOST_HINTS]
+
+
+def _confirmed(evidence: Evidence) -> list[Hint]:
+    """Run the diagnoses; a hint counts if a second point, too, leads to it."""
+    for diagnose in _DIAGNOSES:
+        found = _quietly(diagnose, evidence)
+        again = {hint.kind for hint in _quietly(diagnose, evidence.second())} if found else set()
+        found = [hint for hint in found if hint.kind in again]
+        if found:
+            return found
+    return []
 
 
 def _quietly(diagnose: Callable[[Evidence], Iterator[Hint]], evidence: Evidence) -> list[Hint]:
     try:
         with np.errstate(all="ignore"):
             return list(diagnose(evidence))
-    except (ValueError, TypeError, IndexError, ArithmeticError):
-        # An experiment may fail on a target that it does not fit; the report must still be made.
+    except Exception:  # noqa: BLE001 - it may not fit the target; the report must still be made
         return []
 
 

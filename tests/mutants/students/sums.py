@@ -260,7 +260,7 @@ class SmoothedForgotten(SmoothedCrossEntropy):
         return (self.p - self.target) / len(self.prediction)
 
 
-@student("label smoothing: not divided by the classes", "factor", "other_number")
+@student("label smoothing: not divided by the classes", "factor", "other_array", "other_number")
 class SmoothedNotDivided(SmoothedCrossEntropy):
     def _input_grad(self):
         smooth = (1 - self.smoothing) * self.target + self.smoothing
