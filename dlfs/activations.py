@@ -6,7 +6,7 @@ import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation, ParamOperation
-from dlfs.checks import check_instance, check_real
+from dlfs.checks import check_flag, check_instance, check_real
 from dlfs.types import Array
 
 
@@ -176,7 +176,13 @@ class GELU(Operation):
     Forward: ``output = input_ * Phi(input_)`` with the normal distribution Phi. Backward:
     ``output_grad * (Phi(input_) + input_ * phi(input_))`` with its density phi.
 
-    Hendrycks and Gimpel, 2016; the exact form, not the one with tanh.
+    Hendrycks and Gimpel, 2016.
+
+    Parameters
+    ----------
+    tanh : bool
+        Whether Phi is approximated, as in GPT-2, by ``(1 + tanh(u)) / 2`` with ``u = sqrt(2 / pi) *
+        (x + 0.044715 * x**3)``; the output is then off by up to 0.0005.
 
     Examples
     --------
@@ -185,11 +191,16 @@ class GELU(Operation):
     array([[  0., 100.]])
     """
 
+    def __init__(self, tanh: bool = False) -> None:
+        super().__init__()
+        self.tanh = check_flag(tanh, "GELU", "tanh")
+
     def _output(self) -> Array:
-        return kernels.gelu(self.input_)
+        return kernels.gelu_tanh(self.input_) if self.tanh else kernels.gelu(self.input_)
 
     def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.gelu_grad(output_grad, self.input_)
+        grad = kernels.gelu_tanh_grad if self.tanh else kernels.gelu_grad
+        return grad(output_grad, self.input_)
 
 
 class SiLU(Operation):
@@ -212,6 +223,45 @@ class SiLU(Operation):
 
     def _input_grad(self, output_grad: Array) -> Array:
         return kernels.silu_grad(output_grad, self.input_)
+
+
+class SwiGLU(Operation):
+    """A gated linear unit: one half of the features decides how much of the other passes.
+
+    Forward, for ``input_`` with the halves a and b along its last axis: ``output = silu(a) * b``,
+    which has half as many features. Backward: ``silu_grad(output_grad * b, a)`` for a and
+    ``output_grad * silu(a)`` for b.
+
+    Shazeer, "GLU variants improve transformer", 2020. As the activation of a dense layer it needs
+    twice the neurons.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the number of features is odd.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SwiGLU().forward(np.array([[1000.0, -1000.0, 2.0, 3.0]]))
+    array([[2000.,   -0.]])
+    """
+
+    def _check_input(self, input_: Array) -> None:
+        super()._check_input(input_)
+        if input_.ndim < 1 or input_.shape[-1] % 2:
+            raise ValueError(
+                f"SwiGLU: the last axis of the input must be even, got shape {input_.shape}"
+            )
+
+    def _output(self) -> Array:
+        a, b = np.split(self.input_, 2, axis=-1)
+        return kernels.silu(a) * b
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        a, b = np.split(self.input_, 2, axis=-1)
+        a_grad = kernels.silu_grad(output_grad * b, a)
+        return np.concatenate([a_grad, output_grad * kernels.silu(a)], axis=-1)
 
 
 class Softplus(Operation):

@@ -12,15 +12,27 @@ import numpy as np
 from dlfs.activations import Linear, Sigmoid, Softmax
 from dlfs.base import Operation
 from dlfs.dropout import Dropout
-from dlfs.layers import BatchNorm, Conv1D, Conv2D, ConvTranspose2D, Layer, LayerNorm
+from dlfs.layers import (
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    ConvTranspose2D,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    RMSNorm,
+)
 from dlfs.losses import Loss
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
+from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten, Reshape
 from dlfs.types import Array
 
 _ON_IMAGES = (Conv2D, ConvTranspose2D, MaxPool2D, AvgPool2D, GlobalAvgPool2D)
-_NORMALIZING = (BatchNorm, LayerNorm, BatchNorm_Op, LayerNorm_Op)
+_NORMALIZING = (
+    *(BatchNorm, LayerNorm, GroupNorm, RMSNorm),
+    *(BatchNorm_Op, LayerNorm_Op, GroupNorm_Op, RMSNorm_Op),
+)
 _SAMPLE = 64
 """The number of observations to look at, evenly spread; to look at all would take time."""
 

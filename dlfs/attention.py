@@ -1,8 +1,11 @@
 """The Operations of attention."""
 
+import numpy as np
+
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_flag, check_int
+from dlfs.embedding import position_angles
 from dlfs.types import Array
 
 
@@ -52,3 +55,65 @@ class Attention_Op(Operation):
         return kernels.attention_grad(
             output_grad, self.input_, self.output, self.heads, self.causal
         )
+
+
+class RotaryPositions(Operation):
+    """Turn queries and keys by angles that grow with the position, before attention.
+
+    The input holds queries, keys and values, as for Attention_Op. In each head, features 2 i and 2
+    i + 1 of a query or key at position t are turned by ``t / 10000**(2 i / width)``; the values
+    stay. Then the product of a query and a key depends on the distance of their positions, not on
+    the positions. Forward: ``output = (a cos - b sin, a sin + b cos)`` for each pair (a, b).
+    Backward: the same for output_grad, turned back.
+
+    Su et al., "RoFormer", 2021.
+
+    Parameters
+    ----------
+    heads : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input is not (batch, time, 3 * features), or a head has an odd number
+        of features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> qkv = np.ones((1, 2, 6))
+    >>> RotaryPositions(heads=1).forward(qkv).round(3)
+    array([[[ 1.   ,  1.   ,  1.   ,  1.   ,  1.   ,  1.   ],
+            [-0.301,  1.382, -0.301,  1.382,  1.   ,  1.   ]]])
+    """
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = check_int(heads, type(self).__name__, "heads", 1)
+
+    def _check_input(self, input_: Array) -> None:
+        super()._check_input(input_)
+        if input_.ndim != 3 or input_.shape[2] < 1 or input_.shape[2] % (6 * self.heads):
+            raise ValueError(
+                f"RotaryPositions: the input must be (batch, time, 3 * features), with features a "
+                f"multiple of 2 * heads ({2 * self.heads}), got shape {input_.shape}"
+            )
+
+    def _output(self) -> Array:
+        return self._turned(self.input_, 1)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return self._turned(output_grad, -1)
+
+    def _turned(self, packed: Array, sign: int) -> Array:
+        batch, time, length = packed.shape
+        pairs = length // (6 * self.heads)
+        angles = sign * position_angles(time, pairs, pairs)
+        angles = angles[:, np.newaxis, np.newaxis]
+        cos, sin = np.cos(angles).astype(packed.dtype), np.sin(angles).astype(packed.dtype)
+        result = np.array(packed, order="C")
+        split = result.reshape(batch, time, 3, self.heads, pairs, 2)
+        a, b = split[:, :, :2, :, :, 0].copy(), split[:, :, :2, :, :, 1].copy()
+        split[:, :, :2, :, :, 0] = a * cos - b * sin
+        split[:, :, :2, :, :, 1] = a * sin + b * cos
+        return result

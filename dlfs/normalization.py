@@ -5,11 +5,13 @@ mean 0 and variance 1, then it gets a learned scale and a learned shift (a BiasA
 Operation here has at most one parameter, as everywhere.
 """
 
+import math
+
 import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation, ParamOperation
-from dlfs.checks import check_float_array, check_real
+from dlfs.checks import check_float_array, check_int, check_real
 from dlfs.dense import with_features
 from dlfs.types import Array, Shape
 
@@ -145,6 +147,99 @@ class LayerNorm_Op(Operation):
         return kernels.layer_norm_grad(output_grad, self.output, self._inv_std)
 
 
+class RMSNorm_Op(Operation):
+    """Divide each row by the root of the mean of its squares: LayerNorm_Op without the mean.
+
+    Forward: ``output = input_ / sqrt(mean(input_**2) + eps)``, the mean over the last axis.
+    Backward: ``(g - output * mean(g * output)) / sqrt(mean(input_**2) + eps)``, g the output_grad.
+
+    Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
+
+    Parameters
+    ----------
+    eps : float
+        Added to the mean square; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input has fewer than 2 dimensions or no features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> RMSNorm_Op(eps=1e-12).forward(np.array([[1.0, 7.0]])).round(6)
+    array([[0.2, 1.4]])
+    """
+
+    _inv_rms: Array
+
+    def __init__(self, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = check_real(eps, type(self).__name__, "eps", 0.0, low_open=True)
+
+    def _output(self) -> Array:
+        output, self._inv_rms = kernels.rms_norm(self.input_, self.eps)
+        return output
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return kernels.rms_norm_grad(output_grad, self.output, self._inv_rms)
+
+
+class GroupNorm_Op(Operation):
+    """Normalize each observation over groups of its channels, and over the pixels.
+
+    Forward: ``output = (input_ - mean) / sqrt(var + eps)``, both over the channels and pixels of a
+    group of one observation. Backward: ``(g - mean(g) - output * mean(g * output)) / sqrt(var +
+    eps)`` for ``g = output_grad``. No observation depends on the others in the batch.
+
+    Wu and He, "Group Normalization", 2018.
+
+    Parameters
+    ----------
+    groups : int
+        It must divide the channels. With 1 group all of an observation is normalized at once.
+    eps : float
+        Added to the variance; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input is not (batch, channels, ...), or the groups do not divide the
+        channels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GroupNorm_Op(groups=2, eps=1e-12).forward(np.array([[1.0, 3.0, 10.0, 30.0]])).round(6)
+    array([[-1.,  1., -1.,  1.]])
+    """
+
+    _inv_std: Array
+
+    def __init__(self, groups: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.groups = check_int(groups, type(self).__name__, "groups", 1)
+        self.eps = check_real(eps, type(self).__name__, "eps", 0.0, low_open=True)
+
+    def _check_input(self, input_: Array) -> None:
+        super()._check_input(input_)
+        check_groups(input_, self.groups, type(self).__name__)
+
+    def _output(self) -> Array:
+        output, self._inv_std = kernels.layer_norm(self._grouped(self.input_), self.eps)
+        return output.reshape(self.input_.shape)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        grad = kernels.layer_norm_grad(
+            self._grouped(output_grad), self._grouped(self.output), self._inv_std
+        )
+        return grad.reshape(output_grad.shape)
+
+    def _grouped(self, x: Array) -> Array:
+        return x.reshape(len(x), self.groups, math.prod(x.shape[1:]) // self.groups)
+
+
 class ScaleMultiply(ParamOperation):
     """Multiply every feature (or channel) by its own number.
 
@@ -197,3 +292,12 @@ class ScaleMultiply(ParamOperation):
 def statistics_shape(input_shape: Shape) -> Shape:
     """Return the shape of one number a feature: (1, features), with a 1 for every further axis."""
     return (1, input_shape[1]) + (1,) * (len(input_shape) - 2)
+
+
+def check_groups(x: Array, groups: int, owner: str) -> None:
+    """Demand (batch, channels, ...) with channels that the groups divide."""
+    if x.ndim < 2 or x.shape[1] < 1 or x.shape[1] % groups:
+        raise ValueError(
+            f"{owner}: the input must be (batch, channels, ...) with channels a multiple of groups "
+            f"({groups}), got shape {x.shape}"
+        )

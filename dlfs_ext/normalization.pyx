@@ -1,4 +1,4 @@
-"""Batch and layer normalization; the formulas are in dlfs.reference.normalization."""
+"""Batch, layer and root-mean-square normalization; the formulas are in dlfs.reference.normalization."""
 
 cimport numpy as cnp
 from cython.parallel cimport prange
@@ -43,6 +43,8 @@ cdef extern from "normalization.h" nogil:
     inverse_deviation_fn *inverse_deviation_table[3][2]
     layer_norm_fn *layer_norm_table[3][2]
     layer_norm_grad_fn *layer_norm_grad_table[3][2]
+    layer_norm_fn *rms_norm_table[3][2]
+    layer_norm_grad_fn *rms_norm_grad_table[3][2]
 
 
 def batch_norm(x, eps=1e-5):
@@ -111,46 +113,71 @@ def batch_norm_inference_grad(output_grad, var, eps=1e-5):
 def layer_norm(x, eps=1e-5):
     check_arrays("layer_norm", x=(x, ROWS))
     eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
-    cdef cnp.ndarray source = c_array(x)
-    cdef int last = cnp.PyArray_NDIM(source) - 1, i
-    cdef ptrdiff_t n = cnp.PyArray_DIM(source, last), rows, chunk
-    if n == 0:
-        raise nothing_to_average("layer_norm", x)
-    rows = cnp.PyArray_SIZE(source) // n
-    cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(source)
-    cdef cnp.ndarray out = empty_like(source), inv_std = per_row(source)
-    cdef layer_norm_fn *fn = layer_norm_table[isa_level][is_double(source)]
-    cdef const char *xd = <const char *>cnp.PyArray_DATA(source)
-    cdef char *od = <char *>cnp.PyArray_DATA(out)
-    cdef char *sd = <char *>cnp.PyArray_DATA(inv_std)
-    cdef double epsilon = eps
-    cdef Team team = gather(<double>rows * n * 5, fn)
-    cdef int threads = team.threads
-    with nogil:
-        if threads == 1:
-            fn(xd, od, sd, rows, n, epsilon)
-        else:
-            chunk = (rows + threads - 1) // threads
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                if i * chunk < rows:
-                    fn(xd + i * chunk * n * size, od + i * chunk * n * size, sd + i * chunk * size,
-                       min(chunk, rows - i * chunk), n, epsilon)
-    dismiss(&team)
-    if not all_positive(inv_std):
+    out, inverse = by_rows(layer_norm_table[isa_level][is_double(x)], x, eps, "layer_norm")
+    if not all_positive(inverse):
         return take_over(reference.layer_norm, x, eps)
-    return out, inv_std
+    return out, inverse
 
 
 def layer_norm_grad(output_grad, output, inv_std):
     check_arrays("layer_norm_grad", output=(output, ROWS), inv_std=(inv_std, "batch ... 1"),
                  output_grad=(output_grad, ROWS))
-    cdef cnp.ndarray g = c_array(output_grad), y = c_array(output), s = c_array(inv_std)
+    return by_rows_grad(layer_norm_grad_table[isa_level][is_double(output)], output_grad, output,
+                        inv_std)
+
+
+def rms_norm(x, eps=1e-6):
+    check_arrays("rms_norm", x=(x, ROWS))
+    eps = check_real(eps, "rms_norm", "eps", 0.0, low_open=True)
+    out, inverse = by_rows(rms_norm_table[isa_level][is_double(x)], x, eps, "rms_norm")
+    if not all_positive(inverse):
+        return take_over(reference.rms_norm, x, eps)
+    return out, inverse
+
+
+def rms_norm_grad(output_grad, output, inv_rms):
+    check_arrays("rms_norm_grad", output=(output, ROWS), inv_rms=(inv_rms, "batch ... 1"),
+                 output_grad=(output_grad, ROWS))
+    return by_rows_grad(rms_norm_grad_table[isa_level][is_double(output)], output_grad, output,
+                        inv_rms)
+
+
+cdef tuple by_rows(layer_norm_fn *fn, object x, double eps, str owner):
+    """Normalize each row; return the output and what each row was multiplied by."""
+    cdef cnp.ndarray source = c_array(x)
+    cdef int last = cnp.PyArray_NDIM(source) - 1, i
+    cdef ptrdiff_t n = cnp.PyArray_DIM(source, last), rows, chunk
+    if n == 0:
+        raise nothing_to_average(owner, x)
+    rows = cnp.PyArray_SIZE(source) // n
+    cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(source)
+    cdef cnp.ndarray out = empty_like(source), inverse = per_row(source)
+    cdef const char *xd = <const char *>cnp.PyArray_DATA(source)
+    cdef char *od = <char *>cnp.PyArray_DATA(out)
+    cdef char *sd = <char *>cnp.PyArray_DATA(inverse)
+    cdef Team team = gather(<double>rows * n * 5, fn)
+    cdef int threads = team.threads
+    with nogil:
+        if threads == 1:
+            fn(xd, od, sd, rows, n, eps)
+        else:
+            chunk = (rows + threads - 1) // threads
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                if i * chunk < rows:
+                    fn(xd + i * chunk * n * size, od + i * chunk * n * size, sd + i * chunk * size,
+                       min(chunk, rows - i * chunk), n, eps)
+    dismiss(&team)
+    return out, inverse
+
+
+cdef cnp.ndarray by_rows_grad(layer_norm_grad_fn *fn, object output_grad, object output,
+                              object inverse):
+    cdef cnp.ndarray g = c_array(output_grad), y = c_array(output), s = c_array(inverse)
     cdef cnp.ndarray out = empty_like(y)
     if cnp.PyArray_SIZE(y) == 0:
         return out
     cdef ptrdiff_t n = cnp.PyArray_DIM(y, cnp.PyArray_NDIM(y) - 1), chunk
     cdef ptrdiff_t rows = cnp.PyArray_SIZE(y) // n, size = cnp.PyArray_ITEMSIZE(y)
-    cdef layer_norm_grad_fn *fn = layer_norm_grad_table[isa_level][is_double(y)]
     cdef const char *gd = <const char *>cnp.PyArray_DATA(g)
     cdef const char *yd = <const char *>cnp.PyArray_DATA(y)
     cdef const char *sd = <const char *>cnp.PyArray_DATA(s)

@@ -17,12 +17,14 @@ cdef extern from "activations.h" nogil:
     unary_fn *leaky_relu_table[3][2]
     unary_fn *elu_table[3][2]
     unary_fn *gelu_table[3][2]
+    unary_fn *gelu_tanh_table[3][2]
     unary_fn *silu_table[3][2]
     unary_fn *softplus_table[3][2]
     binary_fn *relu_grad_table[3][2]
     binary_fn *leaky_relu_grad_table[3][2]
     binary_fn *elu_grad_table[3][2]
     binary_fn *gelu_grad_table[3][2]
+    binary_fn *gelu_tanh_grad_table[3][2]
     binary_fn *silu_grad_table[3][2]
     binary_fn *softplus_grad_table[3][2]
 
@@ -69,6 +71,16 @@ def gelu(x):
 def gelu_grad(output_grad, x):
     check_pair(output_grad, x, "gelu_grad")
     return binary(gelu_grad_table[isa_level][is_double(x)], output_grad, x, 0, 3 * DEAR)
+
+
+def gelu_tanh(x):
+    check(x, "gelu_tanh")
+    return unary(gelu_tanh_table[isa_level][is_double(x)], x, 0, 2 * DEAR)
+
+
+def gelu_tanh_grad(output_grad, x):
+    check_pair(output_grad, x, "gelu_tanh_grad")
+    return binary(gelu_tanh_grad_table[isa_level][is_double(x)], output_grad, x, 0, 2 * DEAR)
 
 
 def silu(x):

@@ -121,7 +121,12 @@ LAYERS = {
     "GlobalAvgPool2D": st.builds(pooling.GlobalAvgPool2D),
     "BatchNorm": st.builds(layers.BatchNorm),
     "LayerNorm": st.builds(layers.LayerNorm),
-    "SelfAttention": st.builds(layers.SelfAttention, small, st.booleans()),
+    "SelfAttention": st.builds(layers.SelfAttention, small, st.booleans(), st.booleans()),
+    "FeedForward": st.builds(layers.FeedForward, small),
+    "TransformerBlock": st.builds(layers.TransformerBlock, small, small),
+    "PositionEmbedding": st.builds(layers.PositionEmbedding, small, st.booleans()),
+    "RMSNorm": st.builds(layers.RMSNorm),
+    "GroupNorm": st.builds(layers.GroupNorm, small),
     "Embedding": st.builds(layers.Embedding, small, small),
 }
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlfs import layers
-from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
+from dlfs.activations import Linear, ReLU, Sigmoid, SwiGLU, Tanh
 from dlfs.base import ParamOperation, backward_through
 from dlfs.conv import Conv2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply
@@ -72,6 +72,27 @@ SHAPES = {
         (4, 7, 6),
         (4, 7, 6),
         [(6, 18), (1, 18), (6, 6), (1, 6)],
+    ),
+    "feed-forward": (
+        lambda: layers.FeedForward(3),
+        (4, 7, 6),
+        (4, 7, 6),
+        [(6, 18), (1, 18), (18, 6), (1, 6)],
+    ),
+    "feed-forward, gated": (
+        lambda: layers.FeedForward(4, SwiGLU()),
+        (4, 7, 6),
+        (4, 7, 6),
+        [(6, 24), (1, 24), (12, 6), (1, 6)],
+    ),
+    "positions": (lambda: layers.PositionEmbedding(9), (4, 7, 6), (4, 7, 6), [(9, 6)]),
+    "sinusoids": (lambda: layers.PositionEmbedding(9, True), (4, 7, 6), (4, 7, 6), []),
+    "rms norm": (layers.RMSNorm, (4, 7, 3), (4, 7, 3), [(1, 3)]),
+    "group norm": (
+        lambda: layers.GroupNorm(2),
+        (4, 6, 5, 5),
+        (4, 6, 5, 5),
+        [(1, 6, 1, 1), (1, 6, 1, 1)],
     ),
     "layer norm": (layers.LayerNorm, (4, 7, 3), (4, 7, 3), [(1, 3), (1, 3)]),
     "pool": (lambda: layers.OperationLayer(MaxPool2D(2)), (4, 3, 6, 7), (4, 3, 3, 3), []),
@@ -248,6 +269,8 @@ def test_an_operation_in_a_layer_forgets_its_statistics_at_a_new_set_up() -> Non
         (layers.LayerNorm, (4, 3), [False, False]),
         (lambda: layers.Embedding(9, 2), (4, 3), [True]),
         (lambda: layers.SelfAttention(1), (4, 3, 2), [True, False, True, False]),
+        (lambda: layers.PositionEmbedding(4), (4, 3, 2), [True]),
+        (layers.RMSNorm, (4, 3), [False]),
     ],
 )
 def test_weights_are_penalized_and_biases_and_scales_are_not(make, shape, flags) -> None:

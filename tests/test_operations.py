@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dlfs import SGD, Dense, NeuralNetwork, Trainer, activations
-from dlfs.attention import Attention_Op
+from dlfs.attention import Attention_Op, RotaryPositions
 from dlfs.backend import available_backends, use_backend
 from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
-from dlfs.embedding import Embedding_Op
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op, ScaleMultiply
+from dlfs.embedding import Embedding_Op, PositionAdd, SinusoidAdd, TableMultiply
+from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op, ScaleMultiply
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.recurrent import RNN_Op
 from dlfs.reshape import Flatten, Reshape
@@ -31,6 +31,13 @@ ALL = {
     "Conv2D_Op": (lambda: Conv2D_Op(np.ones((2, 3, 2, 2))), (3, 2, 4, 5)),
     "ConvTranspose2D_Op": (lambda: ConvTranspose2D_Op(np.ones((2, 3, 2, 2))), (3, 2, 4, 5)),
     "Attention_Op": (lambda: Attention_Op(2, causal=True), (3, 5, 12)),
+    "RotaryPositions": (lambda: RotaryPositions(2), (3, 5, 24)),
+    "PositionAdd": (lambda: PositionAdd(np.ones((6, 4))), (3, 5, 4)),
+    "SinusoidAdd": (lambda: SinusoidAdd(6), (3, 5, 4)),
+    "TableMultiply": (lambda: TableMultiply(np.ones((6, 3))), (4, 3)),
+    "SwiGLU": (activations.SwiGLU, (4, 6)),
+    "RMSNorm_Op": (RMSNorm_Op, (4, 3)),
+    "GroupNorm_Op": (lambda: GroupNorm_Op(2), (3, 4, 2, 3)),
     "Dropout": (lambda: Dropout(0.5, seed=1), (4, 3)),
     "BatchNorm_Op": (BatchNorm_Op, (4, 3)),
     "LayerNorm_Op": (LayerNorm_Op, (4, 3)),

@@ -9,9 +9,10 @@ import pytest
 
 import dlfs
 from dlfs import activations, losses
-from dlfs.attention import Attention_Op
+from dlfs.attention import Attention_Op, RotaryPositions
 from dlfs.base import Operation
 from dlfs.dropout import Dropout
+from dlfs.embedding import SinusoidAdd
 from dlfs.layers import (
     BatchNorm,
     Conv1D,
@@ -24,7 +25,7 @@ from dlfs.layers import (
     OperationLayer,
 )
 from dlfs.network import NeuralNetwork
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
+from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.optimizers import SGD, Adam
 from dlfs.saving import known_classes
 from dlfs.train import Trainer
@@ -40,6 +41,7 @@ CHARACTERS = RNG.integers(0, 11, size=(6, 5))
 ACTIVATIONS = [
     dlfs.ELU(0.7),
     dlfs.GELU(),
+    dlfs.GELU(tanh=True),
     dlfs.LeakyReLU(0.2),
     dlfs.Linear(),
     dlfs.ReLU(),
@@ -106,12 +108,15 @@ NETWORKS = {
     "normalization of rows": lambda: (
         [
             *(Dense(5), BatchNorm(0.3, 1e-3), LayerNorm(1e-4)),
-            *(BatchNorm_Op(0.2), LayerNorm_Op(), Dense(1)),
+            *(BatchNorm_Op(0.2), LayerNorm_Op(), dlfs.RMSNorm(1e-3), RMSNorm_Op(), Dense(1)),
         ],
         ROWS,
     ),
     "normalization of images": lambda: (
-        [Conv2D(3, 3), BatchNorm(), BatchNorm_Op(), dlfs.GlobalAvgPool2D(), Dense(2)],
+        [
+            *(Conv2D(3, 3), BatchNorm(), BatchNorm_Op(), dlfs.GroupNorm(3), GroupNorm_Op(1)),
+            *(dlfs.GlobalAvgPool2D(), Dense(2)),
+        ],
         IMAGES,
     ),
     "characters": lambda: (
@@ -119,8 +124,16 @@ NETWORKS = {
         CHARACTERS,
     ),
     "attention": lambda: (
-        [dlfs.SelfAttention(3, causal=True, weight_init="he"), Attention_Op(1), Dense(2)],
-        SEQUENCES,
+        [
+            *(dlfs.PositionEmbedding(5), SinusoidAdd(4), dlfs.SelfAttention(3, causal=True)),
+            *(RotaryPositions(1), Attention_Op(1), dlfs.FeedForward(2, dlfs.SwiGLU()), Dense(4)),
+            *(dlfs.SwiGLU(), dlfs.TransformerBlock(1, 3, 0.9, dlfs.ReLU(), rotary=True)),
+        ],
+        RNG.normal(size=(6, 3, 18)),
+    ),
+    "tied": lambda: (
+        [dlfs.TiedEmbedding(11, 4, [dlfs.PositionEmbedding(8, True), dlfs.TransformerBlock(2)])],
+        CHARACTERS,
     ),
     "recurrent": lambda: (
         [

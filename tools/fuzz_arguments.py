@@ -258,13 +258,16 @@ def _per_feature(*names: str, full: tuple[str, ...]) -> Callable[[Draw], Argumen
     return draw
 
 
-def _layer_norm_grad(d: Draw) -> Arguments:
-    shape = [d.batch(), *(d.size() for _ in range(d.option(1, 1, 2)))]
-    return {
-        "output_grad": d.array(*shape),
-        "output": d.array(*shape),
-        "inv_std": d.array(*shape[:-1], 1),
-    }
+def _row_norm_grad(name: str) -> Callable[[Draw], Arguments]:
+    def draw(d: Draw) -> Arguments:
+        shape = [d.batch(), *(d.size() for _ in range(d.option(1, 1, 2)))]
+        return {
+            "output_grad": d.array(*shape),
+            "output": d.array(*shape),
+            name: d.array(*shape[:-1], 1),
+        }
+
+    return draw
 
 
 def _attention(*full: str) -> Callable[[Draw], Arguments]:
@@ -362,7 +365,17 @@ def _recurrent(name: str) -> Callable[[Draw], Arguments]:
     return draw
 
 
-_ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+_ACTIVATIONS = (
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "softplus",
+)
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv_transpose2d")
 
 KERNELS: dict[str, Callable[[Draw], Arguments]] = {
@@ -395,7 +408,9 @@ KERNELS: dict[str, Callable[[Draw], Arguments]] = {
     "batch_norm_inference": _per_feature("mean", "var", "eps", full=("x",)),
     "batch_norm_inference_grad": _per_feature("var", "eps", full=("output_grad",)),
     "layer_norm": _per_feature("eps", full=("x",)),
-    "layer_norm_grad": _layer_norm_grad,
+    "layer_norm_grad": _row_norm_grad("inv_std"),
+    "rms_norm": _per_feature("eps", full=("x",)),
+    "rms_norm_grad": _row_norm_grad("inv_rms"),
     "attention": _attention("qkv"),
     "attention_grad": _attention("output_grad", "qkv", "output"),
     "global_avg_pool2d": _rows({"x": "nchw"}),

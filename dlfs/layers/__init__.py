@@ -4,9 +4,11 @@ from dlfs.layers.attention import SelfAttention
 from dlfs.layers.base import Dense, Layer
 from dlfs.layers.blocks import LayerBlock, OperationLayer, Parallel, Residual
 from dlfs.layers.conv import Conv1D, Conv2D, ConvTranspose2D
-from dlfs.layers.embedding import Embedding
-from dlfs.layers.normalization import BatchNorm, LayerNorm
+from dlfs.layers.embedding import Embedding, PositionEmbedding
+from dlfs.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from dlfs.layers.recurrent import GRULayer, LSTMLayer, RNNLayer
+from dlfs.layers.tied import TiedEmbedding
+from dlfs.layers.transformer import FeedForward, TransformerBlock
 
 __all__ = [
     "BatchNorm",
@@ -15,14 +17,20 @@ __all__ = [
     "ConvTranspose2D",
     "Dense",
     "Embedding",
+    "FeedForward",
     "GRULayer",
+    "GroupNorm",
     "LSTMLayer",
     "Layer",
     "LayerBlock",
     "LayerNorm",
     "OperationLayer",
     "Parallel",
+    "PositionEmbedding",
+    "RMSNorm",
     "RNNLayer",
     "Residual",
     "SelfAttention",
+    "TiedEmbedding",
+    "TransformerBlock",
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dlfs.activations import Linear
-from dlfs.attention import Attention_Op
+from dlfs.attention import Attention_Op, RotaryPositions
 from dlfs.checks import check_flag, check_int
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.initializers import Initializer, check_weight_init, draw_weights
@@ -26,6 +26,9 @@ class SelfAttention(Layer):
         How many parts of the features attend on their own; it must divide the features.
     causal : bool
         Whether a position sees only itself and those before it.
+    rotary : bool
+        Whether queries and keys are turned by angles that grow with the position, so that attention
+        knows distances (see RotaryPositions). Each head then needs an even number of features.
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the weights start, see dlfs.initializers; "glorot" unless given.
 
@@ -46,11 +49,16 @@ class SelfAttention(Layer):
     """
 
     def __init__(
-        self, heads: int, causal: bool = False, weight_init: str | Initializer | None = None
+        self,
+        heads: int,
+        causal: bool = False,
+        rotary: bool = False,
+        weight_init: str | Initializer | None = None,
     ) -> None:
         super().__init__()
         self.heads = check_int(heads, "SelfAttention", "heads", 1)
         self.causal = check_flag(causal, "SelfAttention", "causal")
+        self.rotary = check_flag(rotary, "SelfAttention", "rotary")
         check_weight_init(weight_init, "SelfAttention")
         self.weight_init = weight_init
 
@@ -61,9 +69,10 @@ class SelfAttention(Layer):
                 f"{input_.shape}"
             )
         features, dtype = input_.shape[2], self._param_dtype(input_)
-        if features < 1 or features % self.heads:
+        unit, words = (2 * self.heads, "2 * heads") if self.rotary else (self.heads, "heads")
+        if features < 1 or features % unit:
             raise ValueError(
-                f"SelfAttention: the features must be a multiple of heads ({self.heads}), "
+                f"SelfAttention: the features must be a multiple of {words} ({unit}), "
                 f"got {features}"
             )
         init = "glorot" if self.weight_init is None else self.weight_init
@@ -74,6 +83,7 @@ class SelfAttention(Layer):
             WeightMultiply(W_in),
             BiasAdd(np.zeros((1, 3 * features), dtype=dtype)),
             Linear(),
+            *([RotaryPositions(self.heads)] if self.rotary else []),
             Attention_Op(self.heads, self.causal),
             WeightMultiply(W_out),
             BiasAdd(np.zeros((1, features), dtype=dtype)),

@@ -11,8 +11,8 @@ from dlfs.base import Operation, ParamOperation, backward_through
 from dlfs.checks import check_choice, check_instance, checked_output_grad
 from dlfs.dropout import Dropout
 from dlfs.layers.base import Layer
-from dlfs.layers.normalization import BatchNorm, LayerNorm
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
+from dlfs.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten, Reshape
 from dlfs.types import Array
@@ -270,7 +270,8 @@ def as_layer(layer: object, owner: str) -> Layer:
 
 _LOOKED_PAST = (
     *(Linear, Dropout, Flatten, Reshape, MaxPool2D, AvgPool2D, GlobalAvgPool2D),
-    *(BatchNorm_Op, LayerNorm_Op, BatchNorm, LayerNorm),
+    *(BatchNorm_Op, LayerNorm_Op, GroupNorm_Op, RMSNorm_Op),
+    *(BatchNorm, LayerNorm, GroupNorm, RMSNorm),
 )
 """What may stand between a layer and its activation."""
 

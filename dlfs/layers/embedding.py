@@ -1,7 +1,7 @@
-"""Embedding: a learned vector for each whole number."""
+"""Embedding: a learned vector for each whole number, or for each position of a sequence."""
 
-from dlfs.checks import check_int
-from dlfs.embedding import Embedding_Op
+from dlfs.checks import check_flag, check_int
+from dlfs.embedding import Embedding_Op, PositionAdd, SinusoidAdd, check_positions
 from dlfs.initializers import Initializer, check_weight_init, draw_weights
 from dlfs.layers.base import Layer
 from dlfs.types import Array
@@ -50,3 +50,59 @@ class Embedding(Layer):
         init = "standard" if self.weight_init is None else self.weight_init
         table = draw_weights(init, self.rng, shape, *shape, self._param_dtype(input_))
         self.operations = [Embedding_Op(table)]
+
+
+class PositionEmbedding(Layer):
+    """Add to each position of a sequence a vector of its own, so that attention knows the order.
+
+    Forward: ``output = input_ + table[:time]``, with a learned table, or with sines and cosines
+    (see SinusoidAdd). Backward: ``input_grad = output_grad``; each row of the table collects the
+    gradients at its position.
+
+    Vaswani et al., "Attention is all you need", 2017.
+
+    Parameters
+    ----------
+    length : int
+        The longest sequence.
+    sinusoidal : bool
+        Whether the vectors are fixed sines and cosines, not learned.
+    weight_init : {"standard", "glorot", "he"} or callable, optional
+        How the table starts, see dlfs.initializers; "glorot" unless given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input is not (batch, time, features), or longer than ``length``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = PositionEmbedding(length=10)
+    >>> layer.forward(np.zeros((2, 7, 4))).shape
+    (2, 7, 4)
+    >>> [param.shape for param in layer.params]
+    [(10, 4)]
+    """
+
+    def __init__(
+        self,
+        length: int,
+        sinusoidal: bool = False,
+        weight_init: str | Initializer | None = None,
+    ) -> None:
+        super().__init__()
+        self.length = check_int(length, "PositionEmbedding", "length", 1)
+        self.sinusoidal = check_flag(sinusoidal, "PositionEmbedding", "sinusoidal")
+        check_weight_init(weight_init, "PositionEmbedding")
+        self.weight_init = weight_init
+
+    def _setup_layer(self, input_: Array) -> None:
+        check_positions(input_, self.length, None, "PositionEmbedding")
+        if self.sinusoidal:
+            self.operations = [SinusoidAdd(self.length)]
+            return
+        shape = (self.length, input_.shape[2])
+        init = "glorot" if self.weight_init is None else self.weight_init
+        table = draw_weights(init, self.rng, shape, *shape, self._param_dtype(input_))
+        self.operations = [PositionAdd(table)]

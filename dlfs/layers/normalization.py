@@ -2,10 +2,18 @@
 
 import numpy as np
 
-from dlfs.checks import check_real
+from dlfs.checks import check_int, check_real
 from dlfs.dense import BiasAdd
 from dlfs.layers.base import Layer
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op, ScaleMultiply, statistics_shape
+from dlfs.normalization import (
+    BatchNorm_Op,
+    GroupNorm_Op,
+    LayerNorm_Op,
+    RMSNorm_Op,
+    ScaleMultiply,
+    check_groups,
+    statistics_shape,
+)
 from dlfs.types import Array
 
 
@@ -93,6 +101,87 @@ class LayerNorm(Layer):
         shape, dtype = (1, input_.shape[-1]), self._param_dtype(input_)
         self.operations = [
             LayerNorm_Op(self.eps),
+            ScaleMultiply(np.ones(shape, dtype=dtype)),
+            BiasAdd(np.zeros(shape, dtype=dtype)),
+        ]
+
+
+class RMSNorm(Layer):
+    """Divide each row by the root of its mean square, then scale: no mean, and no shift.
+
+    Forward: ``output = gamma * input_ / sqrt(mean(input_**2) + eps)``, the mean over the last axis.
+    Backward: the chain of its Operations' gradients.
+
+    Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
+
+    Parameters
+    ----------
+    eps : float
+        Added to the mean square; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input is not (batch, features) or (batch, time,
+        features).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> RMSNorm().forward(np.array([[1.0, 7.0]])).round(4)
+    array([[0.2, 1.4]])
+    """
+
+    def __init__(self, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = check_real(eps, "RMSNorm", "eps", 0.0, low_open=True)
+
+    def _setup_layer(self, input_: Array) -> None:
+        if input_.ndim < 2 or input_.shape[-1] < 1:
+            raise ValueError(f"RMSNorm: the input must be (batch, features), got {input_.shape}")
+        gamma = np.ones((1, input_.shape[-1]), dtype=self._param_dtype(input_))
+        self.operations = [RMSNorm_Op(self.eps), ScaleMultiply(gamma)]
+
+
+class GroupNorm(Layer):
+    """Normalize each observation over groups of its channels, then scale and shift each channel.
+
+    Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``, mean and variance over
+    the channels and pixels of a group. Backward: the chain of its Operations' gradients.
+
+    Wu and He, "Group Normalization", 2018. Unlike BatchNorm it is the same in training and
+    inference, and works with batches of one.
+
+    Parameters
+    ----------
+    groups : int
+        It must divide the channels.
+    eps : float
+        Added to the variance; eps > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In ``forward``, if the input is not (batch, channels, ...), or the groups do not divide the
+        channels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GroupNorm(groups=2).forward(np.array([[1.0, 3.0, 10.0, 30.0]])).round(4)
+    array([[-1.,  1., -1.,  1.]])
+    """
+
+    def __init__(self, groups: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.groups = check_int(groups, "GroupNorm", "groups", 1)
+        self.eps = check_real(eps, "GroupNorm", "eps", 0.0, low_open=True)
+
+    def _setup_layer(self, input_: Array) -> None:
+        check_groups(input_, self.groups, "GroupNorm")
+        shape, dtype = statistics_shape(input_.shape), self._param_dtype(input_)
+        self.operations = [
+            GroupNorm_Op(self.groups, self.eps),
             ScaleMultiply(np.ones(shape, dtype=dtype)),
             BiasAdd(np.zeros(shape, dtype=dtype)),
         ]

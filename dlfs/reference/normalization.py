@@ -1,4 +1,4 @@
-"""Batch and layer normalization, and the scale that follows them (the shift is a bias).
+"""Batch, layer and root-mean-square normalization, and the scale that follows them.
 
 Both normalizations subtract a mean and divide by a standard deviation; they differ in what they
 average over: batch_norm over batch and pixels, layer_norm over the last axis. With
@@ -8,8 +8,10 @@ gradient is
     x_grad = inv_std * (g - mean(g) - x_hat * mean(g * x_hat)),    g = output_grad,
 
 because moving one number also moves the mean and the deviation of all ``m``. eps is above 0.
+rms_norm is layer_norm without the mean, which is taken to be 0.
 
-Ioffe and Szegedy, "Batch Normalization", 2015; Ba, Kiros and Hinton, "Layer Normalization", 2016.
+Ioffe and Szegedy, "Batch Normalization", 2015; Ba, Kiros and Hinton, "Layer Normalization", 2016;
+Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 """
 
 import numpy as np
@@ -112,6 +114,47 @@ def layer_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
     array([[0., 0., 0.]])
     """
     return _normalize_grad(output_grad, output, inv_std, (output.ndim - 1,))
+
+
+@kernel(x=ROWS)
+def rms_norm(x: Array, eps: float = 1e-6) -> tuple[Array, Array]:
+    """Divide each row by the root of its mean square: ``x * inv_rms``.
+
+    x (batch, ..., features) -> output (batch, ..., features), inv_rms (batch, ..., 1)
+
+    ``inv_rms = 1 / sqrt(mean(x**2) + eps)``, with the mean over the features.
+
+    >>> output, _ = rms_norm(np.array([[1.0, 7.0]]), eps=1e-12)
+    >>> output.round(6)
+    array([[0.2, 1.4]])
+    """
+    eps = check_real(eps, "rms_norm", "eps", 0.0, low_open=True)
+    if x.shape[-1] == 0:
+        raise ValueError(f"rms_norm: there is nothing to average over (shape {x.shape})")
+    unit = _unit(x, (x.ndim - 1,))
+    if unit is None:
+        inv_rms = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
+        return x * inv_rms, inv_rms
+    x = x / unit
+    inv_rms = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + (eps / unit / unit))
+    return x * inv_rms, inv_rms / unit
+
+
+@kernel(output=ROWS, inv_rms="batch ... 1", output_grad=ROWS)
+def rms_norm_grad(output_grad: Array, output: Array, inv_rms: Array) -> Array:
+    """Gradient of ``rms_norm``: ``inv_rms * (g - output * mean(g * output))``, g the output_grad.
+
+    output_grad, output (batch, ..., features), inv_rms (batch, ..., 1)
+    -> x_grad (batch, ..., features)
+
+    >>> output, inv_rms = rms_norm(np.array([[1.0, 7.0]]))
+    >>> rms_norm_grad(output, output, inv_rms).round(6) + 0.0
+    array([[0., 0.]])
+    """
+    if output.size == 0:
+        return np.zeros_like(output)
+    mean_product = (output_grad * output).mean(axis=-1, keepdims=True)
+    return inv_rms * (output_grad - output * mean_product)
 
 
 @kernel(x=FEATURES, gamma=PER_FEATURE)

@@ -14,6 +14,11 @@ from dlfs.checks import check_real
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
+GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
+GELU_CUBIC = GELU_LINEAR * 0.044715
+GELU_NEAR = 40.0
+"""Beyond it the sigmoid of GELU with tanh is 0 or 1."""
+
 
 @kernel(x="...")
 def relu(x: Array) -> Array:
@@ -116,6 +121,42 @@ def gelu_grad(output_grad: Array, x: Array) -> Array:
     near = np.clip(x, -40, 40)
     density = np.exp(-0.5 * near * near) * (1 / math.sqrt(2 * math.pi))
     return output_grad * (special.ndtr(x) + x * density)
+
+
+@kernel(x="...")
+def gelu_tanh(x: Array) -> Array:
+    """Approximate ``gelu`` as GPT-2 did: ``x * (1 + tanh(u)) / 2``.
+
+    x (...) -> (...)
+
+    ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``. Computed is ``x * sigmoid(2 * u)``, which is the
+    same number, without cancellation where x is far below 0.
+
+    >>> gelu_tanh(np.array([[-100.0, 0.0, 100.0]]))
+    array([[ -0.,   0., 100.]])
+    """
+    near = np.clip(x, -GELU_NEAR, GELU_NEAR)
+    return x * special.expit(near * (GELU_LINEAR + GELU_CUBIC * near * near))
+
+
+@kernel(x="...", output_grad="...")
+def gelu_tanh_grad(output_grad: Array, x: Array) -> Array:
+    """Gradient of ``gelu_tanh``: ``output_grad * (s + x * s * (1 - s) * slope)``.
+
+    output_grad (...), x (...) -> x_grad (...)
+
+    ``s = sigmoid(2 * u)`` and ``slope``, the derivative of 2 u, is ``2 * sqrt(2 / pi) * (1 + 3 *
+    0.044715 * x**2)``.
+
+    >>> gelu_tanh_grad(np.array([[2.0]]), np.array([[0.0]]))
+    array([[1.]])
+    """
+    near = np.clip(x, -GELU_NEAR, GELU_NEAR)
+    squared = near * near
+    z = near * (GELU_LINEAR + GELU_CUBIC * squared)
+    s = special.expit(z)
+    slope = GELU_LINEAR + 3 * GELU_CUBIC * squared
+    return output_grad * (s + near * s * special.expit(-z) * slope)
 
 
 @kernel(x="...")

@@ -16,6 +16,7 @@ from dlfs import (
     activations,
     attention,
     dropout,
+    embedding,
     layers,
     losses,
     normalization,
@@ -41,7 +42,10 @@ from dlfs.types import Array, Shape
 MOST_LAYERS = 10_000
 """A file with more layers is refused, and so is saving a network that has more."""
 
-MODULES = (activations, attention, dropout, layers, losses, normalization, pooling, reshape)
+MODULES = (
+    *(activations, attention, dropout, embedding, layers),
+    *(losses, normalization, pooling, reshape),
+)
 LARGEST_OBSERVATION = 2**27
 """Largest activation, in numbers, that a file may ask for; larger ones are refused."""
 
@@ -430,8 +434,8 @@ def _check_size(input_shape: Shape, layer: Layer, held: int, path: str) -> None:
 
 
 _RECURRENT = (layers.RNNLayer, layers.LSTMLayer, layers.GRULayer)
-_ROWS = (layers.LayerNorm, layers.SelfAttention)
-_FILLING = (layers.BatchNorm, normalization.BatchNorm_Op, *_ROWS)
+_ROWS = (layers.LayerNorm, layers.RMSNorm, layers.SelfAttention)
+_FILLING = (layers.BatchNorm, layers.GroupNorm, normalization.BatchNorm_Op, *_ROWS)
 
 
 def _tensor(tensors: Mapping[str, Array], name: str, like: Array) -> Array:

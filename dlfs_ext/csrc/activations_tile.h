@@ -43,6 +43,7 @@ UNARY(relu, vmax(vset1(0), x)) /* a nan stays */
 UNARY(leaky_relu, vselect(x > 0, x, a * x))
 UNARY(elu, vselect(x > 0, x, a * vexpm1_neg(vmin(vset1(0), x))))
 UNARY(gelu, vgelu(x))
+UNARY(gelu_tanh, vgelu_tanh(x))
 UNARY(silu, x * vsigmoid(x))
 UNARY(softplus, vsoftplus(x))
 UNARY(exp, vexp(x)) /* for the tests of vmath.h */
@@ -53,6 +54,7 @@ BINARY(relu_grad, g * vselect(y > 0, vset1(1), vset1(0)))
 BINARY(leaky_relu_grad, vselect(y > 0, g, a * g))
 BINARY(elu_grad, g * vselect(y > 0, vset1(1), a * vexp(vmin(vset1(0), y))))
 BINARY(gelu_grad, g * vgelu_slope(y))
+BINARY(gelu_tanh_grad, g * vgelu_tanh_slope(y))
 BINARY(silu_grad, g * vsilu_slope(y))
 BINARY(softplus_grad, g * vsigmoid(y))
 

@@ -29,5 +29,7 @@ DLFS_TABLE(divide)
 DLFS_TABLE(inverse_deviation)
 DLFS_TABLE(layer_norm)
 DLFS_TABLE(layer_norm_grad)
+DLFS_TABLE_OF(layer_norm_fn, rms_norm)
+DLFS_TABLE_OF(layer_norm_grad_fn, rms_norm_grad)
 
 #endif

@@ -46,11 +46,13 @@ static void NAME(inverse_deviation)(const void *var_, void *out_, ptrdiff_t n, d
     } while (0)
 
 #undef X
+#undef SQUARE
 #undef CENTRED_SQUARE
 #undef G
 #undef GY
 #define X(i, k) vload_n(x + i, k)
 #define CENTRED_SQUARE(i, k) ((vload_n(x + i, k) - mean) * (vload_n(x + i, k) - mean))
+#define SQUARE(i, k) (vload_n(x + i, k) * vload_n(x + i, k))
 #define G(i, k) vload_n(g + i, k)
 #define GY(i, k) (vload_n(g + i, k) * vload_n(y + i, k))
 
@@ -87,6 +89,40 @@ static void NAME(layer_norm_grad)(const void *g_, const void *y_, const void *in
         for (ptrdiff_t i = 0; i < n; i += VLEN) {
             int k = (int)(n - i < VLEN ? n - i : VLEN);
             vec value = inverse * (vload_n(g + i, k) - mean - vload_n(y + i, k) * product);
+            vstore_n(out + i, value, k);
+        }
+    }
+}
+
+static void NAME(rms_norm)(const void *x_, void *out_, void *inverse_, ptrdiff_t rows, ptrdiff_t n,
+                           double eps)
+{
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const real *x = (const real *)x_ + row * n;
+        real *out = (real *)out_ + row * n, square;
+        ROW_SUM(square, SQUARE);
+        square = square / (real)n + (real)eps;
+        real inverse = 1 / (real)sqrt((double)square);
+        ((real *)inverse_)[row] = inverse;
+        for (ptrdiff_t i = 0; i < n; i += VLEN) {
+            int k = (int)(n - i < VLEN ? n - i : VLEN);
+            vstore_n(out + i, vload_n(x + i, k) * inverse, k);
+        }
+    }
+}
+
+static void NAME(rms_norm_grad)(const void *g_, const void *y_, const void *inverse_, void *out_,
+                                ptrdiff_t rows, ptrdiff_t n)
+{
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        const real *g = (const real *)g_ + row * n, *y = (const real *)y_ + row * n;
+        real *out = (real *)out_ + row * n, product;
+        real inverse = ((const real *)inverse_)[row];
+        ROW_SUM(product, GY);
+        product /= (real)n;
+        for (ptrdiff_t i = 0; i < n; i += VLEN) {
+            int k = (int)(n - i < VLEN ? n - i : VLEN);
+            vec value = inverse * (vload_n(g + i, k) - vload_n(y + i, k) * product);
             vstore_n(out + i, value, k);
         }
     }

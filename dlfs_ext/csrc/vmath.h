@@ -23,6 +23,8 @@
 #define vnormal NAME(vnormal)
 #define vgelu NAME(vgelu)
 #define vgelu_slope NAME(vgelu_slope)
+#define vgelu_tanh NAME(vgelu_tanh)
+#define vgelu_tanh_slope NAME(vgelu_tanh_slope)
 #define vsilu_slope NAME(vsilu_slope)
 #define vcopysign NAME(vcopysign)
 
@@ -238,4 +240,28 @@ DLFS_INLINE vec vgelu_slope(vec x)
 {
     vec density, below = vnormal(x, &density);
     return below + x * density;
+}
+
+/* x sigmoid(z), z = x (a + b x^2), which is x (1 + tanh(z / 2)) / 2; beyond 40 the sigmoid is 0 or
+ * 1, and the square could overflow. */
+#undef GELU_LINEAR
+#undef GELU_CUBIC
+#undef GELU_NEAR
+#define GELU_LINEAR (real)1.5957691216057308
+#define GELU_CUBIC (real)0.071354816272600253
+#define GELU_NEAR 40
+
+DLFS_INLINE vec vgelu_tanh(vec x)
+{
+    vec near = vmax(vset1(-GELU_NEAR), vmin(vset1(GELU_NEAR), x));
+    return x * vsigmoid(near * (GELU_LINEAR + GELU_CUBIC * (near * near)));
+}
+
+DLFS_INLINE vec vgelu_tanh_slope(vec x)
+{
+    vec near = vmax(vset1(-GELU_NEAR), vmin(vset1(GELU_NEAR), x));
+    vec squared = near * near, z = near * (GELU_LINEAR + GELU_CUBIC * squared);
+    vec e = vexp_neg(-vabs(z)), likely = 1 / (1 + e), unlikely = e * likely;
+    vec slope = GELU_LINEAR + 3 * GELU_CUBIC * squared;
+    return vselect(z < 0, unlikely, likely) + near * (likely * unlikely) * slope;
 }

@@ -210,6 +210,45 @@ def attend(op, x, weights=softmax):
     return (weights(scores) @ v).transpose(0, 2, 1, 3).reshape(batch, time, packed // 3)
 
 
+def _gelu(op, x):
+    if op.tanh:
+        return x * _sigmoid(None, math.sqrt(8 / math.pi) * (x + 0.044715 * x**3))
+    return x * (1 + apply(erf, x / math.sqrt(2))) / 2
+
+
+def _swiglu(op, x):
+    n = x.shape[-1] // 2
+    return x[..., :n] * _sigmoid(None, x[..., :n]) * x[..., n:]
+
+
+def _group_norm(op, x):
+    grouped = x.reshape(x.shape[0], op.groups, math.prod(x.shape[1:]) // op.groups)
+    return _normalized(grouped, -1, op.eps).reshape(x.shape)
+
+
+def _rotary(op, x):
+    """Turn each pair as a complex number: by a matrix that mixes the features of one position."""
+    batch, time, packed = x.shape
+    width = packed // (3 * op.heads)
+    turns = np.tile(np.eye(packed), (time, 1, 1))
+    for t in range(time):
+        for place in range(0, 2 * packed // 3, 2):
+            angle = t / 10000 ** (place % width / width)
+            turn = [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
+            turns[t, place : place + 2, place : place + 2] = turn
+    return (x.reshape(batch, time, 1, packed) @ turns).reshape(x.shape)
+
+
+def _sinusoids(op, x):
+    _, time, features = x.shape
+    waves = np.zeros((time, features))
+    for t in range(time):
+        for i in range(features):
+            angle = t / 10000 ** (i // 2 * 2 / features)
+            waves[t, i] = math.cos(angle) if i % 2 else math.sin(angle)
+    return x + waves
+
+
 OPERATIONS = {
     activations.Linear: lambda op, x: +x,
     activations.Sigmoid: _sigmoid,
@@ -217,7 +256,8 @@ OPERATIONS = {
     activations.ReLU: lambda op, x: x.relu(),  # with a bias of 0, padding is on the kink
     activations.LeakyReLU: lambda op, x: x.relu() - op.slope * (-x).relu(),
     activations.ELU: lambda op, x: x.relu() + op.alpha * ((-(-x).relu()).exp() - 1),
-    activations.GELU: lambda op, x: x * (1 + apply(erf, x / math.sqrt(2))) / 2,
+    activations.GELU: _gelu,
+    activations.SwiGLU: _swiglu,
     activations.SiLU: lambda op, x: x * _sigmoid(op, x),
     activations.Softplus: _softplus,
     activations.Softmax: lambda op, x: softmax(x),
@@ -228,8 +268,14 @@ OPERATIONS = {
     reshaping.Reshape: lambda op, x: x.reshape(op.output.shape),
     dropout.Dropout: lambda op, x: +x if op.inference else x * op.mask / op.keep_prob,
     normalization.BatchNorm_Op: _batch_norm,
+    normalization.RMSNorm_Op: lambda op, x: x / ((x * x).mean(-1, keepdims=True) + op.eps) ** 0.5,
+    normalization.GroupNorm_Op: _group_norm,
     normalization.LayerNorm_Op: lambda op, x: _normalized(x, -1, op.eps),
     attention.Attention_Op: attend,
+    attention.RotaryPositions: _rotary,
+    embedding.PositionAdd: lambda op, x, table: x + table[: x.shape[1]],
+    embedding.SinusoidAdd: _sinusoids,
+    embedding.TableMultiply: lambda op, x, table: x @ table.transpose(),
     embedding.Embedding_Op: lambda op, x, table: table[x],
     conv.Conv1D_Op: _conv1d,
     conv.Conv2D_Op: lambda op, x, W: conv2d(x, W, op.stride, op.padding, op.dilation, op.groups),

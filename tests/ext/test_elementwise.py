@@ -300,3 +300,27 @@ def test_place_in_the_array_does_not_matter(dtype, size, layout):
         function = kernel(name)
         one_by_one = np.concatenate([function(x[i : i + 1]) for i in range(size)])
         np.testing.assert_array_equal(function(x), one_by_one)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_with_tanh(dtype):
+    """The error of an exponent is multiplied by its size: about |z| units in the left tail."""
+    x = whole_range(dtype)
+    x = x[np.abs(x) < 1e30] if dtype == np.float32 else x[np.abs(x) < 1e100]
+    wide_x = np.clip(x.astype(np.longdouble), -40, 40)
+    z = np.sqrt(8 / np.longdouble(np.pi)) * (wide_x + np.longdouble("0.044715") * wide_x**3)
+    s, other = 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(z))
+    slope = np.sqrt(8 / np.longdouble(np.pi)) * (1 + 3 * np.longdouble("0.044715") * wide_x**2)
+    unit = np.finfo(dtype).eps
+    relative = unit * (4 + 4 * np.abs(z))
+    wanted = x.astype(np.longdouble) * s
+    found = rectifiers.gelu_tanh(x)
+    # Where s is denormal, x * s is off by x units of the smallest denormal.
+    smallest = np.finfo(dtype).smallest_subnormal * (1 + np.abs(x.astype(float)))
+    assert_within(found, wanted, relative * np.abs(wanted) + smallest)
+    g = np.full_like(x, 2)
+    wanted = 2 * (s + wide_x * s * other * slope)
+    size = 2 * (s + np.abs(wide_x) * s * other * slope)
+    smallest = np.finfo(dtype).tiny * 64
+    found = rectifiers.gelu_tanh_grad(g, x)
+    assert_within(found, wanted, 2 * relative * size + smallest * (1 + slope * np.abs(wide_x)))

@@ -118,6 +118,7 @@ def variances_that_are_not_finite(dtype):
         x[1, 3] = value
         yield "batch_norm", (x, 0.1)
         yield "layer_norm", (x, 0.1)
+        yield "rms_norm", (x, 0.1)
 
 
 def attention_that_is_not_finite(dtype):

@@ -132,3 +132,37 @@ def test_nothing_to_average(shape):
 def test_layer_norm_without_features():
     with pytest.raises(ValueError, match="nothing to average over"):
         fast.layer_norm(np.zeros((2, 0)))
+
+
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    shape=shapes(min_dims=2, min_side=1, max_side=40, max_dims=3),
+    eps=EPSILONS,
+)
+def test_rms_norm(data, dtype, shape, eps):
+    x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
+    unit, n = wide(np.finfo(dtype).eps), shape[-1]
+    exact = x.astype(wide)
+    inverse = 1 / np.sqrt((exact**2).mean(axis=-1, keepdims=True) + wide(dtype.type(eps)))
+    # A sum of n squares and a few roundings more; the root halves a relative error.
+    relative = (n / 2 + 4) * unit
+    assert_all(
+        fast.rms_norm(x, eps),
+        (exact * inverse, inverse),
+        (relative * np.abs(exact * inverse), relative * inverse),
+    )
+    output, inverse = reference.rms_norm(x, eps)
+    found = fast.rms_norm_grad(g, output, inverse)
+    assert found.dtype == dtype
+    g, y, inverse = (array.astype(wide) for array in (g, output, inverse))
+    product, size = (
+        (one * other).mean(axis=-1, keepdims=True) for one, other in ((g, y), (abs(g), abs(y)))
+    )
+    wanted = inverse * (g - y * product)
+    assert_within(found, wanted, (n / 2 + 5) * unit * inverse * (np.abs(g) + np.abs(y) * size))
+
+
+def test_rms_norm_without_features():
+    with pytest.raises(ValueError, match="nothing to average over"):
+        fast.rms_norm(np.zeros((2, 0)))

@@ -255,3 +255,30 @@ def test_a_learning_rate_of_any_kind_of_number_steps(number) -> None:
 
 def as_tuple(result) -> tuple:
     return result if isinstance(result, tuple) else (result,)
+
+
+@given(inputs, seeds, dtypes, layouts)
+def test_gelu_with_tanh(values: np.ndarray, seed: int, dtype, layout: str) -> None:
+    x = arranged(values.astype(dtype), layout)
+    grad = drawn(np.random.default_rng(seed), x.shape, dtype, layout)
+    exact = np.clip(x.astype(float), -40, 40)
+    u = math.sqrt(2 / math.pi) * (exact + 0.044715 * exact**3)
+    t = np.tanh(u)
+    slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * exact**2)
+    eps = float(np.finfo(dtype).eps)
+    # 1 + tanh has an absolute error of eps, far from 0 too.
+    allowed = 8 * eps * (1 + np.abs(exact))
+    output = watched(kernels.gelu_tanh, x)
+    assert np.all(np.abs(output - exact * (1 + t) / 2) <= allowed)
+    found = watched(kernels.gelu_tanh_grad, grad, x)
+    wanted = (1 + t) / 2 + exact * (1 - t * t) / 2 * slope
+    assert np.all(np.abs(found - grad * wanted) <= 40 * allowed * (1 + slope) * np.abs(grad))
+
+
+def test_gelu_with_tanh_is_near_gelu() -> None:
+    x = np.linspace(-6, 6, 1001)
+    assert np.abs(kernels.gelu_tanh(x) - kernels.gelu(x)).max() < 0.0005
+    for size in (1e3, 1e200):
+        x = np.array([-size, size])
+        np.testing.assert_array_equal(kernels.gelu_tanh(x), [0.0, size])
+        np.testing.assert_array_equal(kernels.gelu_tanh_grad(np.ones(2), x), [0.0, 1.0])

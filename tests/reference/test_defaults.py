@@ -39,6 +39,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "batch_norm_inference": {"eps": 1e-5},
     "batch_norm_inference_grad": {"eps": 1e-5},
     "layer_norm": {"eps": 1e-5},
+    "rms_norm": {"eps": 1e-6},
     "attention": {"causal": False},
     "attention_grad": {"causal": False},
     "huber": {"delta": 1.0},

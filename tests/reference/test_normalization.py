@@ -155,3 +155,30 @@ def test_nothing_to_average_over_is_an_error(shape: tuple[int, ...]) -> None:
         kernels.batch_norm(np.zeros(shape))
     with pytest.raises(ValueError, match="layer_norm: there is nothing to average over"):
         kernels.layer_norm(np.zeros((2, 0)))
+
+
+@given(shapes, epsilons, dtypes, layouts, seeds)
+def test_rms_norm_and_its_jacobian(shape, eps, dtype, layout, seed) -> None:
+    """``d y[k] / d x[l] = (delta[k, l] - y[k] y[l] / m) / rms`` for each row of m numbers."""
+    rng = np.random.default_rng(seed)
+    x, grad = drawn(rng, shape, dtype, layout), drawn(rng, shape, dtype, layout)
+    output, inv_rms = watched(kernels.rms_norm, x, eps)
+    found = watched(kernels.rms_norm_grad, grad, output, inv_rms)
+    m, unit = shape[-1], float(np.finfo(dtype).eps)
+    assert inv_rms.shape == (*shape[:-1], 1)
+    for row in np.ndindex(*shape[:-1]):
+        numbers, g = x[row].astype(float), grad[row].astype(float)
+        rms = np.sqrt(sum(number * number for number in numbers) / m + eps)
+        y = numbers / rms
+        jacobian = (np.eye(m) - np.outer(y, y) / m) / rms
+        allowed = (m + 6) * unit * (1 + np.abs(y))
+        assert np.all(np.abs(output[row] - y) <= allowed)
+        assert abs(inv_rms[row][0] * rms - 1) <= (m + 6) * unit
+        assert np.all(np.abs(found[row] - jacobian.T @ g) <= 4 * allowed / rms * np.abs(g).sum())
+
+
+def test_rms_norm_of_numbers_whose_squares_overflow() -> None:
+    x = np.array([[3e200, -4e200], [3.0, -4.0]])
+    output, inv_rms = kernels.rms_norm(x, 1e-12)
+    np.testing.assert_allclose(output[0], output[1], rtol=1e-12)
+    np.testing.assert_allclose(inv_rms[0] * 1e200, inv_rms[1], rtol=1e-12)

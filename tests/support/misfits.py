@@ -121,6 +121,42 @@ OPERATIONS: list[Row] = [
         lambda: attention.Attention_Op(2).forward(ones(2, 3, 9)),
         r"attention: the last axis of qkv must be a multiple of 3 \* heads \(6\), got 9$",
     ),
+    (
+        "attention.RotaryPositions",
+        lambda: attention.RotaryPositions(1).forward(ones(2, 3, 9)),
+        r"features a multiple of 2 \* heads \(2\), got shape \(2, 3, 9\)$",
+    ),
+    (
+        "embedding.PositionAdd",
+        lambda: embedding.PositionAdd(ones(3, 2)).forward(ones(2, 4, 2)),
+        r"a sequence may have 3 positions, got 4 \(shape \(2, 4, 2\)\)$",
+    ),
+    (
+        "embedding.PositionAdd",
+        lambda: embedding.PositionAdd(ones(3, 2)).forward(ones(2, 3, 4)),
+        r"must have shape \(batch, time, 2\), got \(2, 3, 4\)$",
+    ),
+    (
+        "embedding.SinusoidAdd",
+        lambda: embedding.SinusoidAdd(3).forward(ones(4, 2)),
+        r"must have shape \(batch, time, features\), got \(4, 2\)$",
+    ),
+    (
+        "embedding.TableMultiply",
+        lambda: embedding.TableMultiply(ones(3, 2)).forward(ones(4, 3)),
+        r"x must have shape \(batch, 2\), got \(4, 3\)$",
+    ),
+    (
+        "normalization.GroupNorm_Op",
+        lambda: normalization.GroupNorm_Op(2).forward(ones(4, 3)),
+        r"a multiple of groups \(2\), got shape \(4, 3\)$",
+    ),
+    (
+        "normalization.RMSNorm_Op",
+        lambda: normalization.RMSNorm_Op().forward(ones(3)),
+        "rms_norm: x must have at least 2 dimensions",
+    ),
+    ("activations.SwiGLU", lambda: activations.SwiGLU().forward(ones(2, 3)), "must be even"),
     ("pooling.MaxPool2D", lambda: pooling.MaxPool2D(6).forward(IMAGES), "the window covers 6"),
     ("pooling.AvgPool2D", lambda: pooling.AvgPool2D(6).forward(IMAGES), "the window covers 6"),
     ("pooling.GlobalAvgPool2D", lambda: pooling.GlobalAvgPool2D().forward(ones(2, 3)), "4 dim"),
@@ -253,6 +289,42 @@ LAYERS: list[Row] = [
         "layers.SelfAttention",
         lambda: layers.SelfAttention(2).forward(ones(3, 4, 5)),
         r"SelfAttention: the features must be a multiple of heads \(2\), got 5$",
+    ),
+    (
+        "layers.SelfAttention",
+        lambda: layers.SelfAttention(2, rotary=True).forward(ones(3, 4, 6)),
+        r"must be a multiple of 2 \* heads \(4\), got 6$",
+    ),
+    (
+        "layers.FeedForward",
+        lambda: layers.FeedForward().forward(ones(3)),
+        "FeedForward: the input must be",
+    ),
+    (
+        "layers.TransformerBlock",
+        lambda: layers.TransformerBlock(2).forward(ones(3, 4, 5)),
+        r"SelfAttention: the features must be a multiple of heads \(2\), got 5$",
+    ),
+    (
+        "layers.PositionEmbedding",
+        lambda: layers.PositionEmbedding(3).forward(ones(2, 4, 2)),
+        "PositionEmbedding: a sequence may have 3 positions, got 4",
+    ),
+    (
+        "layers.TiedEmbedding",
+        lambda: layers.TiedEmbedding(5, 2, [layers.Dense(3)]).forward(np.array([[1]])),
+        r"x must have shape \(batch, 2\), got \(1, 3\)$",
+    ),
+    (
+        "layers.TiedEmbedding",
+        lambda: layers.TiedEmbedding(5, 2, layers.Dense(2)),
+        "must be a list of layers",
+    ),
+    ("layers.RMSNorm", lambda: layers.RMSNorm().forward(ones(3)), "RMSNorm: the input must be"),
+    (
+        "layers.GroupNorm",
+        lambda: layers.GroupNorm(2).forward(ones(4, 3)),
+        r"GroupNorm: .* a multiple of groups \(2\), got shape \(4, 3\)$",
     ),
     (
         "layers.BatchNorm",

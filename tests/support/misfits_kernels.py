@@ -86,6 +86,7 @@ KERNELS: list[Row] = [
             "leaky_relu_grad": "leaky_relu_grad: output_grad must have shape",
             "elu_grad": "elu_grad: output_grad must have shape",
             "gelu_grad": "gelu_grad: output_grad must have shape",
+            "gelu_tanh_grad": "gelu_tanh_grad: output_grad must have shape",
             "silu_grad": "silu_grad: output_grad must have shape",
             "softplus_grad": "softplus_grad: output_grad must have shape",
             "softmax_grad": "softmax_grad: output_grad must have shape",
@@ -109,7 +110,10 @@ KERNELS: list[Row] = [
             (("sigmoid_grad", "tanh_grad", "softmax_grad"), "output float32, output_grad float64"),
             (("bias_activation_grad",), "output float32, output_grad float64"),
             (("relu_grad", "leaky_relu_grad", "elu_grad"), "x float32, output_grad float64"),
-            (("gelu_grad", "silu_grad", "softplus_grad"), "x float32, output_grad float64"),
+            (
+                ("gelu_grad", "gelu_tanh_grad", "silu_grad", "softplus_grad"),
+                "x float32, output_grad float64",
+            ),
             (("weight_multiply_param_grad",), "x float32, output_grad float64"),
             (("scale_multiply_param_grad",), "x float32, output_grad float64"),
             (("weight_multiply_input_grad",), "W float32, output_grad float64"),
@@ -402,9 +406,10 @@ KERNELS: list[Row] = [
             (
                 "attention",
                 lambda: kernels.attention(ones(2, 3, 10), 2),
-                r"multiple of 3 \* heads \(6\), got 10$",
+                r"qkv must have shape \(batch, time, 3 \* features\), got \(2, 3, 10\)$",
             ),
-            ("attention", lambda: kernels.attention(ones(2, 3, 0), 1), "got 0$"),
+            ("attention", lambda: kernels.attention(ones(2, 3, 0), 1), r"got \(2, 3, 0\)$"),
+            ("attention", lambda: kernels.attention(ones(2, 3, 9), 2), r"heads \(6\), got 9$"),
             (
                 "attention_grad",
                 lambda: kernels.attention_grad(ones(2, 3, 4), ones(2, 3, 12), ones(2, 3, 3), 2),
@@ -419,6 +424,17 @@ KERNELS: list[Row] = [
                 "attention_grad",
                 lambda: kernels.attention_grad(ones(2, 3, 4), ones(2, 3, 12), f32(2, 3, 4), 2),
                 "same dtype, got qkv float64, output float32$",
+            ),
+            ("rms_norm", lambda: kernels.rms_norm(ones(3, 0)), "nothing to average over"),
+            (
+                "rms_norm_grad",
+                lambda: kernels.rms_norm_grad(ones(4, 3), ones(4, 3), ones(1, 3)),
+                r"inv_rms must have shape \(4, 1\)",
+            ),
+            (
+                "rms_norm_grad",
+                lambda: kernels.rms_norm_grad(ones(4, 3), ones(4, 3), f32(4, 1)),
+                "same dtype, got output float64, inv_rms float32$",
             ),
             ("layer_norm", lambda: kernels.layer_norm(ones(3, 0)), "nothing to average over"),
             (

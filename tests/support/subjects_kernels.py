@@ -39,7 +39,17 @@ def _kernel(name: str, valid: Any, **wanted: Wanted) -> Subject:
 def _elementwise() -> list[Subject]:
     subjects = []
     options = {"leaky_relu": {"slope": real(**UNIT)}, "elu": {"alpha": POSITIVE}}
-    for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"):
+    for name in (
+        "sigmoid",
+        "tanh",
+        "relu",
+        "leaky_relu",
+        "elu",
+        "gelu",
+        "gelu_tanh",
+        "silu",
+        "softplus",
+    ):
         extra = options.get(name, {})
         kept = "output" if name in ("sigmoid", "tanh") else "x"
         subjects.append(_kernel(name, lambda: {"x": ones(2, 3)}, x=array(), **extra))
@@ -303,6 +313,28 @@ def _attention() -> list[Subject]:
     ]
 
 
+def _later() -> list[Subject]:
+    """Kernels added at the end: tests draw numbers by a kernel's place in the list."""
+    x = (4, 3)
+    return [
+        _kernel("gelu_tanh", lambda: {"x": ones(2, 3)}, x=array()),
+        _kernel(
+            "gelu_tanh_grad",
+            lambda: {"output_grad": ones(2, 3), "x": ones(2, 3)},
+            output_grad=array(),
+            x=array(),
+        ),
+        _kernel("rms_norm", lambda: {"x": ones(*x)}, x=array(), eps=POSITIVE),
+        _kernel(
+            "rms_norm_grad",
+            lambda: {"output_grad": ones(*x), "output": ones(*x), "inv_rms": ones(4, 1)},
+            output_grad=array(),
+            output=array(),
+            inv_rms=array(),
+        ),
+    ]
+
+
 def _losses() -> list[Subject]:
     both = {"prediction": array(), "target": array()}
 
@@ -399,11 +431,12 @@ KERNELS = [
     *_dense(),
     *_pooling(),
     *_normalization(),
-    *_attention(),
     *_losses(),
     *_updates(),
     *_others(),
     *subjects_recurrent.KERNELS,
+    *_attention(),
+    *_later(),
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from dlfs.activations import Linear, ReLU, Sigmoid, Softplus, Tanh
+from dlfs.activations import GELU, Linear, ReLU, Sigmoid, Softplus, SwiGLU, Tanh
 from dlfs.base import Operation
 from dlfs.gradcheck.cases.images import image_size, transposed_size, windows
 from dlfs.gradcheck.cases.sketch import Case, Sketch
@@ -14,6 +14,8 @@ from dlfs.layers import (
     ConvTranspose2D,
     Dense,
     Embedding,
+    FeedForward,
+    GroupNorm,
     GRULayer,
     Layer,
     LayerBlock,
@@ -21,9 +23,13 @@ from dlfs.layers import (
     LSTMLayer,
     OperationLayer,
     Parallel,
+    PositionEmbedding,
     Residual,
+    RMSNorm,
     RNNLayer,
     SelfAttention,
+    TiedEmbedding,
+    TransformerBlock,
 )
 from dlfs.pooling import MaxPool2D
 
@@ -80,11 +86,22 @@ def _batch_norm(sketch: Sketch) -> Case:
     return sketch.case(BatchNorm, inference=sketch.choose.choice((False, False, True)))
 
 
-def _layer_norm(sketch: Sketch) -> Case:
-    time = sketch.sizes(sketch.choose.choice((0, 1)), 1, 3)
-    sketch.normal("x", sketch.batch(), *time, sketch.choose.integer(3, 5))
+def _row_norm(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        time = sketch.sizes(sketch.choose.choice((0, 1)), 1, 3)
+        sketch.normal("x", sketch.batch(), *time, sketch.choose.integer(3, 5))
+        sketch.any_layout("x")
+        return sketch.case(kind)
+
+    return draw
+
+
+def _group_norm(sketch: Sketch) -> Case:
+    groups = sketch.choose.integer(1, 2)
+    pixels = sketch.sizes(sketch.choose.choice((0, 2)), 1, 2)
+    sketch.normal("x", sketch.batch(), groups * sketch.choose.integer(3, 4), *pixels)
     sketch.any_layout("x")
-    return sketch.case(LayerNorm)
+    return sketch.case(GroupNorm, groups=groups)
 
 
 def _embedding(sketch: Sketch) -> Case:
@@ -95,9 +112,52 @@ def _embedding(sketch: Sketch) -> Case:
 
 def _self_attention(sketch: Sketch) -> Case:
     heads, width, time = sketch.sizes(3, 1, 3)
-    sketch.normal("x", sketch.batch(), time, heads * width)
+    rotary = sketch.choose.choice((False, True))
+    sketch.normal("x", sketch.batch(), time, heads * width * (2 if rotary else 1))
     sketch.any_layout("x")
-    return sketch.case(SelfAttention, heads=heads, causal=sketch.choose.choice((False, True)))
+    causal = sketch.choose.choice((False, True))
+    return sketch.case(SelfAttention, heads=heads, causal=causal, rotary=rotary)
+
+
+def _feed_forward(sketch: Sketch) -> Case:
+    time = sketch.sizes(sketch.choose.choice((0, 1)), 1, 3)
+    sketch.normal("x", sketch.batch(), *time, sketch.choose.integer(1, 3))
+    sketch.any_layout("x")
+    activation = sketch.choose.choice((GELU(), Tanh(), SwiGLU()))
+    return sketch.case(FeedForward, expand=2 * sketch.choose.integer(1, 2), activation=activation)
+
+
+def _transformer_block(sketch: Sketch) -> Case:
+    # One position has one weight, which is 1: the gradients of scores are then all rounding.
+    heads, time = sketch.choose.integer(1, 3), sketch.choose.integer(2, 4)
+    width = sketch.choose.choice((4, 6))
+    sketch.normal("x", sketch.batch(), time, heads * width)
+    return sketch.case(
+        TransformerBlock,
+        heads=heads,
+        expand=2,
+        dropout=sketch.choose.choice((1.0, 0.7)),
+        causal=sketch.choose.choice((True, False)),
+        rotary=sketch.choose.choice((False, True)),
+    )
+
+
+def _position_embedding(sketch: Sketch) -> Case:
+    features, time = sketch.sizes(2, 1, 4)
+    sketch.normal("x", sketch.batch(), time, features)
+    sketch.any_layout("x")
+    return sketch.case(
+        PositionEmbedding,
+        length=time + sketch.choose.integer(0, 2),
+        sinusoidal=sketch.choose.choice((False, True)),
+    )
+
+
+def _tied_embedding(sketch: Sketch) -> Case:
+    rows, features, time = sketch.sizes(3, 1, 4)
+    sketch.integers("x", rows, sketch.batch(), time)
+    inside = [Dense(features, activation=_activation(sketch))]
+    return sketch.case(TiedEmbedding, vocabulary_size=rows, neurons=features, inside=inside)
 
 
 def _recurrent(kind: type[Any]) -> Callable[[Sketch], Case]:
@@ -163,9 +223,15 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "Conv2D": _convolution(Conv2D, 2),
     "ConvTranspose2D": _convolution(ConvTranspose2D, 2),
     "BatchNorm": _batch_norm,
-    "LayerNorm": _layer_norm,
+    "LayerNorm": _row_norm(LayerNorm),
+    "RMSNorm": _row_norm(RMSNorm),
+    "GroupNorm": _group_norm,
     "Embedding": _embedding,
     "SelfAttention": _self_attention,
+    "FeedForward": _feed_forward,
+    "TransformerBlock": _transformer_block,
+    "PositionEmbedding": _position_embedding,
+    "TiedEmbedding": _tied_embedding,
     "OperationLayer": _operation_layer,
     "RNNLayer": _recurrent(RNNLayer),
     "LSTMLayer": _recurrent(LSTMLayer),

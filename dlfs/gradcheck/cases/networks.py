@@ -13,7 +13,10 @@ from dlfs.layers import (
     GRULayer,
     LayerNorm,
     LSTMLayer,
+    PositionEmbedding,
     RNNLayer,
+    TiedEmbedding,
+    TransformerBlock,
 )
 from dlfs.losses import Huber, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
@@ -88,10 +91,21 @@ def _stacked(sketch: Sketch) -> Case:
     return sketch.network(NeuralNetwork, layers, loss=SoftmaxCrossEntropy(), dtype=sketch.dtype)
 
 
+def _transformer(sketch: Sketch) -> Case:
+    batch, time, letters = sketch.sizes(3, 2, 4)
+    sketch.integers("x", letters, batch, time)
+    sketch.integers("y", letters, batch, time)
+    block = TransformerBlock(2, expand=2, dropout=sketch.choose.choice((1.0, 0.8)))
+    inside = [PositionEmbedding(5), block, LayerNorm()]
+    layers = [TiedEmbedding(letters, 6, inside)]
+    return sketch.network(NeuralNetwork, layers, loss=SoftmaxCrossEntropy(), dtype=sketch.dtype)
+
+
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "network for regression": _regression,
     "network for digits": _digits,
     "network with normalization": _normalized,
     "network for text": _text,
     "network of stacked recurrent layers": _stacked,
+    "network of a transformer": _transformer,
 }

@@ -13,14 +13,21 @@ from dlfs.activations import (
     SiLU,
     Softmax,
     Softplus,
+    SwiGLU,
     Tanh,
 )
-from dlfs.attention import Attention_Op
+from dlfs.attention import Attention_Op, RotaryPositions
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
-from dlfs.embedding import Embedding_Op
+from dlfs.embedding import Embedding_Op, PositionAdd, SinusoidAdd, TableMultiply
 from dlfs.gradcheck.cases.sketch import Case, Sketch
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op, ScaleMultiply
+from dlfs.normalization import (
+    BatchNorm_Op,
+    GroupNorm_Op,
+    LayerNorm_Op,
+    RMSNorm_Op,
+    ScaleMultiply,
+)
 from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op
 from dlfs.reshape import Flatten, Reshape
 
@@ -99,10 +106,28 @@ def _batch_norm(sketch: Sketch) -> Case:
     return sketch.case(BatchNorm_Op, eps=sketch.choose.choice((1e-5, 1e-2)), inference=inference)
 
 
-def _layer_norm(sketch: Sketch) -> Case:
-    sketch.normal("x", *_leading(sketch), sketch.choose.integer(3, 6))
+def _row_norm(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        sketch.normal("x", *_leading(sketch), sketch.choose.integer(3, 6))
+        sketch.any_layout("x")
+        return sketch.case(kind, eps=sketch.choose.choice((1e-5, 1e-2)))
+
+    return draw
+
+
+def _group_norm(sketch: Sketch) -> Case:
+    groups = sketch.choose.integer(1, 2)
+    pixels = sketch.sizes(sketch.choose.choice((0, 2)), 1, 3)
+    # Of two numbers only their order remains: no fewer than three in a group.
+    sketch.normal("x", sketch.batch(), groups * sketch.choose.integer(3, 4), *pixels)
     sketch.any_layout("x")
-    return sketch.case(LayerNorm_Op, eps=sketch.choose.choice((1e-5, 1e-2)))
+    return sketch.case(GroupNorm_Op, groups=groups, eps=sketch.choose.choice((1e-5, 1e-2)))
+
+
+def _swiglu(sketch: Sketch) -> Case:
+    sketch.normal("x", *_leading(sketch), 2 * sketch.choose.integer(1, 4))
+    sketch.any_layout("x")
+    return sketch.case(SwiGLU)
 
 
 def _attention(sketch: Sketch) -> Case:
@@ -110,6 +135,38 @@ def _attention(sketch: Sketch) -> Case:
     sketch.normal("x", sketch.batch(), time, 3 * heads * width)
     sketch.any_layout("x")
     return sketch.case(Attention_Op, heads=heads, causal=sketch.choose.choice((False, True)))
+
+
+def _rotary(sketch: Sketch) -> Case:
+    heads, pairs, time = sketch.sizes(3, 1, 3)
+    sketch.normal("x", sketch.batch(), time, 6 * heads * pairs)
+    sketch.any_layout("x")
+    return sketch.case(RotaryPositions, heads=heads)
+
+
+def _position_add(sketch: Sketch) -> Case:
+    features, time = sketch.sizes(2, 1, 4)
+    sketch.normal("table", time + sketch.choose.integer(0, 2), features)
+    sketch.any_layout("table")
+    sketch.normal("x", sketch.batch(), time, features)
+    sketch.any_layout("x")
+    return sketch.case(PositionAdd, "table")
+
+
+def _sinusoid_add(sketch: Sketch) -> Case:
+    features, time = sketch.sizes(2, 1, 4)
+    sketch.normal("x", sketch.batch(), time, features)
+    sketch.any_layout("x")
+    return sketch.case(SinusoidAdd, length=time + sketch.choose.integer(0, 2))
+
+
+def _table_multiply(sketch: Sketch) -> Case:
+    rows, features = sketch.sizes(2, 1, 5)
+    sketch.normal("table", rows, features)
+    sketch.any_layout("table")
+    sketch.normal("x", *_leading(sketch), features)
+    sketch.any_layout("x")
+    return sketch.case(TableMultiply, "table")
 
 
 def _embedding(sketch: Sketch) -> Case:
@@ -146,10 +203,11 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "ReLU": _elementwise(ReLU),
     "LeakyReLU": _elementwise(LeakyReLU, slope=(0.01, 0.3, 0.0)),
     "ELU": _elementwise(ELU, alpha=(1.0, 0.3, 2.0)),
-    "GELU": _elementwise(GELU),
+    "GELU": _elementwise(GELU, tanh=(False, True)),
     "SiLU": _elementwise(SiLU),
     "Softplus": _elementwise(Softplus),
     "Softmax": _softmax,
+    "SwiGLU": _swiglu,
     "WeightMultiply": _weight_multiply,
     "BiasAdd": _per_feature(BiasAdd, "B"),
     "ScaleMultiply": _per_feature(ScaleMultiply, "gamma"),
@@ -157,9 +215,15 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "Reshape": _reshape,
     "Dropout": _dropout,
     "BatchNorm_Op": _batch_norm,
-    "LayerNorm_Op": _layer_norm,
+    "LayerNorm_Op": _row_norm(LayerNorm_Op),
+    "RMSNorm_Op": _row_norm(RMSNorm_Op),
+    "GroupNorm_Op": _group_norm,
     "Embedding_Op": _embedding,
     "Attention_Op": _attention,
+    "RotaryPositions": _rotary,
+    "PositionAdd": _position_add,
+    "SinusoidAdd": _sinusoid_add,
+    "TableMultiply": _table_multiply,
     "RNN_Op": _recurrence(RNN_Op, 1, ("h0",)),
     "LSTM_Op": _recurrence(LSTM_Op, 4, ("h0", "c0")),
     "GRU_Op": _recurrence(GRU_Op, 3, ("h0",)),
