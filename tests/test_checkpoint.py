@@ -295,6 +295,12 @@ def paths_in(thing, path=()):
             yield from paths_in(value, (*path, key))
 
 
+def frozen() -> NeuralNetwork:
+    net = classifier()
+    net.layers[0].trainable = False
+    return net
+
+
 PARTS = {"net", "optim", "data"}
 OTHERS = {
     "fewer epochs": {"epochs": 5},
@@ -313,6 +319,7 @@ OTHERS = {
     "clipping": {"optim": Adam(0.01, clip_norm=1.0)},
     "optimizer": {"optim": AdamW(0.01)},
     "dtype": {"net": classifier(dtype="float32")},
+    "frozen layers": {"net": frozen()},
     "network's seed": {"net": classifier(seed=8)},
     "loss": {"net": NeuralNetwork(classifier().layers, SoftmaxCrossEntropy(label_smoothing=0.1))},
     "layers": {"net": NeuralNetwork([Dense(3)], SoftmaxCrossEntropy(), seed=7)},

@@ -23,11 +23,13 @@ from dlfs.layers import (
     Layer,
     LayerNorm,
     OperationLayer,
+    Residual,
 )
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.optimizers import SGD, Adam
 from dlfs.saving import known_classes
+from dlfs.saving.format import read_file, write_file
 from dlfs.train import Trainer
 from tests.support.files import read
 from tests.support.training import classification, classifier, same, weights
@@ -258,6 +260,47 @@ def test_each_dropout_of_a_loaded_network_begins_a_stream_of_its_own(tmp_path):
         masks.append(layer.operations[-1].mask)
         assert np.array_equal(masks[-1], alone.mask)
     assert len({mask.tobytes() for mask in masks}) == 3
+
+
+def test_what_is_frozen_is_frozen_in_the_loaded_network(tmp_path):
+    net = NeuralNetwork([Residual([Dense(4), Dense(4)]), Dense(4), Dense(1)], seed=3)
+    net.build((4,))
+    net.layers[0].layers[1].trainable = net.layers[1].trainable = False
+    dlfs.save(net, tmp_path / "net")
+    loaded = dlfs.load(tmp_path / "net")
+    assert [layer.trainable for _, layer in loaded.walk()] == [True] * 3 + [False] * 2 + [True]
+    before = weights(loaded)
+    X = np.ones((5, 4))
+    Trainer(loaded, SGD(0.1)).fit(X, X[:, :1] + 3, epochs=1, restart=False, verbose=0)
+    changed = [not same([a], [b]) for a, b in zip(before, weights(loaded), strict=True)]
+    assert changed == [True] * 2 + [False] * 4 + [True] * 2
+
+
+def test_a_frozen_network_and_all_in_it_come_back(tmp_path):
+    net = NeuralNetwork([Dense(1)])
+    net.build((2,))
+    net.trainable = False
+    dlfs.save(net, tmp_path / "net")
+    loaded = dlfs.load(tmp_path / "net")
+    assert not loaded.trainable
+    assert loaded.layers[0].trainable
+
+
+@pytest.mark.parametrize(
+    "frozen", [7, "layers.0", [3], ["layers.9"], ["layers.0", None], {"layers.0": 1}, None]
+)
+def test_what_a_file_calls_frozen_must_be_layers_of_the_network(frozen, tmp_path):
+    net = NeuralNetwork([Dense(1)])
+    net.build((2,))
+    net.layers[0].trainable = False
+    path = tmp_path / "net"
+    dlfs.save(net, path)
+    tensors, metadata = read_file(path)
+    assert metadata["network"]["frozen"] == ["layers.0"]
+    metadata["network"]["frozen"] = frozen
+    write_file(path, tensors, metadata)
+    with pytest.raises(ValueError, match="frozen must be a list of the network's layers"):
+        dlfs.load(path)
 
 
 def test_saving_changes_nothing(tmp_path):

@@ -57,7 +57,7 @@ LARGEST_SEQUENCE = 2**17
 
 
 def save(net: NeuralNetwork, path: str | Path) -> None:
-    """Save a network: architecture, parameters, and the running statistics of normalization.
+    """Save a network: layers, what is frozen, parameters, and normalization's statistics.
 
     Parameters
     ----------
@@ -202,8 +202,10 @@ def network_config(net: NeuralNetwork) -> dict[str, Any]:
     for _, layer in net.walk():
         _check_inner_layers(layer)
     tied = {name: owner for name, (_, owner) in _parameters(net).items() if owner != name}
+    frozen = [path for path, layer in net.walk() if not layer.trainable]
     return {
         **({"tied": tied} if tied else {}),
+        **({"frozen": frozen} if frozen else {}),
         "class": _network_class(net),
         "layers": [to_config(layer) for layer in net.layers],
         "loss": to_config(net.loss),
@@ -238,7 +240,7 @@ def _network_class(net: NeuralNetwork) -> str:
             f"it could not be restored; give it NeuralNetwork's constructor, or save a "
             "NeuralNetwork of its layers"
         )
-    lost = sorted(set(vars(net)) - set(vars(plain)))
+    lost = sorted(set(vars(net)) - set(vars(plain)) - {"trainable"})
     if lost:
         raise ValueError(
             f"save: {owner} changes {changed[0]} of NeuralNetwork, and its attribute {lost[0]} "
@@ -329,7 +331,18 @@ def network_from(
     LayerBlock.forward(net, np.zeros((0, *input_shape), dtype=dtype), inference=True)
     restorer.finish()
     net.input_shape = input_shape
+    _freeze(net, config.get("frozen", []))
     return net
+
+
+def _freeze(net: NeuralNetwork, frozen: Any) -> None:
+    places = dict(net.walk())
+    if not isinstance(frozen, list) or not all(
+        isinstance(path, str) and path in places for path in frozen
+    ):
+        raise ValueError(f"frozen must be a list of the network's layers, got {shown(frozen)}")
+    for path in frozen:
+        places[path].trainable = False
 
 
 class _Restorer:
