@@ -188,11 +188,12 @@ class _Comparison:
         return _wrong(self.numeric, self.grad, self.allowed)
 
     def _suspects(self, numeric: Numeric) -> list[int]:
-        return [
+        found = [
             *_wrong(numeric, self.grad, self.allowed),
             *self.differentiator.rough(numeric),
             *self._imprecise(_TOO_ROUGH),
         ]
+        return [*dict.fromkeys(found)]
 
     def _imprecise(self, most: float) -> list[int]:
         """Return the entries whose rounding is more than a share of the gradient's own size."""
@@ -206,7 +207,7 @@ class _Comparison:
         left_out = sorted({*numeric.skipped})
         if directions:
             left_out = sorted({*left_out, *map(int, np.flatnonzero(~self.smooth))})
-        off_kink = _no_slope(numeric, self.grad, self.allowed)
+        off_kink = _no_slope(differentiator, numeric, self.grad, self.allowed)
         shared = None if off_kink else _shared(differentiator, numeric, pull_positive)
         wrong = self.wrong()
         with np.errstate(invalid="ignore"):
@@ -264,16 +265,22 @@ def _wrong(numeric: Numeric, grad: Array, allowed: Array) -> list[int]:
     return [int(i) for i in found[np.argsort(-ratio, kind="stable")]]
 
 
-def _no_slope(numeric: Numeric, grad: Array, allowed: Array) -> list[int]:
+def _no_slope(
+    differentiator: Differentiator, numeric: Numeric, grad: Array, allowed: Array
+) -> list[int]:
     """Return the entries on a kink whose gradient is neither slope, nor between them.
 
-    They are no longer skipped, but compared with the nearer slope.
+    They are no longer skipped, but compared with the nearer slope. In a tie of three, as in a sort,
+    there are more slopes than two: those found when the other entries move a little.
     """
     wrong = []
     for index, found in numeric.kinks.items():
         slack = abs(found.jump) * 1e-3 + float(allowed.flat[index])
         low, high = sorted((found.left, found.right))
         value = float(grad.flat[index])
+        if not low - slack <= value <= high + slack:
+            nearby = differentiator.nearby(index, [*numeric.kinks])
+            low, high = min([low, *nearby]), max([high, *nearby])
         if not low - slack <= value <= high + slack:
             numeric.value.flat[index] = low if value < low else high
             numeric.error.flat[index] = slack

@@ -155,7 +155,8 @@ class _Shaker:
                         subject.x = moved
                     else:
                         array[...] = moved
-                grads = subject.pull(self.output_grad + sign * moves["output_grad"])
+                with np.errstate(all="ignore"):  # a move may leave forward's domain
+                    grads = subject.pull(self.output_grad + sign * moves["output_grad"])
                 if arrays and self.watch.crossed():
                     return None
                 found.append({name: grad.astype(np.float64) for name, grad in grads.items()})
