@@ -39,14 +39,14 @@ class MaxPoolOverwrites(MaxPool2D):
         return grad[inside]
 
 
-@mutant("max pool: gradient to the first pixel of the window", "window_place", "wrong_places")
+@mutant("max pool: gradient to the first pixel of the window", "other_array")
 class MaxPoolFirstPixel(MaxPool2D):
     def _input_grad(self, output_grad):
         self._positions = np.zeros_like(self._positions)
         return super()._input_grad(output_grad)
 
 
-@mutant("max pool: gradient shared by the whole window", "window_place")
+@mutant("max pool: gradient shared by the whole window")
 class MaxPoolShared(MaxPool2D):
     def _input_grad(self, output_grad):
         padded, inside = _padded(self, 0)
@@ -79,7 +79,7 @@ class AvgPoolOverwrites(AvgPool2D):
         return grad[inside]
 
 
-@mutant("average pool: padding counted in backward only", "padding_ignored")
+@mutant("average pool: padding counted in backward only", "padding_ignored", "other_order")
 class AvgPoolOtherCount(AvgPool2D):
     def _input_grad(self, output_grad):
         kept, self.count_include_pad = self.count_include_pad, True

@@ -13,9 +13,8 @@ ends the search.
 | the gradient of another loss | losses.py |
 | masks, derivatives at the wrong point, statistics of a normalization | elementwise.py |
 | a kernel not flipped; stride, padding, dilation or groups ignored | options.py |
-| the wrong pixel of a window; no gradient through time | places.py |
-| sums with missing, overwritten or mixed terms | sums.py |
-| sign, factors, transposed or shifted gradients | factors.py |
+| sums with missing, overwritten or mixed terms; no gradient through time | sums.py |
+| sign, factors, transposed or flipped gradients | factors.py |
 | no cause, only facts | facts.py |
 
 evidence.py has the numbers that all of them use, and find.py the order. The changes that code.py

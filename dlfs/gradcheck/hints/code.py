@@ -10,7 +10,6 @@ import ast
 import warnings
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -18,9 +17,11 @@ from dlfs.gradcheck.hints.evidence import Evidence
 from dlfs.gradcheck.report import Hint
 from dlfs.gradcheck.source import (
     Edit,
+    Holder,
     Material,
     Method,
     Slot,
+    can_be_held,
     edits,
     methods_of,
     replacement,
@@ -31,7 +32,7 @@ from dlfs.gradcheck.subjects import Subject
 from dlfs.types import Array
 
 _CLOSE = 1e-6
-_MOST_EDITS = 2000
+_MOST_EDITS = 1000
 _MOST_HELD = 24
 _LONGEST = 60
 _STEP = 1e-3
@@ -40,13 +41,13 @@ _STEP = 1e-3
 def held_constant(evidence: Evidence) -> Iterator[Hint]:
     """Try forward with a part held constant."""
     methods = [m for m in methods_of(evidence.subject) if not m.is_backward]
-    slots = [slot for m in methods for slot in slots_of(m) if _can_be_held(slot)]
+    slots = [slot for m in methods for slot in slots_of(m) if can_be_held(slot)]
     if not slots or not np.any(evidence.analytic):
         return
     # The texts first: the trees are changed below.
     texts = [ast.unparse(slot.node) for slot in slots]
     places = [slot.method.place(slot.node) for slot in slots]
-    line, holder, changes = _Line(evidence), _Holder(methods, slots), []
+    line, holder, changes = _Line(evidence), Holder(methods, slots), []
     for number in range(len(slots)):
         slope = line.slope(holder, {number})
         if line.is_analytic(slope) and _agrees_twice(evidence, holder, {number}):
@@ -89,32 +90,6 @@ def repairs(evidence: Evidence) -> Iterator[Hint]:
             return
 
 
-class _Holder:
-    """Forward with all expressions under observation: some keep the values of an earlier run."""
-
-    def __init__(self, methods: list[Method], slots: list[Slot]) -> None:
-        self.held: set[int] = set()
-        self.kept: dict[int, list[Any]] = {}
-        self.next: dict[int, int] = {}
-        for number, slot in reversed([*enumerate(slots)]):
-            call = ast.parse(f"__held__({number}, 0)").body[0].value  # type: ignore[attr-defined]
-            call.args[1] = slot.node
-            slot.put(ast.copy_location(call, slot.node))
-        self.changed = [(m, m.compiled(__held__=self.value)) for m in methods]
-
-    def value(self, number: int, value: Any) -> Any:
-        """Return an expression's value, or the one that it had in the first run."""
-        if not (isinstance(value, np.ndarray | np.floating | float) and number in self.held):
-            return value
-        kept = self.kept.setdefault(number, [])
-        turn = self.next.get(number, 0)
-        self.next[number] = turn + 1
-        if turn < len(kept):
-            return np.array(kept[turn]) if isinstance(value, np.ndarray) else kept[turn]
-        kept.append(np.array(value) if isinstance(value, np.ndarray) else value)
-        return value
-
-
 class _Line:
     """Derivatives along one direction at one point."""
 
@@ -126,9 +101,7 @@ class _Line:
         self.numeric = float(np.nansum(self.direction * evidence.numeric))
         self.scale = evidence.scale * float(np.sqrt(evidence.variable.size))
 
-    def slope(
-        self, holder: _Holder, held: set[int], direction: Array | None = None
-    ) -> float | None:
+    def slope(self, holder: Holder, held: set[int], direction: Array | None = None) -> float | None:
         """Return the slope of forward with some expressions held."""
         holder.held, holder.kept = held, {}
         subject = self.evidence.subject
@@ -137,7 +110,7 @@ class _Line:
         except Exception:  # noqa: BLE001 - changed code may fail in any way
             return None
 
-    def _difference(self, holder: _Holder, direction: Array | None) -> float:
+    def _difference(self, holder: Holder, direction: Array | None) -> float:
         evidence = self.evidence
         variable, start = evidence.variable, evidence.variable.copy()
         along = self.direction if direction is None else direction
@@ -160,7 +133,7 @@ class _Line:
         """Say whether a slope is that of the student's gradient."""
         return slope is not None and abs(slope - self.analytic) <= _CLOSE * self.scale
 
-    def agrees(self, holder: _Holder, held: set[int]) -> bool:
+    def agrees(self, holder: Holder, held: set[int]) -> bool:
         """Say whether the student's gradient is that of forward with some parts held."""
         rng = np.random.default_rng(1)
         for _ in range(3):
@@ -172,20 +145,8 @@ class _Line:
         return True
 
 
-def _agrees_twice(evidence: Evidence, holder: _Holder, held: set[int]) -> bool:
+def _agrees_twice(evidence: Evidence, holder: Holder, held: set[int]) -> bool:
     return all(_Line(point).agrees(holder, held) for point in (evidence, evidence.second()))
-
-
-def _can_be_held(slot: Slot) -> bool:
-    node = slot.node
-    if not isinstance(node, ast.expr) or isinstance(node, ast.Constant | ast.Slice | ast.Starred):
-        return False
-    if isinstance(getattr(node, "ctx", None), ast.Store | ast.Del) or slot.field in (
-        "func",
-        "iter",
-    ):
-        return False
-    return not (isinstance(slot.parent, ast.keyword) or slot.field == "slice")
 
 
 def _held_hint(evidence: Evidence, held: list[int], texts: list[str], places: list[str]) -> Hint:

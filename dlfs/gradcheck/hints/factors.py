@@ -158,15 +158,6 @@ def _rearranged(evidence: Evidence) -> Iterator[Hint]:
                     "convolution.",
                 )
                 return
-    for axis in range(1, numeric.ndim):
-        for shift in (1, -1):
-            if numeric.shape[axis] > 2 and _shifted(evidence, axis, shift):
-                yield evidence.hint(
-                    "shifted",
-                    f"it is the correct gradient shifted by one along axis {axis}: an index is off "
-                    "by one, or the padding is not cut off where it was added.",
-                )
-                return
     a, n = np.sort(analytic[evidence.known]), np.sort(numeric[evidence.known])
     if a.size > 3 and np.max(np.abs(a - n)) <= _CLOSE * evidence.scale and np.unique(n).size > 2:
         yield evidence.hint(
@@ -174,15 +165,3 @@ def _rearranged(evidence: Evidence) -> Iterator[Hint]:
             "it holds the correct numbers in the wrong places: an index, or the order of axes in "
             "a reshape, differs from the forward pass.",
         )
-
-
-def _shifted(evidence: Evidence, axis: int, shift: int) -> bool:
-    """Compare everything except the edge, which the shift fills with other numbers."""
-    rolled = np.roll(evidence.numeric, shift, axis)
-    inside = [slice(None)] * rolled.ndim
-    inside[axis] = slice(1, None) if shift > 0 else slice(None, -1)
-    one, other = rolled[tuple(inside)], evidence.analytic[tuple(inside)]
-    known = np.isfinite(one)
-    if not known.any() or np.max(np.abs(one[known])) <= _CLOSE * evidence.scale:
-        return False
-    return bool(np.max(np.abs(one - other)[known]) <= _CLOSE * evidence.scale)

@@ -16,8 +16,7 @@ from dlfs.gradcheck.hints.evidence import Evidence
 from dlfs.gradcheck.hints.factors import arithmetic
 from dlfs.gradcheck.hints.facts import facts
 from dlfs.gradcheck.hints.losses import losses
-from dlfs.gradcheck.hints.options import flipped_kernel, options, transposed_weights
-from dlfs.gradcheck.hints.places import places
+from dlfs.gradcheck.hints.options import flipped_kernel, options
 from dlfs.gradcheck.hints.sums import sums
 from dlfs.gradcheck.report import GradientReport, Hint
 from dlfs.gradcheck.subjects import Subject, make_subject
@@ -31,8 +30,6 @@ _DIAGNOSES: tuple[Callable[[Evidence], Iterator[Hint]], ...] = (
     losses,
     elementwise,
     flipped_kernel,
-    transposed_weights,
-    places,
     sums,
     arithmetic,
 )

@@ -37,22 +37,6 @@ def flipped_kernel(evidence: Evidence) -> Iterator[Hint]:
             return
 
 
-def transposed_weights(evidence: Evidence) -> Iterator[Hint]:
-    """Try the input gradient of a matrix product with the weights transposed."""
-    param = evidence.subject.variables().get("param")
-    if not evidence.is_input or param is None or param.ndim != 2:
-        return
-    if param.shape[0] != param.shape[1] or param.shape[0] < 2:
-        return
-    gradient = evidence.changed(_transpose)
-    if gradient is not None and evidence.explains(gradient):
-        yield evidence.hint(
-            "transposed",
-            "it is the gradient for transposed weights: forward multiplies by W, so backward must "
-            "multiply by W.T.",
-        )
-
-
 def options(evidence: Evidence, check: Check) -> Iterator[Hint]:
     """Take one option away at a time, and see when the gradient becomes correct."""
     found: list[Hint] = []
@@ -91,11 +75,6 @@ def _changes(subject: Subject) -> Iterator[tuple[str, str, Callable[[Subject], b
 def _flip(subject: Subject, axes: tuple[int, ...]) -> None:
     param = subject.target.param
     param[...] = np.flip(param, axes).copy()
-
-
-def _transpose(subject: Subject) -> None:
-    param = subject.target.param
-    param[...] = param.T.copy()
 
 
 def _set(subject: Subject, name: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ _CLOSE = 1e-6
 
 def sums(evidence: Evidence) -> Iterator[Hint]:
     """Try a missing output gradient, an incomplete sum, and mixed axes."""
+    yield from _through_time(evidence)
     yield from _output_grad_forgotten(evidence)
     yield from _axes_mixed(evidence)
     yield from _incomplete(evidence)
@@ -139,4 +140,20 @@ def _diagonal(evidence: Evidence) -> Iterator[Hint]:
             "diagonal_only",
             "only the diagonal of the Jacobian is used: each output is treated as if it depended "
             "on its own input alone, but it depends on all inputs of its row.",
+        )
+
+
+def _through_time(evidence: Evidence) -> Iterator[Hint]:
+    contributions, grad = evidence.contributions(), evidence.output_grad
+    shape = evidence.variable.shape
+    if contributions is None or grad.ndim != 3 or len(shape) != 3 or grad.shape[:2] != shape[:2]:
+        return
+    steps = np.arange(shape[1])
+    same = (steps[:, None] == steps).astype(np.float64)
+    terms = contributions.reshape(*grad.shape, *shape)
+    if evidence.explains(np.einsum("btfmsg,ts->msg", terms, same)):
+        yield evidence.hint(
+            "not_through_time",
+            "each step gets only the gradient of its own output: the gradient of the state is not "
+            "carried back to the earlier steps.",
         )
