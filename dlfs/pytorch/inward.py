@@ -18,16 +18,19 @@ from dlfs.layers import (
     BatchNorm,
     Dense,
     Embedding,
+    GroupNorm,
     GRULayer,
     Layer,
     LayerNorm,
     LSTMLayer,
     OperationLayer,
+    RMSNorm,
     RNNLayer,
 )
-from dlfs.normalization import BatchNorm_Op, LayerNorm_Op
+from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.pytorch import layers as book
 from dlfs.pytorch.helpers import complement
+from dlfs.pytorch.inward_attention import RULES as ATTENTION_RULES
 from dlfs.pytorch.inward_images import (
     adaptive_avg_pool,
     avg_pool,
@@ -112,6 +115,7 @@ _AXES: dict[type, int] = {
     nn.AdaptiveAvgPool2d: 4,
     nn.BatchNorm2d: 4,
     nn.BatchNorm3d: 5,
+    **dict.fromkeys(ATTENTION_RULES, 3),
 }
 
 
@@ -263,6 +267,33 @@ def _layer_norm(modules: Modules, axes: Axes) -> Found:
     return [built(LayerNorm(module.eps), none(features), params)], 1
 
 
+def _rms_norm(modules: Modules, axes: Axes) -> Found:
+    module = modules[0]
+    if len(module.normalized_shape) != 1:
+        raise NoCounterpart(f"dlfs normalizes only the last axis, got {module.normalized_shape}")
+    if module.eps is None:
+        raise NoCounterpart("it must have an eps; the default, None, depends on the dtype")
+    if module.weight is None:
+        return [alone(RMSNorm_Op(module.eps))], 1
+    features = module.normalized_shape[0]
+    return [built(RMSNorm(module.eps), none(features), [array(module.weight)])], 1
+
+
+def _group_norm(modules: Modules, axes: Axes) -> Found:
+    module = modules[0]
+    if module.weight is None:
+        return [alone(GroupNorm_Op(module.num_groups, module.eps))], 1
+    if axes is None:
+        raise NoCounterpart(
+            "how many axes its input has is not known; pass input_shape, the shape of one "
+            "observation"
+        )
+    channels = module.num_channels
+    example = none(channels, *(1,) * (axes - 2))
+    params = [array(module.weight), bias_of(module, channels)]
+    return [built(GroupNorm(module.num_groups, module.eps), example, params)], 1
+
+
 # --- without parameters ---
 
 
@@ -313,6 +344,9 @@ RULES: dict[type, Rule] = {
     nn.BatchNorm2d: _batch_norm,
     nn.BatchNorm3d: _batch_norm,
     nn.LayerNorm: _layer_norm,
+    nn.RMSNorm: _rms_norm,
+    nn.GroupNorm: _group_norm,
+    **ATTENTION_RULES,
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
 }

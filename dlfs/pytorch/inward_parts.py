@@ -6,9 +6,21 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor, nn
 
-from dlfs.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from dlfs.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    SwiGLU,
+    Tanh,
+)
 from dlfs.base import Operation, ParamOperation
 from dlfs.layers import Layer, OperationLayer
+from dlfs.pytorch import attention as modular
 from dlfs.pytorch.outward import NoCounterpart
 from dlfs.types import Array
 
@@ -84,8 +96,7 @@ def _elu(module: Any, axes: Axes) -> Operation:
 
 
 def _gelu(module: Any, axes: Axes) -> Operation:
-    demand(module, approximate="none")
-    return GELU()
+    return GELU(tanh=module.approximate == "tanh")
 
 
 def _softplus(module: Any, axes: Axes) -> Operation:
@@ -114,6 +125,7 @@ ACTIVATIONS: dict[type, Callable[[Any, Axes], Operation]] = {
     nn.ELU: _elu,
     nn.GELU: _gelu,
     nn.SiLU: lambda module, axes: SiLU(),
+    modular.SwiGLU: lambda module, axes: SwiGLU(),
     nn.Softplus: _softplus,
     nn.Softmax: _softmax,
 }

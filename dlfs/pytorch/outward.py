@@ -12,10 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlfs import activations, conv, dense, dropout, embedding, normalization, pooling, recurrent
+from dlfs import (
+    activations,
+    attention,
+    conv,
+    dense,
+    dropout,
+    embedding,
+    normalization,
+    pooling,
+    recurrent,
+)
 from dlfs import reshape as reshaping
 from dlfs.base import Operation
 from dlfs.layers import Layer, LSTMLayer, OperationLayer, Parallel, Residual
+from dlfs.pytorch import attention as attending
 from dlfs.pytorch import layers as book
 from dlfs.pytorch import modules as modular
 from dlfs.pytorch.helpers import complement
@@ -154,6 +165,20 @@ def _look_up(operations: Operations, batch: Array) -> Found:
     if _is(operations, 2, activations.Linear) and _memory(operations, 3):
         return _recurrent(operations, [OneHot(len(table), torch.empty(0, dtype=_dtype(table)))])
     module = nn.Embedding(*table.shape, dtype=_dtype(table))
+    return [module], _with_bias(module, table, None)
+
+
+def _positions(operations: Operations, batch: Array) -> Found:
+    table = operations[0].param
+    length, features = table.shape
+    module = attending.PositionAdd(length, features, _dtype(table))
+    fill(module.weight, table)
+    return [module], 1
+
+
+def _table(operations: Operations, batch: Array) -> Found:
+    table = operations[0].param
+    module = nn.Linear(table.shape[1], table.shape[0], bias=False, dtype=_dtype(table))
     return [module], _with_bias(module, table, None)
 
 
@@ -346,10 +371,21 @@ def _layer_norm(operations: Operations, batch: Array) -> Found:
     return _normalization(module, affine)
 
 
+def _rms_norm(operations: Operations, batch: Array) -> Found:
+    op, scaled = operations[0], _is(operations, 1, normalization.ScaleMultiply)
+    module = nn.RMSNorm(batch.shape[-1], op.eps, scaled, dtype=_dtype(batch))
+    return _normalization(module, [operations[1].param.ravel()] if scaled else [])
+
+
+def _group_norm(operations: Operations, batch: Array) -> Found:
+    op, affine = operations[0], _scale_and_shift(operations)
+    module = nn.GroupNorm(op.groups, batch.shape[1], op.eps, bool(affine), dtype=_dtype(batch))
+    return _normalization(module, affine)
+
+
 def _normalization(module: nn.Module, affine: list[Array]) -> Found:
-    if affine:
-        fill(module.weight, affine[0])
-        fill(module.bias, affine[1])
+    for target, values in zip((module.weight, getattr(module, "bias", None)), affine, strict=False):
+        fill(target, values)
     return [module], 1 + len(affine)
 
 
@@ -375,7 +411,8 @@ RULES: dict[type[Operation], Rule] = {
     activations.ReLU: _plain(lambda op: [nn.ReLU()]),
     activations.LeakyReLU: _plain(lambda op: [nn.LeakyReLU(op.slope)]),
     activations.ELU: _plain(lambda op: [nn.ELU(op.alpha)]),
-    activations.GELU: _plain(lambda op: [nn.GELU()]),
+    activations.GELU: _plain(lambda op: [nn.GELU("tanh" if op.tanh else "none")]),
+    activations.SwiGLU: _plain(lambda op: [attending.SwiGLU()]),
     activations.SiLU: _plain(lambda op: [nn.SiLU()]),
     # Above its threshold PyTorch returns x, which is exact in float64 from 37 on.
     activations.Softplus: _plain(lambda op: [nn.Softplus(threshold=50)]),
@@ -394,4 +431,11 @@ RULES: dict[type[Operation], Rule] = {
     pooling.GlobalAvgPool2D: _plain(lambda op: [nn.AdaptiveAvgPool2d(1), nn.Flatten()]),
     normalization.BatchNorm_Op: _batch_norm,
     normalization.LayerNorm_Op: _layer_norm,
+    normalization.RMSNorm_Op: _rms_norm,
+    normalization.GroupNorm_Op: _group_norm,
+    attention.Attention_Op: _plain(lambda op: [attending.Attention(op.heads, op.causal)]),
+    attention.RotaryPositions: _plain(lambda op: [attending.RotaryPositions(op.heads)]),
+    embedding.PositionAdd: _positions,
+    embedding.SinusoidAdd: _plain(lambda op: [attending.SinusoidAdd(op.length)]),
+    embedding.TableMultiply: _table,
 }

@@ -5,12 +5,23 @@ import pytest
 
 from dlfs.attention import Attention_Op
 from dlfs.backend import available_backends, use_backend
-from dlfs.layers import SelfAttention
+from dlfs.layers import (
+    LayerNorm,
+    PositionEmbedding,
+    Residual,
+    SelfAttention,
+    TiedEmbedding,
+    TransformerBlock,
+)
+from dlfs.losses import SoftmaxCrossEntropy
+from dlfs.network import NeuralNetwork
 
 torch = pytest.importorskip("torch", reason="the comparison needs the extra torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
+
+from dlfs.pytorch import from_torch, to_torch  # noqa: E402
 
 TOLERANCE = 1e-10
 BACKENDS = [name for name in available_backends() if name in ("fast", "reference")]
@@ -82,3 +93,94 @@ def test_a_layer_agrees_with_multihead_attention(causal, backend) -> None:
         strict=True,
     ):
         agree(param_grad, other)
+
+
+@pytest.mark.parametrize("sinusoidal", [False, True])
+@pytest.mark.parametrize("rotary", [False, True])
+def test_a_whole_gpt_agrees(sinusoidal, rotary, backend) -> None:
+    """Loss and all gradients, the tied table's too: to_torch gives it two places, tied again."""
+    rng = np.random.default_rng(2)
+    X, y = rng.integers(0, 11, (2, 3, 8))
+    inside = [
+        PositionEmbedding(9, sinusoidal),
+        *(TransformerBlock(2, rotary=rotary) for _ in range(2)),
+        LayerNorm(),
+    ]
+    net = NeuralNetwork([TiedEmbedding(11, 8, inside)], SoftmaxCrossEntropy(), seed=1)
+    net.build(X.shape[1:])
+    for param in net.params:
+        param += 0.3 * rng.standard_normal(param.shape)
+    loss = net.train_batch(X, y)
+    with pytest.warns(UserWarning, match="tied"):
+        module = to_torch(net)
+    parts = module[0]
+    parts[-1].weight = parts[0].weight
+    scores = module(torch.from_numpy(X))
+    agree(net.predict(X), scores)
+    theirs = functional.cross_entropy(scores.flatten(0, 1), torch.from_numpy(y.ravel()))
+    assert float(loss) == pytest.approx(float(theirs.detach()), abs=TOLERANCE)
+    theirs.backward()
+    table_grad = parts[0].weight.grad
+    agree(net.param_grads[0], table_grad)
+    # Both have the same numbers in a different order: compare them sorted.
+    grads = torch.cat([parameter.grad.ravel() for parameter in module.parameters()]).numpy()
+    ours = np.concatenate([grad.ravel() for grad in net.param_grads])
+    assert np.abs(np.sort(ours) - np.sort(grads)).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "gelu", nn.Tanh()])
+def test_pytorchs_encoder_layers_are_converted(norm_first, activation, backend) -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(
+        *(12, 3, 20, 0.1),
+        activation=activation,
+        batch_first=True,
+        norm_first=norm_first,
+        dtype=torch.float64,
+    )
+    layer.self_attn.dropout = 0.0
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, dtype=torch.float64))
+    encoder = nn.TransformerEncoder(
+        layer, 2, nn.LayerNorm(12, dtype=torch.float64), enable_nested_tensor=False
+    )
+    for module in (layer, encoder):
+        net = from_torch(module, input_shape=(7, 12))
+        assert any(isinstance(part, Residual) for part in net)
+        x, grad = np.random.default_rng(3).standard_normal((2, 4, 7, 12))
+        theirs = torch.from_numpy(x).requires_grad_()
+        found = module.eval()(theirs)
+        agree(net.forward(x, inference=True), found)
+        found.backward(torch.from_numpy(grad))
+        agree(net.backward(grad), theirs.grad)
+
+
+def test_multihead_attention_becomes_a_layer_and_comes_back_as_modules() -> None:
+    module = nn.MultiheadAttention(12, 3, bias=False, batch_first=True, dtype=torch.float64)
+    net = from_torch(module, input_shape=(7, 12))
+    assert repr(list(net)) == "[SelfAttention(3)]"
+    x = np.random.default_rng(3).standard_normal((4, 7, 12))
+    theirs = torch.from_numpy(x)
+    agree(net.predict(x), module(theirs, theirs, theirs)[0])
+    back = to_torch(net)
+    agree(net.predict(x), back(theirs))
+    np.testing.assert_array_equal(from_torch(back, input_shape=(7, 12)).predict(x), net.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.MultiheadAttention(4, 2), "batch_first"),
+        (lambda: nn.MultiheadAttention(4, 2, batch_first=True, add_bias_kv=True), "bias_k"),
+        (lambda: nn.MultiheadAttention(4, 2, kdim=3, vdim=3, batch_first=True), "same number"),
+        (lambda: nn.TransformerEncoderLayer(4, 2, batch_first=True), "self_attn.dropout to 0"),
+        (lambda: nn.RMSNorm(4), "must have an eps"),
+        (lambda: nn.RMSNorm((2, 4), eps=1e-5), "last axis"),
+        (lambda: nn.GroupNorm(2, 4), "pass input_shape"),
+    ],
+)
+def test_what_dlfs_does_not_have_is_named(make, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        from_torch(make())

@@ -52,6 +52,7 @@ UNARY: list[Callable[[Any, Any], Any]] = [
     lambda self, x: x.view(x.size(0), -1),
     lambda self, x: self.layer(x),
     lambda self, x: self.skip(x),
+    lambda self, x: functional.gelu(x, approximate="tanh"),
 ]
 
 
@@ -223,7 +224,6 @@ def in_place_sum(self: Any, x: Any) -> Any:
         (lambda: own(lambda self, x: x.view(x.size(1), -1)), "nothing else.*view"),
         (lambda: own(lambda self, x: torch.flatten(x)), "Flatten.*start_dim"),
         (lambda: own(lambda self, x: torch.softmax(x, -1, torch.float64)), "nothing else.*softm"),
-        (lambda: own(lambda self, x: functional.gelu(x, approximate="tanh")), "approximate"),
         (lambda: own(lambda self, x: functional.hardtanh(x)), "nothing else.*hardtanh"),
         (lambda: own(lambda self, x: x + self.linear[0].weight), "nothing else.*weight"),
         (lambda: own(lambda self, x: x.chunk(2, 1)[0]), "nothing else.*getitem"),
