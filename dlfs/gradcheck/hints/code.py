@@ -65,7 +65,12 @@ def held_constant(evidence: Evidence) -> Iterator[Hint]:
 def repairs(evidence: Evidence) -> Iterator[Hint]:
     """Try backward with one expression changed."""
     methods = methods_of(evidence.subject)
-    backward = [(m, _material(evidence, m, methods)) for m in methods if m.is_backward]
+    other = "_param_grad" if evidence.is_input else "_input_grad"
+    backward = [
+        (method, _material(evidence, method, methods))
+        for method in methods
+        if method.is_backward and method.name != other
+    ]
     old = {id(slot.node): ast.unparse(slot.node) for m, _ in backward for slot in slots_of(m)}
     # On a copy: a change may break off in the middle of a method.
     here = evidence.subject.precise()
@@ -81,13 +86,22 @@ def repairs(evidence: Evidence) -> Iterator[Hint]:
             continue
         second = evidence.second()
         if _is_repaired(second.subject.precise(), second, edit):
-            was, place = old[id(edit.slot.node)], edit.slot.method.place(edit.slot.node)
-            yield evidence.hint(
-                edit.kind,
-                f"in {place}, put `{_short(edit.text)}` in place of `{_short(was)}`: with this "
-                "change alone the gradient is right.",
-            )
+            yield evidence.hint(edit.kind, _repair(edit, old))
             return
+
+
+def _repair(edit: Edit, old: dict[int, str]) -> str:
+    method, node = edit.slot.method, edit.slot.node
+    if not isinstance(node, list):
+        change = f"`{_short(edit.text)}` in place of `{_short(old[id(node)])}`"
+        where = method.place(node)
+    else:
+        before = "\n".join(map(ast.unparse, node)).split()
+        pairs = zip(before, edit.text.split(), strict=True)
+        changed = dict.fromkeys((a, b) for a, b in pairs if a != b)
+        change = "; ".join(f"`{new}` in place of `{was}`" for was, new in changed)
+        where = f"{method.name}, at all places"
+    return f"in {where}, put {change}: with this change alone the gradient is right."
 
 
 class _Line:

@@ -43,6 +43,10 @@ def _masks(evidence: Evidence) -> Iterator[Hint]:
     masks = (
         (np.full(x.shape, high), through),
         (
+            np.full(x.shape, flat or np.nan),
+            "every gradient is multiplied by the slope below 0, whatever the input.",
+        ),
+        (
             np.where(x > 0, flat, high),
             "the mask is inverted: it passes gradients below 0, not above.",
         ),

@@ -138,7 +138,7 @@ def _numbers(evidence: Evidence) -> dict[str, float]:
 
 def _rearranged(evidence: Evidence) -> Iterator[Hint]:
     """Try the correct numbers in other places."""
-    numeric, analytic = evidence.numeric, evidence.analytic
+    numeric = evidence.numeric
     for one, other in combinations(range(numeric.ndim), 2):
         if numeric.shape[one] == numeric.shape[other] > 1 and evidence.explains(
             np.swapaxes(numeric, one, other)
@@ -158,10 +158,3 @@ def _rearranged(evidence: Evidence) -> Iterator[Hint]:
                     "convolution.",
                 )
                 return
-    a, n = np.sort(analytic[evidence.known]), np.sort(numeric[evidence.known])
-    if a.size > 3 and np.max(np.abs(a - n)) <= _CLOSE * evidence.scale and np.unique(n).size > 2:
-        yield evidence.hint(
-            "wrong_places",
-            "it holds the correct numbers in the wrong places: an index, or the order of axes in "
-            "a reshape, differs from the forward pass.",
-        )

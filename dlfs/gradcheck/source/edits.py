@@ -4,6 +4,7 @@ A change is the text of a new expression, or statement, for a node of the syntax
 """
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -66,18 +67,45 @@ def edits(methods: Sequence[tuple[Method, Material]]) -> Iterator[Edit]:
         _of_sums,
         _of_order,
         _of_signs,
+        _of_results,
         _of_names,
         _of_numbers,
         _of_factors,
     )
     for changes in rounds:
+        if changes is _of_results:
+            for method, material in methods:
+                yield from _everywhere(method, material)
         for slot, material in slots:
             for kind, text in changes(slot, material):
                 yield Edit(kind, slot, text)
 
 
-def replacement(edit: Edit) -> ast.AST:
-    """Return the node of an edit."""
+def _everywhere(method: Method, material: Material) -> Iterator[Edit]:
+    """Change an axis, or exchange an array for another, at all of its places in a method."""
+    body = method.tree.body
+    slot = Slot(method, method.tree, "body", None, body)
+    old = "\n".join(map(ast.unparse, body))
+    for axis in _AXES[:3]:
+        for other in _AXES[:3]:
+            if axis != other and old.count(f"axis={axis}") > 1:
+                yield Edit("other_axis", slot, old.replace(f"axis={axis}", f"axis={other}"))
+    for one in material.arrays:
+        pattern = rf"(?<![\w.]){re.escape(one)}(?![\w.])"
+        if len(re.findall(pattern, old)) > 1:
+            for other in material.arrays:
+                if one != other:
+                    yield Edit(_of_ends(one, other), slot, re.sub(pattern, other, old))
+
+
+def _of_ends(one: str, other: str) -> str:
+    return "wrong_point" if {one, other} <= {"self.input_", "self.output"} else "other_array"
+
+
+def replacement(edit: Edit) -> ast.AST | list[ast.stmt]:
+    """Return the node of an edit, or the statements of a whole method."""
+    if isinstance(edit.slot.node, list):
+        return ast.parse(edit.text).body
     node: ast.AST = ast.parse(edit.text).body[0]
     if isinstance(node, ast.Expr) and isinstance(edit.slot.node, ast.expr):
         node = node.value
@@ -198,6 +226,14 @@ def _of_signs(slot: Slot, material: Material) -> Changes:
         yield "sign", f"return -{_inner(node.value)}"
 
 
+def _of_results(slot: Slot, material: Material) -> Changes:
+    """Multiply what is returned."""
+    if isinstance(slot.node, ast.Return) and slot.node.value is not None:
+        for factor in material.factors:
+            yield "factor", f"return {_inner(slot.node.value)} * {factor}"
+            yield "factor", f"return {_inner(slot.node.value)} / {factor}"
+
+
 def _of_names(slot: Slot, material: Material) -> Changes:
     """Another function or another array."""
     node = slot.node
@@ -211,8 +247,7 @@ def _of_names(slot: Slot, material: Material) -> Changes:
         old = ast.unparse(node)
         for array in material.arrays:
             if array != old:
-                ends = {old, array} <= {"self.input_", "self.output"}
-                yield "wrong_point" if ends else "other_array", array
+                yield _of_ends(old, array), array
 
 
 def _of_numbers(slot: Slot, material: Material) -> Changes:

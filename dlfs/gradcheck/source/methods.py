@@ -69,7 +69,7 @@ class Slot:
     index: int | None
     node: Any
 
-    def put(self, node: ast.AST) -> None:
+    def put(self, node: ast.AST | list[ast.stmt]) -> None:
         """Put another node there."""
         if self.index is None:
             setattr(self.parent, self.field, node)

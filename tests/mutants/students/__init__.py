@@ -1,6 +1,15 @@
 """Operations and losses as students write them, each with one mistake."""
 
-from tests.mutants.students import elementwise, normalization, softmaxes, sums
+from tests.mutants.students import elementwise, fresh, normalization, softmaxes, sums
 from tests.mutants.students.catalogue import CORRECT, STUDENTS, Student
 
-__all__ = ["CORRECT", "STUDENTS", "Student", "elementwise", "normalization", "softmaxes", "sums"]
+__all__ = [
+    "CORRECT",
+    "STUDENTS",
+    "Student",
+    "elementwise",
+    "fresh",
+    "normalization",
+    "softmaxes",
+    "sums",
+]
