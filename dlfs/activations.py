@@ -180,7 +180,7 @@ class GELU(Operation):
 
     Parameters
     ----------
-    tanh : bool
+    tanh : bool, default False
         Whether Phi is approximated, as in GPT-2, by ``(1 + tanh(u)) / 2`` with ``u = sqrt(2 / pi) *
         (x + 0.044715 * x**3)``; the output is then off by up to 0.0005.
 

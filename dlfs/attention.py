@@ -24,7 +24,7 @@ class Attention_Op(Operation):
     ----------
     heads : int
         How many parts of the features attend on their own. Each part lies in one piece.
-    causal : bool
+    causal : bool, default False
         Whether a position sees only itself and those before it, as a text is written.
 
     Raises

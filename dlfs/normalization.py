@@ -157,7 +157,7 @@ class RMSNorm_Op(Operation):
 
     Parameters
     ----------
-    eps : float
+    eps : float, default 1e-6
         Added to the mean square; eps > 0.
 
     Raises
@@ -199,7 +199,7 @@ class GroupNorm_Op(Operation):
     ----------
     groups : int
         It must divide the channels. With 1 group all of an observation is normalized at once.
-    eps : float
+    eps : float, default 1e-5
         Added to the variance; eps > 0.
 
     Raises

@@ -13,8 +13,10 @@ import pytest
 
 import dlfs
 from dlfs import initializers, optimizers, reference
+from dlfs.configured import Configured
 from dlfs.layers import GRULayer, LSTMLayer, RNNLayer
 from dlfs.train.callbacks import ConvTesting
+from tests.support.subjects_classes import CLASSES
 from tests.test_docstrings import MODULES as ALL_MODULES
 
 LEFT_OUT = ("dlfs.pytorch", "dlfs.commands", "dlfs.gradcheck")
@@ -31,7 +33,8 @@ def public(module: Any) -> Iterator[tuple[str, Any]]:
             yield name, thing
         if inspect.isclass(thing):
             for method, function in inspect.getmembers(thing, inspect.isroutine):
-                if not method.startswith("_") and method in vars(thing):
+                own = getattr(function, "__module__", None) == module.__name__
+                if own and not method.startswith("_") and method in vars(thing):
                     yield f"{name}.{method}", function
 
 
@@ -219,3 +222,27 @@ def test_conv_testing_reports_as_often_as_the_documentation_says() -> None:
     for what, step, first in (("loss", losses, 0), ("accuracy after", accuracies, accuracies)):
         reported = [int(re.search(r"\d+", line)[0]) for line in said if what in line]
         assert reported == list(range(first, 2 * accuracies + 1, step))
+
+
+# --- what is left out ---
+
+MADE = {
+    subject.name: subject
+    for subject in CLASSES
+    if isinstance(subject.call, type) and issubclass(subject.call, Configured)
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_an_argument_that_is_left_out_is_its_default(name: str) -> None:
+    kind, valid = MADE[name].call, MADE[name].valid()
+    options = {
+        option: parameter.default
+        for option, parameter in inspect.signature(kind).parameters.items()
+        if isinstance(parameter.default, SIMPLE)
+    }
+    required = {option: value for option, value in valid.items() if option not in options}
+    left_out = kind(**required).arguments()
+    given = kind(**required, **options).arguments()
+    for option in options.keys() & given.keys():
+        assert left_out[option] == given[option]

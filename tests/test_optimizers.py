@@ -386,7 +386,14 @@ def test_the_global_norm_neither_overflows_nor_vanishes(dtype, scale):
         scale = 1e35
     arrays = [np.array([3.0, 0.0], dtype) * scale, np.array([[4.0]], dtype) * scale]
     with np.errstate(all="raise"):
-        assert optimizers.base.global_norm(arrays) == pytest.approx(5 * scale, rel=1e-6)
+        assert optimizers.base.global_norm(arrays) == pytest.approx(5 * scale, rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-25])
+def test_the_global_norm_is_summed_in_float64(scale):
+    arrays = [np.random.default_rng(0).standard_normal(50).astype("float32") * np.float32(scale)]
+    expected = math.sqrt(math.fsum(float(number) ** 2 for number in arrays[0]))
+    assert optimizers.base.global_norm(arrays) == pytest.approx(expected, rel=1e-14, abs=0)
 
 
 def test_the_global_norm_of_nothing_infinity_and_nan():
@@ -398,18 +405,24 @@ def test_the_global_norm_of_nothing_infinity_and_nan():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "number"), [("float32", 1e20), ("float32", 1e38), ("float64", 1e200)]
+    ("dtype", "number", "norm"),
+    [
+        ("float32", 1e20, 0.5),
+        ("float32", 1e38, 0.5),
+        ("float64", 1e200, 0.5),
+        ("float32", 3e38, 1e-3),
+    ],
 )
-def test_clipping_large_gradients_keeps_their_direction(dtype, number):
-    optim = optimizers.SGD(lr=1.0, clip_norm=0.5)
+def test_clipping_large_gradients_keeps_their_direction(dtype, number, norm):
+    optim = optimizers.SGD(lr=1.0, clip_norm=norm)
     net = NeuralNetwork([Dense(2, weight_init="glorot")], seed=1, dtype=dtype)
     net.build((1,))
     optim.net = net
     for layer in net.layers:
         layer.param_grads = [np.zeros(param.shape, dtype) for param in layer.params]
         layer.param_grads[0][0] = np.array([3.0, -4.0], dtype) * np.array(number / 4, dtype)
-    before = net.layers[0].params[0].copy()
+    net.layers[0].params[0][...] = 0
     optim.step()
-    clipped = (before - net.layers[0].params[0])[0]
+    clipped = -net.layers[0].params[0][0]
     assert clipped.dtype == dtype
-    np.testing.assert_allclose(clipped, [0.3, -0.4], rtol=1e-5)
+    np.testing.assert_allclose(clipped, [0.6 * norm, -0.8 * norm], rtol=1e-6)

@@ -24,9 +24,9 @@ class SelfAttention(Layer):
     ----------
     heads : int
         How many parts of the features attend on their own; it must divide the features.
-    causal : bool
+    causal : bool, default False
         Whether a position sees only itself and those before it.
-    rotary : bool
+    rotary : bool, default False
         Whether queries and keys are turned by angles that grow with the position, so that attention
         knows distances (see RotaryPositions). Each head then needs an even number of features.
     weight_init : {"standard", "glorot", "he"} or callable, optional

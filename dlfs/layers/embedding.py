@@ -65,7 +65,7 @@ class PositionEmbedding(Layer):
     ----------
     length : int
         The longest sequence.
-    sinusoidal : bool
+    sinusoidal : bool, default False
         Whether the vectors are fixed sines and cosines, not learned.
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the table starts, see dlfs.initializers; "glorot" unless given.

@@ -116,7 +116,7 @@ class RMSNorm(Layer):
 
     Parameters
     ----------
-    eps : float
+    eps : float, default 1e-6
         Added to the mean square; eps > 0.
 
     Raises
@@ -156,7 +156,7 @@ class GroupNorm(Layer):
     ----------
     groups : int
         It must divide the channels.
-    eps : float
+    eps : float, default 1e-5
         Added to the variance; eps > 0.
 
     Raises

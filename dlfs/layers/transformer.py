@@ -28,7 +28,7 @@ class FeedForward(Layer):
 
     Parameters
     ----------
-    expand : int
+    expand : int, default 4
         How many times as many neurons as features.
     activation : Operation, optional
         GELU unless given. The layer works with a copy.
@@ -102,15 +102,15 @@ class TransformerBlock(Layer):
     ----------
     heads : int
         How many parts of the features attend on their own; it must divide the features.
-    expand : int
+    expand : int, default 4
         How many times as many neurons as features the wide dense layer has.
-    dropout : float
+    dropout : float, default 1.0
         The probability that an output of either branch is kept; 1 keeps all.
     activation : Operation, optional
         The one of the wide dense layer; GELU unless given.
-    causal : bool
+    causal : bool, default True
         Whether a position sees only itself and those before it.
-    rotary : bool
+    rotary : bool, default False
         Whether attention knows distances, see SelfAttention.
 
     Raises
