@@ -5,8 +5,59 @@ import numpy as np
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_flag, check_int
-from dlfs.embedding import position_angles
+from dlfs.embedding import position_angles, positions_of
 from dlfs.types import Array
+
+
+class Seen:
+    """The keys and values of the positions so far, for the queries of those that follow.
+
+    Parameters
+    ----------
+    qkv : ndarray, shape (batch, time, 3 * features)
+        The first positions.
+    heads : int
+
+    Attributes
+    ----------
+    time : int
+        How many positions there are.
+    """
+
+    def __init__(self, qkv: Array, heads: int) -> None:
+        batch, time, packed = qkv.shape
+        self.heads, self.time = heads, 0
+        # There is room for as many again; when it is full, for twice as many.
+        shape = (2, batch, heads, 2 * max(time, 16), packed // (3 * heads))
+        self._kept = np.empty(shape, dtype=qkv.dtype)
+        self._append(qkv)
+
+    def attend(self, qkv: Array) -> Array:
+        """Add positions, and return the attention of their queries to all so far."""
+        if len(qkv) != self._kept.shape[1]:
+            raise ValueError(
+                f"Attention_Op: {len(qkv)} sequences cannot go on with {self._kept.shape[1]}"
+            )
+        before = self.time
+        q = self._append(qkv)
+        keys, values = self._kept[:, :, :, : self.time]
+        scores = q @ keys.swapaxes(2, 3) / np.sqrt(q.shape[3]).astype(q.dtype)
+        seen = np.tri(qkv.shape[1], self.time, before, dtype=bool)
+        weights = kernels.softmax(np.where(seen, scores, -np.inf).astype(q.dtype))
+        return (weights @ values).transpose(0, 2, 1, 3).reshape(*qkv.shape[:2], -1)
+
+    def _append(self, qkv: Array) -> Array:
+        """Keep the keys and values, and return the queries, all by heads."""
+        batch, time, _ = qkv.shape
+        q, *new = qkv.reshape(batch, time, 3, self.heads, -1).transpose(2, 0, 3, 1, 4)
+        end = self.time + time
+        if end > self._kept.shape[3]:
+            self._kept = np.concatenate([self._kept, np.empty_like(self._kept)], axis=3)
+            return self._append(qkv)
+        for kept, part in zip(self._kept, new, strict=True):
+            kept[:, :, self.time : end] = part
+        self.time = end
+        return q
 
 
 class Attention_Op(Operation):
@@ -17,6 +68,9 @@ class Attention_Op(Operation):
     heads. Backward, with the weights P and G the output_grad: ``V_grad = P.T @ G``, and through the
     softmax ``S_grad = P * (G @ V.T - sum(G * output))``, ``Q_grad = S_grad @ K / sqrt(width)`` and
     ``K_grad = S_grad.T @ Q / sqrt(width)``.
+
+    In inference within ``fresh_start(carry=True)`` the keys and values are kept, and the queries of
+    the next input see them too: so a text is continued without computing it again (a "KV cache").
 
     Vaswani et al., "Attention is all you need", 2017.
 
@@ -43,15 +97,38 @@ class Attention_Op(Operation):
     array([2., 3.])
     """
 
+    carry: bool | str = False
+    carried: "Seen | None" = None
+
     def __init__(self, heads: int, causal: bool = False) -> None:
         super().__init__()
         self.heads = check_int(heads, type(self).__name__, "heads", 1)
         self.causal = check_flag(causal, type(self).__name__, "causal")
 
     def _output(self) -> Array:
-        return kernels.attention(self.input_, self.heads, self.causal)
+        if not (self.inference and self.carry is True):
+            return kernels.attention(self.input_, self.heads, self.causal)
+        if not self.causal:
+            raise ValueError(
+                f"{type(self).__name__}: to go on with a sequence, causal must be True: otherwise "
+                "earlier positions would see the later ones"
+            )
+        if self.carried is None:
+            output = kernels.attention(self.input_, self.heads, True)
+            self.carried = Seen(self.input_, self.heads)
+            return output
+        return self.carried.attend(self.input_)
+
+    def reset_state(self) -> None:
+        """Forget the keys and values of earlier inputs."""
+        self.carried = None
 
     def _input_grad(self, output_grad: Array) -> Array:
+        if self.inference and self.carried is not None:
+            raise ValueError(
+                f"{type(self).__name__}: backward needs the whole sequence in one input; this one "
+                "goes on with an earlier one (carry=True)"
+            )
         return kernels.attention_grad(
             output_grad, self.input_, self.output, self.heads, self.causal
         )
@@ -64,7 +141,8 @@ class RotaryPositions(Operation):
     i + 1 of a query or key at position t are turned by ``t / 10000**(2 i / width)``; the values
     stay. Then the product of a query and a key depends on the distance of their positions, not on
     the positions. Forward: ``output = (a cos - b sin, a sin + b cos)`` for each pair (a, b).
-    Backward: the same for output_grad, turned back.
+    Backward: the same for output_grad, turned back. In inference within ``fresh_start(carry=True)``
+    the positions go on where the last input ended.
 
     Su et al., "RoFormer", 2021.
 
@@ -87,6 +165,9 @@ class RotaryPositions(Operation):
             [-0.301,  1.382, -0.301,  1.382,  1.   ,  1.   ]]])
     """
 
+    carry: bool | str = False
+    carried: int | None = None
+
     def __init__(self, heads: int) -> None:
         super().__init__()
         self.heads = check_int(heads, type(self).__name__, "heads", 1)
@@ -100,7 +181,12 @@ class RotaryPositions(Operation):
             )
 
     def _output(self) -> Array:
+        self._positions = positions_of(self)
         return self._turned(self.input_, 1)
+
+    def reset_state(self) -> None:
+        """Begin at the first position again."""
+        self.carried = None
 
     def _input_grad(self, output_grad: Array) -> Array:
         return self._turned(output_grad, -1)
@@ -108,7 +194,7 @@ class RotaryPositions(Operation):
     def _turned(self, packed: Array, sign: int) -> Array:
         batch, time, length = packed.shape
         pairs = length // (6 * self.heads)
-        angles = sign * position_angles(time, pairs, pairs)
+        angles = sign * position_angles(*self._positions, pairs, pairs)
         angles = angles[:, np.newaxis, np.newaxis]
         cos, sin = np.cos(angles).astype(packed.dtype), np.sin(angles).astype(packed.dtype)
         result = np.array(packed, order="C")

@@ -1,5 +1,7 @@
 """Embedding: whole numbers in, learned vectors out; the positions of a sequence; the way back."""
 
+from typing import Any
+
 import numpy as np
 
 from dlfs.backend import kernels
@@ -59,6 +61,7 @@ class PositionAdd(ParamOperation):
 
     Forward: ``output = input_ + table[:time]``. Backward: ``input_grad = output_grad``, and row t
     of ``param_grad`` is the sum of output_grad at position t over the batch, 0 beyond the sequence.
+    In inference within ``fresh_start(carry=True)`` the positions go on where the last input ended.
 
     Parameters
     ----------
@@ -80,6 +83,9 @@ class PositionAdd(ParamOperation):
     array([1., 1., 0.])
     """
 
+    carry: bool | str = False
+    carried: int | None = None
+
     def __init__(self, table: Array) -> None:
         check_float_array(table, type(self).__name__, "table", 2)
         super().__init__(table)
@@ -90,7 +96,13 @@ class PositionAdd(ParamOperation):
         check_positions(input_, length, features, type(self).__name__)
 
     def _output(self) -> Array:
-        return self.input_ + self.param[: self.input_.shape[1]]
+        start, end = positions_of(self)
+        check_length(end, len(self.param), type(self).__name__)
+        return self.input_ + self.param[start:end]
+
+    def reset_state(self) -> None:
+        """Begin at the first position again."""
+        self.carried = None
 
     def _input_grad(self, output_grad: Array) -> Array:
         return output_grad
@@ -105,7 +117,8 @@ class SinusoidAdd(Operation):
     """Add a fixed vector for each position of a sequence: sines and cosines of many wavelengths.
 
     Forward: ``output[:, t, 2 i] = input_[:, t, 2 i] + sin(t / 10000**(2 i / features))``, and the
-    cosine of the same angle for feature 2 i + 1. Backward: ``input_grad = output_grad``.
+    cosine of the same angle for feature 2 i + 1. Backward: ``input_grad = output_grad``. In
+    inference within ``fresh_start(carry=True)`` the positions go on where the last input ended.
 
     Vaswani et al., "Attention is all you need", 2017.
 
@@ -127,6 +140,9 @@ class SinusoidAdd(Operation):
             [0.841, 0.54 ]]])
     """
 
+    carry: bool | str = False
+    carried: int | None = None
+
     def __init__(self, length: int) -> None:
         super().__init__()
         self.length = check_int(length, type(self).__name__, "length", 1)
@@ -136,12 +152,18 @@ class SinusoidAdd(Operation):
         check_positions(input_, self.length, None, type(self).__name__)
 
     def _output(self) -> Array:
-        _, time, features = self.input_.shape
-        angles = position_angles(time, features - features // 2, features / 2)
-        waves = np.empty((time, features), dtype=self.input_.dtype)
+        start, end = positions_of(self)
+        check_length(end, self.length, type(self).__name__)
+        features = self.input_.shape[2]
+        angles = position_angles(start, end, features - features // 2, features / 2)
+        waves = np.empty((end - start, features), dtype=self.input_.dtype)
         waves[:, 0::2] = np.sin(angles)
         waves[:, 1::2] = np.cos(angles)[:, : features // 2]
         return self.input_ + waves
+
+    def reset_state(self) -> None:
+        """Begin at the first position again."""
+        self.carried = None
 
     def _input_grad(self, output_grad: Array) -> Array:
         return output_grad
@@ -188,9 +210,22 @@ class TableMultiply(ParamOperation):
         return kernels.weight_multiply_param_grad(rows(self.input_), rows(output_grad))
 
 
-def position_angles(time: int, count: int, half: float) -> Array:
+def positions_of(operation: Any) -> tuple[int, int]:
+    """Return the positions of an input, from the first to the one after the last.
+
+    They begin at 0; in inference, with ``carry``, where the last input ended.
+    """
+    time = operation.input_.shape[1]
+    if not (operation.inference and operation.carry is True):
+        return 0, time
+    start = operation.carried or 0
+    operation.carried = start + time
+    return start, start + time
+
+
+def position_angles(start: int, end: int, count: int, half: float) -> Array:
     """Return the angle of each position and pair of features, ``t / 10000**(i / half)``."""
-    return np.arange(time)[:, np.newaxis] / 10000.0 ** (np.arange(count) / half)
+    return np.arange(start, end)[:, np.newaxis] / 10000.0 ** (np.arange(count) / half)
 
 
 def check_positions(x: Array, length: int, features: int | None, owner: str) -> None:
@@ -200,7 +235,10 @@ def check_positions(x: Array, length: int, features: int | None, owner: str) -> 
         raise ValueError(
             f"{owner}: the input must have shape (batch, time, {wanted}), got {x.shape}"
         )
-    if x.shape[1] > length:
-        raise ValueError(
-            f"{owner}: a sequence may have {length} positions, got {x.shape[1]} (shape {x.shape})"
-        )
+    check_length(x.shape[1], length, owner)
+
+
+def check_length(time: int, length: int, owner: str) -> None:
+    """Demand a sequence of at most ``length`` positions."""
+    if time > length:
+        raise ValueError(f"{owner}: a sequence may have {length} positions, got {time}")

@@ -22,6 +22,7 @@ from dlfs.layers import (
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import AdamW
+from dlfs.text import Vocabulary, sample
 
 RNG = np.random.default_rng(0)
 
@@ -190,3 +191,99 @@ def test_a_small_transformer_learns_to_reverse(backend: str) -> None:
         guessed = net.predict(X[:, :-1])[:, 3:].argmax(axis=2)
     assert last < first
     assert (guessed == X[:, 4:]).mean() > 0.95
+
+
+# --- going on with a sequence: the keys and values are kept ---
+
+
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("kind", ["learned", "sinusoidal", "rotary"])
+@pytest.mark.parametrize("parts", [[1] * 40, [17, 1, 20, 2], [40], [3, 37]])
+def test_parts_of_a_sequence_give_what_the_whole_gives(parts, kind, backend) -> None:
+    positions = [] if kind == "rotary" else [PositionEmbedding(40, kind == "sinusoidal")]
+    net = NeuralNetwork(
+        [*positions, *(TransformerBlock(2, rotary=kind == "rotary") for _ in range(2))], seed=1
+    )
+    x = RNG.normal(size=(3, 40, 8))
+    with use_backend(backend):
+        whole = net.predict(x)
+        ends = np.cumsum(parts)
+        with net.fresh_start(carry=True):
+            found = [
+                net.forward(x[:, end - part : end], inference=True)
+                for part, end in zip(parts, ends, strict=True)
+            ]
+        again = net.predict(x)
+    np.testing.assert_allclose(np.concatenate(found, axis=1), whole, atol=1e-12)
+    np.testing.assert_array_equal(again, whole)
+
+
+def test_what_is_kept_does_not_reach_training() -> None:
+    net, (X, y) = gpt(), batch()
+    twin = copy.deepcopy(net)
+    with net.fresh_start(carry=True):
+        net.forward(X[:, :2], inference=True)
+        first = net.train_batch(X, y)
+    assert first == twin.train_batch(X, y)
+
+
+def test_going_on_needs_a_causal_attention_and_the_same_number_of_sequences() -> None:
+    x = RNG.normal(size=(2, 3, 4))
+    attention = SelfAttention(2)
+    attention.forward(x)
+    with (
+        attention.fresh_start(carry=True),
+        pytest.raises(ValueError, match="causal must be True"),
+    ):
+        attention.forward(x, inference=True)
+    attention = SelfAttention(2, causal=True)
+    attention.forward(x)
+    with attention.fresh_start(carry=True):
+        attention.forward(x, inference=True)
+        with pytest.raises(ValueError, match="backward needs the whole sequence"):
+            attention.backward(x)
+        with pytest.raises(ValueError, match="1 sequences cannot go on with 2"):
+            attention.forward(x[:1], inference=True)
+
+
+def test_going_on_beyond_the_positions_is_refused() -> None:
+    layer = PositionEmbedding(4)
+    x = RNG.normal(size=(2, 3, 4))
+    layer.forward(x)
+    with layer.fresh_start(carry=True):
+        layer.forward(x, inference=True)
+        with pytest.raises(ValueError, match="may have 4 positions, got 6"):
+            layer.forward(x, inference=True)
+        layer.reset_state()
+        layer.forward(x, inference=True)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("prompt", ["a", "abcde", "abcdefg" * 3])
+def test_text_is_the_same_with_and_without_the_cache(prompt: str, temperature: float) -> None:
+    """Within the context of 9 characters, and past it."""
+    net, (X, y) = gpt(), batch()
+    optim = AdamW(0.02)
+    optim.net = net
+    for _ in range(30):
+        net.train_batch(X, y)
+        optim.step()
+    options = {"length": 30, "prompt": prompt, "temperature": temperature, "seed": 3}
+    vocabulary = Vocabulary("abcdefg")
+    texts = [sample(net, vocabulary, cache=cache, **options) for cache in (True, False)]
+    assert texts[0] == texts[1]
+    assert len(set(texts[0])) > 1
+
+
+def test_past_the_context_the_last_half_is_read_again() -> None:
+    net = gpt()
+    net.build((9,))
+    read = []
+
+    def forward(X: np.ndarray, inference: bool = False) -> np.ndarray:
+        read.append(X.shape[1])
+        return type(net).forward(net, X, inference)
+
+    net.forward = forward  # type: ignore[method-assign]
+    sample(net, Vocabulary("abcdefg"), length=12, prompt="abcdefg", seed=1)
+    assert read == [7, 1, 1, 4, 1, 1, 1, 1, 1, 4, 1, 1]

@@ -4,13 +4,15 @@ A network that has read a text predicts, after each character, how likely each o
 ``sample`` draws from these probabilities, character by character, and so writes.
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
 
-from dlfs.checks import check_instance, check_int, check_real
+from dlfs.checks import check_flag, check_instance, check_int, check_real
+from dlfs.layers import PositionEmbedding
 from dlfs.network import NeuralNetwork
 from dlfs.saving import check_custom, network_from_file, network_metadata, network_tensors
 from dlfs.saving.format import read_file, write_file
@@ -25,6 +27,7 @@ def sample(
     prompt: str = "\n",
     temperature: float = 1.0,
     seed: int | None = None,
+    cache: bool = True,
 ) -> str:
     r"""Let a network write.
 
@@ -44,6 +47,10 @@ def sample(
         character is always taken; above 1 the writing becomes wilder.
     seed : int, optional
         One seed gives one text; None: different every time.
+    cache : bool, default True
+        Whether layers keep what they computed for the text so far: the state of a recurrent layer,
+        the keys and values of attention. Otherwise all is computed again for each character, which
+        gives the same text, much more slowly.
 
     Returns
     -------
@@ -59,6 +66,9 @@ def sample(
     -----
     ``p = softmax(logits / temperature)``. Recurrent layers carry their state from character to
     character meanwhile. Book, chapter 6.
+
+    A PositionEmbedding has a longest sequence, the context. When the text would be longer, the
+    network forgets it and reads the last half of the context again, as the beginning of a sequence.
 
     Examples
     --------
@@ -80,9 +90,17 @@ def sample(
         raise ValueError("sample: prompt must hold at least one character, got ''")
     if not net.built:
         net.build((len(read),))
+    check_flag(cache, "sample", "cache")
     written: list[int] = []
-    with net.fresh_start(carry=True):
+    context = _context(net)
+    text, unread = list(read), len(read)
+    with net.fresh_start(carry=cache):
         while len(written) < length:
+            if len(text) > context:
+                net.reset_state()
+                text = text[-max(1, context // 2) :]
+                unread = len(text)
+            read = np.array(text[-unread:] if cache else text)
             logits = net.forward(read[np.newaxis], inference=True)
             if logits.ndim != 3 or logits.shape[-1] != len(vocabulary):
                 raise ValueError(
@@ -90,7 +108,8 @@ def sample(
                     f"character of the vocabulary, got shape {logits.shape}"
                 )
             written.append(_draw(logits[0, -1], temperature, rng))
-            read = np.array(written[-1:])
+            text.append(written[-1])
+            unread = 1
     return vocabulary.decode(written)
 
 
@@ -166,6 +185,12 @@ def load_writer(
     except ValueError as error:
         raise ValueError(f"{path} holds no possible vocabulary: {error}") from error
     return network_from_file(path, tensors, metadata, custom), vocabulary
+
+
+def _context(net: NeuralNetwork) -> int:
+    """Return how many characters a network can read as one sequence."""
+    lengths = [layer.length for _, layer in net.walk() if isinstance(layer, PositionEmbedding)]
+    return min(lengths, default=sys.maxsize)
 
 
 def _draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:

@@ -129,7 +129,7 @@ OPERATIONS: list[Row] = [
     (
         "embedding.PositionAdd",
         lambda: embedding.PositionAdd(ones(3, 2)).forward(ones(2, 4, 2)),
-        r"a sequence may have 3 positions, got 4 \(shape \(2, 4, 2\)\)$",
+        "a sequence may have 3 positions, got 4$",
     ),
     (
         "embedding.PositionAdd",

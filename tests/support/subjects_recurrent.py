@@ -305,6 +305,7 @@ def _text() -> list[Subject]:
                 "prompt": NOT_TEXT,
                 "temperature": real(0.0),
                 "seed": SEED,
+                "cache": flag(),
             },
         ),
         Subject(
