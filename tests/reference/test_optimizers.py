@@ -1,5 +1,7 @@
 """The optimizers' updates against the formula for one number, over several steps."""
 
+import inspect
+import itertools
 from typing import Any
 
 import numpy as np
@@ -114,3 +116,49 @@ def test_read_only_arrays_are_refused_before_anything_changes(name: str, dtype) 
         with pytest.raises(ValueError, match=f"{frozen} is changed in place, but it is read-only"):
             kernel(**arrays, grad=np.ones(2, dtype=dtype), **step, lr=0.1, **options)
         assert all((array == 1).all() for array in arrays.values())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_arrays_that_share_memory_or_are_read_only_are_named_with_the_kernel(name: str) -> None:
+    kernel, _, options, slots = RULES[name]
+    step = {"t": 1} if name == "adam" else {}
+    owner = kernel.__name__
+    for first, second in itertools.combinations(("param", "grad", *slots), 2):
+        arrays = {argument: np.ones(2) for argument in ("param", "grad", *slots)}
+        arrays[second] = arrays[first]
+        message = f"^{owner}: {first} and {second} must not share memory$"
+        with pytest.raises(ValueError, match=message):
+            kernel(**arrays, **step, lr=0.1, **options)
+    arrays = {argument: np.ones(2) for argument in ("param", "grad", *slots)}
+    arrays["param"].flags.writeable = False
+    message = f"^{owner}: param is changed in place, but it is read-only$"
+    with pytest.raises(ValueError, match=message):
+        kernel(**arrays, **step, lr=0.1, **options)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sum_of_squares_stays_finite(dtype) -> None:
+    most = np.finfo(dtype).max
+    sums = np.full(2, most, dtype)
+    param = np.zeros(2, dtype)
+    with np.errstate(over="ignore"):
+        kernels.adagrad_update(param, np.full(2, np.sqrt(most), dtype), sums, lr=1.0)
+    assert (sums == most).all()
+    np.testing.assert_allclose(param, -1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_option_left_out_is_the_default_of_the_signature(name: str) -> None:
+    kernel, _, _, slots = RULES[name]
+    step = {"t": 1} if name == "adam" else {}
+    defaults = {
+        option: parameter.default
+        for option, parameter in inspect.signature(kernel).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    results = []
+    for options in ({}, defaults):
+        arrays = {argument: np.full(2, 0.5) for argument in ("param", "grad", *slots)}
+        kernel(**arrays, **step, lr=0.1, **options)
+        results.append(np.concatenate(list(arrays.values())))
+    np.testing.assert_array_equal(*results)
