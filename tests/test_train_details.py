@@ -3,6 +3,7 @@
 import math
 import sys
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tests.support.training import regression, regressor
 
 
 def history(epochs: int) -> History:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"epoch": n, "lr": 0.0125, "train_loss": 12.0 / n, "seconds": 1.255}
         for n in range(1, epochs + 1)
     ]
@@ -156,7 +157,7 @@ def test_conv_testing_counts_by_the_decision_of_the_loss() -> None:
 def test_a_notebook_with_widgets_gets_a_widget(config, widgets, notebook, monkeypatch) -> None:
     ipython = ModuleType("IPython")
     shell = None if config is None else SimpleNamespace(config=config)
-    ipython.get_ipython = lambda: shell
+    vars(ipython)["get_ipython"] = lambda: shell
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     found = ModuleType("ipywidgets")
     found.__spec__ = SimpleNamespace() if widgets else None
@@ -166,7 +167,7 @@ def test_a_notebook_with_widgets_gets_a_widget(config, widgets, notebook, monkey
         monkeypatch.delitem(sys.modules, "ipywidgets", raising=False)
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     made = ModuleType("tqdm.notebook")
-    made.tqdm = lambda **options: ("widget", options)
+    vars(made)["tqdm"] = lambda **options: ("widget", options)
     monkeypatch.setitem(sys.modules, "tqdm.notebook", made)
     bar = progress_bar(7, False, initial=2)
     widget = ("widget", {"total": 7, "initial": 2, "unit": "batch", "leave": True})
