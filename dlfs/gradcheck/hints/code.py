@@ -213,12 +213,25 @@ def _material(evidence: Evidence, method: Method, methods: list[Method]) -> Mate
     sizes = [
         size
         for array in ends
-        for size in (f"len({array})", f"{array}.shape[1]", f"{array}.shape[2]", f"{array}.size")
+        for size in (
+            f"len({array})",
+            f"{array}.shape[1]",
+            f"{array}.shape[2]",
+            f"{array}.size",
+            f"np.prod({array}.shape[1:])",
+            f"np.prod({array}.shape[2:])",
+        )
     ]
-    numbers = {"0", "1", "2", "0.5", "-1", "3"}
-    for node in (node for m in methods for node in ast.walk(m.tree)):
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            numbers.add(repr(node.value))
+    nodes = [node for m in methods for node in ast.walk(m.tree)]
+    own = {ast.unparse(node) for node in nodes if isinstance(node, ast.expr) and _is_number(node)}
+    numbers = {*own, "0", "1", "2", "0.5", "-1", "3"}
+    slices = [ast.unparse(node) for node in nodes if isinstance(node, ast.Slice)]
+    masks = [
+        f"({array} {sign} {number})"
+        for array in ends
+        for number in sorted({*own, "0"})
+        for sign in "<>"
+    ]
     factors = [
         *dict.fromkeys(inside),
         "2",
@@ -228,8 +241,17 @@ def _material(evidence: Evidence, method: Method, methods: list[Method]) -> Mate
         *(f"({array} * (1 - {array}))" for array in arrays),
         *sizes,
         *(f"np.sqrt({size})" for size in sizes),
+        *masks,
     ]
-    return Material((*arrays,), (*factors,), (*sorted(numbers),))
+    return Material((*arrays,), (*factors,), (*sorted(numbers),), (*slices,))
+
+
+def _is_number(node: ast.expr) -> bool:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return False
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_stored(slot: Slot) -> bool:

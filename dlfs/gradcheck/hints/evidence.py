@@ -35,10 +35,17 @@ class Evidence:
     ----------
     wrong : iterable of int
         Entries (flat indices) that must be included where only some are looked at.
+    skipped : iterable of int
+        Entries on kinks, which say nothing.
     """
 
     def __init__(
-        self, subject: Subject, name: str, output_grad: Array, wrong: Iterable[int] = ()
+        self,
+        subject: Subject,
+        name: str,
+        output_grad: Array,
+        wrong: Iterable[int] = (),
+        skipped: Iterable[int] = (),
     ) -> None:
         self.subject = subject
         self.name = name
@@ -52,6 +59,8 @@ class Evidence:
         if size > _MOST_ENTRIES:
             chosen = np.random.default_rng(0).choice(size, _MOST_ENTRIES, replace=False)
             indices = sorted({*map(int, chosen), *map(int, wrong)})
+        self.skipped = frozenset(skipped)
+        indices = [index for index in indices if index not in self.skipped]
         columns = columns_of(subject, name, output_grad, indices)
         self.jacobian: Array | None = None
         if size <= _MOST_ENTRIES:
@@ -86,7 +95,8 @@ class Evidence:
         grad = rng.uniform(0.5, 1.5, other.output().shape)
         if other.scalar:
             grad = self.output_grad
-        return Evidence(other, self.name, grad)
+        # A new row is the last, so that the places are the same.
+        return Evidence(other, self.name, grad, skipped=self.skipped)
 
     @property
     def batch(self) -> int:
@@ -181,4 +191,7 @@ def columns_of(subject: Subject, name: str, weights: Array, indices: list[int]) 
     """Return the derivative of the whole output with respect to single entries of a variable."""
     watch = KinkWatch(subject)
     differentiator = Differentiator(subject, name, weights, watch, "central")
-    return differentiator.entries(indices).columns
+    numeric = differentiator.entries(indices)
+    # Imprecise: a kink is nearer than the step.
+    imprecise = differentiator.rough(numeric)
+    return {index: col for index, col in numeric.columns.items() if index not in imprecise}

@@ -55,7 +55,8 @@ def _factor_hint(evidence: Evidence, factor: float) -> Hint | None:
             "sign", "every entry has the wrong sign. Is prediction - target the wrong way round?"
         )
     batch = evidence.batch
-    power = _power_of_batch(evidence, factor) if batch > 1 else 0.0
+    exact = batch > 1 and np.isclose([factor, 1 / factor], batch, rtol=_CLOSE).any()
+    power = _power_of_batch(evidence, factor) if exact else 0.0
     if power == 1.0:
         return evidence.hint(
             "batch_factor",
@@ -69,15 +70,7 @@ def _factor_hint(evidence: Evidence, factor: float) -> Hint | None:
             f"({batch} now): backward averages over the batch where it must sum. (The loss has "
             "already divided by the batch size.)",
         )
-    if np.count_nonzero(evidence.numeric[evidence.known]) < 2:
-        return None  # two single numbers always differ by a factor
-    names = factor_names(evidence, factor)
-    if len(names) != 1:
-        return None
-    return evidence.hint(
-        "constant_factor",
-        f"it is correct except for the constant factor {factor:.6g}, which is {names[0]}.",
-    )
+    return None
 
 
 def _power_of_batch(evidence: Evidence, factor: float) -> float:

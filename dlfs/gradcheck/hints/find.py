@@ -67,7 +67,8 @@ def find_hints(
     for name, result in report.results.items():
         if result.verdict != "wrong" or result.on_kink or result.shared:
             continue
-        evidence = Evidence(precise, name, weights, np.flatnonzero(result.wrong))
+        kinks = result.places if result.skipped else ()
+        evidence = Evidence(precise, name, weights, np.flatnonzero(result.wrong), kinks)
         if report.dtype == "float32" and not _wrong_in_float64(evidence):
             found.append(
                 evidence.hint(

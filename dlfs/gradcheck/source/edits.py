@@ -44,12 +44,14 @@ class Material:
         Names of arrays in reach of backward, such as self.output.
     factors : tuple of str
         Expressions of forward, sizes and small numbers.
-    numbers : tuple of str
+    numbers, slices : tuple of str
+        Those of the class.
     """
 
     arrays: tuple[str, ...]
     factors: tuple[str, ...]
     numbers: tuple[str, ...]
+    slices: tuple[str, ...]
 
 
 def edits(methods: Sequence[tuple[Method, Material]]) -> Iterator[Edit]:
@@ -69,6 +71,7 @@ def edits(methods: Sequence[tuple[Method, Material]]) -> Iterator[Edit]:
         _of_signs,
         _of_results,
         _of_names,
+        _of_sizes,
         _of_numbers,
         _of_factors,
     )
@@ -171,7 +174,7 @@ def _of_places(slot: Slot, material: Material) -> Changes:
     if not (in_index or isinstance(slot.parent, ast.Tuple | ast.Slice)):
         return
     if isinstance(node, ast.Slice):
-        for other in (":-1", "1:", "::-1", ":"):
+        for other in dict.fromkeys((":-1", "1:", "::-1", ":", *material.slices)):
             yield "other_slice", f"_[{other}]"  # alone it is no expression
     elif isinstance(node, ast.BinOp):
         left, right, sign = ast.unparse(node.left), ast.unparse(node.right), _sign(node)
@@ -248,6 +251,7 @@ def _of_names(slot: Slot, material: Material) -> Changes:
         for array in material.arrays:
             if array != old:
                 yield _of_ends(old, array), array
+        yield "other_array", f"(1 - {old})"
 
 
 def _of_numbers(slot: Slot, material: Material) -> Changes:
@@ -274,6 +278,17 @@ def _of_numbers(slot: Slot, material: Material) -> Changes:
             yield "term_too_many", right
     if isinstance(node, ast.expr) and _is_array(node, material):
         yield "other_power", f"{_inner(node)} ** 2"
+
+
+def _of_sizes(slot: Slot, material: Material) -> Changes:
+    """Change the size that something is divided by."""
+    node = slot.node
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "len":
+        for other in ("{}.shape[1]", "{}.size"):
+            yield "factor", other.format(_inner(node.args[0]))
+    elif isinstance(node, ast.Attribute) and node.attr == "size":
+        for other in ("len({})", "{}.shape[1]"):
+            yield "factor", other.format(_inner(node.value))
 
 
 def _of_factors(slot: Slot, material: Material) -> Changes:

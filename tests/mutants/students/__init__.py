@@ -1,6 +1,6 @@
 """Operations and losses as students write them, each with one mistake."""
 
-from tests.mutants.students import elementwise, fresh, normalization, softmaxes, sums
+from tests.mutants.students import elementwise, fresh, later, normalization, softmaxes, sums
 from tests.mutants.students.catalogue import CORRECT, STUDENTS, Student
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Student",
     "elementwise",
     "fresh",
+    "later",
     "normalization",
     "softmaxes",
     "sums",

@@ -116,7 +116,7 @@ class RootMeanSquareAdded(RootMeanSquare):
         return output_grad / self.rms + x * inner / self.rms**3
 
 
-@student("RMS norm: squared, not cubed, in the projection", "other_power")
+@student("RMS norm: squared, not cubed, in the projection", "other_power", "other_array")
 class RootMeanSquareSquared(RootMeanSquare):
     def _input_grad(self, output_grad):
         x = self.input_

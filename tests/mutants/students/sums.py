@@ -272,6 +272,7 @@ class SmoothedNotDivided(SmoothedCrossEntropy):
     "factor",
     "size_factor",
     "constant_factor",
+    "other_number",
     "batch_factor",
 )
 class SmoothedByClasses(SmoothedCrossEntropy):
