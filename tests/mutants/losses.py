@@ -13,7 +13,7 @@ class SquaredErrorNotAveraged(MeanSquaredError):
         return super()._input_grad() * len(self.prediction)
 
 
-@mutant("squared error: the 2 forgotten", "constant_factor", "other_loss")
+@mutant("squared error: the 2 forgotten", "factor", "other_loss")
 class SquaredErrorWithoutTwo(MeanSquaredError):
     def _input_grad(self):
         return super()._input_grad() * self.prediction.dtype.type(0.5)

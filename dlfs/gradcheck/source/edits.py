@@ -27,11 +27,15 @@ _AXES = ("0", "1", "-1", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(2, 3)
 
 @dataclass(frozen=True)
 class Edit:
-    """One change: its kind, the slot, and the text that takes the slot's place."""
+    """One change: its kind, the slot, and the text that takes the slot's place.
+
+    A change at all places of a method has ``everywhere``, the old and the new text.
+    """
 
     kind: str
     slot: Slot
     text: str
+    everywhere: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,16 @@ def _everywhere(method: Method, material: Material) -> Iterator[Edit]:
     old = "\n".join(map(ast.unparse, body))
     for axis in _AXES[:3]:
         for other in _AXES[:3]:
-            if axis != other and old.count(f"axis={axis}") > 1:
-                yield Edit("other_axis", slot, old.replace(f"axis={axis}", f"axis={other}"))
+            pair = f"axis={axis}", f"axis={other}"
+            if axis != other and old.count(pair[0]) > 1:
+                yield Edit("other_axis", slot, old.replace(*pair), pair)
     for one in material.arrays:
         pattern = rf"(?<![\w.]){re.escape(one)}(?![\w.])"
         if len(re.findall(pattern, old)) > 1:
             for other in material.arrays:
                 if one != other:
-                    yield Edit(_of_ends(one, other), slot, re.sub(pattern, other, old))
+                    text = re.sub(pattern, other, old)
+                    yield Edit(_of_ends(one, other), slot, text, (one, other))
 
 
 def _of_ends(one: str, other: str) -> str:
