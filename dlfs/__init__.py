@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from dlfs import estimators as estimators
     from dlfs import exercises as exercises
     from dlfs import gradcheck as gradcheck
+    from dlfs import onnx as onnx
     from dlfs import plots as plots
     from dlfs import pytorch as pytorch
     from dlfs import testing as testing
@@ -102,6 +103,7 @@ else:
             "estimators",
             "exercises",
             "gradcheck",
+            "onnx",
             "plots",
             "pytorch",
             "testing",

@@ -210,6 +210,7 @@ ELSEWHERE = {
     "datasets": "test_datasets.py",
     "estimators": "test_estimators.py",
     "gradcheck": "gradcheck",
+    "onnx": "test_onnx.py",
     "pytorch": "pytorch",
     "saving": "test_saving.py",
     "testing": "gradcheck",

@@ -83,7 +83,11 @@ def test_pickle_keeps_the_predictions() -> None:
 def test_layers_as_a_list_are_copied_and_as_a_function_made() -> None:
     X, y = load_digits(return_X_y=True)
     X, y = X[:300] / 16, y[:300]
-    layers = [Reshape((1, 8, 8)), Conv2D(4, 3, activation=Tanh(), flatten=True), Dense(10)]
+    layers: list[Any] = [
+        Reshape((1, 8, 8)),
+        Conv2D(4, 3, activation=Tanh(), flatten=True),
+        Dense(10),
+    ]
     listed = NetworkClassifier(layers=layers, epochs=15, batch_size=10, random_state=0).fit(X, y)
     assert listed.score(X, y) > 0.85
     assert layers[2].first

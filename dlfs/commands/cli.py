@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlfs import __version__
-from dlfs.commands import bench, info, notebooks, sample, train
+from dlfs.commands import bench, export, info, notebooks, sample, train
 from dlfs.gradcheck import suite
 from dlfs.train.output import write_line
 
 COMMANDS: dict[str, Any] = {
     "train": train,
     "sample": sample,
+    "export": export,
     "bench": bench,
     "info": info,
     "gradcheck": suite,
