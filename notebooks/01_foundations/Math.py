@@ -113,7 +113,7 @@ assert np.allclose(powers, (1, 2, 4), atol=0.2), powers
 # %%
 sigma = 1 / (1 + sp.exp(-x))
 assert sp.simplify(sp.diff(sigma, x) - sigma * (1 - sigma)) == 0
-quote(reference.sigmoid_grad, "input_grad")
+quote(reference.sigmoid_grad, "return")
 
 # %% [markdown]
 # ## 3. The chain rule
@@ -151,7 +151,7 @@ factors
 # $\sin(x) \cdot x^2$:
 
 # %%
-quote(reference.bias_add_param_grad, "param_grad")
+quote(reference.bias_add_param_grad, "return")
 
 u, v = sp.sin(x), x**2
 U, V = sp.symbols("U V")

@@ -83,7 +83,7 @@ assert check_gradients(MeanSquaredError(), prediction, y=truth)
 # In `dlfs`, behind `BiasAdd`:
 
 # %%
-quote(reference.bias_add_param_grad, "param_grad")
+quote(reference.bias_add_param_grad, "return")
 
 # %%
 output_grad = rng.standard_normal((4, 3))
@@ -194,7 +194,7 @@ plt.show()
 
 # %%
 quote(reference.weight_multiply_input_grad, "return")
-quote(reference.sigmoid_grad, "input_grad")
+quote(reference.sigmoid_grad, "return")
 
 # %% [markdown]
 # And all formulas beside a network of `dlfs`:

@@ -146,7 +146,7 @@ assert np.allclose(multiply.param_grad, x.T @ output_grad)
 # \frac{\partial L}{\partial c_k} = \sum_b g_{bk}.$$
 
 # %%
-quote(reference.bias_add_param_grad, "param_grad")
+quote(reference.bias_add_param_grad, "return")
 
 add = BiasAdd(rng.standard_normal((1, 4)))
 add.forward(multiply.output)
@@ -172,8 +172,8 @@ s = 1 / (1 + sp.exp(-z))
 assert sp.simplify(sp.diff(s, z) - s * (1 - s)) == 0
 assert sp.simplify(sp.diff(sp.tanh(z), z) - (1 - sp.tanh(z) ** 2)) == 0
 assert sp.simplify((sp.tanh(z) - (2 * s.subs(z, 2 * z) - 1)).rewrite(sp.exp)) == 0
-quote(reference.sigmoid_grad, "input_grad")
-quote(reference.tanh_grad, "input_grad")
+quote(reference.sigmoid_grad, "return")
+quote(reference.tanh_grad, "return")
 
 # %% [markdown]
 # (The last assertion: $\tanh(x) = 2\sigma(2x) - 1$. They are one curve, stretched.)

@@ -156,7 +156,7 @@ for k in range(3):
     assert sp.simplify(sp.diff(squared, a[k]) - (g[k] - along) / s) == 0
 assert sp.simplify(sum(ak * sp.diff(squared, ak) for ak in a)) == 0
 
-quote(dlfs.MeanSquaredError._input_grad, "along =", "grad:")
+quote(dlfs.MeanSquaredError._input_grad, "along =", "return (")
 
 # %% [markdown]
 # ## 3. Momentum is a filter
@@ -379,7 +379,7 @@ assert sizes(book_glorot)[-1] < 1e-8
 # %%
 quote(dlfs.Dropout._output, "self.mask =", "return kernels")
 quote(dlfs.Dropout._input_grad, "return kernels")
-quote(reference.dropout, "kept =", "output: Array")
+quote(reference.dropout, "kept =", "return")
 
 # %%
 # %%

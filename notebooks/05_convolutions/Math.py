@@ -247,7 +247,7 @@ print("convolving with the flipped kernel gives the input gradient")
 # In `dlfs/reference/dense.py`:
 
 # %%
-quote(reference.bias_add_param_grad, "param_grad")
+quote(reference.bias_add_param_grad, "return")
 
 bias_grad = reference.bias_add_param_grad(G)
 assert close(bias_grad[0, :, 0, 0], G.sum(axis=(0, 2, 3)))
