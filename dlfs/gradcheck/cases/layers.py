@@ -154,7 +154,7 @@ def _position_embedding(sketch: Sketch) -> Case:
 
 
 def _tied_embedding(sketch: Sketch) -> Case:
-    rows, features, time = sketch.sizes(3, 1, 4)
+    rows, features, time = sketch.sizes(3, 2, 4)
     sketch.integers("x", rows, sketch.batch(), time)
     inside = [Dense(features, activation=_activation(sketch))]
     return sketch.case(TiedEmbedding, vocabulary_size=rows, neurons=features, inside=inside)
