@@ -13,15 +13,18 @@ _CLOSE = 1e-6
 _POWERS = ((1.0, "{}"), (-1.0, "1 / {}"), (0.5, "sqrt({})"), (-0.5, "1 / sqrt({})"))
 
 
-def arithmetic(evidence: Evidence) -> Iterator[Hint]:
-    """Try zero, sign, factors, transposition and the like."""
+def zero(evidence: Evidence) -> Iterator[Hint]:
+    """Look for a gradient without any number other than 0."""
     if np.all(evidence.analytic[evidence.known] == 0):
         yield evidence.hint(
             "zero",
             "the gradient is 0 everywhere. Is it computed but not stored, or does a mask block "
             "everything out?",
         )
-        return
+
+
+def arithmetic(evidence: Evidence) -> Iterator[Hint]:
+    """Try sign, factors, transposition and the like."""
     if np.all(np.abs(evidence.numeric[evidence.known]) <= 1e-9 * evidence.scale):
         yield evidence.hint(
             "no_influence",

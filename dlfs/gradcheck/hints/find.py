@@ -13,7 +13,7 @@ from dlfs.gradcheck.hints.behaviour import from_findings
 from dlfs.gradcheck.hints.code import held_constant, repairs
 from dlfs.gradcheck.hints.elementwise import elementwise
 from dlfs.gradcheck.hints.evidence import Evidence
-from dlfs.gradcheck.hints.factors import arithmetic
+from dlfs.gradcheck.hints.factors import arithmetic, zero
 from dlfs.gradcheck.hints.facts import facts
 from dlfs.gradcheck.hints.losses import losses
 from dlfs.gradcheck.hints.options import flipped_kernel, options
@@ -27,6 +27,7 @@ _QUICK = Tolerances(None, None, 60, "central")
 
 # If two explain the same numbers, the earlier one is more specific.
 _DIAGNOSES: tuple[Callable[[Evidence], Iterator[Hint]], ...] = (
+    zero,
     losses,
     elementwise,
     flipped_kernel,
