@@ -28,7 +28,7 @@
 #define NR (NV * VLEN)
 /* From this many rows of A on the copy costs less than it saves. */
 #undef MANY_ROWS
-#define MANY_ROWS 256
+#define MANY_ROWS 96
 /* Rows of a panel: NR columns of this many rows stay in the second-level cache. */
 #undef KC
 #define KC 1024
@@ -59,6 +59,9 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
     }
     for (ptrdiff_t p = 0, offset = 0; p < k; p++, offset += a_column, b += b_row) {
         vec columns[NV];
+        /* Processors foresee the next numbers of a row, but not those of a column. */
+        if (a_column != 1)
+            DLFS_PREFETCH(row[0] + offset + 24 * a_column);
         DLFS_UNROLL
         for (int j = 0; j < nv - 1; j++)
             columns[j] = vload(b + j * VLEN);
