@@ -74,8 +74,9 @@ def assert_gradients(
         if not report.passed and not empty:
             code = as_code(make_target, x, y, arguments, backend)
             # A single number is too little for a hint; larger failing cases have more.
-            told.extend([] if told else report.hints)
-            larger = "" if report.hints or not told else _larger(told)
+            known = report.hints or report.facts
+            told.extend([] if told else known)
+            larger = "" if known or not told else _larger(told)
             raise GradientError(
                 f"\n{report}{larger}\n\nThe smallest failing case, as code:\n\n{code}"
             )
@@ -88,7 +89,7 @@ def _larger(hints: list[Hint]) -> str:
         textwrap.fill(f"{number}. {hint}", 96, initial_indent="  ", subsequent_indent="     ")
         for number, hint in enumerate(hints, 1)
     ]
-    return "\n".join(["\n\nLikely causes, from a larger failing case", *lines])
+    return "\n".join(["\n\nFrom a larger failing case", *lines])
 
 
 def as_code(
