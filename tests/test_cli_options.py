@@ -143,7 +143,9 @@ def test_of_the_backend_of_a_training(model, facts, monkeypatch):
     """The weights may differ in their last digits."""
     use_few_images(monkeypatch)
     use_short_text(monkeypatch)
-    for name in backend.available_backends():
+    # "plain" is slow, and one model is enough for it
+    names = [name for name in backend.available_backends() if (model, name) != ("rnn", "plain")]
+    for name in names:
         assert facts("--model", model, "--backend", name)["backend"] == name
 
 

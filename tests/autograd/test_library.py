@@ -141,7 +141,7 @@ SATURATED = ("Softmax", "BinaryCrossEntropy", "SoftmaxCrossEntropy")
 @pytest.mark.parametrize("name", [*SATURATED, "network for digits"])
 def test_gradients_of_sure_predictions(name, dtype, backend) -> None:
     """Differences of numbers near 1 lose digits that changing the inputs does not show."""
-    for seed in range(10):
+    for seed in range(6):
         chooser = RandomChooser(np.random.default_rng(seed))
         case = RECIPES[name].draw(chooser, dtype, backend)
         if name in SATURATED:
