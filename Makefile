@@ -124,7 +124,7 @@ valgrind: $(VENV)/.dev-installed ## run a few examples of the kernels' tests und
 
 # The backward code by default; MUTATE_ARGS='dlfs.dropout.*' names the functions of a module. Changes
 # tried before are not tried again unless named: `rm -r mutants` starts again.
-mutate: $(VENV)/.mutate-installed ## change the gradients' code in 4,000 places, list changes that no test detects; 6 minutes
+mutate: $(VENV)/.mutate-installed ## change the code in thousands of places, list changes that no test detects: docs/mutation_testing.md
 	HYPOTHESIS_PROFILE=mutate OPENBLAS_NUM_THREADS=1 $(RUN) -m tools.mutate $(MUTATE_ARGS)
 
 # A save may be interrupted at any moment. Not part of CI, because it takes a few minutes.

@@ -10,7 +10,7 @@ import pytest
 
 from dlfs.activations import ReLU
 from dlfs.layers import BatchNorm, Dense, LayerBlock
-from dlfs.losses import BinaryCrossEntropy
+from dlfs.losses import MeanSquaredError
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
 from dlfs.train import NonFiniteLossError, Trainer
@@ -130,8 +130,8 @@ def test_batches_are_cut_from_arrays_only(name) -> None:
 
 
 def test_conv_testing_counts_by_the_decision_of_the_loss() -> None:
-    """Probabilities of 0.4 mean no; as logits they would mean yes."""
-    net = NeuralNetwork([Dense(1)], BinaryCrossEntropy(), seed=1)
+    """A probability of 0.4 means no; as a logit it would mean yes."""
+    net = NeuralNetwork([Dense(1)], MeanSquaredError(), seed=1)
     net.build((1,))
     net.layers[0].params = [np.zeros((1, 1)), np.full((1, 1), 0.4)]
     said: list[str] = []
@@ -139,7 +139,7 @@ def test_conv_testing_counts_by_the_decision_of_the_loss() -> None:
         net=net, X_test=np.zeros((4, 1)), y_test=np.array([[1], [1], [1], [0]]), say=said.append
     )
     ConvTesting().on_batch_end(trainer, 0, 100, 0.5)
-    assert said == ["batch 100 loss 0.5000", "Validation accuracy after 100 batches is 75.00%"]
+    assert said == ["batch 100 loss 0.5000", "Validation accuracy after 100 batches is 25.00%"]
 
 
 # --- notebooks ---
