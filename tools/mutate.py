@@ -177,7 +177,7 @@ class Changes:
             order = sorted(tests[function], key=lambda test: (-known[test], seconds[test]))
             if not self.thorough:
                 order = list(first_of(order, seconds))
-            limit = ceil(10 + 4 * cost.get(function, 0))
+            limit = ceil(10 + 4 * sum(seconds[test] for test in order))
             result, test = attempt(name, [items[test] for test in order], limit)
             known[test] += 1
             self.files[name].exit_code_by_key[name] = result

@@ -154,3 +154,13 @@ def test_a_row_sums_to_1_if_it_does_within_4_roundings_a_class(dtype) -> None:
 def test_equal_prediction_and_target_have_the_subgradient_0() -> None:
     same = np.array([[1.0, -2.0]])
     assert kernels.mean_absolute_error(same, same)[1].tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(("error", "delta"), [(1e30, 1e20), (-1e30, 1e20), (1e30, 2e30)])
+def test_hubers_loss_may_be_larger_than_float32_holds(error: float, delta: float) -> None:
+    loss, grad = kernels.huber(
+        np.array([[error]], np.float32), np.zeros((1, 1), np.float32), delta=delta
+    )
+    clipped = np.clip(error, -delta, delta)
+    assert loss == pytest.approx(clipped * (error - clipped / 2), rel=1e-6)
+    np.testing.assert_allclose(grad, [[clipped]], rtol=1e-6)
