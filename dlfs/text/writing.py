@@ -68,7 +68,7 @@ def sample(
     character meanwhile. Book, chapter 6.
 
     A PositionEmbedding has a longest sequence, the context. When the text would be longer, the
-    network forgets it and reads the last half of the context again, as the beginning of a sequence.
+    last half of the context is read again, as the beginning of a new sequence.
 
     Examples
     --------
