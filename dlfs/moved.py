@@ -24,6 +24,8 @@ MOVED = {
     "dlfs.gradcheck.conduct": "dlfs.gradcheck.behaviour",
     "dlfs.gradcheck.hints.arithmetic": "dlfs.gradcheck.hints.factors",
     "dlfs.gradcheck.hints.conduct": "dlfs.gradcheck.hints.behaviour",
+    "dlfs.gradcheck.hints.places": "dlfs.gradcheck.hints.sums",
+    "dlfs.gradcheck.hints.variants": "dlfs.gradcheck.hints.options",
     "dlfs.history": "dlfs.train.history",
     "dlfs.layers.dense": "dlfs.layers.base",
     "dlfs.models": "dlfs.commands.recipes",

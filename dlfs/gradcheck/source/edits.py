@@ -137,7 +137,7 @@ def _is_fixed(slot: Slot) -> bool:
 
 
 def _of_axes(slot: Slot, material: Material) -> Changes:
-    """Change an axis; add keepdims, or a sum over an axis where there is none."""
+    """Change an axis; add keepdims, or a sum over an axis where backward has no sum."""
     node = slot.node
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         old = {word.arg: word for word in node.keywords}
@@ -181,7 +181,7 @@ def _of_places(slot: Slot, material: Material) -> Changes:
         return
     if isinstance(node, ast.Slice):
         for other in dict.fromkeys((":-1", "1:", "::-1", ":", *material.slices)):
-            yield "other_slice", f"_[{other}]"  # alone it is no expression
+            yield "other_slice", f"_[{other}]"  # a slice alone does not parse
     elif isinstance(node, ast.BinOp):
         left, right, sign = ast.unparse(node.left), ast.unparse(node.right), _sign(node)
         for other in (left, f"2 * {left} {sign} {right}", f"{left} {sign} 2 * {right}"):
