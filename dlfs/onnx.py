@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+
+try:
+    import onnx
+    from onnx import helper, numpy_helper
+except ImportError as error:
+    raise ImportError("dlfs.onnx needs the extra onnx: pip install 'dlfs[onnx]'") from error
 
 from dlfs import activations, conv, dense, dropout, embedding, normalization, pooling, recurrent
 from dlfs import reshape as reshaping

@@ -20,10 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, convert, write."""
-    try:
-        from dlfs.onnx import OPSET, to_onnx  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ImportError(f"export needs onnx ({error}): pip install 'dlfs[onnx]'") from error
+    from dlfs.onnx import OPSET, to_onnx  # noqa: PLC0415 - an extra
+
     net = load(arguments.network)
     to_onnx(net, arguments.model)
     print(f"{arguments.model}: {net.parameter_count():,} parameters, ONNX operators {OPSET}")
