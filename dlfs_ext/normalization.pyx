@@ -1,4 +1,4 @@
-"""Batch, layer and root-mean-square normalization; the formulas are in dlfs.reference.normalization."""
+"""Batch, layer and root-mean-square normalization: dlfs.reference.normalization, compiled."""
 
 cimport numpy as cnp
 from cython.parallel cimport prange

@@ -17,8 +17,9 @@ MODULES = sorted(
     for path in (ROOT / "dlfs").rglob("*.py")
     if path.name != "__main__.py"
 )
-if importlib.util.find_spec("torch") is None:
-    MODULES = [name for name in MODULES if not name.startswith("dlfs.pytorch")]
+for package, module in (("torch", "pytorch"), ("onnx", "onnx"), ("sklearn", "estimators")):
+    if importlib.util.find_spec(package) is None:
+        MODULES = [name for name in MODULES if not name.startswith(f"dlfs.{module}")]
 
 
 @pytest.mark.parametrize("name", MODULES)

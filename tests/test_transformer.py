@@ -284,6 +284,6 @@ def test_past_the_context_the_last_half_is_read_again() -> None:
         read.append(X.shape[1])
         return type(net).forward(net, X, inference)
 
-    net.forward = forward  # type: ignore[method-assign]
+    net.forward = forward
     sample(net, Vocabulary("abcdefg"), length=12, prompt="abcdefg", seed=1)
     assert read == [7, 1, 1, 4, 1, 1, 1, 1, 1, 4, 1, 1]

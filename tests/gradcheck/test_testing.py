@@ -99,7 +99,7 @@ def test_what_only_a_larger_case_can_say_is_said() -> None:
 
     # Its code cannot be read, and a single number has too little evidence.
     exec("def grad(self, g): return g * (1 - self.output**2) * self.factor", names := {})
-    Doubles._input_grad = names["grad"]  # type: ignore[method-assign]
+    Doubles._input_grad = names["grad"]
     with pytest.raises(GradientError) as caught:
         assert_gradients(Doubles, arrays_NF())
     report = str(caught.value).split("The smallest failing case")[0]
