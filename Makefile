@@ -194,7 +194,7 @@ define install_extras
 endef
 
 $(VENV)/.dev-installed: $(VENV)/.installed pyproject.toml
-	$(call install_extras,plots test dev)
+	$(call install_extras,plots sklearn onnx test dev)
 
 $(VENV)/.notebooks-installed: $(VENV)/.dev-installed pyproject.toml
 	$(call install_extras,plots notebooks)
