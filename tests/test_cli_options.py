@@ -276,6 +276,7 @@ def test_of_checking_gradients(option, monkeypatch, capsys, tmp_path):
 OPTIONS = {
     "train": {"backend", *IMAGES},
     "sample": {"network", *SAMPLE},
+    "export": {"network", "model"},  # tests/test_onnx.py
     "bench": set(BENCH),
     "info": set(),
     "gradcheck": {"list", *GRADCHECK},  # list: tests/gradcheck/test_suite.py
@@ -288,6 +289,6 @@ def test_every_option_of_every_command_is_tested():
     for command, module in cli.COMMANDS.items():
         parser = argparse.ArgumentParser()
         module.add_arguments(parser)
-        needed = ["x"] if command in ("sample", "notebooks") else []
+        needed = ["x"] * {"sample": 1, "notebooks": 1, "export": 2}.get(command, 0)
         assert set(vars(parser.parse_args(needed))) == OPTIONS[command]
     assert TEXT.keys() == IMAGES.keys()

@@ -105,7 +105,7 @@ LAYERS = {
     ),
 }
 HE = [dlfs.ReLU(), dlfs.LeakyReLU(0.2), dlfs.ELU(), dlfs.GELU(), dlfs.SiLU(), dlfs.Softplus()]
-GLOROT = [dlfs.Linear(), dlfs.Sigmoid(), dlfs.Tanh(), dlfs.Softmax()]
+GLOROT = [dlfs.Linear(), dlfs.Sigmoid(), dlfs.Tanh(), dlfs.Softmax(), activations.SwiGLU()]
 SUITING = [(a, "he") for a in HE] + [(a, "glorot") for a in GLOROT]
 
 

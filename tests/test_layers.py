@@ -354,7 +354,7 @@ def test_a_backward_pass_that_fails_leaves_no_gradients_of_the_one_before() -> N
     layer.operations[-1].fails = True  # type: ignore[attr-defined]
     with pytest.raises(ArithmeticError):
         layer.backward(np.ones((4, 2)))
-    assert layer.param_grads == []
+    assert list(layer.param_grads) == []
 
 
 # --- how they show themselves ---

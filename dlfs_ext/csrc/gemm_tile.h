@@ -5,8 +5,7 @@
  * vectors of row p of B, and multiplies them by MR numbers of column p of A: MR NV multiply-adds
  * for MR + NV loads. A is read in place, with any strides, and so is a B whose rows are contiguous;
  * any other B (a transposed one) is copied, NV vectors of columns at a time, into a "panel" of
- * contiguous rows. So is every B that is read for many rows of A: its own rows are far apart, often
- * by a power of two, and compete for the same few places of the first-level cache.
+ * contiguous rows.
  *
  * An element of C is one chain of multiply-adds in the order of p, at any place in a tile: so it is
  * the same number however rows and columns are split among threads. */
@@ -26,9 +25,6 @@
 #define NV 2
 #endif
 #define NR (NV * VLEN)
-/* From this many rows of A on the copy costs less than it saves. */
-#undef MANY_ROWS
-#define MANY_ROWS 96
 /* Rows of a panel: NR columns of this many rows stay in the second-level cache. */
 #undef KC
 #define KC 1024
@@ -59,9 +55,6 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
     }
     for (ptrdiff_t p = 0, offset = 0; p < k; p++, offset += a_column, b += b_row) {
         vec columns[NV];
-        /* Processors foresee the next numbers of a row, but not those of a column. */
-        if (a_column != 1)
-            DLFS_PREFETCH(row[0] + offset + 24 * a_column);
         DLFS_UNROLL
         for (int j = 0; j < nv - 1; j++)
             columns[j] = vload(b + j * VLEN);
@@ -182,14 +175,6 @@ static void gemm_pack(ptrdiff_t k, int columns, const real *b, ptrdiff_t b_row,
         transpose(columns, k, b, b_column, panel, width, 1);
         return;
     }
-    if (b_column == 1) {
-        for (ptrdiff_t p = 0; p < k; p++)
-            for (int i = 0; i < width; i += VLEN) {
-                int n = columns - i < VLEN ? columns - i : VLEN;
-                vstore(panel + p * width + i, vload_n(b + p * b_row + i, n));
-            }
-        return;
-    }
     for (ptrdiff_t p = 0; p < k; p++) {
         for (int i = 0; i < columns; i++)
             panel[p * width + i] = b[p * b_row + i * b_column];
@@ -205,8 +190,7 @@ static void gemm_panel(ptrdiff_t m, int columns, ptrdiff_t k, const real *a, ptr
 {
     int nv = (columns + VLEN - 1) / VLEN;
     int lanes = columns - (nv - 1) * VLEN;
-    int direct = b_column == 1 && m < MANY_ROWS
-                 && (lanes == VLEN || DLFS_LEVEL == DLFS_AVX512);
+    int direct = b_column == 1 && (lanes == VLEN || DLFS_LEVEL == DLFS_AVX512);
     ptrdiff_t p = 0;
     do { /* at least once: an empty product is 0 */
         ptrdiff_t rows = k - p < KC ? k - p : KC;
