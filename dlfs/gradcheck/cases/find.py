@@ -13,9 +13,12 @@ from dlfs.network import NeuralNetwork
 
 _PACKAGE = Path(__file__).parents[2]
 _ABSTRACT = {"Operation", "ParamOperation", "Layer", "Loss"}
-# Chapter 7 uses PyTorch's gradients; fused steps are checked within their layers.
+# Chapter 7 uses PyTorch's gradients, and two modules serve other libraries, which may be missing;
+# fused steps are checked within their layers.
 _ELSEWHERE = (
     "dlfs.pytorch",
+    "dlfs.onnx",
+    "dlfs.estimators",
     "dlfs.gradcheck",
     "dlfs.testing",
     "dlfs.__main__",
