@@ -165,7 +165,7 @@ class Differentiator:
             if found is None and confirmed < _HOPELESS:
                 numeric.studies.add(index)
                 found = self.study(self.unit(index), index)
-                if found.best is not None and found.best.error < numeric.error.flat[index]:
+                if found.best is not None:  # the error of one estimate may be small by chance
                     self._note(numeric, index, found.best)
                 confirmed += not found.jump and index in suspects(numeric)
             if found is not None and found.jump:
