@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dlfs.activations import Linear
+from dlfs.activations import Linear, ReLU
 from dlfs.base import Operation, ParamOperation
 from dlfs.gradcheck import GradientReport, check_gradients
-from dlfs.layers import Layer
+from dlfs.layers import Dense, Layer, LayerBlock
 from dlfs.losses import MeanSquaredError
 
 
@@ -418,3 +418,9 @@ def test_an_operation_of_integers_is_checked(right: bool) -> None:
     assert list(report.results) == ["param"]
     with pytest.raises(TypeError, match="LookUp: the input must be integers, got float64"):
         check_gradients(LookUp(normal(4, 3)), normal(1, 3))
+
+
+def test_an_undecided_network_is_told_no_cause() -> None:
+    report = check_gradients(LayerBlock([Dense(2, ReLU())]), np.zeros((3, 2)))
+    assert report.verdict == "undecided"
+    assert report.hints == []
