@@ -155,29 +155,29 @@ def _gates(z, count):
     return [z[:, k * width : (k + 1) * width] for k in range(count)]
 
 
-def _rnn(op, x, W):
-    return _in_steps(x, lambda z, h: [(z + h @ W).tanh()], op._initial)
+def rnn(op, x, W, tanh=ArrayWithGrad.tanh):
+    return _in_steps(x, lambda z, h: [tanh(z + h @ W)], op._initial)
 
 
-def _lstm(op, x, W):
+def lstm(op, x, W, sigmoid=ArrayWithGrad.sigmoid, tanh=ArrayWithGrad.tanh):
     def step(z, h, c):
         f, i, candidate, o = _gates(z + h @ W, 4)
-        c = f.sigmoid() * c + i.sigmoid() * candidate.tanh()
-        return o.sigmoid() * c.tanh(), c
+        c = sigmoid(f) * c + sigmoid(i) * tanh(candidate)
+        return sigmoid(o) * tanh(c), c
 
     return _in_steps(x, step, op._initial)
 
 
-def _gru(op, x, W):
+def gru(op, x, W, sigmoid=ArrayWithGrad.sigmoid, tanh=ArrayWithGrad.tanh):
     n, after = op.hidden_size, op.reset == "after"
 
     def step(z, h):
         z_r, z_u, z_c = _gates(z, 3)
         W_r, W_u, W_c = _gates(W[:n], 3)
         b_r, b_u, b_c = _gates(W[n:], 3) if after else (0.0, 0.0, 0.0)
-        r, u = (z_r + (h @ W_r + b_r)).sigmoid(), (z_u + (h @ W_u + b_u)).sigmoid()
+        r, u = sigmoid(z_r + (h @ W_r + b_r)), sigmoid(z_u + (h @ W_u + b_u))
         inner = r * (h @ W_c + b_c) if after else (r * h) @ W_c
-        return [u * h + (1 - u) * (z_c + inner).tanh()]
+        return [u * h + (1 - u) * tanh(z_c + inner)]
 
     return _in_steps(x, step, op._initial)
 
@@ -280,9 +280,9 @@ OPERATIONS = {
     conv.Conv1D_Op: _conv1d,
     conv.Conv2D_Op: lambda op, x, W: conv2d(x, W, op.stride, op.padding, op.dilation, op.groups),
     conv.ConvTranspose2D_Op: _conv_transpose2d,
-    recurrent.RNN_Op: _rnn,
-    recurrent.LSTM_Op: _lstm,
-    recurrent.GRU_Op: _gru,
+    recurrent.RNN_Op: rnn,
+    recurrent.LSTM_Op: lstm,
+    recurrent.GRU_Op: gru,
     pooling.MaxPool2D: lambda op, x: windows(op, x, -np.inf).max(0),
     pooling.AvgPool2D: _avg_pool,
     pooling.GlobalAvgPool2D: lambda op, x: x.mean((2, 3)),

@@ -13,7 +13,7 @@ then comes the difference: an error of at most eps / 2 * (3 + 2 + 1 + 1) < 4 eps
 import numpy as np
 from scipy import special
 
-from dlfs import activations, losses, pooling
+from dlfs import activations, losses, pooling, recurrent
 from dlfs.attention import Attention_Op
 from dlfs.autograd import ArrayWithGrad
 from tests.autograd import formulas
@@ -54,6 +54,30 @@ def _cross_entropy(loss, x):
     p = special.expit(logits) if classes == 1 else special.softmax(logits, axis=-1)
     share = (1 - smooth) * target.reshape(logits.shape) + smooth / max(classes, 2)
     return (x * ((p + share) / rows)).sum()
+
+
+def rounded(rng, eps):
+    """Return the formulas with recurrent cells whose gates are wrong in their last digits.
+
+    The slope of a saturated gate is such a difference too. There are paths through many gates, so
+    the magnitudes of their gradients say little; instead each value is changed by at most 4 eps
+    of itself, and each slope by 4 eps of 1.
+    """
+
+    def gate(function):
+        def rounded_gate(x):
+            value, slope = 4 * eps * rng.uniform(-1, 1, (2, *x.shape))
+            return function(x) * (1 + value) + (x - x.array) * slope
+
+        return rounded_gate
+
+    tanh, sigmoid = gate(ArrayWithGrad.tanh), gate(ArrayWithGrad.sigmoid)
+    return {
+        **formulas.OPERATIONS,
+        recurrent.RNN_Op: lambda op, x, W: formulas.rnn(op, x, W, tanh),
+        recurrent.LSTM_Op: lambda op, x, W: formulas.lstm(op, x, W, sigmoid, tanh),
+        recurrent.GRU_Op: lambda op, x, W: formulas.gru(op, x, W, sigmoid, tanh),
+    }
 
 
 OPERATIONS = {
