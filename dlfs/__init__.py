@@ -77,7 +77,7 @@ from dlfs.optimizers import (
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten, Reshape
 from dlfs.saving import load, save
-from dlfs.train import NonFiniteLossError, Trainer
+from dlfs.train import Batches, NonFiniteLossError, Trainer
 from dlfs.train import callbacks as callbacks
 from dlfs.train import metrics as metrics
 from dlfs.train.callbacks import Callback, ReduceLROnPlateau
@@ -124,6 +124,7 @@ __all__ = [
     "AdamW",
     "AvgPool2D",
     "BatchNorm",
+    "Batches",
     "BinaryCrossEntropy",
     "Callback",
     "Conv1D",

@@ -96,7 +96,7 @@ def warn_of_unprepared_images(layers: Sequence[Layer], X: Array) -> None:
 
 def _warn(message: str) -> None:
     # The caller of fit, which calls _data, which calls warn_of_unprepared_images.
-    warnings.warn(f"Trainer.fit: {message}", stacklevel=5)
+    warnings.warn(f"Trainer.fit: {message}", stacklevel=6)
 
 
 def _channels_last(things: Sequence[Any], X: Array) -> bool:

@@ -7,6 +7,7 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from dlfs.backend import kernels
 from dlfs.checks import (
@@ -38,6 +39,8 @@ class Loss(Configured):
         Of the last ``forward`` and ``backward``.
     takes_logits : bool
         Whether predictions are logits: any numbers, from which the loss computes probabilities.
+    takes_labels : bool
+        Whether targets may be labels of classes, which a Trainer turns into class numbers.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class Loss(Configured):
     """
 
     takes_logits: ClassVar[bool] = False
+    takes_labels: ClassVar[bool] = False
 
     prediction: Array
     target: Array
@@ -119,6 +123,24 @@ class Loss(Configured):
             least = 0.0 if self.takes_logits else 0.5
             return np.asarray(prediction[..., 0] > least, dtype=np.int64)
         return np.asarray(prediction.argmax(axis=-1))
+
+    def probabilities(self, prediction: Array) -> Array:
+        """Turn predictions into the probability of each class; a single column into no and yes.
+
+        Raises
+        ------
+        ValueError
+            If the loss does not compute any.
+
+        Examples
+        --------
+        >>> BinaryCrossEntropy().probabilities(np.array([[0.0]]))
+        array([[0.5, 0.5]])
+        """
+        raise ValueError(
+            f"{type(self).__name__}: predictions must be logits to give probabilities; train with "
+            "SoftmaxCrossEntropy or BinaryCrossEntropy"
+        )
 
     def distance_to_kink(self, prediction: Array, target: Array) -> Array:
         """Return how far predictions are from where the derivative jumps; infinity if nowhere."""
@@ -272,6 +294,7 @@ class BinaryCrossEntropy(_KernelLoss):
     """
 
     takes_logits = True
+    takes_labels = True
 
     def _output(self) -> float:
         loss, self._grad = kernels.binary_cross_entropy(self.prediction, self.target)
@@ -284,6 +307,10 @@ class BinaryCrossEntropy(_KernelLoss):
     def decision(self, prediction: Array) -> Array:
         """Answer each question: 1 for yes, where the logit is above 0, else 0."""
         return np.asarray(prediction > 0, dtype=np.int64)
+
+    def probabilities(self, prediction: Array) -> Array:
+        """Return the probability of yes for each question; for a single one those of no and yes."""
+        return _no_and_yes(prediction) if prediction.shape[-1] == 1 else expit(prediction)
 
 
 class SoftmaxCrossEntropy(_KernelLoss):
@@ -316,6 +343,7 @@ class SoftmaxCrossEntropy(_KernelLoss):
     """
 
     takes_logits = True
+    takes_labels = True
 
     def __init__(self, eps: float = 1e-9, label_smoothing: float = 0.0) -> None:
         name, limits = "SoftmaxCrossEntropy", (0.0, 1.0)
@@ -355,6 +383,10 @@ class SoftmaxCrossEntropy(_KernelLoss):
         else:
             check_probabilities(target, name, 4 * shape[-1] * float(np.finfo(target.dtype).eps))
 
+    def probabilities(self, prediction: Array) -> Array:
+        """Return the softmax of each row; of a single column the probabilities of no and yes."""
+        return _no_and_yes(prediction) if prediction.shape[-1] == 1 else softmax(prediction, -1)
+
     def _output(self) -> float:
         *batch, classes = self.prediction.shape
         # In sequences, each time step is a row.
@@ -372,6 +404,10 @@ class SoftmaxCrossEntropy(_KernelLoss):
             loss, grad = kernels.softmax_cross_entropy(logits, probabilities, self.label_smoothing)
         self._grad = grad.reshape(self.prediction.shape)
         return loss
+
+
+def _no_and_yes(logits: Array) -> Array:
+    return np.concatenate([expit(-logits), expit(logits)], axis=-1)
 
 
 def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:

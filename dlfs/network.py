@@ -21,6 +21,7 @@ from dlfs.checks import (
     retold,
 )
 from dlfs.initializers import seed_layers
+from dlfs.labels import checked_classes, class_numbers, names_of
 from dlfs.layers import Layer
 from dlfs.layers import LayerBlock as LayerBlock
 from dlfs.layers.memory import WORTH_RELEASING, release
@@ -51,6 +52,8 @@ class NeuralNetwork(LayerBlock):
     ----------
     epochs_trained : int
         For how many epochs a Trainer has trained the present weights.
+    notes : dict
+        What else is saved with the network: JSON values, such as units or the scaling of inputs.
 
     Examples
     --------
@@ -82,7 +85,10 @@ class NeuralNetwork(LayerBlock):
         self.dtype = _float_dtype(dtype)
         self.input_shape: Shape | None = None
         self.epochs_trained = 0
+        self.notes: dict[str, Any] = {}
         self._own_weights: bytes | None = None
+        self._classes: Array | None = None
+        self._classes_were_found = False
         self._claim_layers()
         seed_layers(self.layers, self.seed)
         for _, layer in self.walk():
@@ -183,6 +189,113 @@ class NeuralNetwork(LayerBlock):
             self.reset_state()
         return np.concatenate(parts)
 
+    def predict_proba(self, X: Array, batch_size: int | None = None) -> Array:
+        """Return the probability of each class, for any number of observations.
+
+        A loss of logits knows how: softmax, or a sigmoid. A single output, the logit of "yes",
+        gives two columns: no and yes.
+
+        Parameters
+        ----------
+        X, batch_size
+            As in ``predict``.
+
+        Returns
+        -------
+        ndarray, shape (batch, ..., classes)
+
+        Raises
+        ------
+        ValueError
+            If the loss is not a cross-entropy.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dlfs.layers import Dense
+        >>> from dlfs.losses import SoftmaxCrossEntropy
+        >>> net = NeuralNetwork([Dense(3)], SoftmaxCrossEntropy())
+        >>> net.predict_proba(np.zeros((1, 2))).round(2)
+        array([[0.33, 0.33, 0.33]])
+        """
+        return self.loss.probabilities(self.predict(X, batch_size))
+
+    def predict_classes(self, X: Array, batch_size: int | None = None) -> Array:
+        """Return the label of the most likely class, for any number of observations.
+
+        Parameters
+        ----------
+        X, batch_size
+            As in ``predict``.
+
+        Returns
+        -------
+        ndarray, shape (batch, ...)
+            Labels as they came into the training (``classes``); class numbers where those came in.
+            For several yes-no questions, 0 or 1 for each.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dlfs import SGD, Dense, NeuralNetwork, SoftmaxCrossEntropy, Trainer
+        >>> X = np.array([[-1.0], [-2.0], [1.0], [2.0]])
+        >>> net = NeuralNetwork([Dense(2)], SoftmaxCrossEntropy())
+        >>> _ = Trainer(net, SGD(lr=0.5)).fit(X, ["cold", "cold", "warm", "warm"], verbose=0)
+        >>> net.predict_classes([[-1.5], [1.5]])
+        array(['cold', 'warm'], dtype='<U4')
+        """
+        prediction = self.predict(X, batch_size)
+        numbers = self.loss.decision(prediction)
+        if prediction.shape[-1] == 1:
+            # One yes-no question is one decision for each observation.
+            numbers = numbers.reshape(prediction.shape[:-1])
+        count = max(prediction.shape[-1], 2)
+        if self._classes is not None and len(self._classes) != count:
+            raise ValueError(
+                f"NeuralNetwork: classes must be {count} labels, as many as the network tells "
+                f"apart, got {len(self._classes)}"
+            )
+        return names_of(numbers, self._classes)
+
+    @property
+    def classes(self) -> Array | None:
+        """The label of each class number; None where targets are class numbers, or no classes.
+
+        A Trainer finds them in ``y_train``. Set them to fix their order, or where ``y_train`` does
+        not have all of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are set to anything but different texts, integers or booleans.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Sequence[Any] | Array | None) -> None:
+        owner = "NeuralNetwork"
+        self._classes = None if classes is None else checked_classes(classes, owner)
+        self._classes_were_found = False
+
+    def as_class_numbers(self, labels: Array, outputs: int, owner: str, find: bool) -> Array:
+        """Return labels as class numbers, see ``dlfs.labels``; a Trainer calls it.
+
+        Parameters
+        ----------
+        labels : ndarray
+        outputs : int
+            How many numbers the network gives for one observation.
+        owner : str
+            Whom an error names.
+        find : bool
+            Whether to find the classes in these labels, if they are not known.
+        """
+        known = self._classes
+        numbers, found = class_numbers(labels, known, max(outputs, 2), owner, find)
+        if find and found is not known:
+            self._classes, self._classes_were_found = found, True
+        return numbers
+
     def build(self, input_shape: Shape) -> None:
         """Set up all layers for observations of this shape.
 
@@ -220,6 +333,8 @@ class NeuralNetwork(LayerBlock):
         self.input_shape = None
         self.epochs_trained = 0
         self._own_weights = None
+        if self._classes_were_found:
+            self.classes = None
         for _, layer in self.walk():
             layer.first = True
 

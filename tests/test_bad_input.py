@@ -210,6 +210,7 @@ ELSEWHERE = {
     "datasets": "test_datasets.py",
     "estimators": "test_estimators.py",
     "gradcheck": "gradcheck",
+    "labels": "test_own_data.py",
     "onnx": "test_onnx.py",
     "pytorch": "pytorch",
     "saving": "test_saving.py",

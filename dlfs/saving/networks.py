@@ -5,6 +5,7 @@ their arguments, and nothing else.
 """
 
 import functools
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from dlfs import (
 )
 from dlfs.base import Operation, ParamOperation
 from dlfs.checks import check_int, shortened, shown
+from dlfs.labels import classes_from_file
 from dlfs.layers import Layer, LayerBlock
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
@@ -57,7 +59,7 @@ LARGEST_SEQUENCE = 2**17
 
 
 def save(net: NeuralNetwork, path: str | Path) -> None:
-    """Save a network: layers, what is frozen, parameters, and normalization's statistics.
+    """Save a network: layers, what is frozen, parameters, statistics, classes and notes.
 
     Parameters
     ----------
@@ -141,6 +143,12 @@ def network_from_file(
         # A file of 0.1.0 does not say it.
         epochs = metadata.get("epochs_trained", 0)
         net.epochs_trained = check_int(epochs, "the file", "epochs_trained", 0)
+        if metadata.get("classes") is not None:
+            net.classes = classes_from_file(metadata["classes"])
+        notes = metadata.get("notes", {})
+        if not isinstance(notes, dict):
+            raise ValueError(f"notes must be a dictionary, got {shown(notes)}")
+        net.notes = notes
         return net
     except (
         ArithmeticError,
@@ -161,7 +169,29 @@ def network_from_file(
 
 def network_metadata(net: NeuralNetwork) -> dict[str, Any]:
     """Return what a file says of a network besides its numbers."""
-    return {"network": network_config(net), "epochs_trained": net.epochs_trained}
+    return {"network": network_config(net), **network_remarks(net)}
+
+
+def network_remarks(net: NeuralNetwork) -> dict[str, Any]:
+    """Return what a file says of a network besides its architecture.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If its notes cannot be written down.
+    """
+    remarks: dict[str, Any] = {"epochs_trained": net.epochs_trained}
+    if net.classes is not None:
+        remarks["classes"] = net.classes.tolist()
+    if net.notes:
+        try:
+            same = json.loads(json.dumps(net.notes, allow_nan=False)) == net.notes
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"save: net.notes must hold values of JSON only: {error}") from error
+        if not same:
+            raise ValueError("save: net.notes must hold values of JSON only (keys are texts)")
+        remarks["notes"] = net.notes
+    return remarks
 
 
 def known_classes() -> dict[str, type]:

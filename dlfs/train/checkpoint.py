@@ -12,7 +12,7 @@ from dlfs.checks import check_int, check_real, shortened, shown
 from dlfs.layers import Layer
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
-from dlfs.saving import network_config, network_states, network_tensors
+from dlfs.saving import network_config, network_remarks, network_states, network_tensors
 from dlfs.saving.config import to_config
 from dlfs.saving.format import read_file, write_file
 from dlfs.train.history import History
@@ -158,7 +158,7 @@ class Checkpoint:
             tensors |= _slot_tensors("best.optimizer", standing.best.slots)
         metadata = {
             "network": self.network,
-            "epochs_trained": net.epochs_trained,
+            **network_remarks(net),
             "training": training,
         }
         write_file(self.path, tensors, metadata)

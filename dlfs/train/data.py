@@ -1,34 +1,181 @@
-"""The data of a training, checked and converted once, before the first batch."""
+"""The data of a training, checked and converted: at once, or batch by batch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from dlfs.advice import warn_of_unprepared_images
 from dlfs.checks import as_array, check_finite, retold
+from dlfs.labels import as_labels
 from dlfs.network import NeuralNetwork
-from dlfs.types import Array, Shape
+from dlfs.train.batches import Batches, Made, Pair, Rows, Source, pair_of
+from dlfs.train.fingerprint import fingerprint
+from dlfs.types import Array, IntArray, Shape
+
+_FIRST = 64
+"""How many rows of a file are checked before a training begins, where both parts are in files."""
 
 
 @dataclass(frozen=True)
 class Data:
     """What to train with, and what to evaluate with: inputs, and targets as the loss uses them."""
 
-    X_train: Array
-    y_train: Array
+    train: Source
     X_test: Array | None = None
     y_test: Array | None = None
 
+    def prints(self) -> dict[str, Any]:
+        """Return what tells these data from others, for a checkpoint."""
+        test = {"X_test": self.X_test, "y_test": self.y_test}
+        return {
+            **self.train.prints(),
+            **{name: None if a is None else fingerprint(a) for name, a in test.items()},
+        }
 
-def checked_data(net: NeuralNetwork, X: object, y: object, part: str = "") -> tuple[Array, Array]:
+
+def training_data(
+    net: NeuralNetwork, X: object, y: object, size: int, shuffle: bool, seed: int
+) -> Source:
+    """Return the source of a training's batches, with the network set up for them.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+    X : array_like or Batches
+        A memory-mapped array stays in its file: each batch is converted and checked when it is
+        read. So are Batches. Any other array is converted and checked now, once.
+    y : array_like, or None for Batches
+    size : int
+        The number of rows in a batch.
+    shuffle : bool
+    seed : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``checked_data``.
+    """
+    batches = as_batches(X, y, "X_train", "y_train")
+    if batches is not None:
+        source = Made(batches, _Preparation(net, "of a batch"))
+        first = pair_of(next(batches.epoch(np.random.default_rng((seed, 0))), None), 0)
+        # Sets the network up, and says now what is wrong.
+        checked_data(net, *first, " of the first batch", training=True)
+        return source
+    if isinstance(X, np.memmap) or isinstance(y, np.memmap):
+        return _in_file(net, X, y, size, shuffle)
+    X, y = checked_data(net, X, y, "_train", find=True, training=True)
+    return Rows(X, y, size, shuffle)
+
+
+def as_batches(X: object, y: object, X_name: str, y_name: str) -> Batches | None:
+    """Return X as Batches if that is what it is; None if it is an array.
+
+    Raises
+    ------
+    TypeError
+        If there are targets besides Batches, or none besides an array.
+    """
+    if not isinstance(X, Batches):
+        if y is not None:
+            return None
+        if isinstance(X, np.ndarray) or X is None or not hasattr(X, "__iter__"):
+            raise TypeError(
+                f"Trainer: {X_name} and {y_name} go together; without {y_name} {X_name} must be "
+                f"dlfs.Batches, got {type(X).__name__}"
+            )
+        X = Batches(X)
+    if y is not None:
+        raise TypeError(
+            f"Trainer: {y_name} must be left out where {X_name} is Batches, which have the targets"
+        )
+    return X
+
+
+def all_of(batches: Batches) -> Pair:
+    """Return all observations of test batches, which are evaluated at once."""
+    rng = np.random.default_rng((0, 0))
+    pairs = [pair_of(batch, number) for number, batch in enumerate(batches.epoch(rng))]
+    if not pairs:
+        raise ValueError("Batches: source must give at least one batch, got none")
+    X, y = zip(*pairs, strict=True)
+    return np.concatenate(X), np.concatenate(y)
+
+
+def _in_file(net: NeuralNetwork, X: object, y: object, size: int, shuffle: bool) -> Source:
+    """Return the source of data that stay in a file."""
+    inputs = net.as_data(X)
+    targets = as_array(y, "Trainer", "y_train")
+    _check_rows(inputs, targets, "X_train", "y_train")
+    if targets.ndim < 2 or not isinstance(y, np.memmap):
+        # Few numbers compared with the inputs: checked at once, and labels are found.
+        warn_of_unprepared_images(net.layers, inputs)
+        targets = _targets(net, inputs, targets, "X_train", "y_train", find=True)
+    else:
+        checked_data(net, inputs[:_FIRST], targets[:_FIRST], "_train", training=True)
+    return Rows(inputs, targets, size, shuffle, _Preparation(net, "_train"))
+
+
+@dataclass(frozen=True)
+class _Preparation:
+    """Checks and converts one batch.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+    part : str
+        How the arguments' names end.
+    """
+
+    net: NeuralNetwork
+    part: str
+
+    def __call__(self, X: Array, y: Array, place: IntArray | int) -> Pair:
+        """Return inputs and targets as the network takes them; place says where they are from."""
+        if isinstance(place, int):
+            return checked_data(self.net, X, y, f" of batch {place}")
+        inputs = self.net.as_input(X)
+        self._check_finite(inputs, place, "X")
+        if y.dtype.kind == "f":
+            self._check_finite(y, place, "y")
+        shape = (len(X), *_output_shape(self.net, inputs, f"X{self.part}"))
+        targets = self.net.loss.as_target(y, shape, self.net.dtype)
+        self.net.loss.check_targets(targets, shape)
+        return inputs, targets
+
+    def _check_finite(self, array: Array, rows: IntArray, name: str) -> None:
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            bad = int(np.argmin(finite))
+            value = array[bad][~np.isfinite(array[bad])].flat[0]
+            raise ValueError(
+                f"Trainer: {name}{self.part} must be finite, got {value} in row {rows[bad]}"
+            )
+
+
+def checked_data(
+    net: NeuralNetwork,
+    X: object,
+    y: object,
+    part: str = "",
+    find: bool = False,
+    training: bool = False,
+) -> tuple[Array, Array]:
     """Check data, convert them once, and set the network up if it is not.
 
     Parameters
     ----------
     net : NeuralNetwork
     X, y : array_like, batch axis first
-    part : {"", "_train", "_test"}, default ""
-        How the arguments' names end.
+    part : str, default ""
+        How the arguments' names end: "_train", "_test".
+    find : bool, default False
+        Whether to find the classes in the labels, see ``NeuralNetwork.classes``.
+    training : bool, default False
+        Whether to warn of what makes a training worse.
 
     Returns
     -------
@@ -42,24 +189,48 @@ def checked_data(net: NeuralNetwork, X: object, y: object, part: str = "") -> tu
     """
     X_name, y_name, owner = f"X{part}", f"y{part}", "Trainer"
     inputs = net.as_data(X)
-    if len(inputs) < 1:
-        raise ValueError(f"{owner}: {X_name} has no observations (shape {inputs.shape})")
+    _check_any(inputs, X_name)
     check_finite(inputs, owner, X_name)
-    if part == "_train":
+    if training:
         warn_of_unprepared_images(net.layers, inputs)
     targets = as_array(y, owner, y_name)
+    _check_rows(inputs, targets, X_name, y_name)
+    return inputs, _targets(net, inputs, targets, X_name, y_name, find)
+
+
+def _check_any(inputs: Array, X_name: str) -> None:
+    if len(inputs) < 1:
+        raise ValueError(f"Trainer: {X_name} has no observations (shape {inputs.shape})")
+
+
+def _check_rows(inputs: Array, targets: Array, X_name: str, y_name: str) -> None:
+    _check_any(inputs, X_name)
     if targets.ndim < 1 or len(targets) != len(inputs):
         raise ValueError(
-            f"{owner}: {X_name} and {y_name} need the same number of rows, "
+            f"Trainer: {X_name} and {y_name} need the same number of rows, "
             f"got shapes {inputs.shape} and {targets.shape}"
         )
+
+
+def _targets(
+    net: NeuralNetwork, inputs: Array, targets: Array, X_name: str, y_name: str, find: bool
+) -> Array:
+    """Return targets as the loss uses them; labels become class numbers."""
     if targets.dtype.kind == "f":
-        check_finite(targets, owner, y_name)
+        check_finite(targets, "Trainer", y_name)
     shape = (len(inputs), *_output_shape(net, inputs, X_name))
+    if net.loss.takes_labels and _may_be_labels(targets, shape):
+        targets = as_labels(targets, "Trainer", y_name)
+        targets = net.as_class_numbers(targets, shape[-1], f"Trainer: {y_name}", find)
     with retold({"target": y_name}):
         targets = net.loss.as_target(targets, shape, net.dtype)
     net.loss.check_targets(targets, shape)
-    return inputs, targets
+    return targets
+
+
+def _may_be_labels(targets: Array, shape: Shape) -> bool:
+    """Return whether targets are one label for each decision, not a row of numbers."""
+    return targets.shape == shape[:-1] or (shape[-1] == 1 and targets.shape == shape)
 
 
 def _output_shape(net: NeuralNetwork, inputs: Array, X_name: str) -> Shape:

@@ -59,9 +59,20 @@ def _metric_name(metric: Metric, taken: Container[str]) -> str:
     if isinstance(name, str):
         return shortened(name)
     # An object, or a functools.partial: its repr, without addresses.
-    name = shortened(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(metric)))
+    name = shortened(without_addresses(repr(metric)))
     numbered = (f"{name} {number}" for number in itertools.count(2))
     return next(found for found in itertools.chain([name], numbered) if found not in taken)
+
+
+def without_addresses(text: str) -> str:
+    """Return a repr that is the same in every process.
+
+    Examples
+    --------
+    >>> without_addresses("<function f at 0x7f00>")
+    '<function f>'
+    """
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 def _measured(metric: Metric, y: Array, prediction: Array, decision: Decision) -> float:

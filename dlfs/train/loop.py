@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlfs.base import Operation
+from dlfs.train.accumulate import train_in_parts
+from dlfs.train.batches import Pair, transformed
 from dlfs.train.callbacks import Callback, Training
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
@@ -62,7 +64,7 @@ class Run:
     def train(self) -> History:
         """Go through all epochs that are left."""
         history, plan = self.standing.history, self.plan
-        done, batches = len(history), math.ceil(len(self.data.X_train) / plan.batch_size)
+        done, batches = len(history), len(self.data.train)
         self.optim.start_schedule(plan.epochs, batches)
         if self.standing.base_lr is not None:  # a callback had set it before the checkpoint
             self.optim.lr = self.standing.base_lr
@@ -95,22 +97,20 @@ class Run:
 
     def _epoch(self, epoch: int) -> bool:
         """Train for an epoch, and return whether to go on."""
-        started, size, order = time.perf_counter(), self.plan.batch_size, self._order(epoch)
-        X_train, y_train = self.data.X_train, self.data.y_train
+        started, batches = time.perf_counter(), len(self.data.train)
         self.net.reset_state()
         self.display.begin_epoch(epoch + 1, self.plan.epochs)
         row, total, seen = Row({"epoch": epoch + 1}), 0.0, 0
-        for batch, start in enumerate(range(0, len(order), size)):
-            chosen = order[start : start + size]
+        for batch, (X_batch, y_batch) in enumerate(self._batches(epoch)):
             self.optim.set_progress(epoch, batch)
             row.setdefault("lr", self.optim.lr)
-            loss = self._step(X_train[chosen], y_train[chosen], epoch, batch)
-            total += loss * len(chosen)
-            seen += len(chosen)
+            loss = self._step(X_batch, y_batch, epoch, batch)
+            total += loss * len(X_batch)
+            seen += len(X_batch)
             self.display.end_batch(loss)
             for callback in self.callbacks:
                 callback.on_batch_end(self.trainer, epoch, batch, loss)
-            if seen < len(order):
+            if batch + 1 < batches:
                 # After the last batch, the epoch is recorded first: see below.
                 self._interrupt.check()
             if self.trainer.stop:
@@ -122,7 +122,7 @@ class Run:
         row["seconds"] = time.perf_counter() - started
         self.standing.history.append(row)
         going_on = self._evaluate(epoch, row)
-        complete = seen == len(order)
+        complete = batch + 1 == batches
         try:
             self._end_epoch(row, going_on, complete)
         except KeyboardInterrupt:
@@ -132,20 +132,17 @@ class Run:
         self._interrupt.check()
         return going_on and not self.trainer.stop
 
-    def _order(self, epoch: int) -> Array:
-        """Return the order of the observations in an epoch."""
-        order = np.arange(len(self.data.X_train))
-        if not self.plan.shuffle:
-            return order
-        # A stream for each epoch of the network's life: a resumed training, and one that goes on
-        # from the last, shuffle as the whole one would.
-        number = self.standing.earlier + epoch
-        return np.random.default_rng((self.plan.seed, number)).permutation(order)
+    def _batches(self, epoch: int) -> Iterator[Pair]:
+        """Return the batches of an epoch."""
+        seed, number = self.plan.seed, self.standing.earlier + epoch
+        batches = self.data.train.epoch(seed, number)
+        transform = self.plan.transform
+        return batches if transform is None else transformed(batches, transform, seed, number)
 
     def _step(self, X_batch: Array, y_batch: Array, epoch: int, batch: int) -> float:
         """Learn from a batch and return its loss; one that is not finite changes nothing."""
         before = [_copied(operation.state()) for operation in self._stateful]
-        loss = self.net.train_batch(X_batch, y_batch)
+        loss = train_in_parts(self.net, X_batch, y_batch, self.plan.accumulate)
         states = list(zip(self._stateful, before, strict=True))
         if math.isfinite(loss) and not any(_spoiled(op.state(), old) for op, old in states):
             self.optim.step()

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.checks import check_flag, check_instance, check_int
+from dlfs.checks import check_flag, check_instance, check_int, shortened, shown
 from dlfs.network import NeuralNetwork
+from dlfs.train.batches import Transform
 from dlfs.train.callbacks import Callback, ConvTesting
 from dlfs.train.data import Data
-from dlfs.train.evaluation import named_metrics
-from dlfs.train.fingerprint import fingerprint
+from dlfs.train.evaluation import named_metrics, without_addresses
 from dlfs.train.metrics import Metric
+from dlfs.types import Array
 
 OWNER = "Trainer.fit"
 
@@ -34,6 +35,8 @@ class Plan:
     patience: int | None
     shuffle: bool
     measures: dict[str, Metric]
+    transform: Transform | None = None
+    accumulate: int = 1
 
     @classmethod
     def checked(
@@ -46,6 +49,8 @@ class Plan:
         early_stopping: bool | int,
         shuffle: bool,
         metrics: Sequence[str | Metric] | None,
+        transform: Transform | Sequence[Transform] | None = None,
+        accumulate: int = 1,
     ) -> "Plan":
         """Return the plan that these arguments of ``fit`` describe."""
         plan = cls(
@@ -56,28 +61,71 @@ class Plan:
             _patience(early_stopping),
             check_flag(shuffle, OWNER, "shuffle"),
             named_metrics(metrics, net.loss),
+            _one_transform(transform),
+            check_int(accumulate, OWNER, "accumulate", 1),
         )
-        _check_order(net, plan.shuffle)
+        _check_order(net, plan.shuffle, plan.accumulate)
         return plan
 
     def settings(self, data: Data) -> dict[str, Any]:
         """Return what must be the same for a training to be resumed; epochs may become more."""
-        values = {name: value for name, value in vars(self).items() if name != "measures"}
-        prints = {
-            name: None if array is None else fingerprint(array)
-            for name, array in vars(data).items()
-        }
-        return {**values, "metrics": list(self.measures), **prints}
+        values = {name: value for name, value in vars(self).items() if name not in _SAID_BELOW}
+        # Only where they are in use: older checkpoints do not say them.
+        if self.transform is not None:
+            values["transform"] = _steady_name(self.transform)
+        if self.accumulate > 1:
+            values["accumulate"] = self.accumulate
+        return {**values, "metrics": list(self.measures), **data.prints()}
 
 
-def _check_order(net: NeuralNetwork, shuffle: bool) -> None:
-    """Refuse to shuffle what a layer reads as going on from batch to batch."""
+_SAID_BELOW = ("measures", "transform", "accumulate")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Several transforms, one after the other."""
+
+    transforms: tuple[Transform, ...]
+
+    def __call__(self, X: Array, rng: np.random.Generator) -> Array:
+        """Apply all of them."""
+        for transform in self.transforms:
+            X = transform(X, rng)
+        return X
+
+
+def _one_transform(given: object) -> Transform | None:
+    if given is None or callable(given):
+        return given
+    if isinstance(given, Sequence) and given and all(callable(part) for part in given):
+        return Chain(tuple(given))
+    raise TypeError(
+        f"{OWNER}: transform must be a function of a batch and a random generator, or a list of "
+        f"such functions, got {shown(given)}"
+    )
+
+
+def _steady_name(transform: Transform) -> str:
+    """Return what a checkpoint says of a transform: the same in every process."""
+    if isinstance(transform, Chain):
+        return shortened(", ".join(map(_steady_name, transform.transforms)), 1000)
+    name = getattr(transform, "__name__", None)
+    return shortened(name if isinstance(name, str) else without_addresses(repr(transform)), 1000)
+
+
+def _check_order(net: NeuralNetwork, shuffle: bool, accumulate: int) -> None:
+    """Refuse to shuffle, or to split, what a layer reads as going on from batch to batch."""
     carrying = [layer for _, layer in net.walk() if getattr(layer, "carry", False)]
     if carrying and shuffle:
         raise ValueError(
             f"{OWNER}: {carrying[0]!r} carries its state from batch to batch, which has no "
             "meaning for shuffled data: pass shuffle=False (and data from dlfs.text.streams), "
             "or make the layer with carry=False"
+        )
+    if carrying and accumulate > 1:
+        raise ValueError(
+            f"{OWNER}: accumulate must be 1 where a layer carries its state from batch to batch, "
+            f"as {carrying[0]!r} does, got {accumulate}"
         )
 
 

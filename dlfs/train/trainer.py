@@ -7,9 +7,17 @@ from dlfs.checks import check_flag, check_instance, check_int, plain_array
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.recurrent import check_streams, reads_streams
+from dlfs.train.batches import Batches, Rows, Transform
 from dlfs.train.callbacks import Callback
 from dlfs.train.checkpoint import Checkpoint, Standing
-from dlfs.train.data import Data, checked_data, kept_if_refused
+from dlfs.train.data import (
+    Data,
+    all_of,
+    as_batches,
+    checked_data,
+    kept_if_refused,
+    training_data,
+)
 from dlfs.train.evaluation import evaluate, named_metrics
 from dlfs.train.history import History
 from dlfs.train.loop import Run
@@ -64,9 +72,9 @@ class Trainer:
 
     def fit(
         self,
-        X_train: Array,
-        y_train: Array,
-        X_test: Array | None = None,
+        X_train: Array | Batches,
+        y_train: Array | None = None,
+        X_test: Array | Batches | None = None,
         y_test: Array | None = None,
         epochs: int = 100,
         eval_every: int = 10,
@@ -81,6 +89,8 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         checkpoint: str | Path | None = None,
         resume: bool = False,
+        transform: Transform | Sequence[Transform] | None = None,
+        accumulate: int = 1,
         verbose: int = 1,
     ) -> History:
         """Train.
@@ -89,8 +99,11 @@ class Trainer:
         ----------
         X_train, y_train : array_like, batch axis first
             They are shuffled in each epoch, unless shuffle is False. The arrays are not changed.
+            Of a memory-mapped array, each batch is read, checked and converted when its turn comes.
+            Labels of classes may be texts, any integers, or booleans (``NeuralNetwork.classes``).
+            Data that no array holds: ``Batches`` as X_train, without y_train.
         X_test, y_test : array_like, optional
-            For the evaluation; never used for training.
+            For the evaluation; never used for training. Batches are read once, and kept.
         epochs : int, default 100
             How often to go through the training data.
         eval_every : int, default 10
@@ -130,6 +143,15 @@ class Trainer:
             the same as if nothing had happened in between. Other data (``dlfs.train.fingerprint``
             says what is compared), arguments or metrics are refused, except a larger number of
             epochs; see the notes. Callbacks start afresh: what they remember is not in the file.
+        transform : callable, or list of callables, optional
+            Augmentation: called with the inputs of each training batch and a
+            ``numpy.random.Generator`` (from the seed and the number of the epoch), it returns
+            changed inputs of any new shape that the network takes, as many rows as before.
+            ``dlfs.datasets.augment`` has some for images.
+        accumulate : int, default 1
+            The gradient of a batch is the sum of the gradients of this many parts of it, computed
+            one after the other: a large batch in the memory of a small one. Batch normalization
+            then normalizes each part.
         verbose : {0, 1, 2}, default 1
             Silent; a progress bar and a line for each evaluation; only the lines.
 
@@ -159,9 +181,8 @@ class Trainer:
         it was: the rates that were used, and the evaluation after what was then the last epoch.
         """
         owner = "Trainer.fit"
-        plan = Plan.checked(
-            self.net, epochs, eval_every, batch_size, seed, early_stopping, shuffle, metrics
-        )
+        training = (epochs, eval_every, batch_size, seed, early_stopping, shuffle)
+        plan = Plan.checked(self.net, *training, metrics, transform, accumulate)
         check_flag(restart is not None and restart, owner, "restart")
         check_flag(conv_testing, owner, "conv_testing")
         check_flag(resume, owner, "resume")
@@ -169,6 +190,9 @@ class Trainer:
         callbacks = checked_callbacks(callbacks, conv_testing)
         if resume and checkpoint is None:
             raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
+        test_batches = X_test is not None and as_batches(X_test, y_test, "X_test", "y_test")
+        if test_batches:
+            X_test, y_test = all_of(test_batches)
         if (X_test is None) != (y_test is None):
             raise ValueError(f"{owner}: X_test and y_test go together, one of them is missing")
         if metrics and X_test is None:
@@ -181,13 +205,16 @@ class Trainer:
         with kept_if_refused(self.net):
             if restart or (restart is None and not given):
                 self.net.reset()
-            X_train, y_train = checked_data(self.net, X_train, y_train, "_train")
+            source = training_data(
+                self.net, X_train, y_train, plan.batch_size, plan.shuffle, plan.seed
+            )
             if X_test is not None:
                 self.X_test, self.y_test = checked_data(self.net, X_test, y_test, "_test")
             if reads_streams(self.net):
                 cure = "dlfs.text.streams arranges a text so that they are"
-                check_streams(owner, plan.batch_size, cure, X_train=X_train, X_test=self.X_test)
-        data = Data(X_train, y_train, self.X_test, self.y_test)
+                arrays = {"X_train": source.X} if isinstance(source, Rows) else {}
+                check_streams(owner, plan.batch_size, cure, **arrays, X_test=self.X_test)
+        data = Data(source, self.X_test, self.y_test)
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
         if restart is None or restart:
@@ -208,8 +235,8 @@ class Trainer:
 
     def evaluate(
         self,
-        X: Array,
-        y: Array,
+        X: Array | Batches,
+        y: Array | None = None,
         metrics: Sequence[str | Metric] = (),
         batch_size: int | None = None,
     ) -> dict[str, float]:
@@ -218,6 +245,7 @@ class Trainer:
         Parameters
         ----------
         X, y : array_like, batch axis first
+            Or Batches as X, without y.
         metrics : sequence of {"accuracy", "mae", "rmse"} or callables
         batch_size : int, optional
             The number of observations in a pass; 1000 unless given. It matters only where layers
@@ -230,6 +258,9 @@ class Trainer:
         """
         if batch_size is not None:
             check_int(batch_size, "Trainer.evaluate", "batch_size", 1)
+        batches = as_batches(X, y, "X", "y")
+        if batches is not None:
+            X, y = all_of(batches)
         X, y = checked_data(self.net, X, y)
         return evaluate(self.net, X, y, named_metrics(metrics, self.net.loss), batch_size)
 

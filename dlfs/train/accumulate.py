@@ -1,0 +1,47 @@
+"""Gradient accumulation: the gradient of a batch as the sum of those of its parts."""
+
+import numpy as np
+
+from dlfs.network import NeuralNetwork
+from dlfs.types import Array
+
+
+def train_in_parts(net: NeuralNetwork, X_batch: Array, y_batch: Array, parts: int) -> float:
+    """Return the loss of a batch, and leave its gradients in the network.
+
+    The loss of a batch is a mean over its rows. With r_i rows in part i and its loss L_i, the loss
+    is ``sum(r_i * L_i) / sum(r_i)``, and so is each gradient.
+
+    Parameters
+    ----------
+    net : NeuralNetwork
+    X_batch, y_batch : ndarray, batch axis first
+    parts : int
+        How many; no more than there are rows.
+
+    Examples
+    --------
+    >>> from dlfs.layers import Dense
+    >>> net = NeuralNetwork([Dense(1)])
+    >>> X, y = np.arange(6.0).reshape(6, 1), np.ones((6, 1))
+    >>> whole = net.train_batch(X, y)
+    >>> abs(train_in_parts(net, X, y, 4) - whole) < 1e-12
+    True
+    """
+    if parts == 1:
+        return net.train_batch(X_batch, y_batch)
+    rows, loss = len(X_batch), 0.0
+    sums: list[Array] = []
+    for chosen in np.array_split(np.arange(rows), min(parts, rows)):
+        part = slice(chosen[0], chosen[-1] + 1)
+        share = len(chosen) / rows
+        loss += share * net.train_batch(X_batch[part], y_batch[part])
+        grads = [holder.param_grad for holder in net.param_holders()]
+        if sums:
+            for total, grad in zip(sums, grads, strict=True):
+                total += share * grad
+        else:
+            sums = [share * grad for grad in grads]
+    for holder, total in zip(net.param_holders(), sums, strict=True):
+        holder.param_grad = total
+    return loss

@@ -1,0 +1,427 @@
+"""Training on data of one's own: files, batches that are made, labels, augmentation."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dlfs
+from dlfs import Batches
+from dlfs.layers import Dense
+from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
+from dlfs.network import NeuralNetwork
+from dlfs.optimizers import SGD, SGDMomentum
+from dlfs.train import Trainer
+from dlfs.train.callbacks import Callback
+from tests.support.training import (
+    classification,
+    classifier,
+    regression,
+    regressor,
+    same,
+    weights,
+    without_seconds,
+)
+
+QUIET = {"early_stopping": False, "verbose": 0}
+
+
+def stored(folder: Path, array: np.ndarray, name: str = "array") -> np.memmap:
+    """Return an array in a file."""
+    file = np.memmap(folder / name, array.dtype, "w+", shape=array.shape)
+    file[...] = array
+    return file
+
+
+def fit(X, y=None, net=None, **options):
+    net = regressor() if net is None else net
+    history = Trainer(net, SGD(lr=0.05)).fit(X, y, **{"epochs": 3, **QUIET, **options})
+    return net, history
+
+
+# --- arrays in files ---
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int16"])
+def test_an_array_in_a_file_trains_as_the_array_does(dtype, tmp_path):
+    X, y, _, _ = regression()
+    X, y = (8 * X).astype(dtype), (8 * y).astype(dtype)
+    expected, _ = fit(X, y)
+    trained, _ = fit(stored(tmp_path, X), stored(tmp_path, y, "targets"))
+    assert same(weights(trained), weights(expected))
+
+
+@pytest.mark.parametrize("part", ["X", "y"])
+def test_a_number_that_is_not_finite_is_named_when_its_batch_is_read(part, tmp_path):
+    X, y, _, _ = regression(rows=200)
+    (X if part == "X" else y)[150, 0] = np.nan
+    files = stored(tmp_path, X), stored(tmp_path, y, "targets")
+    with pytest.raises(ValueError, match=f"{part}_train must be finite, got nan in row 150"):
+        fit(*files)
+
+
+def test_rows_that_do_not_fit_are_named(tmp_path):
+    X, y, _, _ = regression()
+    with pytest.raises(ValueError, match="same number of rows"):
+        fit(stored(tmp_path, X), stored(tmp_path, y[:-1], "targets"))
+    with pytest.raises(ValueError, match="X_train has no observations"):
+        fit(stored(tmp_path, X)[:0], y[:0])
+    with pytest.raises(ValueError, match="y_train must have the shape"):
+        fit(stored(tmp_path, X), stored(tmp_path, np.hstack([y, y]), "targets"))
+
+
+LARGE = """
+import resource, sys
+import numpy as np
+from dlfs import SGD, Callback, Dense, NeuralNetwork, SoftmaxCrossEntropy, Trainer
+
+class Stop(Callback):
+    def on_batch_end(self, trainer, epoch, batch, loss):
+        trainer.stop = batch == 2
+
+X = np.memmap(sys.argv[1], "uint8", "w+", shape=(2**21, 1024))
+y = np.zeros(len(X), dtype=np.int64)
+net = NeuralNetwork([Dense(10)], SoftmaxCrossEntropy(), dtype="float32")
+trainer = Trainer(net, SGD())
+net.build((1024,))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+trainer.fit(X, y, verbose=0, epochs=1, callbacks=[Stop()])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss, and sparse files")
+def test_two_gigabytes_in_a_file_cost_little_memory(tmp_path):
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    command = [sys.executable, "-c", LARGE, str(tmp_path / "large")]
+    more = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert more < 200 * 1024  # kilobytes
+
+
+# --- batches ---
+
+
+def drawn(rng):
+    """Make the batches of an epoch from a generator of random numbers."""
+    X, y, _, _ = regression()
+    for rows in np.array_split(rng.permutation(len(X)), 5):
+        yield X[rows], y[rows]
+
+
+def test_batches_made_by_a_function_train_as_those_of_arrays_do():
+    X, y, _, _ = regression()
+
+    def source(rng):
+        order = rng.permutation(len(X))
+        return [(X[order[i : i + 32]], y[order[i : i + 32]]) for i in range(0, len(X), 32)]
+
+    expected, past = fit(X, y)
+    trained, history = fit(Batches(source))
+    assert same(weights(trained), weights(expected))
+    assert without_seconds(history) == without_seconds(past)
+
+
+def test_a_loader_is_gone_through_in_each_epoch_and_may_be_passed_as_it_is():
+    class Loader:
+        gone_through = 0
+
+        def __len__(self):
+            return 5
+
+        def __iter__(self):
+            self.gone_through += 1
+            return drawn(np.random.default_rng(self.gone_through))
+
+    loader = Loader()
+    _, history = fit(loader, epochs=4)
+    assert loader.gone_through == 5  # once for the shapes
+    assert history["train_loss"][-1] < history["train_loss"][0]
+    assert fit(list(drawn(np.random.default_rng(0))))[1]["epoch"] == [1, 2, 3]
+
+
+class Crash(Callback):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, trainer, epoch, batch, loss):
+        if (epoch, batch) == (self.epoch, 2):
+            raise RuntimeError("crash")
+
+
+def test_a_training_on_batches_resumes_to_the_bit(tmp_path):
+    def train(net, callbacks=(), **options):
+        optim = SGDMomentum(lr=0.05, final_lr=0.01, decay_type="linear", decay_each="batch")
+        options = {"epochs": 6, "seed": 4, "callbacks": callbacks, **QUIET, **options}
+        return Trainer(net, optim).fit(Batches(drawn), transform=noisy, **options)
+
+    def noisy(X, rng):
+        return X + 0.1 * rng.normal(size=X.shape)
+
+    whole, parts = regressor(), regressor()
+    history = train(whole)
+    path = tmp_path / "checkpoint"
+    with pytest.raises(RuntimeError, match="crash"):
+        train(regressor(), [Crash(3)], checkpoint=path)
+    resumed = train(parts, checkpoint=path, resume=True)
+    assert same(weights(parts), weights(whole))
+    assert without_seconds(resumed) == without_seconds(history)
+
+
+def test_other_batches_and_another_transform_are_not_resumed(tmp_path):
+    path = tmp_path / "checkpoint"
+    fit(Batches(drawn), checkpoint=path)
+
+    def doubled(rng):
+        return ((2 * X, y) for X, y in drawn(rng))
+
+    def same_inputs(X, rng):
+        return X
+
+    for batches, options in ((doubled, {}), (drawn, {"transform": same_inputs})):
+        with pytest.raises(ValueError, match="belongs to another training"):
+            fit(Batches(batches), checkpoint=path, resume=True, epochs=4, **options)
+    assert len(fit(Batches(drawn), checkpoint=path, resume=True, epochs=4)[1]) == 4
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Batches(drawn(np.random.default_rng())), "can be gone through only once"),
+        (lambda: Batches(3), "must be an iterable of pairs"),
+        (lambda: Batches(np.zeros((3, 2))), "must be an iterable of pairs"),
+        (lambda: Batches([]), "length must be at least 1"),
+        (lambda: Batches([1, 2]), r"batch 0 must be a pair \(X, y\), got int 1"),
+        (lambda: Batches([(np.zeros((2, 3)), np.zeros(3))]), "of batch 0 must have the same num"),
+        (lambda: Batches(drawn, length=4), "must give 4 batches in each epoch.*more than 4"),
+        (lambda: Batches(drawn, length=6), "must give 6 batches in each epoch.*got 5"),
+        (lambda: Batches([(np.full((2, 3), np.nan), np.zeros(2))]), "must be finite"),
+        (lambda: Batches([*drawn(np.random.default_rng(0)), (np.ones((2, 4)), np.ones(2))]), "3"),
+    ],
+)
+def test_batches_that_no_training_can_use_are_named(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(make())
+
+
+def test_targets_belong_to_arrays_and_not_to_batches():
+    X, y, _, _ = regression()
+    with pytest.raises(TypeError, match="y_train must be left out"):
+        fit(Batches(drawn), y)
+    with pytest.raises(TypeError, match="X_train and y_train go together"):
+        fit(X)
+
+
+def test_batches_are_evaluated_as_arrays_are():
+    X, y, X_test, y_test = regression()
+    test = Batches([(X_test[:30], y_test[:30]), (X_test[30:], y_test[30:])])
+    net, history = fit(X, y, X_test=test, eval_every=1, metrics=["mae"])
+    _, expected = fit(X, y, X_test=X_test, y_test=y_test, eval_every=1, metrics=["mae"])
+    assert without_seconds(history) == without_seconds(expected)
+    trainer = Trainer(net, SGD())
+    assert trainer.evaluate(test, metrics=["mae"]) == trainer.evaluate(X_test, y_test, ["mae"])
+
+
+# --- augmentation ---
+
+
+def test_a_transform_is_drawn_from_the_seed_and_the_epoch():
+    X, y, X_test, _ = regression()
+    seen = []
+
+    def watched(X, rng):
+        seen.append(float(rng.random()))
+        return X + 1
+
+    first, _ = fit(X, y, transform=watched, seed=3)
+    fit(X, y, transform=[watched], seed=3)
+    half = len(seen) // 2
+    assert seen[:half] == seen[half:]
+    assert len(set(seen[:half])) == half
+    moved, _ = fit(X + 1, y, seed=3)
+    assert same(weights(first), weights(moved))
+    assert not np.allclose(first.predict(X_test), first.predict(X_test + 1))
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (3, "transform must be a function"),
+        ([], "transform must be a function"),
+        (lambda X, rng: X[:-1], "must return an array of 32 rows"),
+        (lambda X, rng: None, "must return an array of 32 rows.*NoneType"),
+    ],
+)
+def test_a_transform_that_cannot_be_used_is_named(transform, message):
+    X, y, _, _ = regression()
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(X, y, transform=transform)
+
+
+# --- gradient accumulation ---
+
+
+@pytest.mark.parametrize("parts", [2, 3, 100])
+def test_parts_of_a_batch_give_the_gradient_of_the_batch(parts):
+    X, y, _, _ = regression()
+    expected, history = fit(X, y, batch_size=20)
+    net, accumulated = fit(X, y, batch_size=20, accumulate=parts)
+    for a, b in zip(weights(net), weights(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+    assert accumulated["train_loss"] == pytest.approx(history["train_loss"], rel=1e-12)
+
+
+def test_a_layer_that_carries_its_state_reads_a_batch_at_once():
+    net = NeuralNetwork([dlfs.RNNLayer(3, vocabulary_size=4, output_size=4, carry=True)])
+    with pytest.raises(ValueError, match="accumulate must be 1"):
+        fit(np.zeros((4, 3), dtype=int), np.zeros((4, 3, 4)), net, shuffle=False, accumulate=2)
+
+
+# --- labels ---
+
+NAMES = np.array(["frog", "ant", "cow"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        NAMES,
+        NAMES.astype(object),
+        np.array([-7, 100, 3]),
+        np.array([1, 2, 3], dtype=np.uint8),
+    ],
+)
+@pytest.mark.parametrize("as_list", [False, True])
+def test_labels_of_any_kind_come_back_as_they_came_in(names, as_list):
+    X, numbers, X_test, numbers_test = classification()
+    order = np.argsort(names)
+    ranks = np.argsort(order)
+    expected, history = fit(
+        X, ranks[numbers], classifier(), X_test=X_test, y_test=ranks[numbers_test]
+    )
+    y, y_test = (list(names[n]) if as_list else names[n] for n in (numbers, numbers_test))
+    net, other = fit(X, y, classifier(), X_test=X_test, y_test=y_test)
+    assert same(weights(net), weights(expected))
+    assert without_seconds(other) == without_seconds(history)
+    assert net.classes.tolist() == sorted(names.tolist())
+    predicted = net.predict_classes(X_test)
+    assert np.array_equal(predicted, names[order][expected.predict_classes(X_test)])
+    assert expected.classes is None
+    assert Trainer(net, SGD()).evaluate(X_test, y_test, ["accuracy"])["accuracy"] == np.mean(
+        predicted == np.array(y_test)
+    )
+
+
+@pytest.mark.parametrize("loss", [BinaryCrossEntropy, SoftmaxCrossEntropy])
+@pytest.mark.parametrize("names", [["no", "yes"], [False, True], [-1, 1]])
+def test_one_output_tells_two_labels_apart(loss, names):
+    X, y, _, _ = classification(classes=2)
+    net, _ = fit(X, np.array(names)[y], NeuralNetwork([Dense(1)], loss()), epochs=20)
+    assert net.classes.tolist() == names
+    predicted = net.predict_classes(X)
+    assert predicted.shape == (len(X),)
+    assert set(predicted.tolist()) <= set(names)
+    proba = net.predict_proba(X)
+    assert proba.shape == (len(X), 2)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert np.array_equal(np.array(names)[proba.argmax(axis=1)], predicted)
+    assert np.mean(predicted == np.array(names)[y]) > 0.8
+
+
+def test_names_can_be_given_to_class_numbers():
+    X, y, _, _ = classification()
+    net = classifier()
+    net.classes = NAMES
+    fit(X, y, net)
+    assert net.classes.tolist() == NAMES.tolist()
+    assert set(net.predict_classes(X)) <= set(NAMES)
+    # Labels in the order that was given, also where one does not occur.
+    two = y < 2
+    fit(X[two], NAMES[y[two]], net)
+    assert net.classes.tolist() == NAMES.tolist()
+
+
+def test_a_new_training_finds_its_own_classes_and_a_longer_one_keeps_them():
+    X, y, _, _ = classification()
+    net, _ = fit(X, NAMES[y], classifier())
+    with pytest.raises(ValueError, match=r"labels from net.classes, \['ant', 'cow', 'frog'\], got"):
+        fit(X, np.array(["ant", "bee", "cow"])[y], net, restart=False)
+    fit(X, np.array(["ant", "bee", "cow"])[y], net)
+    assert net.classes.tolist() == ["ant", "bee", "cow"]
+    fit(X, y, net)
+    assert net.classes is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a", "b"], r"as many different labels.*, 3, got 2: \['a', 'b'\]"),
+        (["a", "b", "c", "d"], r"3, got 4"),
+        (["a", None, "b"], "real numbers, got object"),
+        ([True, False], "3, got 2"),
+        ([5, 6], r"labels must lie in 0\.\.2, got 5\.\.6"),
+    ],
+)
+def test_labels_that_are_not_the_networks_are_named(labels, message):
+    X, _, _, _ = classification()
+    names = np.array([labels[i % len(labels)] for i in range(len(X))], dtype=object)
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(X, names, classifier())
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ("abc", "must be a list of labels"),
+        (3, "must be a list of labels"),
+        (["a", 1], "must be one row of texts, integers or booleans"),
+        ([1.5, 2.5], "must be one row of texts"),
+        (["a", "a"], "all different"),
+        (["a"], "at least 2"),
+        (["a" * 1001, "b"], "at most 1000 characters"),
+    ],
+)
+def test_classes_that_are_none_are_refused(classes, message):
+    net = classifier()
+    with pytest.raises((TypeError, ValueError), match=message):
+        net.classes = classes
+
+
+def test_classes_and_notes_are_saved(tmp_path):
+    X, y, _, _ = classification()
+    net, _ = fit(X, NAMES[y], classifier(), checkpoint=tmp_path / "checkpoint")
+    net.notes = {"scale": [1.0, 2.5], "unit": "metre"}
+    dlfs.save(net, tmp_path / "net")
+    again = dlfs.load(tmp_path / "net")
+    assert again.notes == net.notes
+    assert dlfs.load(tmp_path / "checkpoint").classes.tolist() == net.classes.tolist()
+    assert np.array_equal(again.predict_classes(X), net.predict_classes(X))
+    for notes in ({"a": {1, 2}}, {"a": float("nan")}, {"a": (1, 2)}, {1: 2}):
+        net.notes = notes
+        with pytest.raises(ValueError, match=r"net\.notes must hold values of JSON only"):
+            dlfs.save(net, tmp_path / "net")
+
+
+def test_probabilities_need_a_loss_of_logits():
+    X, y, _, _ = regression()
+    net, _ = fit(X, y)
+    with pytest.raises(ValueError, match="MeanSquaredError: predictions must be logits"):
+        net.predict_proba(X)
+    many = NeuralNetwork([Dense(3)], BinaryCrossEntropy())
+    assert many.predict_proba(X).shape == (len(X), 3)
+    assert set(many.predict_classes(X).ravel().tolist()) <= {0, 1}
+
+
+def test_labels_in_a_file_and_in_batches(tmp_path):
+    X, y, _, _ = classification()
+    net, _ = fit(stored(tmp_path, X), NAMES[y], classifier())
+    assert net.classes.tolist() == sorted(NAMES)
+    batches = Batches([(X[:30], NAMES[y[:30]]), (X[30:], NAMES[y[30:]])])
+    with pytest.raises(ValueError, match=r"net\.classes"):
+        fit(batches, net=classifier())
+    named = classifier()
+    named.classes = NAMES
+    fit(batches, net=named)
+    assert set(named.predict_classes(X)) <= set(NAMES)
