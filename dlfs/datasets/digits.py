@@ -1,13 +1,13 @@
 """MNIST: 70,000 images of handwritten digits."""
 
-from typing import NamedTuple
+import os
 
 import numpy as np
 import numpy.typing as npt
 
 from dlfs import checks
 from dlfs.datasets import files
-from dlfs.datasets.idx import parse_idx
+from dlfs.datasets.idx import MNIST, parse_idx, read_idx
 from dlfs.datasets.prepare import check_float_dtype
 from dlfs.datasets.prepare import one_hot as encode_one_hot
 from dlfs.types import Array
@@ -16,21 +16,13 @@ CLASSES = 10
 PIXEL_VALUES = 256
 
 
-class MNIST(NamedTuple):
-    """The four arrays of MNIST, in the book's order: ``X_train, y_train, X_test, y_test``."""
-
-    X_train: Array
-    y_train: Array
-    X_test: Array
-    y_test: Array
-
-
 def mnist(
     *,
     flatten: bool = False,
     scaling: str = "unit",
     one_hot: bool = False,
     dtype: npt.DTypeLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> MNIST:
     """Return MNIST: 60,000 images of handwritten digits to train with and 10,000 to test with.
 
@@ -48,6 +40,9 @@ def mnist(
     dtype : dtype, optional
         float32 or float64: the type of the images and of one-hot labels. Default float32, which is
         exact for 8-bit pixels; with ``scaling="none"`` the images' default is uint8, as stored.
+    folder : path, optional
+        Where the four files of another data set in this form are, such as Fashion-MNIST's, to
+        return it instead: images of 8 bits, of any size.
 
     Returns
     -------
@@ -81,7 +76,7 @@ def mnist(
     checks.check_choice(scaling, ("unit", "standard", "none"), "mnist", "scaling")
     float_dtype = check_float_dtype(np.float32 if dtype is None else dtype, "mnist")
 
-    stored = stored_mnist()
+    stored = stored_mnist() if folder is None else _stored_in(folder)
     if scaling == "none" and dtype is None:
         X_train, X_test = stored.X_train, stored.X_test
     else:
@@ -89,11 +84,13 @@ def mnist(
         table = _scaled_pixel_values(scaling, stored.X_train).astype(float_dtype)
         X_train, X_test = table[stored.X_train], table[stored.X_test]
 
-    shape = (-1, 28 * 28) if flatten else (-1, 1, 28, 28)
+    height, width = stored.X_train.shape[1:]
+    shape = (-1, height * width) if flatten else (-1, 1, height, width)
     y_train, y_test = stored.y_train.astype(np.int64), stored.y_test.astype(np.int64)
     if one_hot:
-        y_train = encode_one_hot(y_train, CLASSES, dtype=float_dtype)
-        y_test = encode_one_hot(y_test, CLASSES, dtype=float_dtype)
+        classes = CLASSES if folder is None else int(max(y_train.max(), y_test.max())) + 1
+        y_train = encode_one_hot(y_train, classes, dtype=float_dtype)
+        y_test = encode_one_hot(y_test, classes, dtype=float_dtype)
     return MNIST(X_train.reshape(shape), y_train, X_test.reshape(shape), y_test)
 
 
@@ -105,6 +102,21 @@ def stored_mnist() -> MNIST:
         _read("mnist/t10k-images-idx3-ubyte.gz"),
         _read("mnist/t10k-labels-idx1-ubyte.gz"),
     )
+
+
+def _stored_in(folder: str | os.PathLike[str]) -> MNIST:
+    data: MNIST = read_idx(folder)
+    if {array.dtype.name for array in data} != {"uint8"} or data.X_train.ndim != 3:
+        got = ", ".join(f"{array.dtype} {array.shape}" for array in data)
+        raise ValueError(
+            f"mnist: folder must have images (count, height, width) and labels of 8 bits, got {got}"
+        )
+    if not all(array.size for array in data) or data.X_train.shape[1:] != data.X_test.shape[1:]:
+        raise ValueError(
+            f"mnist: folder must have training and test images of one size, got shapes "
+            f"{data.X_train.shape} and {data.X_test.shape}"
+        )
+    return data
 
 
 def _read(name: str) -> Array:

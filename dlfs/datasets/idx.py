@@ -7,7 +7,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,30 +30,45 @@ DTYPES: dict[int, np.dtype[Any]] = {
 }
 
 
+class MNIST(NamedTuple):
+    """The four arrays of MNIST, in the book's order: ``X_train, y_train, X_test, y_test``."""
+
+    X_train: Array
+    y_train: Array
+    X_test: Array
+    y_test: Array
+
+
+PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
+"""How the names of the four files begin, in the order of MNIST."""
+
+
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def read_idx(path: str | os.PathLike[str]) -> Array:
-    """Read an array from an IDX file, gzipped or not.
+def read_idx(path: str | os.PathLike[str]) -> Any:
+    """Read an array from an IDX file, gzipped or not, or the four arrays of a folder.
 
     The four files of MNIST have this format, and so have those of data sets made to replace it,
-    such as Fashion-MNIST.
+    such as Fashion-MNIST. ``mnist(folder=...)`` also scales and shapes them.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file.
+        The file; or a folder with four files whose names begin with train-images, train-labels,
+        t10k-images and t10k-labels.
 
     Returns
     -------
-    ndarray
-        The array, in the machine's byte order, writable.
+    ndarray, or MNIST
+        The array, in the machine's byte order, writable; of a folder the named tuple
+        ``(X_train, y_train, X_test, y_test)`` of them.
 
     Raises
     ------
     FileNotFoundError
-        The file does not exist.
+        The file does not exist, or a folder does not have the four.
     DamagedDataError
         The file is not an IDX file, is truncated, or continues after its last value (a
         ``ValueError``). At most one byte more than the header announces is read, also if gzipped.
@@ -75,8 +90,30 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     ...     read_idx(path)
     array([5, 0, 4], dtype=uint8)
     """
+    if Path(path).is_dir():
+        return _read_folder(Path(path))
     with Path(path).open("rb") as file:
         return _read(file, str(path))
+
+
+def _read_folder(folder: Path) -> MNIST:
+    arrays = []
+    for part in PARTS:
+        found = sorted(f for f in folder.iterdir() if f.is_file() and f.name.startswith(part))
+        if not found:
+            raise FileNotFoundError(
+                f"read_idx: {folder} must have a file whose name begins with {part}, it has none"
+            )
+        # A file beside its unpacked copy is the same array.
+        arrays.append(read_idx(found[0]))
+    data = MNIST(*arrays)
+    for images, labels, part in ((data[0], data[1], "train"), (data[2], data[3], "t10k")):
+        if labels.ndim != 1 or images.ndim < 1 or len(images) != len(labels):
+            raise DamagedDataError(
+                f"read_idx: in {folder} the images and the labels of {part} must have the same "
+                f"number of entries, got shapes {images.shape} and {labels.shape}"
+            )
+    return data
 
 
 def parse_idx(content: bytes, name: str) -> Array:

@@ -5,7 +5,7 @@ import pytest
 
 from dlfs import datasets
 from dlfs.commands import cli, train_text
-from dlfs.datasets.digits import MNIST
+from dlfs.datasets import MNIST
 
 
 def run(*arguments):
