@@ -125,6 +125,9 @@ def test_help_of_all_names_the_commands_and_a_first_step(capsys):
         (["train", "--model", "lstm", "--seed", "-1"], "--seed"),
         (["sample", "nowhere", "--temperature", "-1"], "--temperature"),
         (["sample", "nowhere", "--length", "-1"], "--length"),
+        (["sample", "nowhere", "--top-k", "0"], "--top-k"),
+        (["sample", "nowhere", "--top-p", "0"], "--top-p"),
+        (["sample", "nowhere", "--top-p", "1.5"], "--top-p"),
         (["sample", "nowhere", "--seed", "-1"], "--seed"),
         (["sample", "nowhere", "--prompt", ""], "--prompt: must hold at least one character"),
         (["bench", "--seconds", "0"], "--seconds"),
@@ -363,6 +366,7 @@ def test_every_option_matters_for_text(short_text, capsys):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
+        (["train", "--model", "gpt", "--data", "mnist"], "--model gpt needs --data sonnets"),
         (["train", "--model", "lstm", "--batch-size", "99"], "99 streams of length 16 need"),
         (["sample", "nowhere"], "there is no file nowhere"),
         (["sample", __file__], "not a file that dlfs saved"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dlfs import backend, text
-from dlfs.commands import bench, cli, train, train_text
+from dlfs.commands import bench, cli, sample, train, train_text
 from dlfs.gradcheck import suite
 from dlfs.gradcheck.cases import RECIPES
 from dlfs.train import Trainer
@@ -122,6 +122,21 @@ TEXT: dict[str, tuple[list[Any], dict[str, Any]]] = {
 }
 
 
+TRANSFORMER: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "epochs": TEXT["epochs"],
+    "dtype": TEXT["dtype"],
+    "batch_size": (["--batch-size", 3], {"batch": 3, "rates": CHANGED, **LEARNED}),
+    "optimizer": (
+        ["--optimizer", "sgd"],
+        {"optimizer": "SGD", "rates": CHANGED, **LEARNED},
+    ),
+    "lr": (["--lr", 0.02], {"rates": CHANGED, **LEARNED}),
+    "final_lr": (["--final-lr", 0.001], {"rates": CHANGED, **LEARNED}),
+    # Its pieces are shuffled.
+    "seed": (["--seed", 2], {"start": CHANGED, "order": CHANGED, **LEARNED}),
+}
+
+
 @pytest.mark.parametrize("option", IMAGES)
 def test_of_a_training_on_images(option, facts, monkeypatch, tmp_path):
     use_few_images(monkeypatch)
@@ -138,6 +153,38 @@ def test_of_a_training_on_text(option, facts, monkeypatch, tmp_path):
     check(facts, ["--model", "rnn"], options, expected)
 
 
+@pytest.mark.parametrize("option", TRANSFORMER)
+def test_of_a_training_of_a_transformer(option, facts, monkeypatch):
+    use_short_text(monkeypatch)
+    options, expected = TRANSFORMER[option]
+    check(facts, ["--model", "gpt"], options, expected)
+
+
+def test_the_rate_of_a_transformer_rises_and_falls(monkeypatch, capsys):
+    use_short_text(monkeypatch)
+    rates = []
+    monkeypatch.setattr(Trainer, "fit", _recorded(rates))
+    assert run("train", "--model", "gpt", "--quiet", "--epochs", 3) == 0
+    peak = np.argmax(rates)
+    assert max(rates) == train_text.GPT.rates["adamw"]
+    assert peak == len(rates) // 3
+    assert (np.diff(rates[: peak + 1]) > 0).all()
+    assert (np.diff(rates[peak:]) < 0).all()
+    assert rates[-1] == pytest.approx(max(rates) / 100, rel=1e-12)
+
+
+def _recorded(rates):
+    fit = Trainer.fit
+
+    def recorded(self, *data, callbacks, **others):
+        watch = Watch()
+        history = fit(self, *data, callbacks=[*callbacks, watch], **others)
+        rates.extend(watch.rates)
+        return history
+
+    return recorded
+
+
 @pytest.mark.parametrize("model", ["mlp", "rnn"])
 def test_of_the_backend_of_a_training(model, facts, monkeypatch):
     """The weights may differ in their last digits."""
@@ -152,10 +199,15 @@ def test_of_the_backend_of_a_training(model, facts, monkeypatch):
 def test_the_documented_numbers_of_a_training_are_used(facts, monkeypatch, capfd):
     assert run("train", "--help") == 0
     said = " ".join(capfd.readouterr().out.split())
-    epochs, epochs_text = re.search(r"training data \((\d+); text: (\d+)\)", said).groups()
-    batch, streams = re.search(r"per step \((\d+); text: (\d+) streams\)", said).groups()
-    fall = re.search(r"--lr / (\d+)", said)[1]
-    assert (train_text.EPOCHS, train_text.STREAMS) == (int(epochs_text), int(streams))
+    pattern = r"training data \((\d+); text: (\d+); gpt: (\d+)\)"
+    epochs, *epochs_text = re.search(pattern, said).groups()
+    pattern = r"per step \((\d+); text: (\d+) streams; gpt: (\d+)\)"
+    batch, *batches_text = re.search(pattern, said).groups()
+    fall, fall_gpt = re.search(r"--lr / (\d+); .* gpt: --lr / (\d+)", said).groups()
+    recipes = (train_text.RECURRENT, train_text.GPT)
+    assert [recipe.epochs for recipe in recipes] == [int(number) for number in epochs_text]
+    assert [recipe.batch_size for recipe in recipes] == [int(number) for number in batches_text]
+    assert train_text.GPT.fall == int(fall_gpt)
     use_few_images(monkeypatch)
     use_short_text(monkeypatch)
     images, letters = facts("--model", "mlp"), facts("--model", "rnn")
@@ -163,7 +215,7 @@ def test_the_documented_numbers_of_a_training_are_used(facts, monkeypatch, capfd
     first = train.RATES["momentum"]
     assert images["rates"] == (first, first / int(fall))
     assert (images["optimizer"], letters["optimizer"]) == ("SGDMomentum", "Adam")
-    assert "the optimizer (momentum; text: adam)" in said
+    assert "the optimizer (momentum; text: adam; gpt: adamw)" in said
     # what short_text puts in the place of the constants
     assert (letters["epochs"], letters["batch"]) == (2, 2)
 
@@ -181,8 +233,8 @@ def test_the_sample_is_of_the_trained_network_and_the_seed(monkeypatch, capsys, 
     options = ["--model", "rnn", "--lr", 1e-6, "--quiet", "--save", path]
     assert run("train", *options, "--seed", 5) == 0
     net, vocabulary = text.load_writer(path)
-    sample = text.sample(net, vocabulary, 400, temperature=0.8, seed=5)
-    assert f"A sample:\n{sample}\n" in capsys.readouterr().out
+    written = text.sample(net, vocabulary, 400, temperature=0.8, seed=5)
+    assert f"A sample:\n{written}\n" in capsys.readouterr().out
 
 
 SAMPLE: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -190,13 +242,16 @@ SAMPLE: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "prompt": (["--prompt", "not"], {"prompt": "not"}),
     "temperature": (["--temperature", 3], {"temperature": 3.0}),
     "seed": (["--seed", 2], {"seed": 2}),
+    "top_k": (["--top-k", 2], {"top_k": 2}),
+    "top_p": (["--top-p", 0.5], {"top_p": 0.5}),
 }
 
 
 def test_of_writing(monkeypatch, capsys, tmp_path):
     use_short_text(monkeypatch)
     path = tmp_path / "net"
-    assert run("train", "--model", "rnn", "--quiet", "--save", path) == 0
+    # Hardly trained, so that every option decides.
+    assert run("train", "--model", "rnn", "--lr", 1e-6, "--quiet", "--save", path) == 0
     net, vocabulary = text.load_writer(path)
     usual = {"length": 500, "prompt": "\n", "temperature": 0.8, "seed": 1}
     capsys.readouterr()
@@ -208,6 +263,25 @@ def test_of_writing(monkeypatch, capsys, tmp_path):
         written.add(capsys.readouterr().out)
         assert expected.lstrip("\n") + "\n" in written
     assert len(written) == 1 + len(SAMPLE)
+
+
+def test_of_writing_without_the_cache(monkeypatch, capsys, tmp_path):
+    use_short_text(monkeypatch)
+    path = tmp_path / "net"
+    assert run("train", "--model", "rnn", "--quiet", "--save", path) == 0
+    capsys.readouterr()
+    asked, texts = [], []
+
+    def watched(*args, cache, **options):
+        asked.append(cache)
+        return text.sample(*args, cache=cache, **options)
+
+    monkeypatch.setattr(sample, "sample", watched)
+    for options in ([], ["--no-cache"]):
+        assert run("sample", path, *options) == 0
+        texts.append(capsys.readouterr().out)
+    assert asked == [True, False]
+    assert texts[0] == texts[1]
 
 
 BENCH: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -275,7 +349,7 @@ def test_of_checking_gradients(option, monkeypatch, capsys, tmp_path):
 
 OPTIONS = {
     "train": {"backend", *IMAGES},
-    "sample": {"network", *SAMPLE},
+    "sample": {"network", "no_cache", *SAMPLE},
     "export": {"network", "model"},  # tests/test_onnx.py
     "bench": set(BENCH),
     "info": set(),

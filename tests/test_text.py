@@ -98,6 +98,53 @@ def test_seed_and_temperature_decide_what_is_written() -> None:
         text.sample(net, vocabulary, 5, "")
 
 
+class Constant(dlfs.Operation):
+    """Gives the same logits after every character."""
+
+    def __init__(self, p: list[float]) -> None:
+        super().__init__()
+        self.p = p
+
+    def _output(self) -> np.ndarray:
+        return np.tile(np.log(self.p), (*self.input_.shape, 1))
+
+    def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        return np.zeros(self.input_.shape)
+
+
+@pytest.mark.parametrize(
+    ("options", "characters"),
+    [
+        ({}, "abcde"),
+        ({"top_k": 9}, "abcde"),
+        ({"top_k": 2}, "bd"),
+        ({"top_k": 1}, "d"),
+        ({"top_p": 0.4}, "d"),
+        ({"top_p": 0.41}, "bd"),
+        ({"top_p": 0.69}, "bd"),
+        ({"top_p": 0.71}, "bde"),
+        ({"top_p": 1e-9}, "d"),
+        # Of the two likeliest, the first one has 4/7.
+        ({"top_p": 0.56, "top_k": 2}, "d"),
+        ({"top_p": 0.58, "top_k": 2}, "bd"),
+        # At temperature 1/2 the probabilities are 4, 9, 4, 16, 4 over 33 or so.
+        ({"top_p": 0.5, "temperature": 0.5}, "d"),
+        ({"top_p": 0.5, "temperature": 1.0}, "bd"),
+        ({"temperature": 0.0, "top_k": 3, "top_p": 0.9}, "d"),
+    ],
+)
+def test_characters_are_drawn_from_the_likeliest(
+    options: dict[str, float], characters: str
+) -> None:
+    net = dlfs.NeuralNetwork([Constant([0.09, 0.3, 0.09, 0.4, 0.12])])
+    vocabulary = text.Vocabulary("abcde")
+    written = text.sample(net, vocabulary, 400, "a", seed=1, **options)
+    assert set(written) == set(characters)
+    if len(characters) == 2:
+        # the probabilities that are left keep their ratio
+        assert written.count("d") / 400 == pytest.approx(4 / 7, abs=0.08)
+
+
 @pytest.mark.parametrize("carry", [False, True, "mean"])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_each_character_is_written_as_if_the_whole_text_were_read_again(

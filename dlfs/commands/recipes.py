@@ -6,7 +6,18 @@ from dlfs.activations import ReLU, Tanh
 from dlfs.base import Operation
 from dlfs.checks import check_choice, check_int
 from dlfs.dropout import Dropout
-from dlfs.layers import Conv2D, Dense, Embedding, GRULayer, Layer, LSTMLayer, RNNLayer
+from dlfs.layers import (
+    Conv2D,
+    Dense,
+    Embedding,
+    GRULayer,
+    Layer,
+    LayerNorm,
+    LSTMLayer,
+    PositionEmbedding,
+    RNNLayer,
+    TransformerBlock,
+)
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.pooling import MaxPool2D
@@ -134,8 +145,67 @@ def writer(
     return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
 
 
+def gpt(
+    characters: int = 62,
+    context: int = 64,
+    width: int = 128,
+    heads: int = 4,
+    blocks: int = 4,
+    keep: float = 0.8,
+    seed: int = 1,
+    dtype: Any = "float64",
+) -> NeuralNetwork:
+    """Return a transformer that predicts the next character.
+
+    An embedding, learned positions, blocks of attention and two dense layers, a normalization, and
+    a dense layer.
+
+    Parameters
+    ----------
+    characters, context : int
+        The size of the vocabulary, and the length of the longest sequence.
+    width, heads, blocks : int
+        The features of a position, how many parts of them attend on their own, and the blocks.
+    keep : float, default 0.8
+        The probability that a number is kept by Dropout.
+    seed : int
+    dtype : {"float64", "float32"}
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or value.
+
+    Notes
+    -----
+    Each sequence is one of its own: train with pieces from anywhere in the text, shuffled. Radford
+    et al., "Language models are unsupervised multitask learners" (GPT-2), 2019, much smaller.
+
+    Examples
+    --------
+    >>> net = gpt(characters=62)
+    >>> net.build((64,))
+    >>> net.parameter_count()
+    817470
+    """
+    check_int(characters, "gpt", "characters", 1)
+    check_int(blocks, "gpt", "blocks", 1)
+    layers: list[Layer | Operation] = [
+        Embedding(characters, width),
+        PositionEmbedding(context),
+        Dropout(keep),
+        *(TransformerBlock(heads, dropout=keep) for _ in range(blocks)),
+        LayerNorm(),
+        Dense(characters),
+    ]
+    return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
+
+
 WRITERS: dict[str, Any] = {"gru": GRULayer, "lstm": LSTMLayer, "rnn": RNNLayer}
 """The recurrent layers, by their names in ``writer``."""
+
+TEXT_MODELS = (*WRITERS, "gpt")
+"""The models for text, by their names on the command line."""
 
 MODELS = {"cnn": cnn, "mlp": mlp}
 """The models for images, by their names on the command line."""

@@ -30,14 +30,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.8,
         help="lower: more likely characters; higher: more surprising ones",
     )
+    add(
+        "--top-k",
+        type=integer_option(1),
+        default=None,
+        help="draw only from this many characters, the likeliest (all)",
+    )
+    add(
+        "--top-p",
+        type=real_option(0.0, 1.0, low_open=True),
+        default=1.0,
+        help="draw only from the likeliest characters that together have this probability (1: all)",
+    )
+    add(
+        "--no-cache",
+        action="store_true",
+        help="compute the whole text again for each character: the same text, but slower",
+    )
     add("--seed", type=integer_option(0), default=1, help="one seed gives one text")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, write."""
     net, vocabulary = load_writer(arguments.network)
-    options = (arguments.length, arguments.prompt, arguments.temperature, arguments.seed)
-    print((arguments.prompt + sample(net, vocabulary, *options)).lstrip("\n"))
+    written = sample(
+        net,
+        vocabulary,
+        arguments.length,
+        arguments.prompt,
+        arguments.temperature,
+        arguments.seed,
+        cache=not arguments.no_cache,
+        top_k=arguments.top_k,
+        top_p=arguments.top_p,
+    )
+    print((arguments.prompt + written).lstrip("\n"))
     return 0
 
 

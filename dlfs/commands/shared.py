@@ -22,16 +22,15 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 def make_optimizer(
     arguments: argparse.Namespace, rates: Mapping[str, float], fall: float, **options: Any
 ) -> Optimizer:
-    """Return the requested optimizer, with a rate that falls to lr / fall.
+    """Return the requested optimizer, with a rate that falls to lr / fall, linearly by default.
 
     The default is the first entry of ``rates``.
     """
     name = next(iter(rates)) if arguments.optimizer is None else arguments.optimizer
     lr = rates[name] if arguments.lr is None else arguments.lr
     final_lr = lr / fall if arguments.final_lr is None else arguments.final_lr
-    return OPTIMIZERS[name](
-        lr=lr, final_lr=final_lr, decay_type="linear", decay_each="batch", **options
-    )
+    options = {"decay_type": "linear", "decay_each": "batch", **options}
+    return OPTIMIZERS[name](lr=lr, final_lr=final_lr, **options)
 
 
 def draw_curve(history: History, losses: list[float], folder: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dlfs import backend, datasets
 from dlfs.commands import train_text
-from dlfs.commands.recipes import MODELS, WRITERS
+from dlfs.commands.recipes import MODELS, TEXT_MODELS
 from dlfs.commands.shared import OPTIMIZERS, draw_curve, make_optimizer
+from dlfs.commands.train_text import GPT, RECURRENT
 from dlfs.layers import Conv2D
 from dlfs.network import NeuralNetwork
 from dlfs.saving import save
@@ -37,25 +38,28 @@ RATES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add = parser.add_argument
-    add("--model", choices=[*sorted(MODELS), *sorted(WRITERS)], default="cnn", help="which network")
+    models = [*sorted(MODELS), *sorted(TEXT_MODELS)]
+    add("--model", choices=models, default="cnn", help="which network")
     add("--data", choices=["mnist", "sonnets"], default=None, help="the model's usual data")
     add(
         "--epochs",
         type=integer_option(1),
         default=None,
-        help=f"passes over the training data ({EPOCHS}; text: {train_text.EPOCHS})",
+        help=f"passes over the training data ({EPOCHS}; text: {RECURRENT.epochs}; "
+        f"gpt: {GPT.epochs})",
     )
     add(
         "--batch-size",
         type=integer_option(1),
         default=None,
-        help=f"observations per step ({BATCH_SIZE}; text: {train_text.STREAMS} streams)",
+        help=f"observations per step ({BATCH_SIZE}; text: {RECURRENT.batch_size} streams; "
+        f"gpt: {GPT.batch_size})",
     )
     add(
         "--optimizer",
         choices=sorted(OPTIMIZERS),
         default=None,
-        help="the optimizer (momentum; text: adam)",
+        help="the optimizer (momentum; text: adam; gpt: adamw)",
     )
     rate = real_option(0.0, low_open=True)
     add("--lr", type=rate, default=None, help="learning rate (depends on the optimizer)")
@@ -63,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--final-lr",
         type=real_option(0.0),
         default=None,
-        help="final learning rate; the rate falls after every batch (--lr / 50; text: almost 0)",
+        help="final learning rate; the rate falls after every batch (--lr / 50; text: almost 0; "
+        "gpt: --lr / 100)",
     )
     add("--backend", choices=list(backend.PACKAGES), default=None, help="fast if it is compiled")
     add("--dtype", choices=["float32", "float64"], default="float32", help="type of all numbers")
@@ -80,13 +85,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, report, save, draw."""
-    data_name = "sonnets" if arguments.model in WRITERS else "mnist"
+    data_name = "sonnets" if arguments.model in TEXT_MODELS else "mnist"
     if arguments.data not in (None, data_name):
         raise ValueError(f"--model {arguments.model} needs --data {data_name}")
     if arguments.backend is not None:
         backend.use_backend(arguments.backend)
     _check_places(arguments)
-    if arguments.model in WRITERS:
+    if arguments.model in TEXT_MODELS:
         return train_text.run(arguments)
     net = MODELS[arguments.model](seed=arguments.seed, dtype=arguments.dtype)
     optim = make_optimizer(arguments, RATES, fall=50)

@@ -28,6 +28,8 @@ def sample(
     temperature: float = 1.0,
     seed: int | None = None,
     cache: bool = True,
+    top_k: int | None = None,
+    top_p: float = 1.0,
 ) -> str:
     r"""Let a network write.
 
@@ -51,6 +53,11 @@ def sample(
         Whether layers keep what they computed for the text so far: the state of a recurrent layer,
         the keys and values of attention. Otherwise all is computed again for each character, which
         gives the same text, much more slowly.
+    top_k : int, optional
+        Only this many characters, the likeliest, are drawn from; all unless given.
+    top_p : float, default 1.0
+        Of these, only the likeliest whose probabilities together reach it are drawn from; more than
+        0, and 1 for all. Where the network is sure they are few, where it is not they are many.
 
     Returns
     -------
@@ -64,8 +71,10 @@ def sample(
 
     Notes
     -----
-    ``p = softmax(logits / temperature)``. Recurrent layers carry their state from character to
-    character meanwhile. Book, chapter 6.
+    ``p = softmax(logits / temperature)``; then top_k and top_p set the smallest probabilities to 0,
+    and the others are divided by their sum. Recurrent layers carry their state from character to
+    character meanwhile. Book, chapter 6; Holtzman et al., "The curious case of neural text
+    degeneration", 2020, for top_p.
 
     A PositionEmbedding has a longest sequence, the context. When the text would be longer, the
     last half of the context is read again, as the beginning of a new sequence.
@@ -78,6 +87,8 @@ def sample(
     >>> text = sample(net, vocabulary, length=6, prompt="ab", seed=1)
     >>> len(text), set(text) <= set("ab")
     (6, True)
+    >>> sample(net, vocabulary, 6, "ab", seed=1, top_k=1) == sample(net, vocabulary, 6, "ab", 0.0)
+    True
     """
     check_instance(net, NeuralNetwork, "sample", "net")
     check_instance(vocabulary, Vocabulary, "sample", "vocabulary")
@@ -91,6 +102,9 @@ def sample(
     if not net.built:
         net.build((len(read),))
     check_flag(cache, "sample", "cache")
+    if top_k is not None:
+        top_k = check_int(top_k, "sample", "top_k", 1)
+    top_p = check_real(top_p, "sample", "top_p", 0.0, 1.0, low_open=True)
     written: list[int] = []
     context = _context(net)
     text, unread = list(read), len(read)
@@ -107,7 +121,8 @@ def sample(
                     f"sample: net must give logits (batch, time, {len(vocabulary)}), one for each "
                     f"character of the vocabulary, got shape {logits.shape}"
                 )
-            written.append(_draw(logits[0, -1], temperature, rng))
+            p = _probabilities(logits[0, -1], temperature, top_k, top_p)
+            written.append(int(rng.choice(len(p), p=p)))
             text.append(written[-1])
             unread = 1
     return vocabulary.decode(written)
@@ -193,10 +208,19 @@ def _context(net: NeuralNetwork) -> int:
     return min(lengths, default=sys.maxsize)
 
 
-def _draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:
+def _probabilities(logits: Array, temperature: float, top_k: int | None, top_p: float) -> Array:
+    """Return the probabilities of the characters that may follow."""
     if temperature == 0:
-        return int(logits.argmax())
+        top_k, temperature = 1, 1.0
     # The largest becomes 0 first: divided by a tiny temperature, the others go to minus infinity.
     with np.errstate(over="ignore"):
         scaled = (logits.astype(np.float64) - logits.max()) / temperature
-    return int(rng.choice(len(logits), p=softmax(scaled)))
+    likeliest = np.argsort(-scaled, kind="stable")
+    if top_k is not None:
+        scaled[likeliest[top_k:]] = -np.inf
+    p: Array = softmax(scaled)
+    if top_p < 1:
+        before = np.cumsum(p[likeliest]) - p[likeliest]
+        p[likeliest[before >= top_p]] = 0
+        p /= p.sum()
+    return p

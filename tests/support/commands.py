@@ -1,5 +1,7 @@
 """The command line in the tests' own process, on little data."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,7 @@ def use_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
 def use_short_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the command line train on 1,050 characters."""
     monkeypatch.setattr(datasets, "sonnets", lambda: "to be or not to be, \n" * 50)
-    monkeypatch.setattr(train_text, "STREAMS", 2)
     monkeypatch.setattr(train_text, "LENGTH", 16)
-    monkeypatch.setattr(train_text, "EPOCHS", 2)
+    for name in ("RECURRENT", "GPT"):
+        recipe = dataclasses.replace(getattr(train_text, name), batch_size=2, epochs=2)
+        monkeypatch.setattr(train_text, name, recipe)

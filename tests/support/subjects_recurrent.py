@@ -306,6 +306,8 @@ def _text() -> list[Subject]:
                 "temperature": real(0.0),
                 "seed": SEED,
                 "cache": flag(),
+                "top_k": integer(1, optional=True),
+                "top_p": real(0.0, 1.0, low_open=True),
             },
         ),
         Subject(
@@ -339,6 +341,9 @@ def _models() -> list[Subject]:
             dict,
             {"seed": SEED, "dtype": dtype()},
             "NeuralNetwork",
+        ),
+        Subject(
+            "recipes.gpt", models.gpt, dict, {"characters": integer(1), "blocks": integer(1)}
         ),
         Subject(
             "text.RNNModel",
