@@ -30,7 +30,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-thorough test-wheel test-pytorch coverage lint format bench \
-    bench-gradients notebooks test-notebooks render-notebooks annotate debug sanitize fuzz valgrind \
+    bench-gradients bench-scikit-learn notebooks test-notebooks render-notebooks annotate debug sanitize fuzz valgrind \
     mutate kills clean
 
 help: ## show this list
@@ -78,6 +78,9 @@ bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in a separate environme
 
 bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
 	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
+
+bench-scikit-learn: $(VENV)/.dev-installed ## compare the estimators with those of scikit-learn: docs/scikit_learn.md
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m benchmarks.scikit_learn
 
 # In a copy, which git ignores, because JupyterLab changes the files that are open.
 notebooks: $(FOR_NOTEBOOKS) ## open a copy of the chapters in JupyterLab; TORCH= leaves PyTorch out (chapter 7)

@@ -26,7 +26,7 @@ except ImportError as error:
 
 from dlfs.activations import ReLU
 from dlfs.base import Operation
-from dlfs.checks import check_instance, check_int, check_real
+from dlfs.checks import check_flag, check_instance, check_int, check_real
 from dlfs.layers import Dense, Layer
 from dlfs.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
@@ -45,11 +45,11 @@ class _NetworkEstimator(BaseEstimator):
 
     def __init__(
         self,
-        hidden: Sequence[int] = (100,),
+        hidden: int | Sequence[int] = (100,),
         layers: Layers | Callable[[int, int], Layers] | None = None,
         activation: Operation | None = None,
         optimizer: Optimizer | None = None,
-        epochs: int = 200,
+        epochs: int = 150,
         batch_size: int | str = "auto",
         tol: float = 1e-4,
         patience: int = 10,
@@ -78,10 +78,11 @@ class _NetworkEstimator(BaseEstimator):
         """Return the loss; a weighted one takes the weights as the targets' last column."""
 
     def _train(
-        self, X: Array, y: Array, outputs: int, weights: Array | None, more: bool, epochs: int
+        self, X: Array, y: Array, outputs: int, weights: Array | None, more: bool, part: bool
     ) -> None:
-        """Train the network, a new one unless ``more``."""
+        """Train the network, a new one unless ``more``; on a ``part`` of the data for an epoch."""
         owner, random = type(self).__name__, check_random_state(self.random_state)
+        early_stopping = check_flag(self.early_stopping, owner, "early_stopping") and not part
         patience = check_int(self.patience, owner, "patience", 1)
         tol = check_real(self.tol, owner, "tol", 0.0)
         targets = y
@@ -92,59 +93,79 @@ class _NetworkEstimator(BaseEstimator):
             targets = np.column_stack([y, weights])
         if not more:
             layers, seed = self._layers(X.shape[1], outputs), int(random.randint(2**31 - 1))
-            self.network_ = NeuralNetwork(layers, seed=seed)
-            self._optimizer = self._new_optimizer()
+            network = NeuralNetwork(layers, self._loss(False), seed=seed)
+            self._check_outputs(network, X, outputs)
+            self.network_ = network
             self.loss_curve_: list[float] = []
             self.validation_losses_: list[float] = []
+        if not (more and part):
+            self._optimizer = self._new_optimizer()
         X_test, y_test = None, None
-        if self.early_stopping:
+        if early_stopping:
             seed, groups = int(random.randint(2**31 - 1)), y if hasattr(self, "classes_") else None
             X, X_test, targets, y_test = train_test_split(
                 X, targets, test_size=self.validation_fraction, random_state=seed, stratify=groups
             )
         size: Any = self.batch_size
         if isinstance(size, str) and size == "auto":
-            size = min(64, len(X))
+            size = min(200, len(X))
         self.network_.loss = self._loss(weights is not None)
         history = Trainer(self.network_, self._optimizer).fit(
             X,
             targets,
             X_test,
             y_test,
-            epochs=check_int(epochs, owner, "epochs", 1),
+            epochs=1 if part else check_int(self.epochs, owner, "epochs", 1),
             eval_every=1,
             batch_size=size,
             seed=int(random.randint(2**31 - 1)),
-            restart=not more,
-            early_stopping=patience if self.early_stopping else False,
+            restart=False if more else None,
+            early_stopping=patience if early_stopping else False,
             metrics=(),
-            callbacks=() if self.early_stopping else (_Plateau(tol, patience),),
-            verbose=self.verbose,
+            callbacks=() if early_stopping else (_Plateau(tol, patience),),
+            verbose=int(self.verbose) if isinstance(self.verbose, bool) else self.verbose,
         )
         self.network_.loss = self._loss(False)
         self.loss_curve_ += history["train_loss"]
-        self.validation_losses_ += history["test_loss"] if self.early_stopping else []
+        self.validation_losses_ += history["test_loss"] if early_stopping else []
         self.n_iter_ = len(self.loss_curve_)
 
     def _goes_on(self) -> bool:
-        return bool(self.warm_start) and hasattr(self, "network_")
+        warm = check_flag(self.warm_start, type(self).__name__, "warm_start")
+        return warm and hasattr(self, "network_")
 
     def _layers(self, features: int, outputs: int) -> Layers:
         if self.layers is None:
             activation = ReLU() if self.activation is None else self.activation
-            return [*(Dense(neurons, activation) for neurons in self.hidden), Dense(outputs)]
+            owner = type(self).__name__
+            hidden = self.hidden if np.iterable(self.hidden) else [self.hidden]
+            hidden = [check_int(neurons, owner, "hidden", 1) for neurons in hidden]
+            # He's weights, the default for ReLU, are large where there are few features: the
+            # network starts with a rough function, and predicts small tables worse.
+            dense = [Dense(neurons, activation, weight_init="glorot") for neurons in hidden]
+            return [*dense, Dense(outputs, weight_init="glorot")]
         if callable(self.layers):
             return self.layers(features, outputs)
         return copy.deepcopy(self.layers)
 
+    def _check_outputs(self, network: NeuralNetwork, X: Array, outputs: int) -> None:
+        network.build(X.shape[1:])
+        shape = network.predict(X[:0]).shape[1:]
+        if shape != (outputs,):
+            owner, each = type(self).__name__, "class" if hasattr(self, "classes_") else "target"
+            raise ValueError(
+                f"{owner}: layers must give one output for each {each}, shape ({outputs},), "
+                f"got {shape}"
+            )
+
     def _new_optimizer(self) -> Optimizer:
         if self.optimizer is None:
-            return AdamW(lr=0.001, weight_decay=1e-4)
+            return AdamW(lr=0.002, weight_decay=1e-4)
         check_instance(self.optimizer, Optimizer, type(self).__name__, "optimizer")
         return copy.deepcopy(self.optimizer)
 
     def _outputs(self, X: Any) -> Array:
-        check_is_fitted(self)
+        check_is_fitted(self, "network_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self.network_.predict(X)
 
@@ -152,10 +173,13 @@ class _NetworkEstimator(BaseEstimator):
         if sample_weight is None:
             return None
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        return self._checked_weights(weights, "sample_weight")
+
+    def _checked_weights(self, weights: Array, name: str) -> Array:
         if (weights < 0).any():
-            raise ValueError(f"{type(self).__name__}: sample_weight must not be negative")
+            raise ValueError(f"{type(self).__name__}: {name} must not be negative")
         if not weights.any():
-            raise ValueError(f"{type(self).__name__}: sample_weight must not be zero everywhere")
+            raise ValueError(f"{type(self).__name__}: {name} must not be zero everywhere")
         return weights
 
 
@@ -168,20 +192,20 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
 
     Parameters
     ----------
-    hidden : sequence of int, default (100,)
-        The neurons of each hidden layer.
+    hidden : int or sequence of int, default (100,)
+        The neurons of each hidden layer. Their weights start as weight_init="glorot" draws them.
     layers : sequence of Layer, or callable, default None
         All layers, instead of ``hidden``: a list, of which copies are used, or a function of the
         numbers of features and of classes that returns a list. The last layer gives a logit for
-        each class.
+        each class. Layers that have weights already, of another network, start with those.
     activation : Operation, default None
         Of the hidden layers; ReLU() if None.
     optimizer : Optimizer, default None
-        A copy is used; AdamW(lr=0.001, weight_decay=0.0001) if None.
-    epochs : int, default 200
+        A copy is used; AdamW(lr=0.002, weight_decay=0.0001) if None.
+    epochs : int, default 150
         The largest number of epochs.
     batch_size : int or "auto", default "auto"
-        "auto" is 64, or all observations where there are fewer.
+        "auto" is 200, or all observations where there are fewer.
     tol : float, default 0.0001
     patience : int, default 10
     early_stopping : bool, default False
@@ -190,11 +214,11 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
     validation_fraction : float or int, default 0.1
         The share, or the number, of observations kept aside for early stopping.
     warm_start : bool, default False
-        Whether ``fit`` goes on from the weights of the last ``fit``.
+        Whether ``fit`` goes on from the weights of the last ``fit``, with a new optimizer.
     random_state : int, RandomState or None, default None
         For the first weights, the shuffling and the part kept aside.
     verbose : {0, 1, 2}, default 0
-        As in ``Trainer.fit``.
+        As in ``Trainer.fit``; True is 1.
     class_weight : dict, "balanced" or None, default None
         Weights of classes, multiplied by those of observations.
 
@@ -221,11 +245,11 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
 
     def __init__(
         self,
-        hidden: Sequence[int] = (100,),
+        hidden: int | Sequence[int] = (100,),
         layers: Layers | Callable[[int, int], Layers] | None = None,
         activation: Operation | None = None,
         optimizer: Optimizer | None = None,
-        epochs: int = 200,
+        epochs: int = 150,
         batch_size: int | str = "auto",
         tol: float = 1e-4,
         patience: int = 10,
@@ -262,8 +286,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         sample_weight : array_like, shape (observations,), optional
             How much each observation counts.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)
         more = self._goes_on()
+        X, y = validate_data(self, X, y, reset=not more, dtype=np.float64)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -275,7 +299,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
             )
         self.classes_ = classes
         weights = self._class_weights(y, self._weights(sample_weight, X))
-        self._train(X, labels, len(classes), weights, more, self.epochs)
+        self._train(X, labels, len(classes), weights, more, False)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -302,11 +326,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
             raise ValueError(f"NetworkClassifier: y must hold known classes, got {unknown}")
         weights = self._class_weights(y, self._weights(sample_weight, X))
         labels = np.searchsorted(self.classes_, y)
-        early_stopping, self.early_stopping = self.early_stopping, False
-        try:
-            self._train(X, labels, len(self.classes_), weights, more, 1)
-        finally:
-            self.early_stopping = early_stopping
+        self._train(X, labels, len(self.classes_), weights, more, True)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -333,8 +353,10 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
     def _class_weights(self, y: Array, weights: Array | None) -> Array | None:
         if self.class_weight is None:
             return weights
-        of_classes = compute_sample_weight(self.class_weight, y)
-        return of_classes if weights is None else of_classes * weights
+        of_rows = compute_sample_weight(self.class_weight, y)
+        if weights is not None:
+            of_rows = of_rows * weights
+        return self._checked_weights(of_rows, "class_weight")
 
 
 class NetworkRegressor(RegressorMixin, _NetworkEstimator):
@@ -374,15 +396,11 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
         sample_weight : array_like, shape (observations,), optional
             How much each observation counts.
         """
-        return self._fit(X, y, sample_weight, self._goes_on(), self.epochs)
+        return self._fit(X, y, sample_weight, self._goes_on(), False)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch more, on a part of the data; arguments as in ``fit``."""
-        early_stopping, self.early_stopping = self.early_stopping, False
-        try:
-            return self._fit(X, y, sample_weight, hasattr(self, "network_"), 1)
-        finally:
-            self.early_stopping = early_stopping
+        return self._fit(X, y, sample_weight, hasattr(self, "network_"), True)
 
     def predict(self, X: Any) -> Array:
         """Return predictions of the form of ``fit``'s targets."""
@@ -394,14 +412,14 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, more: bool, epochs: int) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, more: bool, part: bool) -> Self:
         X, y = validate_data(
             self, X, y, reset=not more, dtype=np.float64, multi_output=True, y_numeric=True
         )
         self._one_target = y.ndim == 1
         targets = y.astype(np.float64).reshape(len(y), -1)
         weights = self._weights(sample_weight, X)
-        self._train(X, targets, targets.shape[1], weights, more, epochs)
+        self._train(X, targets, targets.shape[1], weights, more, part)
         return self
 
     def _loss(self, weighted: bool) -> Loss:

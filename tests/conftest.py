@@ -40,7 +40,7 @@ IMPORT_TOOLS = ["test_english.py", "test_notebooks.py"]  # these cannot be colle
 collect_ignore = [] if IN_SOURCE_TREE else IMPORT_TOOLS
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     if not IN_SOURCE_TREE:
         left_out = f"{', '.join(IMPORT_TOOLS)}, tests marked source_tree"
         terminalreporter.write_line(f"No source tree. Left out: {left_out}")

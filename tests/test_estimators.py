@@ -1,6 +1,9 @@
 """Networks as scikit-learn's estimators: its own checks, and what they do not see."""
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 sklearn = pytest.importorskip("sklearn", reason="dlfs.estimators needs the extra sklearn")
 
+import joblib  # noqa: E402
 from sklearn.calibration import CalibratedClassifierCV  # noqa: E402
 from sklearn.datasets import load_diabetes, load_digits, load_iris  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
@@ -16,11 +20,13 @@ from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import estimator_checks_generator  # noqa: E402
 
-from dlfs.activations import Tanh  # noqa: E402
+from dlfs.activations import Softmax, Tanh  # noqa: E402
 from dlfs.estimators import NetworkClassifier, NetworkRegressor  # noqa: E402
 from dlfs.layers import Conv2D, Dense  # noqa: E402
 from dlfs.optimizers import SGDMomentum  # noqa: E402
 from dlfs.reshape import Reshape  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
 
 CHECKS = [
     (estimator, check)
@@ -64,6 +70,8 @@ def test_a_search_over_a_pipeline_with_two_processes(tmp_path, monkeypatch) -> N
     grid = {"networkclassifier__hidden": [(2,), (8, 8)]}
     search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(X, y)
     assert search.best_score_ > 0.6
+    assert search.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    assert (search.predict(X) == y).mean() > 0.6
     assert cross_val_score(search.best_estimator_, X, y, cv=2).shape == (2,)
 
 
@@ -78,6 +86,31 @@ def test_pickle_keeps_the_predictions() -> None:
     model = NetworkClassifier(epochs=3, random_state=0).fit(X, y)
     other = pickle.loads(pickle.dumps(model))  # noqa: S301
     np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+
+
+READER = """
+import pickle, sys
+import joblib, numpy as np
+read = joblib.load if sys.argv[1].endswith("joblib") else lambda path: pickle.load(open(path, "rb"))
+X = np.load(sys.argv[2])
+np.savez(sys.argv[3], labels=(model := read(sys.argv[1])).predict(X), rows=model.predict_proba(X))
+"""
+
+
+@pytest.mark.parametrize("ending", ["pickle", "joblib"])
+def test_another_process_reads_the_file_and_predicts_the_same(tmp_path: Path, ending: str) -> None:
+    X, y = iris()
+    model = make_pipeline(StandardScaler(), NetworkClassifier(epochs=5, random_state=0)).fit(X, y)
+    file, rows, found = (str(tmp_path / name) for name in (f"m.{ending}", "X.npy", "found.npz"))
+    if ending == "joblib":
+        joblib.dump(model, file)
+    else:
+        Path(file).write_bytes(pickle.dumps(model))
+    np.save(rows, X)
+    subprocess.run([sys.executable, "-c", READER, file, rows, found], check=True, cwd=ROOT)
+    with np.load(found) as results:
+        np.testing.assert_array_equal(results["labels"], model.predict(X))
+        np.testing.assert_array_equal(results["rows"], model.predict_proba(X))
 
 
 def test_layers_as_a_list_are_copied_and_as_a_function_made() -> None:
@@ -99,6 +132,43 @@ def test_layers_as_a_list_are_copied_and_as_a_function_made() -> None:
         random_state=0,
     ).fit(X, y)
     assert [layer.neurons for layer in made.network_.layers] == [64, 10]
+
+
+def test_layers_that_are_trained_keep_their_weights() -> None:
+    X, y = iris()
+    first = NetworkClassifier(epochs=40, random_state=0).fit(X, y)
+    layers = first.network_.layers
+    again = NetworkClassifier(layers=layers, epochs=1, random_state=1).fit(X, y)
+    assert again.loss_curve_[0] < first.loss_curve_[-2]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("neurons", [1, 2, 7])
+def test_layers_with_too_few_or_many_outputs_are_refused(neurons: int, weighted: bool) -> None:
+    X, y = iris()
+    weights = np.ones(150) if weighted else None
+    for model, target, each in (
+        (NetworkClassifier(layers=[Dense(neurons)], random_state=0), y, "class"),
+        (NetworkRegressor(layers=[Dense(neurons)], random_state=0), X[:, :3], "target"),
+    ):
+        words = rf"one output for each {each}, shape \(3,\), got \({neurons},\)"
+        with pytest.raises(ValueError, match=words):
+            model.fit(X, target, weights)
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+
+
+def test_probabilities_as_outputs_are_advised_against() -> None:
+    X, y = iris()
+    with pytest.warns(UserWarning, match="takes logits"):
+        NetworkClassifier(layers=[Dense(3, Softmax())], epochs=1, random_state=0).fit(X, y)
+
+
+def test_few_features_start_with_small_weights() -> None:
+    # Those of He, the layers' own default for ReLU, are four times as large here.
+    X, y = iris()
+    model = NetworkClassifier(epochs=1, optimizer=SGDMomentum(lr=1e-30), random_state=0).fit(X, y)
+    assert np.std(model.network_.layers[0].params[0]) < 0.3
 
 
 def test_early_stopping_keeps_the_best_network() -> None:
@@ -127,12 +197,19 @@ def test_warm_start_goes_on_and_partial_fit_is_an_epoch() -> None:
     assert once.loss_curve_[5] < first
     with pytest.raises(ValueError, match="same classes"):
         once.fit(X[:100], y[:100])
+    once.set_params(optimizer=SGDMomentum(lr=1e-30)).fit(X, y)
+    assert once.loss_curve_[10:] == pytest.approx([once.loss_curve_[10]] * 5)
+    with pytest.raises(ValueError, match="3 features"):
+        once.fit(X[:, :3], y)
     parts = NetworkClassifier(random_state=0, early_stopping=True)
     with pytest.raises(ValueError, match="needs classes"):
         parts.partial_fit(X, y)
     for number in range(1, 4):
         parts.partial_fit(X, y, classes=np.unique(y))
         assert parts.n_iter_ == number
+        # The optimizer goes on, also in a copy.
+        parts = pickle.loads(pickle.dumps(parts))  # noqa: S301
+        assert parts._optimizer.t == number
     with pytest.raises(ValueError, match=r"known classes, got .*rose"):
         parts.partial_fit(X, np.full(len(X), "rose"))
 
@@ -171,23 +248,19 @@ def test_one_target_and_several() -> None:
     assert two.predict(X).shape == (442, 2)
 
 
-def test_frames_keep_their_feature_names() -> None:
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_keep_their_feature_names_and_their_labels(library: str) -> None:
+    frames = pytest.importorskip(library, reason="the extra test installs it")
     X, y = iris()
-    frames = []
-    for name in ("pandas", "polars"):
-        try:
-            frames.append(__import__(name))
-        except ImportError:
-            continue
-    if not frames:
-        pytest.skip("neither pandas nor polars is installed")
-    for library in frames:
-        frame = library.DataFrame({f"x{k}": X[:, k] for k in range(4)})
-        model = NetworkClassifier(epochs=2, random_state=0).fit(frame, y)
-        assert model.feature_names_in_.tolist() == ["x0", "x1", "x2", "x3"]
-        np.testing.assert_array_equal(
-            model.predict(frame), NetworkClassifier(epochs=2, random_state=0).fit(X, y).predict(X)
-        )
+    frame = frames.DataFrame({f"x{k}": X[:, k] for k in range(4)})
+    model = NetworkClassifier(epochs=2, random_state=0).fit(frame, frames.Series(y.tolist()))
+    assert model.feature_names_in_.tolist() == ["x0", "x1", "x2", "x3"]
+    arrays = NetworkClassifier(epochs=2, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(model.predict(frame), arrays.predict(X))
+    assert set(model.predict(frame)) <= set(y)
+    other_order = frame[["x1", "x0", "x2", "x3"]]
+    with pytest.raises(ValueError, match="same order"):
+        model.predict(other_order)
 
 
 def test_wrong_use_is_told() -> None:
@@ -202,5 +275,21 @@ def test_wrong_use_is_told() -> None:
         NetworkRegressor(random_state=0).fit(X, X[:, 0], sample_weight=-np.ones(150))
     with pytest.raises(TypeError, match="optimizer must be an instance"):
         NetworkRegressor(optimizer=SGDMomentum, random_state=0).fit(X, X[:, 0])
-    with pytest.raises(ValueError, match="epochs must be at least 1"):
-        NetworkClassifier(epochs=0, random_state=0).fit(X, y)
+    for settings, error, words in (
+        ({"epochs": 0}, ValueError, "epochs must be at least 1"),
+        ({"hidden": 5.0}, TypeError, "hidden must be an integer"),
+        ({"hidden": (4, 0)}, ValueError, "hidden must be at least 1"),
+        ({"early_stopping": "yes"}, TypeError, "early_stopping must be True or False"),
+        ({"warm_start": "yes"}, TypeError, "warm_start must be True or False"),
+        ({"class_weight": {"setosa": -1}}, ValueError, "class_weight must not be negative"),
+    ):
+        with pytest.raises(error, match=f"^NetworkClassifier: {words}"):
+            NetworkClassifier(random_state=0, **settings).fit(X, y)
+
+
+def test_what_other_estimators_take_is_taken(capsys: Any) -> None:
+    X, y = iris()
+    model = NetworkClassifier(hidden=5, epochs=2, verbose=True, random_state=0).fit(X, y)
+    assert model.network_.layers[0].neurons == 5
+    assert "epoch 2/2" in capsys.readouterr().err
+    assert "NetworkClassifier" in model._repr_html_()
