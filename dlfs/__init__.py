@@ -77,10 +77,17 @@ from dlfs.optimizers import (
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten, Reshape
 from dlfs.saving import load, save
-from dlfs.train import Batches, NonFiniteLossError, Trainer
+from dlfs.train import Batches, NonFiniteLossError, Trainer, find_lr
 from dlfs.train import callbacks as callbacks
 from dlfs.train import metrics as metrics
-from dlfs.train.callbacks import Callback, ReduceLROnPlateau
+from dlfs.train.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
 from dlfs.train.history import History
 
 if TYPE_CHECKING:
@@ -126,12 +133,14 @@ __all__ = [
     "BatchNorm",
     "Batches",
     "BinaryCrossEntropy",
+    "CSVLogger",
     "Callback",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
     "Dense",
     "Dropout",
+    "EarlyStopping",
     "Embedding",
     "FeedForward",
     "Flatten",
@@ -141,6 +150,7 @@ __all__ = [
     "History",
     "Huber",
     "LSTMLayer",
+    "LambdaCallback",
     "Layer",
     "LayerBlock",
     "LayerNorm",
@@ -150,6 +160,7 @@ __all__ = [
     "MaxPool2D",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "ModelCheckpoint",
     "NeuralNetwork",
     "NonFiniteLossError",
     "Operation",
@@ -179,6 +190,7 @@ __all__ = [
     "TransformerBlock",
     "available_backends",
     "backend_name",
+    "find_lr",
     "get_num_threads",
     "load",
     "save",

@@ -88,6 +88,57 @@ def plot_history(
     return _saved(figure, path)
 
 
+def plot_rates(
+    lrs: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float] | Array,
+    suggestion: float,
+    path: str | os.PathLike[str] | None = None,
+) -> "Figure":
+    """Plot the losses of batches over their learning rates, as ``RateSearch.plot`` does.
+
+    Parameters
+    ----------
+    lrs, losses : sequence of float
+        One of each for each batch.
+    smoothed : sequence of float
+        The losses, smoothed.
+    suggestion : float
+        The rate to mark.
+    path : str or path, optional
+        Where to save the picture; the name's ending says in which format.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> len(plot_rates([0.1, 1.0], [3.0, 2.0], [3.0, 2.5], 1.0).axes)
+    1
+    """
+    rows = {"lrs": lrs, "losses": losses, "smoothed": smoothed}
+    shapes = [as_float_array(row, "plot_rates", name).shape for name, row in rows.items()]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0] == (0,):
+        raise ValueError(
+            "plot_rates: lrs, losses and smoothed must be rows with one number for each batch, got "
+            f"shapes {', '.join(map(str, shapes))}"
+        )
+    figure = _figure(width=5.6, height=3.6)
+    axes = figure.subplots()
+    axes.plot(lrs, losses, color=GREY, linewidth=0.6, label="loss of the batch")
+    axes.plot(lrs, smoothed, color=BLUE, label="smoothed")
+    axes.axvline(suggestion, color=ORANGE, linestyle="--", label=f"suggestion {suggestion:.2g}")
+    axes.set_xscale("log")
+    # The end, where the loss explodes, would flatten all before it.
+    lowest, first = float(np.min(smoothed)), float(smoothed[0])
+    margin = 0.5 * max(first - lowest, 0.1 * abs(first))
+    axes.set_ylim(lowest - margin, first + margin)
+    _label(axes, "learning rate", "loss")
+    axes.legend(frameon=False)
+    return _saved(figure, path)
+
+
 def plot_filters(
     W: Array, path: str | os.PathLike[str] | None = None, columns: int = 8
 ) -> "Figure":

@@ -1,5 +1,7 @@
 """Callbacks that come with the library, and those that change the learning rate."""
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,14 @@ from hypothesis import strategies as st
 import dlfs
 from dlfs.optimizers import SGD, SGDMomentum
 from dlfs.train import Trainer
-from dlfs.train.callbacks import Callback, ReduceLROnPlateau
+from dlfs.train.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
 from tests.support.training import (
     classification,
     classifier,
@@ -202,7 +211,7 @@ def test_a_resumed_training_has_the_rates_of_one_that_was_not_interrupted(decay,
         ({"factor": "0.1"}, "factor"),
         ({"patience": 0}, "patience"),
         ({"patience": 1.5}, "patience"),
-        ({"mode": "auto"}, "mode"),
+        ({"mode": "best"}, "mode"),
         ({"min_delta": -1}, "min_delta"),
         ({"min_lr": -1}, "min_lr"),
     ],
@@ -225,3 +234,177 @@ def test_a_column_that_does_not_exist_is_named():
 
 def test_it_is_at_the_top():
     assert dlfs.ReduceLROnPlateau is ReduceLROnPlateau
+
+
+# --- callbacks that watch, save and write ---
+
+
+class Values(Callback):
+    """Puts a value of its own into each row of the history."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def on_epoch_end(self, trainer, row):
+        row["value"] = self.values[row["epoch"] - 1]
+
+
+class Weights(Callback):
+    """Keeps the weights after each epoch."""
+
+    def __init__(self):
+        self.kept = []
+
+    def on_epoch_end(self, trainer, row):
+        self.kept.append(weights(trainer.net))
+
+
+def trained_with(values, *callbacks, **options):
+    """Train for as many epochs as there are values, and return the network and its history."""
+    net, kept = classifier(), Weights()
+    given = [Values(values), kept, *callbacks]
+    options = OPTIONS | options
+    history = Trainer(net, SGDMomentum(0.05)).fit(
+        *classification(), epochs=len(values), callbacks=given, **options
+    )
+    return net, history, kept.kept
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "best", "ended"),
+    [
+        ("max", [1, 3, 2, 2, 9], 2, 4),
+        ("min", [3, 1, 2, 2, 0], 2, 4),
+        ("auto", [3, 2, 1, 2, 2, 9], 3, 5),
+        ("max", [1, 2, 3, 4, 5], 5, 5),
+    ],
+)
+def test_early_stopping_by_any_column_puts_the_best_network_back(mode, values, best, ended):
+    stopping = EarlyStopping("value", patience=2, mode=mode)
+    net, history, kept = trained_with(values, stopping, early_stopping=True)
+    assert len(history) == ended
+    assert history.stopped == ("callback" if ended < len(values) else None)
+    assert same(weights(net), kept[best - 1])
+    assert net.epochs_trained == best
+    last = EarlyStopping("value", patience=2, mode=mode, restore=False)
+    net, _, kept = trained_with(values, last)
+    assert same(weights(net), kept[-1])
+
+
+def test_a_change_that_is_too_small_is_no_improvement():
+    values = [1.0, 1.05, 1.09, 1.2, 1.2]
+    _, history, _ = trained_with(values, EarlyStopping("value", 2, "max", min_delta=0.1))
+    assert len(history) == 3
+
+
+def test_more_is_better_for_accuracy(tmp_path):
+    X, y, _, _ = classification()
+    for monitor in (EarlyStopping("accuracy"), ModelCheckpoint(tmp_path / "net", "accuracy")):
+        assert monitor.watch({"accuracy": 0.5})
+        assert not monitor.watch({"accuracy": 0.4})
+        assert monitor.watch({"accuracy": 0.6})
+        assert monitor.watch({"loss": 1}) is None
+    with pytest.raises(ValueError, match=r"EarlyStopping: monitor must be one of 'epoch',.*'accu'"):
+        EarlyStopping("accu").watch({"epoch": 1, "test_loss": 2.0})
+    best = ModelCheckpoint(tmp_path / "net")
+    with pytest.raises(ValueError, match="ModelCheckpoint: monitor='test_loss' needs X_test"):
+        Trainer(classifier(), SGD()).fit(X, y, callbacks=[best], verbose=0)
+
+
+def test_the_best_network_is_saved(tmp_path):
+    path = tmp_path / "best.safetensors"
+    _, _, kept = trained_with([1, 3, 2, 5, 4], ModelCheckpoint(path, "value", "max"))
+    assert same(weights(dlfs.load(path)), kept[3])
+    each = ModelCheckpoint(tmp_path / "net-{epoch}", "value", "max")
+    trained_with([1, 3, 2, 5, 4], each)
+    assert sorted(file.name for file in tmp_path.iterdir()) == (
+        ["best.safetensors", "net-1", "net-2", "net-4"]
+    )
+    trained_with([1, 3], ModelCheckpoint(tmp_path / "all-{epoch}", best_only=False))
+    assert (tmp_path / "all-1").exists()
+    assert (tmp_path / "all-2").exists()
+    with pytest.raises(OSError, match="does not exist"):
+        trained_with([1], ModelCheckpoint(tmp_path / "no" / "net"))
+
+
+def test_the_history_is_written_as_a_table(tmp_path):
+    path = tmp_path / "run.csv"
+    _, history, _ = trained_with([1, 2, 3], CSVLogger(path), eval_every=2)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == history.columns
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert [float(row["train_loss"]) for row in rows] == history["train_loss"]
+    assert rows[0]["test_loss"] == ""
+    assert [float(rows[i]["test_loss"]) for i in (1, 2)] == history["test_loss"]
+
+
+def test_the_table_of_a_resumed_training_has_all_rows(tmp_path):
+    path, data = tmp_path / "checkpoint", classification()
+    for epochs in (2, 4):
+        Trainer(classifier(), SGD()).fit(
+            *data,
+            epochs=epochs,
+            checkpoint=path,
+            resume=True,
+            callbacks=[CSVLogger(tmp_path / "run.csv")],
+            **OPTIONS,
+        )
+    assert len((tmp_path / "run.csv").read_text().splitlines()) == 5
+
+
+def test_functions_are_called_as_methods_are():
+    names = ["on_train_begin", "on_batch_end", "on_epoch_end", "on_train_end"]
+    calls: list[str] = []
+    functions = {name: lambda *args, name=name: calls.append(name) for name in names}
+    trained_with([1], LambdaCallback(**functions), batch_size=30)
+    assert calls == [names[0], names[1], names[1], names[2], names[3]]
+    trained_with([1], LambdaCallback())
+    with pytest.raises(TypeError, match="LambdaCallback: on_epoch_end must be a function, got 3"):
+        LambdaCallback(on_epoch_end=3)
+    for kind in (CSVLogger, ModelCheckpoint):
+        with pytest.raises(TypeError, match="path must be a path, got int"):
+            kind(3)
+
+
+# --- the search for a learning rate ---
+
+
+def test_a_search_leaves_the_network_and_the_optimizer_as_they_are(tmp_path):
+    X, y, _, _ = regression(rows=200)
+    net, optim = regressor(), SGDMomentum(0.3, final_lr=0.1, decay_type="linear", warmup=2)
+    Trainer(net, optim).fit(X, y, epochs=1, verbose=0)
+    before = weights(net), repr(optim), optim.t, net.epochs_trained
+    search = dlfs.find_lr(net, optim, X, y)
+    assert (repr(optim), optim.t, net.epochs_trained) == before[1:]
+    assert same(weights(net), before[0])
+    assert search.lrs[0] == pytest.approx(1e-6)
+    ratios = np.array(search.lrs[1:]) / np.array(search.lrs[:-1])
+    np.testing.assert_allclose(ratios, 1e7 ** (1 / 99), rtol=1e-9)
+    assert len(search.lrs) == len(search.losses) == len(search.smoothed)
+
+
+def test_the_suggested_rate_trains_and_a_hundred_times_more_does_not():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    y = X.sum(axis=1)
+    search = dlfs.find_lr(dlfs.NeuralNetwork([dlfs.Dense(1)]), SGD(), X, y)
+    assert 1e-3 < search.suggestion < 1
+    assert len(search.lrs) < 100  # it has exploded
+    net = dlfs.NeuralNetwork([dlfs.Dense(1)])
+    history = Trainer(net, SGD(search.suggestion)).fit(X, y, epochs=20, verbose=0)
+    assert history["train_loss"][-1] < 1e-3
+
+
+def test_mistakes_with_a_search_are_named():
+    X, y, _, _ = regression()
+    for options, named in (
+        ({"lowest": 0}, "lowest"),
+        ({"lowest": 2.0, "highest": 1.0}, "highest"),
+        ({"steps": 4}, "steps"),
+        ({"lowest": 1e200, "highest": 1e201}, "lowest"),
+    ):
+        with pytest.raises(ValueError, match=f"find_lr: {named} must be"):
+            dlfs.find_lr(regressor(), SGD(), X, y, **options)
+    with pytest.raises(TypeError, match="find_lr: optim must be"):
+        dlfs.find_lr(regressor(), None, X, y)

@@ -1,5 +1,7 @@
 """Metrics against scikit-learn, and for a single column and sequences."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sklearn_metrics
 
-from dlfs import SGD, Linear, NeuralNetwork, Trainer, metrics
+from dlfs import SGD, Dense, Linear, NeuralNetwork, Trainer, metrics
 from dlfs.losses import (
     BinaryCrossEntropy,
     Huber,
@@ -77,11 +79,11 @@ def test_a_column_against_a_row_of_numbers_is_refused() -> None:
 
 
 def test_the_names_that_a_trainer_knows() -> None:
-    assert metrics.METRICS == {
-        "accuracy": metrics.accuracy,
-        "mae": metrics.mae,
-        "rmse": metrics.rmse,
-    }
+    scorers = set(sklearn_metrics.get_scorer_names())
+    own = {"accuracy", "mae", "rmse", "log_loss"}
+    assert set(metrics.METRICS) - scorers <= own <= set(metrics.METRICS)
+    assert metrics.METRICS["accuracy"] is metrics.accuracy
+    assert set(metrics.METRICS) - metrics.HIGHER_IS_BETTER == {"mae", "rmse", "log_loss"}
 
 
 # --- the loss defines the meaning of a prediction ---
@@ -161,3 +163,112 @@ def test_a_users_loss_and_metric_take_part() -> None:
 def test_a_decision_that_is_none_is_refused(decision, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         metrics.accuracy([0, 1], np.zeros((2, 3)), decision=decision)
+
+
+# --- those that scikit-learn computes ---
+
+
+def drawn(classes: int, rows: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(classes)
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, rows - classes)])
+    return labels, rng.standard_normal((rows, classes)) + 2 * np.eye(classes)[labels]
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("average", ["binary", "macro", "micro", "weighted"])
+@pytest.mark.parametrize("name", ["f1_score", "precision_score", "recall_score"])
+def test_scores_of_decisions_are_scikit_learns(name: str, average: str, one_hot: bool) -> None:
+    for classes in (2,) if average == "binary" else (2, 3, 5):
+        labels, logits = drawn(classes)
+        expected = getattr(sklearn_metrics, name)(labels, logits.argmax(axis=1), average=average)
+        y_true = np.eye(classes)[labels] if one_hot else labels
+        found = getattr(metrics, name)(y_true, logits, average)
+        assert found == pytest.approx(expected, rel=1e-12)
+        assert type(found) is float
+
+
+def test_scores_of_probabilities_are_scikit_learns() -> None:
+    for classes in (2, 4):
+        labels, logits = drawn(classes)
+        shares = SoftmaxCrossEntropy().probabilities(logits)
+        expected = sklearn_metrics.log_loss(labels, shares)
+        assert metrics.log_loss(labels, logits) == pytest.approx(expected, rel=1e-12)
+        loss = SoftmaxCrossEntropy().forward(logits, labels)
+        assert metrics.log_loss(labels, logits) == pytest.approx(loss, rel=1e-12)
+        area = sklearn_metrics.roc_auc_score(
+            labels, shares if classes > 2 else shares[:, 1], multi_class="ovr"
+        )
+        assert metrics.roc_auc_score(labels, logits) == pytest.approx(area, rel=1e-12)
+        for k in (1, 2, classes):
+            expected = np.mean([y in row.argsort()[-k:] for y, row in zip(labels, logits)])  # noqa: B905
+            assert metrics.top_k_accuracy_score(labels, logits, k) == pytest.approx(expected)
+
+
+def test_one_column_is_one_question_and_several_are_several() -> None:
+    labels, logits = drawn(2)
+    answers = logits[:, 1:] - logits[:, :1]
+    loss = BinaryCrossEntropy()
+    methods = {"decision": loss.decision}
+    f1 = metrics.f1_score(labels, logits)
+    assert metrics.f1_score(labels, answers, **methods) == pytest.approx(f1)
+    expected = metrics.roc_auc_score(labels, logits)
+    found = metrics.roc_auc_score(labels, answers, loss.probabilities)
+    assert found == pytest.approx(expected) == metrics.roc_auc_score(labels, answers)
+    many = np.hstack([answers, -answers, answers])
+    truth = np.stack([labels, labels, 1 - labels], axis=1)
+    expected = sklearn_metrics.f1_score(truth, many > 0, average="macro")
+    found = metrics.f1_score(truth, many, "macro", loss.decision)
+    assert found == pytest.approx(expected)
+
+
+def test_r2_is_scikit_learns() -> None:
+    y, p = np.random.default_rng(0).standard_normal((2, 20, 3))
+    assert metrics.r2_score(y, p) == pytest.approx(sklearn_metrics.r2_score(y, p), rel=1e-12)
+
+
+def test_a_trainer_measures_all_of_them() -> None:
+    labels, X = drawn(3)
+    net = NeuralNetwork([Dense(3)], SoftmaxCrossEntropy())
+    names = [name for name in metrics.METRICS if name not in REGRESSION | BINARY]
+    history = Trainer(net, SGD()).fit(
+        X, labels, X, labels, epochs=1, metrics=names, early_stopping=False, verbose=0
+    )
+    results = Trainer(net, SGD()).evaluate(X, labels, names)
+    assert results["log_loss"] == pytest.approx(results["loss"], rel=1e-12)
+    for name in names:
+        assert history[name] == [results[name]]
+        assert results[name] > 0
+        assert results[name] <= 1 or name == "log_loss"
+    one = NeuralNetwork([Dense(1)], BinaryCrossEntropy())
+    results = Trainer(one, SGD()).evaluate(X, labels > 0, [*BINARY, "roc_auc", "log_loss"])
+    assert results["log_loss"] == pytest.approx(results["loss"], rel=1e-12)
+
+
+REGRESSION = {"mae", "rmse", "r2"}
+BINARY = {"f1", "precision", "recall"}
+
+
+def test_mistakes_with_scores_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, logits = drawn(3)
+    with pytest.raises(ValueError, match="f1_score: average must be 'macro', 'micro' or"):
+        metrics.f1_score(labels, logits)
+    with pytest.raises(ValueError, match="roc_auc_score: each class must occur in y_true, 2 does"):
+        metrics.roc_auc_score(labels % 2, logits)
+    with pytest.raises(ValueError, match="top_k_accuracy_score: y_pred must have a column"):
+        metrics.top_k_accuracy_score(labels % 2, logits[:, :1])
+    with pytest.raises(ValueError, match="probabilities must have a column for each class"):
+        metrics.log_loss(labels % 2, logits[:, :2], lambda p: p[:, :1])
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(ImportError, match=r"r2_score needs the extra sklearn: pip install"):
+        metrics.r2_score([1.0, 2.0], [1.0, 2.0])
+
+
+def test_a_metric_whose_extra_is_missing_is_named_before_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    labels, X = drawn(3)
+    trainer = Trainer(NeuralNetwork([Dense(3)], SoftmaxCrossEntropy()), SGD())
+    with pytest.raises(ImportError, match="the metric 'f1_macro' needs the extra sklearn"):
+        trainer.fit(X, labels, X, labels, metrics=["accuracy", "f1_macro"], verbose=0)
+    trainer.fit(X, labels, X, labels, epochs=1, metrics=["accuracy", "top_k_accuracy"], verbose=0)

@@ -2,6 +2,7 @@
 
 from dlfs.train.batches import Batches
 from dlfs.train.loop import NonFiniteLossError
+from dlfs.train.rates import RateSearch, find_lr
 from dlfs.train.trainer import Trainer
 
-__all__ = ["Batches", "NonFiniteLossError", "Trainer"]
+__all__ = ["Batches", "NonFiniteLossError", "RateSearch", "Trainer", "find_lr"]

@@ -95,6 +95,27 @@ def as_batches(X: object, y: object, X_name: str, y_name: str) -> Batches | None
     return X
 
 
+def given_test_data(X: object, y: object, metrics: object) -> tuple[Any, Any]:
+    """Return test data as they were given, Batches as arrays; None and None if there are none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one part is missing, or there are metrics to measure and no data.
+    """
+    batches = None if X is None else as_batches(X, y, "X_test", "y_test")
+    if batches is not None:
+        return all_of(batches)
+    if (X is None) != (y is None):
+        raise ValueError("Trainer.fit: X_test and y_test go together, one of them is missing")
+    if metrics and X is None:
+        raise ValueError(
+            "Trainer.fit: metrics are measured on test data: pass X_test and y_test, or leave "
+            f"metrics={metrics!r:.80} out"
+        )
+    return X, y
+
+
 def all_of(batches: Batches) -> Pair:
     """Return all observations of test batches, which are evaluated at once."""
     rng = np.random.default_rng((0, 0))

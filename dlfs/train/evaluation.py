@@ -1,5 +1,6 @@
 """Evaluation: the loss and the metrics of a network on some data."""
 
+import importlib.util
 import inspect
 import itertools
 import re
@@ -9,7 +10,7 @@ from dlfs.checks import shortened
 from dlfs.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.train.history import COLUMNS
-from dlfs.train.metrics import METRICS, Decision, Metric
+from dlfs.train.metrics import METRICS, Metric, needs_sklearn
 from dlfs.types import Array
 
 
@@ -24,7 +25,7 @@ def evaluate(
     prediction = net.predict(X, batch_size)
     results = {"loss": net.loss.forward(prediction, y)}
     for name, metric in measures.items():
-        results[name] = _measured(metric, y, prediction, net.loss.decision)
+        results[name] = _measured(metric, y, prediction, net.loss)
     return results
 
 
@@ -46,6 +47,11 @@ def named_metrics(metrics: Sequence[str | Metric] | None, loss: Loss) -> dict[st
         if not callable(metric) and not (isinstance(metric, str) and metric in METRICS):
             known = ", ".join(repr(name) for name in METRICS)
             raise ValueError(f"Trainer: unknown metric {metric!r}; there are {known}")
+        if isinstance(metric, str) and needs_sklearn(metric) and not _sklearn_is_there():
+            raise ImportError(
+                f"Trainer: the metric {metric!r} needs the extra sklearn: "
+                "pip install 'dlfs[sklearn]'"
+            )
         name = _metric_name(metric, measures) if callable(metric) else metric
         if name in measures or name in COLUMNS:
             raise ValueError(f"Trainer: the name {name!r} of a metric is taken already")
@@ -64,6 +70,13 @@ def _metric_name(metric: Metric, taken: Container[str]) -> str:
     return next(found for found in itertools.chain([name], numbered) if found not in taken)
 
 
+def _sklearn_is_there() -> bool:
+    try:
+        return importlib.util.find_spec("sklearn") is not None
+    except ValueError:  # a program has put something else in its place
+        return False
+
+
 def without_addresses(text: str) -> str:
     """Return a repr that is the same in every process.
 
@@ -75,10 +88,11 @@ def without_addresses(text: str) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
-def _measured(metric: Metric, y: Array, prediction: Array, decision: Decision) -> float:
+def _measured(metric: Metric, y: Array, prediction: Array, loss: Loss) -> float:
     try:
         parameters = inspect.signature(metric).parameters
     except ValueError:  # some functions written in C have no signature
         return float(metric(y, prediction))
-    options = {"decision": decision} if "decision" in parameters else {}
+    methods = {"decision": loss.decision, "probabilities": loss.probabilities}
+    options = {name: method for name, method in methods.items() if name in parameters}
     return float(metric(y, prediction, **options))

@@ -8,13 +8,14 @@ from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.train.batches import Batches, Rows, Transform
-from dlfs.train.callbacks import Callback
+from dlfs.train.callbacks import Callback, EarlyStopping
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import (
     Data,
     all_of,
     as_batches,
     checked_data,
+    given_test_data,
     kept_if_refused,
     training_data,
 )
@@ -121,7 +122,7 @@ class Trainer:
             Stop after this many evaluations in a row without a new smallest test loss (True: 1). It
             limits overfitting: fitting the training data ever better, but other data worse.
             However the training ends, the parameters, and what the optimizer remembered, are then
-            put back to the best evaluation.
+            put back to the best evaluation. A callback ``EarlyStopping`` takes its place.
         conv_testing : bool, default False
             Report within an epoch, as the book does for its convolutional network.
         shuffle : bool, default True
@@ -129,11 +130,12 @@ class Trainer:
             same size: for sequences that go on from batch to batch (``dlfs.text.streams``), read by
             recurrent layers that carry their state. Such layers are refused with shuffle=True.
             Each epoch, and each evaluation, makes a new start.
-        metrics : sequence of {"accuracy", "mae", "rmse"} or callables, optional
+        metrics : sequence of str or callables, optional
             What to evaluate on the test data besides the loss, which must therefore be there;
-            accuracy for the cross-entropies unless given. A
-            callable takes (y_true, y_pred), and ``net.loss.decision`` too if it has a parameter
-            named ``decision``.
+            accuracy for the cross-entropies unless given. The names are those of
+            ``dlfs.metrics.METRICS``: "accuracy", "mae", "f1_macro", "roc_auc", ... A callable
+            takes (y_true, y_pred), and ``net.loss.decision`` or ``net.loss.probabilities`` too if
+            it has a parameter named ``decision`` or ``probabilities``.
         callbacks : sequence of Callback
         checkpoint : path, optional
             A file that holds everything after each epoch, to resume from. An epoch that is broken
@@ -181,25 +183,18 @@ class Trainer:
         it was: the rates that were used, and the evaluation after what was then the last epoch.
         """
         owner = "Trainer.fit"
+        check_flag(conv_testing, owner, "conv_testing")
+        callbacks = checked_callbacks(callbacks, conv_testing)
+        replaced = any(isinstance(callback, EarlyStopping) for callback in callbacks)
+        early_stopping = False if replaced else early_stopping
         training = (epochs, eval_every, batch_size, seed, early_stopping, shuffle)
         plan = Plan.checked(self.net, *training, metrics, transform, accumulate)
         check_flag(restart is not None and restart, owner, "restart")
-        check_flag(conv_testing, owner, "conv_testing")
         check_flag(resume, owner, "resume")
         verbose = check_int(verbose, owner, "verbose", 0)
-        callbacks = checked_callbacks(callbacks, conv_testing)
         if resume and checkpoint is None:
             raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
-        test_batches = X_test is not None and as_batches(X_test, y_test, "X_test", "y_test")
-        if test_batches:
-            X_test, y_test = all_of(test_batches)
-        if (X_test is None) != (y_test is None):
-            raise ValueError(f"{owner}: X_test and y_test go together, one of them is missing")
-        if metrics and X_test is None:
-            raise ValueError(
-                f"{owner}: metrics are measured on test data: pass X_test and y_test, or leave "
-                f"metrics={metrics!r:.80} out"
-            )
+        X_test, y_test = given_test_data(X_test, y_test, metrics)
         given = self.net.given and not restart
         self.X_test = self.y_test = None
         with kept_if_refused(self.net):
@@ -246,7 +241,8 @@ class Trainer:
         ----------
         X, y : array_like, batch axis first
             Or Batches as X, without y.
-        metrics : sequence of {"accuracy", "mae", "rmse"} or callables
+        metrics : sequence of str or callables
+            As in ``fit``.
         batch_size : int, optional
             The number of observations in a pass; 1000 unless given. It matters only where layers
             carry state, see ``NeuralNetwork.predict``.

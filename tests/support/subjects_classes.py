@@ -427,6 +427,7 @@ def _metrics() -> list[Subject]:
     classes = _with(y_true=[0, 1], y_pred=[[0.0, 1.0], [2.0, 1.0]])
     both = {"y_true": numbers(), "y_pred": numbers()}
     decision = Wanted(lambda _: ["text", 1, 0.5, {}, np.ones(2), lambda p: p, lambda p: [1]])
+    shares = Wanted(lambda _: ["text", 1, 0.5, {}, np.ones(2), lambda p: p[:, :1], lambda p: [1]])
     return [
         _made("metrics.mae", metrics.mae, tables, **both),
         _made("metrics.rmse", metrics.rmse, tables, **both),
@@ -438,6 +439,29 @@ def _metrics() -> list[Subject]:
             **both,
             classes=integer(1, optional=True),
             decision=decision,
+        ),
+        _made("metrics.r2_score", metrics.r2_score, tables, **both),
+        *(
+            _made(
+                f"metrics.{score.__name__}",
+                score,
+                classes,
+                **both,
+                average=choice(),
+                decision=decision,
+            )
+            for score in (metrics.f1_score, metrics.precision_score, metrics.recall_score)
+        ),
+        _made(
+            "metrics.top_k_accuracy_score",
+            metrics.top_k_accuracy_score,
+            classes,
+            **both,
+            k=integer(1),
+        ),
+        *(
+            _made(f"metrics.{score.__name__}", score, classes, **both, probabilities=shares)
+            for score in (metrics.log_loss, metrics.roc_auc_score)
         ),
     ]
 
@@ -576,7 +600,26 @@ def _optimizers() -> list[Subject]:
         min_delta=real(0.0),
         min_lr=real(0.0),
     )
-    return [*made, plateau]
+    monitors = {"mode": choice(), "min_delta": real(0.0)}
+    watching = [
+        _made("callbacks.Monitor", callbacks.Monitor, _no_arguments, **monitors),
+        _made(
+            "callbacks.EarlyStopping",
+            callbacks.EarlyStopping,
+            _no_arguments,
+            **monitors,
+            patience=integer(1),
+            restore=flag(),
+        ),
+        _made(
+            "callbacks.ModelCheckpoint",
+            callbacks.ModelCheckpoint,
+            _with(path="net"),
+            **monitors,
+            best_only=flag(),
+        ),
+    ]
+    return [*made, plateau, *watching]
 
 
 def _or_none(wanted: Wanted) -> Wanted:
@@ -629,6 +672,12 @@ def _plots() -> list[Subject]:
         _made("plots.plot_confusion", plots.plot_confusion, _with(matrix=matrix), matrix=numbers()),
         _made("plots.plot_chain", plots.plot_chain, _with(parts=[run])),
         _made("plots.plot_history", plots.plot_history, _with(history=history)),
+        _made(
+            "plots.plot_rates",
+            plots.plot_rates,
+            _with(lrs=[0.1, 1.0], losses=[2.0, 1.0], smoothed=[2.0, 1.5], suggestion=0.5),
+            lrs=Wanted(lambda _: [[], [1.0], None, 3]),
+        ),
     ]
 
 
