@@ -6,6 +6,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BENCH_VENV ?= .venv-bench
+OLDEST_VENV ?= .venv-oldest
+OLDEST_PYTHON ?= python3.11
 BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
 
@@ -29,7 +31,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough test-wheel test-pytorch coverage lint format bench \
+.PHONY: help setup demo test test-thorough test-wheel test-pytorch test-oldest coverage lint format bench \
     bench-gradients bench-scikit-learn notebooks test-notebooks render-notebooks annotate debug sanitize fuzz valgrind \
     mutate kills clean
 
@@ -61,6 +63,14 @@ test-wheel: $(VENV)/.dev-installed ## build sdist and wheel, test the wheel in a
 test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, which other targets skip if it is missing
 	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q -k torch \
 	    tests/pytorch tests/reference/test_recurrent_torch.py tests/test_docstrings.py $(PYTEST_ARGS)
+
+# Old releases may use what newer ones of their own requirements deprecate.
+test-oldest: $(OLDEST_VENV)/.installed ## run the tests with the oldest versions that pyproject.toml allows: docs/support.md
+	$(call copy_aside,oldest)
+	cd build/oldest && DLFS_REQUIRE_EXT=1 $(abspath $(OLDEST_VENV))/bin/python -m pip install --quiet \
+	    --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	cd build/oldest && HYPOTHESIS_PROFILE=default $(abspath $(OLDEST_VENV))/bin/python -m pytest -q \
+	    -W ignore::DeprecationWarning $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev-installed ## check style, formatting, types, the Cython sources and the English
 	$(RUN) -m ruff check .
@@ -135,18 +145,22 @@ kills: $(VENV)/.dev-installed ## kill a process that saves, or trains with a che
 	$(RUN) -m tools.kills $(KILLS_ARGS)
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) $(BENCH_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf htmlcov .coverage
 	rm -f dlfs_ext/*.so dlfs_ext/*.pyd dlfs_ext/*.c dlfs_ext/*.cpp dlfs_ext/*.html
 	find dlfs dlfs_ext tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A copy of the sources with its own kernels, compiled with the settings in the second argument.
 define build_aside
+	$(call copy_aside,$(1))
+	cd build/$(1) && $(2) DLFS_REQUIRE_EXT=1 $(abspath $(RUN)) setup.py -q build_ext --inplace
+endef
+
+define copy_aside
 	rm -rf build/$(1)
 	mkdir -p build/$(1)
 	cp -R dlfs dlfs_ext tests tools notebooks $(wildcard docs) setup.py pyproject.toml README.md LICENSE Makefile MANIFEST.in build/$(1)
 	find build/$(1)/dlfs_ext -name '*.so' -delete -o -name '*.c' -delete
-	cd build/$(1) && $(2) DLFS_REQUIRE_EXT=1 $(abspath $(RUN)) setup.py -q build_ext --inplace
 endef
 
 # The stamps form a chain, so that `make -j` does not run two installations at the same time.
@@ -169,6 +183,14 @@ $(VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 	@echo 'Installing dlfs; with a C compiler, its kernels are compiled now'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[plots]'
 	@$(RUN) -c 'from dlfs import backend; print("Backends:", *backend.available_backends())'
+	@touch $@
+
+# The requirements first, because a Python that is too new ends here.
+$(OLDEST_VENV)/.installed: pyproject.toml tools/oldest.py
+	$(OLDEST_PYTHON) -m tools.oldest > /dev/null
+	rm -rf '$(OLDEST_VENV)' && $(OLDEST_PYTHON) -m venv '$(OLDEST_VENV)'
+	$(OLDEST_PYTHON) -m tools.oldest > '$(OLDEST_VENV)/requirements.txt'
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r '$(OLDEST_VENV)/requirements.txt'
 	@touch $@
 
 # A separate environment: PyTorch is large, and requires particular versions.

@@ -310,6 +310,11 @@ def as_array(values: object, owner: str, name: str) -> Array:
     """Return ``values`` as a plain array of any dtype: a view where they are an array already."""
     if isinstance(values, np.ndarray):
         return plain_array(values, owner, name)
+    if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
+        try:
+            return np.from_dlpack(values)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise TypeError(f"{owner}: {name} cannot be read through DLPack: {error}") from error
     # np.asarray would drop the masks of rows and entries, too.
     rows = values if isinstance(values, list | tuple) else ()
     for row in rows:

@@ -36,7 +36,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 # `make test-wheel` runs a copy of this folder beside an installed wheel. Tests of the project's own
 # files are then left out, and the report names them.
 IN_SOURCE_TREE = (Path(__file__).parents[1] / "setup.py").exists()
-IMPORT_TOOLS = ["test_english.py", "test_notebooks.py"]  # these cannot be collected
+# These cannot be collected.
+IMPORT_TOOLS = ["test_english.py", "test_notebooks.py", "test_support.py"]
 collect_ignore = [] if IN_SOURCE_TREE else IMPORT_TOOLS
 
 

@@ -342,9 +342,7 @@ def _models() -> list[Subject]:
             {"seed": SEED, "dtype": dtype()},
             "NeuralNetwork",
         ),
-        Subject(
-            "recipes.gpt", models.gpt, dict, {"characters": integer(1), "blocks": integer(1)}
-        ),
+        Subject("recipes.gpt", models.gpt, dict, {"characters": integer(1), "blocks": integer(1)}),
         Subject(
             "text.RNNModel",
             rnn.RNNModel,
