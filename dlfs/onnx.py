@@ -99,10 +99,14 @@ def to_onnx(
         If net is not a NeuralNetwork.
     ValueError
         If it is not set up, or has a layer that ONNX cannot express: your own layer or Operation,
-        or a recurrent layer that carries its state.
+        or a recurrent one that starts from a state of its own for each sequence. Or if the class
+        of net has a forward or predict of its own.
 
     Notes
     -----
+    A recurrent layer that carries its state starts as it does in ``predict(X)``: each row is a
+    separate sequence.
+
     onnxruntime has some operators for float32 only, convolutions among them.
 
     Examples
@@ -117,6 +121,10 @@ def to_onnx(
     """
     owner = "to_onnx"
     check_instance(net, NeuralNetwork, owner, "net")
+    try:
+        _refuse_own(net, NeuralNetwork, ("forward", "predict"))
+    except NoCounterpart as error:
+        raise ValueError(f"{owner}: the network: {error}") from error
     if path is not None:
         check_writable(path)
     if not net.built:
@@ -350,8 +358,6 @@ GATE_ORDER = {"RNN": [0], "LSTM": [1, 3, 0, 2], "GRU": [1, 0, 2]}
 
 def _recurrence(graph: Graph, operation: Any, x: str, batch: Array) -> str:
     kind = type(operation).__name__.removesuffix("_Op")
-    if operation.carry is not False or any(state is not None for state in operation.given):
-        raise NoCounterpart("it carries its state, or starts from a given one")
     n, order = operation.hidden_size, GATE_ORDER[kind]
 
     def in_order(columns: Array) -> Array:
@@ -369,9 +375,26 @@ def _recurrence(graph: Graph, operation: Any, x: str, batch: Array) -> str:
             bias[:, len(order) * n :] = in_order(operation.param[n:])
     constants = [graph.constant(array[np.newaxis]) for array in weights]
     by_time = graph.add("Transpose", x, perm=[1, 0, 2])
-    states = graph.add(kind, by_time, *constants, graph.constant(bias), **attributes)
+    constants.append(graph.constant(bias))
+    if any(state is not None for state in operation.given):
+        constants += ["", *_initial_states(graph, operation, by_time)]
+    states = graph.add(kind, by_time, *constants, **attributes)
     one_direction = graph.add("Squeeze", states, graph.constant([1], np.int64))
     return graph.add("Transpose", one_direction, perm=[1, 0, 2])
+
+
+def _initial_states(graph: Graph, operation: Any, by_time: str) -> list[str]:
+    """Repeat each given state for all sequences of the batch."""
+    batch = graph.add("Shape", by_time, start=1, end=2)
+    one, n = (graph.constant([size], np.int64) for size in (1, operation.hidden_size))
+    shape = graph.add("Concat", one, batch, n, axis=0)
+    names = []
+    for state in operation.given:
+        rows = np.zeros((1, operation.hidden_size)) if state is None else state
+        if len(rows) != 1:
+            raise NoCounterpart(f"it starts from the states of {len(rows)} sequences")
+        names.append(graph.add("Expand", graph.constant(rows[np.newaxis]), shape))
+    return names
 
 
 def _attention(graph: Graph, operation: Attention_Op, x: str, batch: Array) -> str:

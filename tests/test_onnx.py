@@ -22,13 +22,13 @@ import dlfs.onnx  # noqa: E402
 from dlfs.activations import ReLU, Tanh  # noqa: E402
 from dlfs.base import Operation  # noqa: E402
 from dlfs.commands.cli import main  # noqa: E402
+from dlfs.commands.recipes import gpt, writer  # noqa: E402
 from dlfs.gradcheck.cases import RECIPES, RandomChooser  # noqa: E402
 from dlfs.layers import (  # noqa: E402
     BatchNorm,
     Conv2D,
     Dense,
     Layer,
-    LSTMLayer,
     Residual,
     RNNLayer,
 )
@@ -36,7 +36,8 @@ from dlfs.losses import SoftmaxCrossEntropy  # noqa: E402
 from dlfs.network import NeuralNetwork  # noqa: E402
 from dlfs.onnx import to_onnx  # noqa: E402
 from dlfs.pooling import GlobalAvgPool2D, MaxPool2D  # noqa: E402
-from dlfs.saving import save  # noqa: E402
+from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op  # noqa: E402
+from dlfs.saving import load, save  # noqa: E402
 from tests.support.nested import nested_networks  # noqa: E402
 
 FORWARD = [
@@ -107,7 +108,7 @@ def test_every_case_of_the_gradient_suite_predicts_the_same(name: str, dtype: st
         try:
             to_onnx(net)
         except ValueError as error:
-            assert "carries its state" in str(error), error  # noqa: PT017
+            assert "starts from the states of" in str(error), error  # noqa: PT017
             continue
         if X.size:  # onnxruntime ends the process at sequences of no steps
             assert_same_predictions(net, X, dtype)
@@ -133,6 +134,34 @@ def test_a_resnet_takes_any_number_of_images(rows: int) -> None:
     rng = np.random.default_rng(0)
     net.forward(rng.normal(size=(8, 1, 8, 8)))
     assert_same_predictions(net, rng.normal(size=(rows, 1, 8, 8)), "float32")
+
+
+@pytest.mark.parametrize("kind", ["gpt", "rnn", "lstm", "gru"])
+def test_the_networks_of_the_command_line_that_read_text(kind: str, tmp_path: Path) -> None:
+    net = gpt(7, 12, blocks=2) if kind == "gpt" else writer(kind, characters=7, hidden=5)
+    rng = np.random.default_rng(0)
+    net.forward(rng.integers(0, 7, (2, 12)))
+    save(net, tmp_path / "net.safetensors")
+    for rows in (1, 5):
+        # The state that the last batch left is not in the model, nor in what predict(X) returns.
+        X = rng.integers(0, 7, (rows, 12))
+        assert_same_predictions(load(tmp_path / "net.safetensors"), X, str(net.dtype))
+        assert_same_predictions(net, X, str(net.dtype))
+
+
+@pytest.mark.parametrize("kind", [RNN_Op, GRU_Op, LSTM_Op])
+def test_a_state_for_all_sequences_is_where_they_start(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    W_h, state = rng.normal(size=(3, kind.columns * 3)), rng.normal(size=(1, 3))
+    for settings in ({"h0": state}, {"c0": state}) if kind is LSTM_Op else ({"h0": state},):
+        net = NeuralNetwork([Holder(kind(W_h, **settings), False)])
+        X = rng.normal(size=(4, 5, kind.columns * 3))
+        net.forward(X)
+        assert_same_predictions(net, X, "float64")
+    net = NeuralNetwork([Holder(kind(W_h, h0=rng.normal(size=(4, 3))), False)])
+    net.forward(X)
+    with pytest.raises(ValueError, match=r"layer 0, .*starts from the states of 4 sequences"):
+        to_onnx(net)
 
 
 def test_the_model_is_described_and_written(tmp_path: Path) -> None:
@@ -177,13 +206,24 @@ class Doubled(Dense):
         ([Dense(2), Squared()], (3,), "layer 1, .*Squared.* is not known to ONNX"),
         ([Doubled(2)], (3,), "layer 0, .*Doubled has a forward of its own"),
         ([Residual([Squared()])], (3,), "layer 0, .*Squared is not known"),
-        ([LSTMLayer(2, carry=True)], (4, 3), "layer 0, .*carries its state"),
     ],
 )
 def test_what_cannot_be_expressed_is_refused(layers: Any, shape: Any, words: str) -> None:
     net = NeuralNetwork(layers)
     net.build(shape)
     with pytest.raises(ValueError, match=f"^to_onnx: {words}"):
+        to_onnx(net)
+
+
+class Twice(NeuralNetwork):
+    def predict(self, X: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        return 2 * super().predict(X, batch_size)
+
+
+def test_a_network_that_predicts_in_its_own_way_is_refused() -> None:
+    net = Twice([Dense(1)])
+    net.build((2,))
+    with pytest.raises(ValueError, match=r"^to_onnx: the network: Twice has a predict of its own"):
         to_onnx(net)
 
 
