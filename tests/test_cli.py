@@ -79,12 +79,13 @@ def test_help_of_train_explains_every_option(capsys):
     run("train", "--help")
     out = re.sub(r"\s+", " ", capsys.readouterr().out)
     options = (
-        "model data epochs batch-size optimizer lr final-lr backend dtype seed save plots quiet"
+        "model data target missing classify size colour epochs batch-size optimizer lr final-lr "
+        "backend dtype seed save log plots quiet"
     )
     for option in options.split():
         # The option, perhaps its value, and then its help.
         assert re.search(rf" --{option} (?:[A-Z_]+ |\{{[^}}]*\}} )?[a-z]+ [a-z]+", out), option
-    assert "(default: cnn)" in out
+    assert "(images: cnn; tables: mlp; text: gru)" in out
     assert "(default: float32)" in out
 
 

@@ -104,6 +104,7 @@ IMAGES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "seed": (["--seed", 2], {"start": CHANGED, "order": CHANGED, **LEARNED}),
     "plots": (["--plots", "PLACE"], {"files": ["curve.png"]}),
     "save": (["--save", "PLACE/net.x"], {"files": ["net.x"]}),
+    "log": (["--log", "PLACE/run.csv"], {"files": ["run.csv"]}),
     "quiet": (["--quiet"], {"progress": False}),
 }
 TEXT: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -199,8 +200,9 @@ def test_of_the_backend_of_a_training(model, facts, monkeypatch):
 def test_the_documented_numbers_of_a_training_are_used(facts, monkeypatch, capfd):
     assert run("train", "--help") == 0
     said = " ".join(capfd.readouterr().out.split())
-    pattern = r"training data \((\d+); text: (\d+); gpt: (\d+)\)"
-    epochs, *epochs_text = re.search(pattern, said).groups()
+    pattern = r"training data \((\d+); text: (\d+); gpt: (\d+); own images and tables: (\d+)\)"
+    epochs, *epochs_text, own = re.search(pattern, said).groups()
+    assert train.OWN_EPOCHS == int(own)
     pattern = r"per step \((\d+); text: (\d+) streams; gpt: (\d+)\)"
     batch, *batches_text = re.search(pattern, said).groups()
     fall, fall_gpt = re.search(r"--lr / (\d+); .* gpt: --lr / (\d+)", said).groups()
@@ -215,7 +217,7 @@ def test_the_documented_numbers_of_a_training_are_used(facts, monkeypatch, capfd
     first = train.RATES["momentum"]
     assert images["rates"] == (first, first / int(fall))
     assert (images["optimizer"], letters["optimizer"]) == ("SGDMomentum", "Adam")
-    assert "the optimizer (momentum; text: adam; gpt: adamw)" in said
+    assert "the optimizer (momentum; text, own images and tables: adam; gpt: adamw)" in said
     # what short_text puts in the place of the constants
     assert (letters["epochs"], letters["batch"]) == (2, 2)
 
@@ -348,7 +350,10 @@ def test_of_checking_gradients(option, monkeypatch, capsys, tmp_path):
 
 
 OPTIONS = {
-    "train": {"backend", *IMAGES},
+    # of one's own files, and the following two: tests/test_cli_own.py
+    "train": {"backend", "target", "missing", "classify", "size", "colour", *IMAGES},
+    "predict": {"network", "data", "output", "proba"},
+    "evaluate": {"network", "data", "metrics"},
     "sample": {"network", "no_cache", *SAMPLE},
     "export": {"network", "model"},  # tests/test_onnx.py
     "bench": set(BENCH),
@@ -363,6 +368,7 @@ def test_every_option_of_every_command_is_tested():
     for command, module in cli.COMMANDS.items():
         parser = argparse.ArgumentParser()
         module.add_arguments(parser)
-        needed = ["x"] * {"sample": 1, "notebooks": 1, "export": 2}.get(command, 0)
+        needed = ["x"] * {"sample": 1, "notebooks": 1}.get(command, 0)
+        needed = needed or ["x"] * 2 * (command in ("export", "predict", "evaluate"))
         assert set(vars(parser.parse_args(needed))) == OPTIONS[command]
     assert TEXT.keys() == IMAGES.keys()

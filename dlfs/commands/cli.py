@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlfs import __version__
-from dlfs.commands import bench, export, info, notebooks, sample, train
+from dlfs.commands import bench, evaluate, export, info, notebooks, predict, sample, train
 from dlfs.gradcheck import suite
 from dlfs.train.output import write_line
 
 COMMANDS: dict[str, Any] = {
     "train": train,
+    "predict": predict,
+    "evaluate": evaluate,
     "sample": sample,
     "export": export,
     "bench": bench,
@@ -26,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = argparse.ArgumentParser(
         prog="dlfs",
-        description="Deep learning from scratch: train a network on the data inside the package.",
+        description="Deep learning from scratch: train networks on your data, or on the package's.",
         epilog="'dlfs COMMAND --help' explains a command. Start with: dlfs train --model cnn",
     )
     top.add_argument("--version", action="version", version=f"dlfs {__version__}")

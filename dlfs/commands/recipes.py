@@ -4,7 +4,7 @@ from typing import Any
 
 from dlfs.activations import ReLU, Tanh
 from dlfs.base import Operation
-from dlfs.checks import check_choice, check_int
+from dlfs.checks import check_choice, check_flag, check_int
 from dlfs.dropout import Dropout
 from dlfs.layers import (
     Conv2D,
@@ -18,7 +18,7 @@ from dlfs.layers import (
     RNNLayer,
     TransformerBlock,
 )
-from dlfs.losses import SoftmaxCrossEntropy
+from dlfs.losses import MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.pooling import MaxPool2D
 from dlfs.reshape import Flatten
@@ -95,6 +95,48 @@ def cnn(
         Dense(classes),
     ]
     return NeuralNetwork(layers, SoftmaxCrossEntropy(), seed, dtype)
+
+
+def for_table(
+    outputs: int = 1,
+    classify: bool = False,
+    hidden: int = 64,
+    seed: int = 1,
+    dtype: Any = "float64",
+) -> NeuralNetwork:
+    """Return a network for rows of numbers: two hidden layers.
+
+    Parameters
+    ----------
+    outputs : int
+        The number of classes, or of numbers to predict.
+    classify : bool
+        Whether the outputs are classes.
+    hidden : int
+    seed : int
+    dtype : {"float64", "float32"}
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or value.
+
+    Examples
+    --------
+    >>> net = for_table()
+    >>> net.build((13,))
+    >>> net.parameter_count()
+    5121
+    """
+    check_int(outputs, "for_table", "outputs", 1)
+    check_flag(classify, "for_table", "classify")
+    layers: list[Layer | Operation] = [
+        Dense(hidden, activation=ReLU()),
+        Dense(hidden, activation=ReLU()),
+        Dense(outputs),
+    ]
+    loss = SoftmaxCrossEntropy() if classify else MeanSquaredError()
+    return NeuralNetwork(layers, loss, seed, dtype)
 
 
 def writer(

@@ -7,6 +7,7 @@ from typing import Any
 
 from dlfs import optimizers
 from dlfs.optimizers import Optimizer
+from dlfs.train.callbacks import Callback, CSVLogger
 from dlfs.train.history import History
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -31,6 +32,11 @@ def make_optimizer(
     final_lr = lr / fall if arguments.final_lr is None else arguments.final_lr
     options = {"decay_type": "linear", "decay_each": "batch", **options}
     return OPTIMIZERS[name](lr=lr, final_lr=final_lr, **options)
+
+
+def logging(arguments: argparse.Namespace) -> list[Callback]:
+    """Return what writes the history into the file of --log, if there is one."""
+    return [] if arguments.log is None else [CSVLogger(arguments.log)]
 
 
 def draw_curve(history: History, losses: list[float], folder: Path) -> None:

@@ -1,13 +1,15 @@
-"""``dlfs train``: train a network on the data inside the package."""
+"""``dlfs train``: train a network on the user's data, or on those inside the package."""
 
 import argparse
 import importlib.util
 from pathlib import Path
 
-from dlfs import backend, datasets
-from dlfs.commands import train_text
+from dlfs import backend
+from dlfs.commands import train_own, train_text
+from dlfs.commands.preparation import kind_of, measured, read_text
 from dlfs.commands.recipes import MODELS, TEXT_MODELS
-from dlfs.commands.shared import OPTIMIZERS, draw_curve, make_optimizer
+from dlfs.commands.shared import OPTIMIZERS, draw_curve, logging, make_optimizer
+from dlfs.commands.train_own import Problem
 from dlfs.commands.train_text import GPT, RECURRENT
 from dlfs.layers import Conv2D
 from dlfs.network import NeuralNetwork
@@ -20,11 +22,11 @@ from dlfs.utils.options import integer_option, real_option
 
 HELP = "train a network and print its result on the test data"
 DESCRIPTION = (
-    "Train a network on data inside the package, show the progress, and print the result on "
-    "the test data."
+    "Train a network on your data, or on those inside the package, show the progress, and print "
+    "the result on the test data. Of your own data, a part is kept for the test."
 )
 
-EPOCHS, BATCH_SIZE = 1, 32
+EPOCHS, OWN_EPOCHS, BATCH_SIZE, FALL = 1, 30, 32, 50
 RATES = {
     "momentum": 0.05,
     "sgd": 0.1,
@@ -34,19 +36,71 @@ RATES = {
     "adamw": 0.001,
 }
 
+OWN_RATES = {"adam": 0.002, **{name: rate for name, rate in RATES.items() if name != "adam"}}
+"""For tables and images of the user."""
+
+USUAL = {"mnist": "cnn", "sonnets": "gru", "images": "cnn", "table": "mlp", "text": "gru"}
+"""The model for each kind of data, unless another is named."""
+
+SUITING: dict[str, tuple[str, ...]] = {
+    "mnist": tuple(MODELS),
+    "images": tuple(MODELS),
+    "table": ("mlp",),
+    "sonnets": TEXT_MODELS,
+    "text": TEXT_MODELS,
+}
+OWN_KINDS = {
+    "images": "a folder of images",
+    "table": "a CSV file",
+    "text": "a text file (.txt)",
+}
+ONLY_FOR = {
+    "target": ("table",),
+    "missing": ("table",),
+    "classify": ("table",),
+    "size": ("images",),
+    "colour": ("images",),
+}
+"""The options that only some kinds of data have."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add = parser.add_argument
     models = [*sorted(MODELS), *sorted(TEXT_MODELS)]
-    add("--model", choices=models, default="cnn", help="which network")
-    add("--data", choices=["mnist", "sonnets"], default=None, help="the model's usual data")
+    add(
+        "--model",
+        choices=models,
+        default=None,
+        help="which network (images: cnn; tables: mlp; text: gru)",
+    )
+    add(
+        "--data",
+        default=None,
+        help="what to train on: mnist, sonnets, a CSV file, a folder of images or a text file (the "
+        "model's usual data; without a model mnist)",
+    )
+    add("--target", default=None, help="name of the column to predict, of a CSV file")
+    add(
+        "--missing",
+        choices=["error", "drop", "fill"],
+        default=None,
+        help="missing values of a CSV file: an error, rows left out, or filled in (error)",
+    )
+    add("--classify", action="store_true", help="numbers in the target's column are classes")
+    add(
+        "--size",
+        type=integer_option(1),
+        default=None,
+        help="height and width to which images are scaled (as they are)",
+    )
+    add("--colour", action="store_true", help="images with three channels, not grey")
     add(
         "--epochs",
         type=integer_option(1),
         default=None,
         help=f"passes over the training data ({EPOCHS}; text: {RECURRENT.epochs}; "
-        f"gpt: {GPT.epochs})",
+        f"gpt: {GPT.epochs}; own images and tables: {OWN_EPOCHS})",
     )
     add(
         "--batch-size",
@@ -59,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--optimizer",
         choices=sorted(OPTIMIZERS),
         default=None,
-        help="the optimizer (momentum; text: adam; gpt: adamw)",
+        help="the optimizer (momentum; text, own images and tables: adam; gpt: adamw)",
     )
     rate = real_option(0.0, low_open=True)
     add("--lr", type=rate, default=None, help="learning rate (depends on the optimizer)")
@@ -74,6 +128,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dtype", choices=["float32", "float64"], default="float32", help="type of all numbers")
     add("--seed", type=integer_option(0), default=1, help="one seed gives one result")
     add("--save", type=Path, default=None, help="where to save the network")
+    add("--log", type=Path, default=None, help="where to write a row of losses after each epoch, as CSV")
     add(
         "--plots",
         type=Path,
@@ -85,40 +140,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, report, save, draw."""
-    data_name = "sonnets" if arguments.model in TEXT_MODELS else "mnist"
-    if arguments.data not in (None, data_name):
-        raise ValueError(f"--model {arguments.model} needs --data {data_name}")
+    kind = _kind(arguments)
     if arguments.backend is not None:
         backend.use_backend(arguments.backend)
     _check_places(arguments)
-    if arguments.model in TEXT_MODELS:
+    if kind == "sonnets":
         return train_text.run(arguments)
-    net = MODELS[arguments.model](seed=arguments.seed, dtype=arguments.dtype)
-    optim = make_optimizer(arguments, RATES, fall=50)
-    print(f"Loading {data_name} ...", flush=True)
-    data = datasets.mnist(dtype=arguments.dtype)
-    net.build(data.X_train.shape[1:])
+    if kind == "text":
+        return train_text.run(arguments, read_text(Path(arguments.data)))
+    print(f"Loading {arguments.data} ...", flush=True)
+    own = kind != "mnist"
+    problem = {"mnist": train_own.digits, "images": train_own.images, "table": train_own.rows}[
+        kind
+    ](arguments)
+    net, what = problem.net, problem.what
+    net.notes = {"data": problem.preparation.as_notes()}
+    optim = make_optimizer(arguments, OWN_RATES if own else RATES, fall=FALL)
+    net.build(problem.X.shape[1:])
     print(net)
-    print(f"{optim!r}, {backend.backend_name()} backend, {len(data.X_train):,} images", flush=True)
-    losses = BatchLosses()
+    print(f"{optim!r}, {backend.backend_name()} backend, {len(problem.X):,} {what}", flush=True)
+    losses, usual = BatchLosses(), OWN_EPOCHS if own else EPOCHS
     history = Trainer(net, optim).fit(
-        data.X_train,
-        data.y_train,
-        data.X_test,
-        data.y_test,
-        epochs=EPOCHS if arguments.epochs is None else arguments.epochs,
+        problem.X,
+        problem.y,
+        problem.X_test,
+        problem.y_test,
+        epochs=usual if arguments.epochs is None else arguments.epochs,
         eval_every=1,
         batch_size=BATCH_SIZE if arguments.batch_size is None else arguments.batch_size,
         seed=arguments.seed,
         early_stopping=False,
-        callbacks=[losses],
+        callbacks=[losses, *logging(arguments)],
         verbose=2 if arguments.quiet else 1,
     )
     if len(history):
         print(history)
         print(f"Training took {sum(history['seconds']):.1f} s.")
-    if "accuracy" in history.columns:
-        print(f"Test accuracy: {history['accuracy'][-1]:.2%} on {len(data.X_test):,} images")
+    if "test_loss" in history.columns:
+        print(_said_of_test(problem, history))
     if arguments.save is not None:
         save(net, arguments.save)
         print(f"Saved to {arguments.save}")
@@ -127,9 +186,43 @@ def run(arguments: argparse.Namespace) -> int:
     return 130 if history.stopped == "interrupted" else 0
 
 
+def _kind(arguments: argparse.Namespace) -> str:
+    """Return what kind of data to train on, and put in what is not given."""
+    model = arguments.model
+    if arguments.data is None:
+        arguments.data = "sonnets" if model in TEXT_MODELS else "mnist"
+    data: str = arguments.data
+    kind = data if data in USUAL else kind_of(Path(data), "--data", "mnist, sonnets, ")
+    if model is None:
+        arguments.model = USUAL[kind]
+    elif model not in SUITING[kind]:
+        others = [name for name, models in SUITING.items() if model in models]
+        needed = " or ".join(OWN_KINDS.get(name, name) for name in others)
+        raise ValueError(f"--model {model} needs --data {needed}, got {data}")
+    for option, kinds in ONLY_FOR.items():
+        if getattr(arguments, option) and kind not in kinds:
+            words = " or ".join(OWN_KINDS[name] for name in kinds)
+            raise ValueError(f"--{option} needs --data {words}, got {data}")
+    arguments.missing = arguments.missing or "error"
+    return kind
+
+
+def _said_of_test(problem: Problem, history: History) -> str:
+    """Return how good the network is on the test data."""
+    on = f"on {len(problem.X_test):,} {problem.what}"
+    if "accuracy" in history.columns:
+        return f"Test accuracy: {history['accuracy'][-1]:.2%} {on}"
+    results = measured(
+        problem.net, problem.preparation, problem.X_test, problem.test_answers, ("mae", "rmse")
+    )
+    said = ", ".join(f"{name} {value:.4g}" for name, value in results.items())
+    return f"Test error: {said} {on}, in the units of the target"
+
+
 def _check_places(arguments: argparse.Namespace) -> None:
     """Check before training that its results can be written."""
-    for path in (arguments.save, arguments.plots and arguments.plots / "curve.png"):
+    plot = arguments.plots and arguments.plots / "curve.png"
+    for path in (arguments.save, plot, arguments.log):
         if path is None:
             continue
         if path.parent.exists() and not path.parent.is_dir():

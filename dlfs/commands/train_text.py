@@ -1,4 +1,4 @@
-"""``dlfs train --data sonnets``: train a network to write text."""
+"""``dlfs train --data sonnets``, or a text of the user: train a network to write text."""
 
 import argparse
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import numpy as np
 
 from dlfs import backend, datasets
 from dlfs.commands.recipes import gpt, writer
-from dlfs.commands.shared import draw_curve, make_optimizer
+from dlfs.commands.shared import draw_curve, logging, make_optimizer
 from dlfs.text import Vocabulary, sample, save_writer, streams, windows
 from dlfs.train import Trainer
 from dlfs.train.callbacks import BatchLosses
@@ -82,8 +82,8 @@ STEP = 13
 WEIGHT_DECAY = 0.1
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Train on the first 90 % of the sonnets, report the loss on the rest, write a sample."""
+def run(arguments: argparse.Namespace, text: str | None = None) -> int:
+    """Train on the first 90 % of a text, report the loss on the rest, write a sample."""
     recurrent = arguments.model != "gpt"
     recipe = RECURRENT if recurrent else GPT
     batch_size = recipe.batch_size if arguments.batch_size is None else arguments.batch_size
@@ -98,9 +98,16 @@ def run(arguments: argparse.Namespace) -> int:
         clip_norm=1.0,
         **options,
     )
-    text = datasets.sonnets()
+    text = datasets.sonnets() if text is None else text
     vocabulary = Vocabulary.of(text)
     indices, cut = vocabulary.encode(text), len(text) * 9 // 10
+    together = batch_size if recurrent else 1
+    if len(text) - cut <= together * LENGTH:
+        raise ValueError(
+            f"--data: {together} streams of length {LENGTH} need a text of at least "
+            f"{10 * together * LENGTH + 10} characters, a tenth of it for the test, got "
+            f"{len(text)}; a smaller --batch-size needs less"
+        )
     if recurrent:
         X, y = streams(indices[:cut], batch_size, LENGTH)
         X_test, y_test = streams(indices[cut:], batch_size, LENGTH)
@@ -124,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         shuffle=not recurrent,
         early_stopping=False,
-        callbacks=[losses],
+        callbacks=[losses, *logging(arguments)],
         verbose=2 if arguments.quiet else 1,
     )
     if len(history):

@@ -59,7 +59,7 @@ class Column:
         if self.categories is None:
             return _as_numbers(values, self.name, owner)[:, np.newaxis]
         texts = values.astype(str)
-        unknown = sorted(set(texts) - set(self.categories))
+        unknown = sorted(set(texts.tolist()) - set(self.categories))
         if unknown:
             raise ValueError(
                 f"{owner}: column {self.name!r} must hold categories that were there in training, "
@@ -108,6 +108,26 @@ class TableLayout:
             If a column or a value is missing, or holds a category that was not in training.
         """
         return self._of(_columns_of(data, "TableLayout.transform"), "TableLayout.transform")
+
+    def labelled(self, data: Any) -> tuple[Array, Array]:
+        """Return the inputs of another table, and its target as it is.
+
+        Raises
+        ------
+        ValueError
+            As ``transform``, also if the target is missing.
+        """
+        owner = "TableLayout.labelled"
+        columns = _columns_of(data, owner)
+        if self.target not in columns:
+            raise ValueError(
+                f"{owner}: the table must have the target's column {self.target!r:.80}, it has "
+                f"{shown(list(columns), 200)}"
+            )
+        lacking = _lacking(columns[self.target])
+        if lacking.any():
+            raise ValueError(f"{owner}: {_missing_said(self.target, lacking)}")
+        return self._of(columns, owner), columns[self.target]
 
     def _of(self, table: dict[str, Array], owner: str) -> Array:
         absent = [column.name for column in self.columns if column.name not in table]

@@ -540,6 +540,13 @@ def _models() -> list[Subject]:
     return [
         _made("recipes.mlp", models.mlp, _no_arguments, **own),
         _made("recipes.cnn", models.cnn, _no_arguments, **own),
+        _made(
+            "recipes.for_table",
+            models.for_table,
+            _no_arguments,
+            outputs=integer(1),
+            classify=flag(),
+        ),
         Subject("recipes.mlp network", models.mlp, _no_arguments, to_network, "NeuralNetwork"),
         Subject("recipes.cnn network", models.cnn, _no_arguments, to_network, "NeuralNetwork"),
         Subject(
