@@ -1,11 +1,13 @@
 """Dropout: in training, some numbers are left out at random."""
 
+from typing import Any
+
 import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_int, check_real
-from dlfs.types import Array
+from dlfs.types import Array, Shape
 
 
 class Dropout(Operation):
@@ -45,6 +47,7 @@ class Dropout(Operation):
     """
 
     mask: Array
+    ranks: Any = None  # set while several processes share a batch: see dlfs.ranks
 
     def __init__(self, keep_prob: float = 0.8, seed: int | None = None) -> None:
         super().__init__()
@@ -55,10 +58,16 @@ class Dropout(Operation):
     def _output(self) -> Array:
         if self.inference:
             return self.input_
-        self.mask = self.rng.random(self.input_.shape, dtype=np.float32) < self.keep_prob
+        self.mask = self._drawn(self.input_.shape) < self.keep_prob
         return kernels.dropout(self.input_, self.mask, self.keep_prob)
 
     def _input_grad(self, output_grad: Array) -> Array:
         if self.inference:
             return output_grad
         return kernels.dropout(output_grad, self.mask, self.keep_prob)
+
+    def _drawn(self, shape: Shape) -> Array:
+        if self.ranks is not None:
+            drawn: Array = self.ranks.random(self.rng, shape)
+            return drawn
+        return self.rng.random(shape, dtype=np.float32)

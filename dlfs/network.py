@@ -136,7 +136,9 @@ class NeuralNetwork(LayerBlock):
         """
         return self.loss.forward(self.forward(X_batch, inference), y_batch)
 
-    def train_batch(self, X_batch: Array, y_batch: Array, inference: bool = False) -> float:
+    def train_batch(
+        self, X_batch: Array, y_batch: Array, inference: bool = False, weight: float = 1.0
+    ) -> float:
         """Return the loss of a batch, and compute the gradients of all parameters.
 
         The gradient of the data, which no training needs, is not computed.
@@ -145,11 +147,15 @@ class NeuralNetwork(LayerBlock):
         ----------
         X_batch, y_batch : array_like, batch axis first
         inference : bool, default False
+        weight : float, default 1.0
+            The loss and its gradients are multiplied by it. Where the rows are a part of a larger
+            batch, their share of its rows: the sums over the parts are those of the larger batch.
         """
         with self._lock:
             batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)
-            self.backward(self.loss.backward(), input_grad=False)
-        return batch_loss
+            grad = self.loss.backward()
+            self.backward(grad if weight == 1.0 else weight * grad, input_grad=False)
+        return batch_loss if weight == 1.0 else weight * batch_loss
 
     def predict(self, X: Array, batch_size: int | None = None) -> Array:
         """Return the predictions for any number of observations.

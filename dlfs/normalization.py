@@ -6,6 +6,7 @@ Operation here has at most one parameter, as everywhere.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,8 @@ class BatchNorm_Op(Operation):
     running_mean: Array
     running_var: Array
     _inv_std: Array
+    _count: int
+    ranks: Any = None  # set while several processes share a batch: see dlfs.ranks
 
     def __init__(self, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
@@ -93,8 +96,12 @@ class BatchNorm_Op(Operation):
             return kernels.batch_norm_inference(
                 self.input_, self.running_mean, self.running_var, self.eps
             )
-        output, mean, var, self._inv_std = kernels.batch_norm(self.input_, self.eps)
-        count = self.input_.size // mean.size
+        if self.ranks is None:
+            output, mean, var, self._inv_std = kernels.batch_norm(self.input_, self.eps)
+            count = self.input_.size // mean.size
+        else:
+            output, mean, var, self._inv_std, count = self.ranks.batch_norm(self.input_, self.eps)
+        self._count = count
         self.running_mean += self.momentum * (mean - self.running_mean)
         if count > 1:  # a single number says nothing about the variance
             unbiased = var * (count / (count - 1))
@@ -104,7 +111,12 @@ class BatchNorm_Op(Operation):
     def _input_grad(self, output_grad: Array) -> Array:
         if self.inference:
             return kernels.batch_norm_inference_grad(output_grad, self.running_var, self.eps)
-        return kernels.batch_norm_grad(output_grad, self.output, self._inv_std)
+        if self.ranks is None:
+            return kernels.batch_norm_grad(output_grad, self.output, self._inv_std)
+        grad: Array = self.ranks.batch_norm_grad(
+            output_grad, self.output, self._inv_std, self._count
+        )
+        return grad
 
 
 class LayerNorm_Op(Operation):

@@ -1,12 +1,20 @@
 """Gradient accumulation: the gradient of a batch as the sum of those of its parts."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dlfs.network import NeuralNetwork
 from dlfs.types import Array
 
 
-def train_in_parts(net: NeuralNetwork, X_batch: Array, y_batch: Array, parts: int) -> float:
+def train_in_parts(
+    net: NeuralNetwork,
+    X_batch: Array,
+    y_batch: Array,
+    parts: int,
+    train: Callable[[NeuralNetwork, Array, Array], float] = NeuralNetwork.train_batch,
+) -> float:
     """Return the loss of a batch, and leave its gradients in the network.
 
     The loss of a batch is a mean over its rows. With r_i rows in part i and its loss L_i, the loss
@@ -18,6 +26,8 @@ def train_in_parts(net: NeuralNetwork, X_batch: Array, y_batch: Array, parts: in
     X_batch, y_batch : ndarray, batch axis first
     parts : int
         How many; no more than there are rows.
+    train : callable, default NeuralNetwork.train_batch
+        Returns the loss of a part, and leaves its gradients in the network.
 
     Examples
     --------
@@ -29,13 +39,13 @@ def train_in_parts(net: NeuralNetwork, X_batch: Array, y_batch: Array, parts: in
     True
     """
     if parts == 1:
-        return net.train_batch(X_batch, y_batch)
+        return train(net, X_batch, y_batch)
     rows, loss = len(X_batch), 0.0
     sums: list[Array] = []
     for chosen in np.array_split(np.arange(rows), min(parts, rows)):
         part = slice(chosen[0], chosen[-1] + 1)
         share = len(chosen) / rows
-        loss += share * net.train_batch(X_batch[part], y_batch[part])
+        loss += share * train(net, X_batch[part], y_batch[part])
         grads = [holder.param_grad for holder in net.param_holders()]
         if sums:
             for total, grad in zip(sums, grads, strict=True):

@@ -148,7 +148,7 @@ class Checkpoint:
             "waited": standing.waited,
             "earlier": standing.earlier,
             "base_lr": optim.base_lr,
-            "rngs": [layer.rng.bit_generator.state for layer in _drawing(net)],
+            "rngs": [layer.rng.bit_generator.state for layer in drawing_layers(net)],
             "best": None,
         }
         if standing.best is not None:
@@ -223,7 +223,7 @@ class Checkpoint:
             )
 
 
-def _drawing(net: NeuralNetwork) -> list[Layer]:
+def drawing_layers(net: NeuralNetwork) -> list[Layer]:
     """Return the layers that have random numbers of their own: those not made of layers."""
     return [layer for _, layer in net.walk() if not layer.layers]
 
@@ -243,14 +243,14 @@ def _restore(
     waited = check_int(training["waited"], "checkpoint", "waited", 0)
     earlier = check_int(training["earlier"], "checkpoint", "earlier", 0)
     base_lr = check_real(training["base_lr"], "checkpoint", "base_lr", 0.0)
-    rngs = [np.random.PCG64() for _ in _drawing(net)]
+    rngs = [np.random.PCG64() for _ in drawing_layers(net)]
     if not isinstance(training["rngs"], list) or len(training["rngs"]) != len(rngs):
         raise ValueError("it needs one random state for each layer")
     for rng, state in zip(rngs, training["rngs"], strict=True):
         rng.state = state
     # Everything is there and fits: only now is anything changed.
     now.restore(net, optim)
-    for layer, rng in zip(_drawing(net), rngs, strict=True):
+    for layer, rng in zip(drawing_layers(net), rngs, strict=True):
         layer.rng.bit_generator.state = rng.state
     return Standing(history, best, best_loss, waited, earlier=earlier, base_lr=base_lr)
 

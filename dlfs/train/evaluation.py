@@ -9,6 +9,7 @@ from collections.abc import Container, Sequence
 from dlfs.checks import shortened
 from dlfs.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
+from dlfs.ranks import Alone
 from dlfs.train.history import COLUMNS
 from dlfs.train.metrics import METRICS, Metric, needs_sklearn
 from dlfs.types import Array
@@ -20,9 +21,13 @@ def evaluate(
     y: Array,
     measures: dict[str, Metric],
     batch_size: int | None = None,
+    ranks: Alone | None = None,
 ) -> dict[str, float]:
-    """Return the loss and the measures, in inference mode; y as the loss uses it."""
-    prediction = net.predict(X, batch_size)
+    """Return the loss and the measures, in inference mode; y as the loss uses it.
+
+    Several ranks share the predictions; what is measured are the predictions of all rows.
+    """
+    prediction = (ranks or Alone()).predict(net, X, batch_size)
     results = {"loss": net.loss.forward(prediction, y)}
     for name, metric in measures.items():
         results[name] = _measured(metric, y, prediction, net.loss)

@@ -12,6 +12,19 @@ class PatientInterrupt:
     second Ctrl-C does not wait. A handler for SIGINT that the user has installed stays; in
     threads other than the main one, where no signal arrives, nothing changes.
 
+    Parameters
+    ----------
+    shared : bool, default False
+        Whether several processes train together (``dlfs.ranks``). Then ``check`` raises once all
+        know that one of them was interrupted, so that all end after the same step.
+
+    Attributes
+    ----------
+    noted : bool
+        Whether Ctrl-C arrived in this process.
+    agreed : bool
+        Whether all processes know that it arrived in one of them.
+
     Examples
     --------
     >>> with PatientInterrupt() as interrupt:
@@ -25,8 +38,9 @@ class PatientInterrupt:
     stopped
     """
 
-    def __init__(self) -> None:
-        self.noted = False
+    def __init__(self, shared: bool = False) -> None:
+        self.shared = shared
+        self.noted = self.agreed = False
         self._installed = False
 
     def __enter__(self) -> "PatientInterrupt":
@@ -43,7 +57,7 @@ class PatientInterrupt:
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if there was a Ctrl-C."""
-        if self.noted:
+        if self.agreed if self.shared else self.noted:
             raise KeyboardInterrupt
 
     def _note(self, number: int, frame: Any) -> None:

@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dlfs.base import Operation
+from dlfs.ranks import Alone
+from dlfs.saving import network_tensors
 from dlfs.train.accumulate import train_in_parts
 from dlfs.train.batches import Pair, transformed
 from dlfs.train.callbacks import Callback, Training
@@ -40,6 +42,8 @@ class Run:
     callbacks : sequence of Callback
     display : Display
     checkpoint : Checkpoint, optional
+    ranks : Alone or Ranks
+        The processes that share each batch; mostly it is one process.
     """
 
     trainer: Training
@@ -49,6 +53,7 @@ class Run:
     callbacks: Sequence[Callback]
     display: Display
     checkpoint: Checkpoint | None = None
+    ranks: Alone = field(default_factory=Alone)
 
     def __post_init__(self) -> None:
         self.net = self.trainer.net
@@ -59,11 +64,13 @@ class Run:
             self.plan.patience, self.standing, self.trainer, self.display
         )
         self._stateful: list[Operation] = []
-        self._interrupt = PatientInterrupt()
+        self._interrupt = PatientInterrupt(shared=self.ranks.size > 1)
+        self._called = bool(self.callbacks)  # on rank 0
 
     def train(self) -> History:
         """Go through all epochs that are left."""
         history, plan = self.standing.history, self.plan
+        self._called = self.ranks.of_first(self._called)
         done, batches = len(history), len(self.data.train)
         self.optim.start_schedule(plan.epochs, batches)
         if self.standing.base_lr is not None:  # a callback had set it before the checkpoint
@@ -82,6 +89,8 @@ class Run:
                         if not self._epoch(epoch):
                             break
             except KeyboardInterrupt:
+                if self.ranks.size > 1 and not self._interrupt.agreed:
+                    raise  # the other ranks do not know of it
                 history.stopped = "interrupted"
                 self.display.say(
                     "Interrupted: the training ends here; restart=False goes on from here."
@@ -110,6 +119,7 @@ class Run:
             self.display.end_batch(loss)
             for callback in self.callbacks:
                 callback.on_batch_end(self.trainer, epoch, batch, loss)
+            self._take_decisions()
             if batch + 1 < batches:
                 # After the last batch, the epoch is recorded first: see below.
                 self._interrupt.check()
@@ -117,6 +127,9 @@ class Run:
                 break
         if not all(np.isfinite(param).all() for param in self.net.params()):
             raise failure(self.net, f"parameters became nan or inf in epoch {epoch + 1}")
+        if self.ranks.size > 1:
+            alike = {"the last batch": X_batch, **network_tensors(self.net)}
+            self.ranks.end_epoch(epoch + 1, alike, self._interrupt)
         self.net.epochs_trained = self.standing.earlier + epoch + 1
         row["train_loss"] = total / seen
         row["seconds"] = time.perf_counter() - started
@@ -142,7 +155,9 @@ class Run:
     def _step(self, X_batch: Array, y_batch: Array, epoch: int, batch: int) -> float:
         """Learn from a batch and return its loss; one that is not finite changes nothing."""
         before = [_copied(operation.state()) for operation in self._stateful]
-        loss = train_in_parts(self.net, X_batch, y_batch, self.plan.accumulate)
+        ranks, parts = self.ranks, self.plan.accumulate
+        loss = train_in_parts(self.net, X_batch, y_batch, parts, ranks.train_batch)
+        loss = ranks.add_up(self.net, loss, self._interrupt)
         states = list(zip(self._stateful, before, strict=True))
         if math.isfinite(loss) and not any(_spoiled(op.state(), old) for op, old in states):
             self.optim.step()
@@ -154,7 +169,7 @@ class Run:
         for operation, old in states:
             for name, array in operation.state().items():
                 np.copyto(array, old[name])
-        raise error
+        raise self.ranks.same_error(error, mine=not math.isfinite(self.net.loss.output))
 
     def _evaluate(self, epoch: int, row: Row) -> bool:
         """Evaluate if it is time to, and return whether to go on."""
@@ -163,7 +178,8 @@ class Run:
         if X_test is None or y_test is None or not due:
             return True
         size = self._evaluated_at_a_time
-        results = evaluate(self.net, X_test, y_test, plan.measures, size)
+        results = evaluate(self.net, X_test, y_test, plan.measures, size, self.ranks)
+        results = self.ranks.of_first(results)
         loss = row["test_loss"] = results.pop("loss")
         row.update(results)
         if not math.isfinite(loss):
@@ -175,6 +191,7 @@ class Run:
 
     def _end_epoch(self, row: Row, going_on: bool, complete: bool) -> None:
         self._call("on_epoch_end", row)
+        row.update(self.ranks.of_first(dict(row)))
         if self.trainer.stop and going_on:
             self.standing.history.stopped = "callback"
         self._write(complete)
@@ -196,6 +213,14 @@ class Run:
     def _call(self, method: str, *arguments: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, method)(self.trainer, *arguments)
+        if method != "on_train_end":
+            self._take_decisions()
+
+    def _take_decisions(self) -> None:
+        """Take over what callbacks have decided; they run on rank 0 alone."""
+        if self._called:
+            trainer, optim = self.trainer, self.optim
+            trainer.stop, optim.lr = self.ranks.of_first((trainer.stop, optim.lr))
 
 
 def _copied(arrays: dict[str, Array]) -> dict[str, Array]:

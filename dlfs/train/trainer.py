@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlfs.checks import check_flag, check_instance, check_int, plain_array
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
+from dlfs.ranks import Ranks, RanksError
 from dlfs.recurrent import check_streams, reads_streams
-from dlfs.train.batches import Batches, Rows, Transform
+from dlfs.train.batches import Batches, Transform, Rows
+from dlfs.train.beginning import begin
 from dlfs.train.callbacks import Callback, EarlyStopping
-from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import (
     Data,
     all_of,
@@ -20,6 +22,7 @@ from dlfs.train.data import (
     training_data,
 )
 from dlfs.train.evaluation import evaluate, named_metrics
+from dlfs.train.failure import NonFiniteLossError
 from dlfs.train.history import History
 from dlfs.train.loop import Run
 from dlfs.train.metrics import Metric
@@ -37,6 +40,9 @@ class Trainer:
     ----------
     net : NeuralNetwork
     optim : Optimizer
+    ranks : mpi4py.MPI.Comm, optional
+        Several processes, such as ``MPI.COMM_WORLD``, train together: each computes a share of
+        every batch (see ``dlfs.ranks``). Each must call ``fit`` with the same data and arguments.
 
     Attributes
     ----------
@@ -59,7 +65,7 @@ class Trainer:
     True
     """
 
-    def __init__(self, net: NeuralNetwork, optim: Optimizer) -> None:
+    def __init__(self, net: NeuralNetwork, optim: Optimizer, ranks: Any = None) -> None:
         check_instance(net, NeuralNetwork, "Trainer", "net")
         check_instance(optim, Optimizer, "Trainer", "optim")
         self.net = net
@@ -70,6 +76,7 @@ class Trainer:
         self.X_test: Array | None = None
         self.y_test: Array | None = None
         self._display = Display()
+        self._ranks = Ranks.of(ranks)
 
     def fit(
         self,
@@ -197,7 +204,8 @@ class Trainer:
         X_test, y_test = given_test_data(X_test, y_test, metrics)
         given = self.net.given and not restart
         self.X_test = self.y_test = None
-        with kept_if_refused(self.net):
+        ranks, leads = self._ranks, self._ranks.rank == 0
+        with ranks.all_or_none(), kept_if_refused(self.net):
             if restart or (restart is None and not given):
                 self.net.reset()
             source = training_data(
@@ -209,21 +217,24 @@ class Trainer:
                 cure = "dlfs.text.streams arranges a text so that they are"
                 arrays = {"X_train": source.X} if isinstance(source, Rows) else {}
                 check_streams(owner, plan.batch_size, cure, **arrays, X_test=self.X_test)
-        data = Data(source, self.X_test, self.y_test)
+            data = Data(source, self.X_test, self.y_test)
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
         if restart is None or restart:
             self.optim.reset()
             self.net.epochs_trained = 0
-        standing, file = Standing(earlier=self.net.epochs_trained), None
-        if checkpoint is not None:
-            file = Checkpoint(checkpoint, plan.settings(data), self.net, self.optim)
-            if resume and file.exists():
-                standing = file.read(self.net, self.optim)
-        self.history, self.stop, self._display = standing.history, False, Display(verbose)
-        run = Run(self, data, plan, standing, callbacks, self._display, file)
+        standing, file = begin(ranks, self.net, self.optim, plan, data, checkpoint, resume)
+        self.history, self.stop = standing.history, False
+        self._display = Display(verbose if leads else 0)
+        callbacks = callbacks if leads else []
+        run = Run(self, data, plan, standing, callbacks, self._display, file, ranks)
         try:
             return run.train()
+        except (NonFiniteLossError, RanksError):  # all ranks raise it
+            raise
+        except BaseException as error:
+            ranks.abort(error, f"; resume=True goes on from {checkpoint}" if checkpoint else "")
+            raise
         finally:
             if not given:
                 self.net.mark_weights_as_own()
