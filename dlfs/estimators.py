@@ -98,6 +98,7 @@ class _NetworkEstimator(BaseEstimator):
             self.network_ = network
             self.loss_curve_: list[float] = []
             self.validation_losses_: list[float] = []
+        X = self._input(self.network_, X)
         if not (more and part):
             self._optimizer = self._new_optimizer()
         X_test, y_test = None, None
@@ -150,7 +151,7 @@ class _NetworkEstimator(BaseEstimator):
 
     def _check_outputs(self, network: NeuralNetwork, X: Array, outputs: int) -> None:
         network.build(X.shape[1:])
-        shape = network.predict(X[:0]).shape[1:]
+        shape = network.predict(self._input(network, X[:0])).shape[1:]
         if shape != (outputs,):
             owner, each = type(self).__name__, "class" if hasattr(self, "classes_") else "target"
             raise ValueError(
@@ -167,7 +168,19 @@ class _NetworkEstimator(BaseEstimator):
     def _outputs(self, X: Any) -> Array:
         check_is_fitted(self, "network_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        return self.network_.predict(X)
+        return self.network_.predict(self._input(self.network_, X))
+
+    def _input(self, network: NeuralNetwork, X: Array) -> Array:
+        """Return integers, for a network that starts with an embedding."""
+        if not network.takes_integers:
+            return X
+        whole = X.astype(np.int64)
+        if (whole != X).any():
+            raise ValueError(
+                f"{type(self).__name__}: X must hold whole numbers, because the first of the "
+                "layers takes integers"
+            )
+        return whole
 
     def _weights(self, sample_weight: Any, X: Array) -> Array | None:
         if sample_weight is None:

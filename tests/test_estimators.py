@@ -22,9 +22,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator  # noqa: E
 
 from dlfs.activations import Softmax, Tanh  # noqa: E402
 from dlfs.estimators import NetworkClassifier, NetworkRegressor  # noqa: E402
-from dlfs.layers import Conv2D, Dense  # noqa: E402
-from dlfs.optimizers import SGDMomentum  # noqa: E402
-from dlfs.reshape import Reshape  # noqa: E402
+from dlfs.layers import Conv2D, Dense, Embedding  # noqa: E402
+from dlfs.optimizers import AdamW, SGDMomentum  # noqa: E402
+from dlfs.reshape import Flatten, Reshape  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
@@ -140,6 +140,17 @@ def test_layers_that_are_trained_keep_their_weights() -> None:
     layers = first.network_.layers
     again = NetworkClassifier(layers=layers, epochs=1, random_state=1).fit(X, y)
     assert again.loss_curve_[0] < first.loss_curve_[-2]
+
+
+def test_numbers_of_categories_can_be_embedded() -> None:
+    # As OrdinalEncoder gives them: whole numbers, in float64.
+    X = np.random.default_rng(0).integers(0, 5, (60, 2)).astype(np.float64)
+    y = np.where(X[:, 0] == 3, "three", "other")
+    layers: list[Any] = [Embedding(5, 4), Flatten(), Dense(2)]
+    model = NetworkClassifier(layers=layers, optimizer=AdamW(lr=0.05), random_state=0).fit(X, y)
+    assert model.score(X, y) == 1
+    with pytest.raises(ValueError, match="X must hold whole numbers"):
+        model.predict(X + 0.5)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

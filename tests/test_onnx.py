@@ -186,6 +186,11 @@ def test_the_command_exports_a_saved_network(tmp_path: Path, capsys: Any) -> Non
     assert "13 parameters" in capsys.readouterr().out
     X = np.ones((4, 2), np.float32)
     np.testing.assert_allclose(run(onnx.load(files[1]), X), net.predict(X), rtol=1e-6)
+    before = (tmp_path / "net.safetensors").read_bytes()
+    capsys.readouterr()
+    assert main(["export", files[0], files[0]]) == 2
+    assert "must be another file" in capsys.readouterr().err
+    assert (tmp_path / "net.safetensors").read_bytes() == before
     assert main(["export", str(tmp_path / "none"), files[1]]) == 2
     assert capsys.readouterr().err.startswith("dlfs export: ")
 

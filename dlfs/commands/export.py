@@ -23,6 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     from dlfs.onnx import OPSET, to_onnx  # noqa: PLC0415 - an extra
 
     net = load(arguments.network)
+    if arguments.model.exists() and arguments.model.samefile(arguments.network):
+        raise ValueError(f"the model must be another file than the network, {arguments.network}")
     to_onnx(net, arguments.model)
     print(f"{arguments.model}: {net.parameter_count():,} parameters, ONNX operators {OPSET}")
     return 0
