@@ -394,7 +394,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
     Examples
     --------
     >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
-    >>> model = NetworkRegressor(hidden=(20,), random_state=0).fit(X, X[:, 0] ** 2)
+    >>> model = NetworkRegressor(hidden=(20,), batch_size=20, random_state=0).fit(X, X[:, 0] ** 2)
     >>> model.score(X, X[:, 0] ** 2) > 0.9
     True
     """
