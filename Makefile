@@ -219,7 +219,7 @@ define install_extras
 endef
 
 $(VENV)/.dev-installed: $(VENV)/.installed pyproject.toml
-	$(call install_extras,plots sklearn onnx images test dev)
+	$(call install_extras,plots sklearn onnx images mpi test dev)
 
 $(VENV)/.notebooks-installed: $(VENV)/.dev-installed pyproject.toml
 	$(call install_extras,plots notebooks)

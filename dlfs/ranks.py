@@ -21,13 +21,14 @@ import os
 import platform
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 
 from dlfs.backend import get_num_threads, kernels, set_num_threads
+from dlfs.base import Operation
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import statistics_shape
 from dlfs.types import Array, IntArray, Shape
@@ -57,7 +58,7 @@ class Communicator(Protocol):
 
 
 class Alone:
-    """One process: all rows are its own, and there is nobody to agree with.
+    """One process, which computes all rows.
 
     Examples
     --------
@@ -76,22 +77,22 @@ class Alone:
         count = len(rows)
         return rows[self.rank * count // self.size : (self.rank + 1) * count // self.size]
 
-    def train_batch(
-        self, net: NeuralNetwork, X: Array, y: Array, rows: IntArray, interrupt: Any
-    ) -> float:
-        """Return the loss of these rows of the data, and compute the gradients of all parameters.
+    def train_batch(self, net: NeuralNetwork, X: Array, y: Array) -> float:
+        """Return this rank's part of a batch's loss, and compute its part of the gradients."""
+        return net.train_batch(X, y)
+
+    def add_up(self, net: NeuralNetwork, loss: float, interrupt: Any) -> float:
+        """Return the loss of the whole batch, and leave its gradients in the network.
 
         Parameters
         ----------
         net : NeuralNetwork
-        X, y : ndarray, batch axis first
-            All of the data.
-        rows : ndarray of integers
-            The batch: which rows of the data.
+        loss : float
+            The part of this rank, whose part of the gradients is in the network.
         interrupt : PatientInterrupt
             Where a Ctrl-C in this process is noted. Afterwards it is known to all ranks.
         """
-        return net.train_batch(X[rows], y[rows])
+        return loss
 
     def predict(self, net: NeuralNetwork, X: Array, batch_size: int | None = None) -> Array:
         """Return the predictions of all rows, as ``net.predict`` does."""
@@ -156,7 +157,7 @@ class Ranks(Alone):
         Raises
         ------
         TypeError
-            If it is no communicator.
+            If comm is something else.
         """
         if comm is None:
             return Alone()
@@ -168,31 +169,35 @@ class Ranks(Alone):
             )
         return Ranks(comm) if comm.size > 1 else Alone()
 
-    def train_batch(
-        self, net: NeuralNetwork, X: Array, y: Array, rows: IntArray, interrupt: Any
-    ) -> float:
-        """Return the loss of the whole batch, and compute its gradients, the same on all ranks."""
-        mine = self.share(rows)
-        self.rows, self.mine = len(rows), len(mine)
-        self.before = self.rank * len(rows) // self.size
-        joining = [op for _, layer in net.walk() for op in layer.operations if hasattr(op, "ranks")]
+    def train_batch(self, net: NeuralNetwork, X: Array, y: Array) -> float:
+        """Return this rank's part of a batch's loss, and compute its part of the gradients."""
+        places = self.share(np.arange(len(X)))
+        with self.sharing([op for _, layer in net.walk() for op in layer.operations], X, places):
+            if len(places):
+                return net.train_batch(X[places], y[places], weight=len(places) / len(X))
+            # No gradients, but the others may wait in a layer for this rank.
+            net.backward(np.zeros_like(net.forward(X[:0])), input_grad=False)
+            return 0.0
+
+    @contextmanager
+    def sharing(
+        self, operations: Sequence[Operation], rows: Sized, places: IntArray
+    ) -> Iterator[None]:
+        """Within the block a pass is of this rank's places in a batch, those without a gap."""
+        self.rows, self.mine = len(rows), len(places)
+        self.before = int(places[0]) if len(places) else 0
+        joining: list[Any] = [op for op in operations if hasattr(op, "ranks")]
         try:
             for operation in joining:
                 operation.ranks = self
-            if len(mine):
-                loss = net.train_batch(X[mine], y[mine], weight=len(mine) / len(rows))
-            else:  # no gradients, but the others may wait in a layer for this rank
-                net.backward(np.zeros_like(net.forward(X[mine])), input_grad=False)
-                loss = 0.0
+            yield
         finally:
             for operation in joining:
                 operation.ranks = None
-        loss, interrupted = self._add_up(net, [loss, float(interrupt.noted)])
-        interrupt.agreed = interrupted > 0
-        return loss
 
-    def _add_up(self, net: NeuralNetwork, numbers: list[float]) -> list[float]:
-        """Replace the gradients, and some numbers, by their sums over all ranks: one message."""
+    def add_up(self, net: NeuralNetwork, loss: float, interrupt: Any) -> float:
+        """Replace the gradients by their sums over all ranks; the loss is in the same message."""
+        numbers = [loss, float(interrupt.noted)]
         holders = [holder for holder in net.param_holders() if holder.trains]
         grads = [holder.param_grad for holder in holders]
         count = sum(grad.size for grad in grads) + len(numbers)
@@ -204,7 +209,8 @@ class Ranks(Alone):
         for holder, grad in zip(holders, grads, strict=True):
             holder.param_grad = self._sums[start : start + grad.size].reshape(grad.shape)
             start += grad.size
-        return [float(number) for number in self._sums[start:]]
+        interrupt.agreed = bool(self._sums[-1] > 0)
+        return float(self._sums[-2])
 
     def predict(self, net: NeuralNetwork, X: Array, batch_size: int | None = None) -> Array:
         """Return the predictions of all rows; each rank computes a share of every batch."""
@@ -353,8 +359,8 @@ def combined_moments(parts: list[tuple[int, Array, Array]]) -> tuple[int, Array,
     >>> low, high = np.array([1.0, 3.0]), np.array([5.0, 7.0, 9.0])
     >>> parts = [(len(part), part.mean(), part.var()) for part in (low, high)]
     >>> count, mean, var = combined_moments(parts)
-    >>> count, mean == 5.0, var == np.var([1.0, 3.0, 5.0, 7.0, 9.0])
-    (5, True, True)
+    >>> count, mean.round(6), var.round(6), np.var([1.0, 3.0, 5.0, 7.0, 9.0])
+    (5, np.float64(5.0), np.float64(8.0), np.float64(8.0))
     """
     whole = sum(count for count, _, _ in parts)
     shares = [(count / whole, np.asarray(mean, float), var) for count, mean, var in parts if count]
@@ -364,7 +370,7 @@ def combined_moments(parts: list[tuple[int, Array, Array]]) -> tuple[int, Array,
 
 
 def skip_float32(rng: np.random.Generator, count: int) -> None:
-    """Move a generator on as if it had drawn so many float32 numbers, without drawing them.
+    """Move a generator on as if it had drawn ``count`` float32 numbers, without drawing them.
 
     Examples
     --------

@@ -95,7 +95,7 @@ def begin_together(
             **plan.settings(data),
         }
     )
-    check_rows_are_separate(net, data)
+    check_rows_are_separate(net, *next(data.train.epoch(plan.seed, 0)))
     states = [layer.rng.bit_generator.state for layer in drawing_layers(net)]
     mine = (standing, Snapshot.take(net, optim), states, net.epochs_trained)
     standing, snapshot, states, net.epochs_trained = ranks.of_first(mine)
@@ -105,10 +105,10 @@ def begin_together(
     return standing
 
 
-def check_rows_are_separate(net: NeuralNetwork, data: Data) -> None:
+def check_rows_are_separate(net: NeuralNetwork, X: Array, y: Array) -> None:
     """Refuse a user's own class that cannot work on a part of the rows as it works on all.
 
-    Tried with a few rows of the data, on a copy of the network. The classes of dlfs are known. A
+    Tried with a few rows of a batch, on a copy of the network. The classes of dlfs are known. A
     class that has the attribute ``ranks`` is trusted; during a step it holds the Ranks.
 
     Raises
@@ -123,10 +123,10 @@ def check_rows_are_separate(net: NeuralNetwork, data: Data) -> None:
             "from the mean of all rows' states: make it with carry=True or carry=False"
         )
     parts = [part for _, layer in net.walk() for part in (layer, *layer.operations)]
-    if not any(_unknown(part) for part in (*parts, net.loss)) or len(data.X_train) < 2:
+    if not any(_unknown(part) for part in (*parts, net.loss)) or len(X) < 2:
         return
     trial = copy.deepcopy(net)
-    X, y = data.X_train[:4], data.y_train[:4]
+    X, y = X[:4], y[:4]
     prediction = trial.forward(X, inference=True)
     for path, layer in trial.walk():
         for part in (layer, *layer.operations):

@@ -9,7 +9,7 @@ from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.ranks import Ranks, RanksError
 from dlfs.recurrent import check_streams, reads_streams
-from dlfs.train.batches import Batches, Transform, Rows
+from dlfs.train.batches import Batches, Rows, Transform
 from dlfs.train.beginning import begin
 from dlfs.train.callbacks import Callback, EarlyStopping
 from dlfs.train.data import (
