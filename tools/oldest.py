@@ -31,7 +31,7 @@ def floor(requirement: str) -> tuple[str, str]:
     >>> floor("numpy>=2.0.0,<3")
     ('numpy', '2.0.0')
     """
-    found = re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)(,<[0-9.]+)?", requirement)
+    found = re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)(,<[0-9.]+)?(; sys_platform .*)?", requirement)
     if found is None:
         raise ValueError(f"a requirement must be like 'name>=1.2.3', got {requirement!r}")
     return found[1], found[2]
