@@ -9,18 +9,75 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.checks import check_real
+from dlfs.checks import check_flag, check_real
 from dlfs.gradcheck import GradientReport
 from dlfs.gradcheck.raised import describe
 
 _EMPTY = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "RETURN_VALUE", "RETURN_CONST"}
 
 
+RIGHT, OPEN, WRONG = "right", "not yet done", "not right yet"
+"""The states of a verdict, in the words that ``check`` prints."""
+
+
 class _NotYet(Exception):
     """A part of the attempt is still missing."""
 
 
-def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6) -> None:
+class ExerciseError(AssertionError):
+    """Raised by ``check(..., raises=True)`` for an attempt that is not right."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What ``check`` says about an attempt. True if the attempt is right.
+
+    Attributes
+    ----------
+    name : str
+        The name of the exercise.
+    state : str
+        "right", "not yet done" or "not right yet".
+    reason : str
+        What is wrong, in one line or more; may be empty.
+    hint : str
+        The exercise's hint, if the attempt is not right yet.
+    cause : str
+        If a gradient is wrong: the most likely cause that the gradient checker found, else hint.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+    hint: str = ""
+    cause: str = ""
+
+    def __bool__(self) -> bool:
+        return self.state == RIGHT
+
+    @property
+    def first_hint(self) -> str:
+        """The most useful line: the cause, else the reason's first line, else the hint."""
+        return self.cause or self.reason.partition("\n")[0] or self.hint
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.state}"]
+        lines += [f"  {line}".rstrip() for line in self.reason.splitlines()]
+        lines += [f"  Hint: {self.hint}"] * bool(self.hint)
+        return "\n".join(lines)
+
+    def _ipython_display_(self) -> None:
+        """Show nothing: a notebook's cell that ends in ``check(...)`` has printed the verdict."""
+
+
+def check(
+    name: str,
+    attempt: Any,
+    test: Any,
+    hint: str = "",
+    rtol: float = 1e-6,
+    raises: bool = False,
+) -> Verdict:
     """Print whether an attempt at an exercise is correct, with a hint if it is not.
 
     Prints ``NAME: right``, ``NAME: not yet done``, or ``NAME: not right yet`` and the reason.
@@ -42,9 +99,17 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
         Shown after the reason.
     rtol : float, default 1e-6
         The allowed error of a value, relative to the largest expected entry.
+    raises : bool, default False
+        Raise an error if the attempt is not right, as tools that grade notebooks expect.
+
+    Returns
+    -------
+    Verdict
 
     Raises
     ------
+    ExerciseError
+        If raises is True and the attempt is not right; the message is what is otherwise printed.
     TypeError, ValueError
         If name or hint is not a string, name is empty or contains a colon, rtol is not a positive
         number, or test returns anything else.
@@ -52,12 +117,14 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
     Examples
     --------
     >>> def double(x): ...
-    >>> check("double", double, lambda f: f(3) == 6)
+    >>> verdict = check("double", double, lambda f: f(3) == 6)
     double: not yet done
-    >>> check("double", lambda x: 2 + x, lambda f: f(3) == 6, hint="Try 2 * x.")
+    >>> verdict = check("double", lambda x: 2 + x, lambda f: f(3) == 6, hint="Try 2 * x.")
     double: not right yet
       Hint: Try 2 * x.
-    >>> check("double", lambda x: 2 * x, lambda f: f(3) == 6)
+    >>> bool(verdict), verdict.first_hint
+    (False, 'Try 2 * x.')
+    >>> verdict = check("double", lambda x: 2 * x, lambda f: f(3) == 6)
     double: right
 
     An Operation is best checked by its gradient:
@@ -70,7 +137,9 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
     ...
     ...     def _input_grad(self, output_grad):
     ...         return output_grad * 2 * self.input_
-    >>> check("square", Square, lambda cls: check_gradients(cls(), np.array([[1.0, 2.0]])))
+    >>> verdict = check(
+    ...     "square", Square, lambda cls: check_gradients(cls(), np.array([[1.0, 2.0]]))
+    ... )
     square: right
     """
     for text, argument in ((name, "name"), (hint, "hint")):
@@ -79,17 +148,25 @@ def check(name: str, attempt: Any, test: Any, hint: str = "", rtol: float = 1e-6
     if not name or ":" in name:
         raise ValueError(f"check: name must not be empty or contain a colon, got {name!r}")
     rtol = check_real(rtol, "check", "rtol", 0.0)
+    raises = check_flag(raises, "check", "raises")
+    verdict = _verdict(name, attempt, test, hint, rtol)
+    if raises and not verdict:
+        raise ExerciseError(str(verdict))
+    print(verdict)
+    return verdict
+
+
+def _verdict(name: str, attempt: Any, test: Any, hint: str, rtol: float) -> Verdict:
     reason = _reason(name, attempt, test, rtol)
     if reason is None:
-        print(f"{name}: right")
-    elif reason is _NotYet:
-        print(f"{name}: not yet done")
-    else:
-        print(f"{name}: not right yet")
-        for line in reason.splitlines():
-            print(f"  {line}".rstrip())
-        if hint:
-            print(f"  Hint: {hint}")
+        return Verdict(name, RIGHT)
+    if reason is _NotYet:
+        return Verdict(name, OPEN)
+    cause = ""
+    if isinstance(reason, GradientReport):
+        causes = [*map(str, reason.hints), *(finding.message for finding in reason.findings), hint]
+        cause = causes[0]
+    return Verdict(name, WRONG, str(reason).rstrip("\n"), hint, cause)
 
 
 def _reason(name: str, attempt: Any, test: Any, rtol: float) -> Any:
@@ -111,7 +188,7 @@ def _reason(name: str, attempt: Any, test: Any, rtol: float) -> Any:
         # `...` was used in a computation
         return _NotYet if "ellipsis" in str(error) else f"It raises {type(error).__name__}: {error}"
     if isinstance(verdict, GradientReport):
-        return None if verdict else str(dataclasses.replace(verdict, target=name))
+        return None if verdict else dataclasses.replace(verdict, target=name)
     if isinstance(verdict, str):
         return verdict
     if isinstance(verdict, bool | np.bool):

@@ -7,15 +7,18 @@ import pytest
 
 from dlfs.activations import Sigmoid
 from dlfs.base import Operation
-from dlfs.exercises import check
+from dlfs.exercises import ExerciseError, Verdict, check
 from dlfs.gradcheck import check_gradients
 
 X = np.array([[0.5, -1.0, 2.0]])
 
 
 def said(capsys, *arguments, **options):
-    assert check("name", *arguments, **options) is None
-    return capsys.readouterr().out
+    verdict = check("name", *arguments, **options)
+    out = capsys.readouterr().out
+    assert out == f"{verdict}\n"
+    assert bool(verdict) is (out == "name: right\n")
+    return out
 
 
 def empty(x):
@@ -169,3 +172,48 @@ def test_a_bare_assertion_of_the_test_is_no_reason(capsys) -> None:
             raise AssertionError
 
     assert said(capsys, lambda x: x, test) == "name: not right yet\n"
+
+
+# --- the verdict ---
+
+
+def test_the_verdict_holds_what_is_printed(capsys) -> None:
+    def wrong(f):
+        return "too large\nby far"
+
+    assert check("a", lambda x: x, lambda f: True) == Verdict("a", "right")
+    assert check("b", ..., 3.0, hint="never shown") == Verdict("b", "not yet done")
+    verdict = check("c", lambda x: x, wrong, hint="Halve it.")
+    assert verdict == Verdict("c", "not right yet", "too large\nby far", "Halve it.")
+    assert verdict.first_hint == "too large"
+    assert check("d", 2.0, 1.0, hint="Halve it.").first_hint == "Halve it."
+    assert check("e", 2.0, 1.0).first_hint == ""
+
+
+def test_the_first_hint_of_a_gradient_is_its_cause(capsys) -> None:
+    class Forgetful(Sigmoid):
+        def _input_grad(self, output_grad):
+            return output_grad
+
+    class Odd(Sigmoid):
+        def _input_grad(self, output_grad):
+            return np.sqrt(np.abs(output_grad)) + 17.3
+
+    def test(cls):
+        return check_gradients(cls(), X, backend="reference")
+
+    assert "derivative" in check("a", Forgetful, test, hint="s (1 - s)").first_hint
+    assert check("b", Odd, test, hint="s (1 - s)").first_hint == "s (1 - s)"
+
+
+@pytest.mark.parametrize(("attempt", "state"), [(2.0, "not right yet"), (..., "not yet done")])
+def test_a_check_can_raise(capsys, attempt, state) -> None:
+    with pytest.raises(ExerciseError, match=f"^name: {state}"):
+        check("name", attempt, 1.0, raises=True)
+    assert capsys.readouterr().out == ""
+    assert check("name", 1.0, 1.0, raises=True)
+
+
+def test_a_cell_that_ends_in_a_check_shows_it_once() -> None:
+    display = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
+    assert display.format(Verdict("name", "right")) == ({}, {})

@@ -473,7 +473,7 @@ def _exercises() -> list[Subject]:
             "exercises.check",
             exercises.check,
             _with(name="double", attempt=2.0, test=2.0),
-            {"name": texts, "hint": texts, "rtol": real(0.0)},
+            {"name": texts, "hint": texts, "rtol": real(0.0), "raises": flag()},
         )
     ]
 
