@@ -32,7 +32,8 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-thorough test-wheel test-pytorch test-oldest coverage lint format bench \
-    bench-gradients bench-scikit-learn notebooks test-notebooks render-notebooks annotate debug sanitize fuzz valgrind \
+    bench-gradients bench-scikit-learn notebooks test-notebooks test-class render-notebooks annotate debug sanitize \
+    fuzz valgrind \
     mutate kills clean
 
 help: ## show this list
@@ -100,6 +101,9 @@ notebooks: $(FOR_NOTEBOOKS) ## open a copy of the chapters in JupyterLab; TORCH=
 
 test-notebooks: $(FOR_NOTEBOOKS) ## run all notebooks, chapters 3 to 6 on both backends
 	$(RUN) -m tools.notebooks test --backend all $(NOTEBOOK_ARGS)
+
+test-class: $(VENV)/.dev-installed ## grade a class of made submissions, most of them broken; every row must be right
+	$(RUN) -m tools.large_class
 
 render-notebooks: $(FOR_NOTEBOOKS) ## make the .ipynb files from their sources, with outputs
 	$(RUN) -m tools.notebooks run $(NOTEBOOK_ARGS)

@@ -206,6 +206,7 @@ INTERNAL = {
 ELSEWHERE = {
     # the tests of bad input stand with the other tests of the module
     "autograd": "autograd",
+    "classroom": "classroom",
     "commands": "test_cli.py",
     "datasets": "test_datasets.py",
     "estimators": "test_estimators.py",

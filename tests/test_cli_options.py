@@ -360,6 +360,7 @@ OPTIONS = {
     "info": set(),
     "gradcheck": {"list", *GRADCHECK},  # list: tests/gradcheck/test_suite.py
     "notebooks": {"folder", "keep", "force"},  # tests/test_cli.py
+    "class": {"action", "folder", "chapters", "nbgrader", "force"},  # tests/classroom
 }
 
 
@@ -370,5 +371,6 @@ def test_every_option_of_every_command_is_tested():
         module.add_arguments(parser)
         needed = ["x"] * {"sample": 1, "notebooks": 1}.get(command, 0)
         needed = needed or ["x"] * 2 * (command in ("export", "predict", "evaluate"))
+        needed = ["export", "x"] if command == "class" else needed
         assert set(vars(parser.parse_args(needed))) == OPTIONS[command]
     assert TEXT.keys() == IMAGES.keys()

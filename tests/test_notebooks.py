@@ -8,7 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.notebooks import check, execute, pairs, solutions
+from dlfs.classroom.exercises import find_exercises
+from tools.notebooks import check, execute, pairs
 
 SOURCES = pairs.find_sources()
 
@@ -206,4 +207,4 @@ def test_settings_of_a_source(tmp_path: Path) -> None:
 def test_exercises_must_be_whole() -> None:
     cell = nbformat.v4.new_code_cell("x = ...", metadata={"tags": ["solution:other"]})
     with pytest.raises(ValueError, match="does not follow exercise:other"):
-        solutions.find_exercises(nbformat.v4.new_notebook(cells=[cell]))
+        find_exercises(nbformat.v4.new_notebook(cells=[cell]))

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlfs import __version__
-from dlfs.commands import bench, evaluate, export, info, notebooks, predict, sample, train
+from dlfs.commands import (
+    bench,
+    classroom,
+    evaluate,
+    export,
+    info,
+    notebooks,
+    predict,
+    sample,
+    train,
+)
 from dlfs.gradcheck import suite
 from dlfs.train.output import write_line
 
@@ -21,6 +31,7 @@ COMMANDS: dict[str, Any] = {
     "info": info,
     "gradcheck": suite,
     "notebooks": notebooks,
+    "class": classroom,
 }
 
 

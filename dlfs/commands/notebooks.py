@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Iterator
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import dlfs
+from dlfs.classroom.chapters import notebooks_folder
 from dlfs.utils.files import write_atomically
 
 HELP = "copy the chapters' notebooks into a folder"
@@ -96,7 +95,7 @@ def _contents(folder: Path) -> dict[Path, bytes]:
     for part in (folder, *folder.parents):
         if part.exists() and not part.is_dir():
             raise NotADirectoryError(f"{part} is not a folder")
-    return {path: entry.read_bytes() for path, entry in _entries(_origin(), Path())}
+    return {path: entry.read_bytes() for path, entry in _entries(notebooks_folder(), Path())}
 
 
 def _write(folder: Path, contents: dict[Path, bytes]) -> None:
@@ -104,17 +103,6 @@ def _write(folder: Path, contents: dict[Path, bytes]) -> None:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, content)
-
-
-def _origin() -> Traversable:
-    """Return the notebooks' folder: inside the installed package, or beside it in the sources."""
-    inside = files("dlfs") / "notebooks"
-    if inside.is_dir():
-        return inside
-    beside = Path(dlfs.__file__).parents[1] / "notebooks"
-    if not (beside / "README.md").is_file():
-        raise FileNotFoundError("this installation of dlfs came without the notebooks")
-    return beside
 
 
 def _entries(folder: Traversable, path: Path) -> Iterator[tuple[Path, Traversable]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from dlfs.classroom.exercises import Exercise, find_exercises
+from dlfs.exercises import OPEN
 from tools.notebooks import pairs, solutions
 
 MOST_BYTES = 700_000
@@ -25,7 +27,7 @@ def problems(source: Path) -> list[str]:
     try:
         made = pairs.make_notebook(source)
         pairs.settings(source)
-        exercises = solutions.find_exercises(made)
+        exercises = find_exercises(made)
     except ValueError as error:
         return [str(error)]
     path = source.with_suffix(".ipynb")
@@ -67,13 +69,13 @@ def _output_problems(cell: NotebookNode) -> list[str]:
     return found
 
 
-def solutions_problems(stored: NotebookNode, exercises: list[solutions.Exercise]) -> list[str]:
+def solutions_problems(stored: NotebookNode, exercises: list[Exercise]) -> list[str]:
     """Return the exercises that are not stored as unsolved."""
     answers = solutions.answers(stored, solved=False)
     return [
         f"exercise {exercise.name} must be stored unsolved, got {answers.get(exercise.name)!r}"
         for exercise in exercises
-        if answers.get(exercise.name) != solutions.OPEN
+        if answers.get(exercise.name) != OPEN
     ]
 
 

@@ -16,6 +16,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from dlfs.classroom.exercises import find_exercises
 from tools.notebooks import pairs, solutions
 
 CELL_SECONDS = 900
@@ -93,7 +94,7 @@ async def _execute(job: Job) -> None:
     start = time.perf_counter()
     try:
         notebook = pairs.make_notebook(job.source)
-        exercises = solutions.find_exercises(notebook)
+        exercises = find_exercises(notebook)
         solutions.append_solutions(notebook, exercises)
         await _run_cells(job, notebook)
         if not job.problems:

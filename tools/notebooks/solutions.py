@@ -1,56 +1,13 @@
 """Exercises: the check of each prints "not yet done", and "right" for the solution.
 
-In a source three parts follow each other: a cell tagged ``exercise:NAME``, one or more cells that
-check it, and a markdown cell tagged ``solution:NAME`` with a block of Python.
+``dlfs.classroom.exercises`` finds the exercises of a notebook.
 """
-
-import re
-from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-OPEN = "not yet done"
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-
-
-@dataclass
-class Exercise:
-    """An exercise, the code that checks it, and the code that solves it."""
-
-    name: str
-    checks: list[str] = field(default_factory=list)
-    solution: str = ""
-
-
-def find_exercises(notebook: NotebookNode) -> list[Exercise]:
-    """Return the exercises; raise ValueError if a part is missing."""
-    found: list[Exercise] = []
-    current: Exercise | None = None
-    for cell in notebook.cells:
-        for tag in cell.metadata.get("tags", []):
-            kind, _, name = tag.partition(":")
-            if kind == "exercise":
-                if current:
-                    raise ValueError(f"exercise {current.name} has no cell solution:{current.name}")
-                current = Exercise(name)
-                break
-            if kind == "solution":
-                if current is None or current.name != name:
-                    raise ValueError(f"solution:{name} does not follow exercise:{name}")
-                current.solution = "\n".join(BLOCK.findall(cell.source))
-                if not current.solution or not current.checks:
-                    raise ValueError(f"exercise {name} must have a check and a block of Python")
-                found.append(current)
-                current = None
-        else:
-            if current and cell.cell_type == "code":
-                current.checks.append(cell.source)
-    if current:
-        raise ValueError(f"exercise {current.name} has no cell solution:{current.name}")
-    if len({exercise.name for exercise in found}) < len(found):
-        raise ValueError("exercises must have different names, got a repeated one")
-    return found
+from dlfs.classroom.exercises import Exercise
+from dlfs.exercises import OPEN
 
 
 def append_solutions(notebook: NotebookNode, exercises: list[Exercise]) -> None:
