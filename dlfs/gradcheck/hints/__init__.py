@@ -10,6 +10,7 @@ ends the search.
 |---|---|
 | a finding: state kept between calls, an array changed, a wrong shape | behaviour.py |
 | a part of forward held constant; one expression of backward changed | code.py |
+| attention: scale, mask, the softmax's axis and gradient | attention.py |
 | the gradient of another loss | losses.py |
 | masks, derivatives at the wrong point, statistics of a normalization | elementwise.py |
 | a kernel not flipped; stride, padding, dilation or groups ignored | options.py |

@@ -153,3 +153,21 @@ def _normalization(evidence: Evidence) -> Iterator[Hint]:
             if evidence.explains(guess):
                 yield evidence.hint("statistics", message)
                 return
+    yield from _root_mean_square(evidence)
+
+
+def _root_mean_square(evidence: Evidence) -> Iterator[Hint]:
+    """Try the same with a normalization that has no mean: x / sqrt(mean(x**2)), row by row."""
+    x, output, grad = evidence.variable, evidence.output, evidence.output_grad
+    if x.shape != output.shape or not x.ndim or x.shape[-1] < 3:
+        return
+    rms = np.sqrt((x**2).mean(axis=-1, keepdims=True))
+    inverse = np.sqrt((output**2).mean(axis=-1, keepdims=True)) / np.where(rms == 0, 1.0, rms)
+    if not np.allclose(output, x * inverse, rtol=1e-9, atol=0) or abs(output).max() > x.shape[-1]:
+        return
+    if evidence.explains(inverse * grad):
+        yield evidence.hint(
+            "statistics",
+            "the root mean square is treated as a constant: the term output * mean(output_grad * "
+            "output) is missing.",
+        )

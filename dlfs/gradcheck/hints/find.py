@@ -9,6 +9,7 @@ import numpy as np
 from dlfs.base import Operation
 from dlfs.gradcheck.compare import Tolerances
 from dlfs.gradcheck.copies import own_copy, walk
+from dlfs.gradcheck.hints.attention import attention
 from dlfs.gradcheck.hints.behaviour import from_findings
 from dlfs.gradcheck.hints.code import held_constant, repairs
 from dlfs.gradcheck.hints.elementwise import elementwise
@@ -28,6 +29,7 @@ _QUICK = Tolerances(None, None, 60, "central")
 # If two explain the same numbers, the earlier one is more specific.
 _DIAGNOSES: tuple[Callable[[Evidence], Iterator[Hint]], ...] = (
     zero,
+    attention,
     losses,
     elementwise,
     flipped_kernel,

@@ -18,6 +18,7 @@ def sums(evidence: Evidence) -> Iterator[Hint]:
     yield from _axes_mixed(evidence)
     yield from _incomplete(evidence)
     yield from _diagonal(evidence)
+    yield from _mean_of_rows(evidence)
 
 
 def _output_grad_forgotten(evidence: Evidence) -> Iterator[Hint]:
@@ -99,6 +100,22 @@ def _incomplete(evidence: Evidence) -> Iterator[Hint]:
                 "overwritten (=) where it must be added (+=; np.add.at for repeated indices).",
             )
         return
+
+
+def _mean_of_rows(evidence: Evidence) -> Iterator[Hint]:
+    """Try the mean over the places of an index where the sum belongs, in a table of rows."""
+    x, table = evidence.x, evidence.variable
+    if evidence.is_input or getattr(x, "dtype", table.dtype).kind not in "iu" or table.ndim != 2:
+        return
+    counts = np.bincount(x.reshape(-1), minlength=len(table))[:, np.newaxis]
+    if counts.max(initial=0) < 2 or len(counts) != len(table):
+        return
+    if evidence.explains(evidence.numeric / counts.clip(1)):
+        yield evidence.hint(
+            "repeated_rows",
+            "a row that is looked up several times gets the mean of its gradients; it must get "
+            "their sum (np.add.at).",
+        )
 
 
 def _grouped(contributions: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
