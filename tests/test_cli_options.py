@@ -359,7 +359,7 @@ OPTIONS = {
     "bench": set(BENCH),
     "info": set(),
     "gradcheck": {"list", *GRADCHECK},  # list: tests/gradcheck/test_suite.py
-    "notebooks": {"folder", "keep", "force"},  # tests/test_cli.py
+    "notebooks": {"folder", "keep", "force", "slides"},  # tests/test_cli.py
     "class": {"action", "folder", "chapters", "nbgrader", "force"},  # tests/classroom
 }
 

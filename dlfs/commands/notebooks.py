@@ -6,6 +6,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from dlfs.classroom.chapters import notebooks_folder
+from dlfs.classroom.slides import slide_files
 from dlfs.utils.files import write_atomically
 
 HELP = "copy the chapters' notebooks into a folder"
@@ -28,26 +29,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     present = parser.add_mutually_exclusive_group()
     present.add_argument("--keep", action="store_true", help="copy only missing files")
     present.add_argument("--force", action="store_true", help="overwrite existing files")
+    parser.add_argument(
+        "--slides",
+        action="store_true",
+        help="write slides (HTML with reveal.js) in the place of the notebooks",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Copy the notebooks, and print what to do next."""
     folder = Path(arguments.folder)
+    contents = slide_files() if arguments.slides else None
     if arguments.keep:
-        copied, kept = copy_missing(folder)
+        copied, kept = copy_missing(folder, contents)
         print(KEPT.format(copied=len(copied), kept=kept, folder=folder))
         return 0
-    copied = copy(folder, force=arguments.force)
+    copied = copy(folder, force=arguments.force, contents=contents)
+    if arguments.slides:
+        pages = sorted(folder / path for path in copied if path.suffix == ".html")
+        print(f"Wrote slides of {len(pages)} notebooks to {folder}. Open in a browser: {pages[0]}")
+        return 0
     notebooks = sorted(path for path in copied if path.suffix == ".ipynb")
     first = folder / notebooks[0] if notebooks else folder
     print(NEXT.format(count=len(notebooks), folder=folder, first=first))
     return 0
 
 
-def copy(folder: Path, force: bool = False) -> list[Path]:
-    """Copy the notebooks and their other files; return the notebooks' paths in the folder.
+def copy(
+    folder: Path, force: bool = False, contents: dict[Path, bytes] | None = None
+) -> list[Path]:
+    """Copy the notebooks and their other files; return the paths in the folder.
 
-    Existing files with the same content are allowed.
+    Existing files with the same content are allowed. Other files may be given by their paths.
 
     Raises
     ------
@@ -58,7 +71,7 @@ def copy(folder: Path, force: bool = False) -> list[Path]:
     NotADirectoryError
         If a file that is not a folder is in the way.
     """
-    contents = _contents(folder)
+    contents = _contents(folder, contents)
     changed = [
         path
         for path, content in contents.items()
@@ -74,7 +87,7 @@ def copy(folder: Path, force: bool = False) -> list[Path]:
     return list(contents)
 
 
-def copy_missing(folder: Path) -> tuple[list[Path], int]:
+def copy_missing(folder: Path, contents: dict[Path, bytes] | None = None) -> tuple[list[Path], int]:
     """Copy the missing files; return their paths in the folder, and the number of existing files.
 
     Raises
@@ -84,17 +97,19 @@ def copy_missing(folder: Path) -> tuple[list[Path], int]:
     NotADirectoryError
         If a file that is not a folder is in the way.
     """
-    contents = _contents(folder)
+    contents = _contents(folder, contents)
     missing = {path: content for path, content in contents.items() if not (folder / path).exists()}
     _write(folder, missing)
     return list(missing), len(contents) - len(missing)
 
 
-def _contents(folder: Path) -> dict[Path, bytes]:
+def _contents(folder: Path, contents: dict[Path, bytes] | None) -> dict[Path, bytes]:
     """Return the files to copy, by their paths in the folder; check that the folder can exist."""
     for part in (folder, *folder.parents):
         if part.exists() and not part.is_dir():
             raise NotADirectoryError(f"{part} is not a folder")
+    if contents is not None:
+        return contents
     return {path: entry.read_bytes() for path, entry in _entries(notebooks_folder(), Path())}
 
 

@@ -128,7 +128,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dtype", choices=["float32", "float64"], default="float32", help="type of all numbers")
     add("--seed", type=integer_option(0), default=1, help="one seed gives one result")
     add("--save", type=Path, default=None, help="where to save the network")
-    add("--log", type=Path, default=None, help="where to write a row of losses after each epoch, as CSV")
+    add(
+        "--log",
+        type=Path,
+        default=None,
+        help="where to write a row of losses after each epoch, as CSV",
+    )
     add(
         "--plots",
         type=Path,
