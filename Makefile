@@ -32,7 +32,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-thorough test-wheel test-pytorch test-oldest coverage lint format bench \
-    bench-gradients bench-scikit-learn notebooks test-notebooks test-class render-notebooks annotate debug sanitize \
+    bench-gradients bench-scikit-learn notebooks test-notebooks test-class test-room render-notebooks annotate debug sanitize \
     fuzz valgrind \
     mutate kills clean
 
@@ -104,6 +104,9 @@ test-notebooks: $(FOR_NOTEBOOKS) ## run all notebooks, chapters 3 to 6 on both b
 
 test-class: $(VENV)/.dev-installed ## grade a class of made submissions, most of them broken; every row must be right
 	$(RUN) -m tools.large_class
+
+test-room: $(VENV)/.dev-installed ## run the recipe for a room without a network (docs/teaching.md); downloads 200 MB
+	PATH='$(abspath $(BIN))':"$$PATH" $(RUN) -m tools.room
 
 render-notebooks: $(FOR_NOTEBOOKS) ## make the .ipynb files from their sources, with outputs
 	$(RUN) -m tools.notebooks run $(NOTEBOOK_ARGS)

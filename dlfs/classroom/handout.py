@@ -50,8 +50,11 @@ HIDDEN = """\
 NBGRADER = """\
 # Settings of nbgrader for this class. The notebooks are in source/CHAPTER/; run, for example,
 #
-#     nbgrader generate_assignment {first}
+#     nbgrader generate_assignment {first} --force
 #     nbgrader autograde {first}
+#     nbgrader export
+#
+# --force, because dlfs has already written a handout. Submissions: submitted/STUDENT/{first}/.
 
 c = get_config()
 c.CourseDirectory.course_id = "dlfs"
