@@ -84,6 +84,14 @@ format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's fo
 	$(RUN) -m ruff check --fix-only .
 	$(RUN) -m ruff format .
 
+.PHONY: docs test-docs
+# The outputs that are stored in the notebooks are shown: nothing is run again.
+docs: $(VENV)/.docs-installed ## build the site, build/docs/index.html
+	$(RUN) -m tools.site $(DOCS_ARGS)
+
+test-docs: docs ## test the built site: its links, and its pages in Chromium without a network
+	$(RUN) -m pytest -q -p no:cacheprovider docs/tests $(PYTEST_ARGS)
+
 bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in a separate environment; BENCH_ARGS="--quick" and others
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
@@ -235,3 +243,7 @@ $(VENV)/.notebooks-installed: $(VENV)/.dev-installed pyproject.toml
 $(VENV)/.torch-installed: $(VENV)/.notebooks-installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	@touch $@
+
+# After the notebooks' requirements, because the stamps form a chain.
+$(VENV)/.docs-installed: $(FOR_NOTEBOOKS) pyproject.toml
+	$(call install_extras,docs)

@@ -157,6 +157,26 @@ class ParamOperation(Operation):
     param, param_grad : ndarray
     penalized : bool
         Whether weight decay applies, a penalty on large parameters: to weights, not to biases.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Shift(ParamOperation):
+    ...     def _output(self):
+    ...         return self.input_ + self.param
+    ...
+    ...     def _input_grad(self, output_grad):
+    ...         return output_grad
+    ...
+    ...     def _param_grad(self, output_grad):
+    ...         return output_grad.sum(axis=0, keepdims=True)
+    >>> shift = Shift(np.array([[10.0, 20.0]]))
+    >>> shift.forward(np.ones((3, 2)))[0]
+    array([11., 21.])
+    >>> shift.backward(np.ones((3, 2)))[0]
+    array([1., 1.])
+    >>> shift.param_grad
+    array([[3., 3.]])
     """
 
     trains = True

@@ -40,8 +40,8 @@ class Flatten(Operation):
 class Reshape(Operation):
     """Give each observation another shape.
 
-    Forward: (batch, ...) becomes (batch, *shape). Backward: the gradient gets the input's shape
-    again.
+    Forward: (batch, ...) becomes ``(batch, *shape)``. Backward: the gradient gets the input's
+    shape again.
 
     The inverse of book chapter 5's Flatten.
 

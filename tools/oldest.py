@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
-NOT_TESTED = ("dev", "torch")
+NOT_TESTED = ("dev", "docs", "torch")
 
 
 def requirements(project: dict[str, Any], extra: str = "") -> list[str]:

@@ -11,11 +11,32 @@ CURE = (
 
 
 class MissingDataError(FileNotFoundError):
-    """A data file of the package is missing."""
+    """A data file of the package is missing.
+
+    Examples
+    --------
+    >>> issubclass(MissingDataError, FileNotFoundError)
+    True
+    """
 
 
 class DamagedDataError(ValueError):
-    """A data file is truncated, altered, or has the wrong format."""
+    """A data file is truncated, altered, or has the wrong format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from dlfs.datasets import read_idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "digits"
+    ...     _ = path.write_bytes(b"no such format")
+    ...     try:
+    ...         read_idx(path)
+    ...     except DamagedDataError:
+    ...         print("damaged")
+    damaged
+    """
 
 
 class Expected(NamedTuple):

@@ -16,7 +16,15 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".w
 
 
 class Images(NamedTuple):
-    """Images, the number of the class of each, and the classes' names, sorted."""
+    """Images, the number of the class of each, and the classes' names, sorted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> images = Images(np.zeros((2, 1, 3, 4)), np.array([0, 1]), ("cat", "dog"))
+    >>> images.X.shape, images.classes
+    ((2, 1, 3, 4), ('cat', 'dog'))
+    """
 
     X: Array
     y: IntArray

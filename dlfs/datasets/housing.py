@@ -10,7 +10,15 @@ from dlfs.types import Array
 
 
 class Boston(NamedTuple):
-    """Features, prices and the features' names, also under scikit-learn's former names."""
+    """Features, prices and the features' names, also under scikit-learn's former names.
+
+    Examples
+    --------
+    >>> from dlfs.datasets import boston
+    >>> prices = boston()
+    >>> prices.data is prices.X, prices.target is prices.y
+    (True, True)
+    """
 
     X: Array
     y: Array

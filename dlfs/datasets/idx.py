@@ -31,7 +31,15 @@ DTYPES: dict[int, np.dtype[Any]] = {
 
 
 class MNIST(NamedTuple):
-    """The four arrays of MNIST, in the book's order: ``X_train, y_train, X_test, y_test``."""
+    """The four arrays of MNIST, in the book's order: ``X_train, y_train, X_test, y_test``.
+
+    Examples
+    --------
+    >>> from dlfs.datasets import mnist
+    >>> digits = mnist()
+    >>> digits.X_train.shape, digits.y_test.shape
+    ((60000, 1, 28, 28), (10000,))
+    """
 
     X_train: Array
     y_train: Array

@@ -169,7 +169,15 @@ class TableLayout:
 
 
 class Table(NamedTuple):
-    """Inputs, target, the names of the inputs, and the layout that prepares further tables."""
+    """Inputs, target, the names of the inputs, and the layout that prepares further tables.
+
+    Examples
+    --------
+    >>> frame = {"size": [50, 80, 65], "price": [200, 320, 260]}
+    >>> prices = table(frame, target="price")
+    >>> prices.X.shape, prices.y.tolist()
+    ((3, 1), [200.0, 320.0, 260.0])
+    """
 
     X: Array
     y: Array

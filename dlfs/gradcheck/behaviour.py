@@ -29,6 +29,22 @@ class Finding:
         One sentence for a student.
     variable : str
         The gradient concerned, if there is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import Operation
+    >>> from dlfs.gradcheck import check_gradients
+    >>> class Doubled(Operation):
+    ...     def _output(self):
+    ...         self.input_ *= 2
+    ...         return self.input_.copy()
+    ...
+    ...     def _input_grad(self, output_grad):
+    ...         return 2 * output_grad
+    >>> report = check_gradients(Doubled(), np.ones((2, 3)))
+    >>> [finding.kind for finding in report.findings][:1]
+    ['writes']
     """
 
     kind: str

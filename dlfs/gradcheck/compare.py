@@ -37,7 +37,7 @@ class GradientResult:
     Attributes
     ----------
     name : str
-        "input_", "param", or the Operation that holds the parameter.
+        ``"input_"``, ``"param"``, or the Operation that holds the parameter.
     verdict : str
         "passed"; "wrong"; or undecided: "skipped" (too many entries are close to a kink), "rough"
         (the differences, or the gradient itself, are too imprecise), "empty" (no entries).
@@ -55,6 +55,15 @@ class GradientResult:
     shared : tuple of float, or None
         Of entries on kinks that are wrong together (in a tie, each gets the whole gradient): their
         sum by backward, and the least and the largest sum by differences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import Tanh
+    >>> from dlfs.gradcheck import check_gradients
+    >>> result = check_gradients(Tanh(), np.ones((3, 4))).results["input_"]
+    >>> result.verdict, result.checked, result.analytic.shape
+    ('passed', 12, (3, 4))
     """
 
     name: str

@@ -19,7 +19,21 @@ _LISTED = 4
 
 
 class GradientError(AssertionError):
-    """Raised when a gradient check fails; the message is the report."""
+    """Raised when a gradient check fails; the message is the report.
+
+    Examples
+    --------
+    >>> from dlfs import ReLU
+    >>> from dlfs.testing import arrays_NF, assert_gradients
+    >>> class Wrong(ReLU):
+    ...     def _input_grad(self, output_grad):
+    ...         return -output_grad
+    >>> try:
+    ...     assert_gradients(Wrong, arrays_NF(), examples=5)
+    ... except GradientError as error:
+    ...     print("Gradient check of Wrong" in str(error))
+    True
+    """
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,18 @@ class Hint:
         The cause and its remedy, for a student.
     variable : str
         The gradient explained.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import Tanh
+    >>> from dlfs.gradcheck import check_gradients
+    >>> class Wrong(Tanh):
+    ...     def _input_grad(self, output_grad):
+    ...         return -output_grad * (1 - self.output**2)
+    >>> x = np.linspace(-1, 1, 12).reshape(3, 4)
+    >>> [hint.kind for hint in check_gradients(Wrong(), x).hints]
+    ['sign']
     """
 
     kind: str
@@ -61,6 +87,15 @@ class GradientReport:
     facts : list of Hint
         What is known about a wrong gradient whose cause is not.
     backend, dtype : str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import Dense, Tanh
+    >>> from dlfs.gradcheck import check_gradients
+    >>> report = check_gradients(Dense(2, activation=Tanh()), np.ones((3, 4)))
+    >>> bool(report), report.passed, len(report.results)
+    (True, True, 3)
     """
 
     target: str

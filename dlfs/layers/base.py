@@ -50,6 +50,18 @@ class Layer(LayerTree):
         The activation that stands behind the layer in a network.
     params, param_grads, layers, first, trainable
         See LayerTree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Scale(Layer):
+    ...     def _setup_layer(self, input_):
+    ...         self.operations = [WeightMultiply(np.diag(np.full(input_.shape[1], 2.0)))]
+    >>> layer = Scale()
+    >>> layer.forward(np.array([[1.0, 3.0]]))
+    array([[2., 6.]])
+    >>> layer.backward(np.ones((1, 2)))
+    array([[2., 2.]])
     """
 
     takes_integers: ClassVar[bool] = False

@@ -48,6 +48,21 @@ class Optimizer(Schedule):
     ----------
     net : NeuralNetwork
         The network whose parameters are changed; a Trainer sets it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import Dense, NeuralNetwork
+    >>> class SignSGD(Optimizer):
+    ...     def _update_rule(self, param, grad):
+    ...         param -= self.lr * np.sign(grad)
+    >>> optim = SignSGD(lr=0.5)
+    >>> optim.net = NeuralNetwork([Dense(1)], seed=1)
+    >>> loss = optim.net.train_batch(np.ones((2, 1)), np.full((2, 1), 9.0))
+    >>> before = [param.copy() for param in optim.net.params()]
+    >>> optim.step()
+    >>> [(new - old).item() for new, old in zip(optim.net.params(), before, strict=True)]
+    [0.5, 0.5]
     """
 
     slots: ClassVar[dict[str, str]] = {}

@@ -56,6 +56,15 @@ class PyTorchPreprocessor:
     Notes
     -----
     Book, chapter 7.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class Halve(PyTorchPreprocessor):
+    ...     def transform(self, x):
+    ...         return x / 2
+    >>> Halve().transform(torch.ones(3))
+    tensor([0.5000, 0.5000, 0.5000])
     """
 
     def transform(self, x: Tensor) -> Tensor:

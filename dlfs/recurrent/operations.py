@@ -327,12 +327,25 @@ class GRU_Op(_Recurrence):
 
 
 def reads_streams(net: Any) -> bool:
-    """Say whether a layer lets each row of a batch go on where that row of the last one ended."""
+    """Say whether a layer lets each row of a batch go on where that row of the last one ended.
+
+    Examples
+    --------
+    >>> from dlfs import Dense, LSTMLayer
+    >>> reads_streams(LSTMLayer(4, carry=True)), reads_streams(Dense(4))
+    (True, False)
+    """
     return any(getattr(layer, "carry", False) is True for _, layer in net.walk())
 
 
 def check_streams(owner: str, batch_size: int, cure: str, **data: Array | None) -> None:
-    """Demand as many sequences in each batch: each goes on from its own state."""
+    """Demand as many sequences in each batch: each goes on from its own state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_streams("fit", 2, "drop the last row", X_train=np.zeros((6, 7)))
+    """
     for name, X in data.items():
         if X is not None and len(X) > batch_size and len(X) % batch_size:
             raise ValueError(

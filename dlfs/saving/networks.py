@@ -126,6 +126,16 @@ def load(path: str | Path, custom: Mapping[str, type] | None = None) -> NeuralNe
     ValueError
         If it is another kind of file, damaged, from a newer version, or names a class that is
         not known.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> net = NeuralNetwork([layers.Dense(1)])
+    >>> net.build((3,))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(net, f"{folder}/net.safetensors")
+    ...     print(list(load(f"{folder}/net.safetensors")))
+    [Dense(1, activation=Linear())]
     """
     custom = check_custom(custom)
     return network_from_file(path, *read_file(path, custom), custom)
@@ -137,7 +147,16 @@ def network_from_file(
     metadata: Mapping[str, Any],
     custom: Mapping[str, type],
 ) -> NeuralNetwork:
-    """Make the network of what ``read_file`` read; an error names the file."""
+    """Make the network of what ``read_file`` read; an error names the file.
+
+    Examples
+    --------
+    >>> net = NeuralNetwork([layers.Dense(1)])
+    >>> net.build((13,))
+    >>> again = network_from_file("a file", network_tensors(net), network_metadata(net), {})
+    >>> again.parameter_count()
+    14
+    """
     try:
         net = network_from(tensors, metadata.get("network"), custom)
         # A file of 0.1.0 does not say it.
@@ -168,7 +187,15 @@ def network_from_file(
 
 
 def network_metadata(net: NeuralNetwork) -> dict[str, Any]:
-    """Return what a file says of a network besides its numbers."""
+    """Return what a file says of a network besides its numbers.
+
+    Examples
+    --------
+    >>> net = NeuralNetwork([layers.Dense(1)])
+    >>> net.build((13,))
+    >>> sorted(network_metadata(net))
+    ['epochs_trained', 'network']
+    """
     return {"network": network_config(net), **network_remarks(net)}
 
 
@@ -179,6 +206,13 @@ def network_remarks(net: NeuralNetwork) -> dict[str, Any]:
     ------
     TypeError, ValueError
         If its notes cannot be written down.
+
+    Examples
+    --------
+    >>> net = NeuralNetwork([layers.Dense(1)])
+    >>> net.build((13,))
+    >>> network_remarks(net)
+    {'epochs_trained': 0}
     """
     remarks: dict[str, Any] = {"epochs_trained": net.epochs_trained}
     if net.classes is not None:
@@ -195,7 +229,13 @@ def network_remarks(net: NeuralNetwork) -> dict[str, Any]:
 
 
 def known_classes() -> dict[str, type]:
-    """Return the classes that a file may name: every Layer, Loss and parameter-free Operation."""
+    """Return the classes that a file may name: every Layer, Loss and parameter-free Operation.
+
+    Examples
+    --------
+    >>> known_classes()["dlfs.Tanh"].__name__
+    'Tanh'
+    """
     return {
         class_name(thing): thing
         for module in MODULES
@@ -215,6 +255,14 @@ def network_config(net: NeuralNetwork) -> dict[str, Any]:
     ------
     ValueError
         If the network is not set up, or could not be restored exactly.
+
+    Examples
+    --------
+    >>> net = NeuralNetwork([layers.Dense(1)])
+    >>> net.build((13,))
+    >>> config = network_config(net)
+    >>> config["dtype"], len(config["layers"])
+    ('float64', 1)
     """
     if not net.built:
         raise ValueError("save: the network is not set up; train it, or call build(input_shape)")
@@ -280,13 +328,29 @@ def _network_class(net: NeuralNetwork) -> str:
 
 
 def network_tensors(net: NeuralNetwork) -> dict[str, Array]:
-    """Return parameters and state by name."""
+    """Return parameters and state by name.
+
+    Examples
+    --------
+    >>> net = NeuralNetwork([layers.Dense(1)])
+    >>> net.build((13,))
+    >>> {name: array.shape for name, array in network_tensors(net).items()}
+    {'layers.0.params.0': (13, 1), 'layers.0.params.1': (1, 1)}
+    """
     params = {name: param for name, (param, owner) in _parameters(net).items() if name == owner}
     return {**params, **network_states(net)}
 
 
 def network_states(net: NeuralNetwork) -> dict[str, Array]:
-    """Return the arrays of every Operation's ``state()``, by a name that says whose they are."""
+    """Return the arrays of every Operation's ``state()``, by a name that says whose they are.
+
+    Examples
+    --------
+    >>> net = NeuralNetwork([layers.Dense(2), layers.BatchNorm()])
+    >>> net.build((13,))
+    >>> len(network_states(net))
+    2
+    """
     return {
         f"{path}.operations.{j}.{name}": array
         for path, layer in net.walk()
@@ -494,7 +558,15 @@ def _tensor(tensors: Mapping[str, Array], name: str, like: Array) -> Array:
 
 
 def check_custom(custom: object) -> Mapping[str, type]:
-    """Demand classes that a file may name, by name."""
+    """Demand classes that a file may name, by name.
+
+    Examples
+    --------
+    >>> class Own(Operation):
+    ...     pass
+    >>> check_custom({"Own": Own})["Own"] is Own
+    True
+    """
     kinds = Layer | Loss | Operation | NeuralNetwork
     if custom is None:
         return {}

@@ -17,6 +17,16 @@ class HypothesisChooser(Chooser):
     ----------
     draw : callable
         The function ``draw`` of ``hypothesis.strategies.data()`` or ``composite``.
+
+    Examples
+    --------
+    >>> from hypothesis import given, strategies
+    >>> @given(strategies.data())
+    ... def test(data):
+    ...     chooser = HypothesisChooser(data.draw)
+    ...     assert 1 <= chooser.integer(1, 3) <= 3
+    ...     assert chooser.choice("ab") in "ab"
+    >>> test()
     """
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
@@ -44,6 +54,16 @@ def library_cases(
         A name in ``dlfs.gradcheck.cases.RECIPES``.
     backend : str, default "reference"
         The backend named in the code of the case.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from dlfs.gradcheck import check_gradients
+    >>> @settings(max_examples=5)
+    ... @given(library_cases("Tanh"))
+    ... def test(case):
+    ...     assert check_gradients(case.target, case.x).passed
+    >>> test()
     """
     dtype = draw(st.sampled_from(("float64", "float32")))
     return RECIPES[name].draw(HypothesisChooser(draw), dtype, backend)

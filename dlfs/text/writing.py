@@ -187,6 +187,18 @@ def load_writer(
         If there is no such file.
     ValueError
         If it is another kind of file, or damaged, or holds a network without a vocabulary.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from dlfs.layers import GRULayer
+    >>> net = NeuralNetwork([GRULayer(4, output_size=2, vocabulary_size=2)])
+    >>> net.build((5,))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_writer(net, Vocabulary("ab"), f"{folder}/net.safetensors")
+    ...     net, vocabulary = load_writer(f"{folder}/net.safetensors")
+    >>> len(sample(net, vocabulary, length=3, prompt="a", seed=1))
+    3
     """
     custom = check_custom(custom)
     tensors, metadata = read_file(path, custom)

@@ -11,7 +11,19 @@ CURE = "A smaller learning rate, another weight_init or gradient clipping (clip_
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite: training cannot go on."""
+    """The loss became NaN or infinite: training cannot go on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
+    >>> X = np.full((8, 1), 1e200)
+    >>> try:
+    ...     Trainer(NeuralNetwork([Dense(1)]), SGD()).fit(X, X, epochs=1, verbose=0)
+    ... except NonFiniteLossError as error:
+    ...     print("stopped")
+    stopped
+    """
 
 
 def failure(net: NeuralNetwork, what: str) -> NonFiniteLossError:

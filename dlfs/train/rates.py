@@ -39,6 +39,14 @@ class RateSearch:
         The rate of each batch.
     losses : list of float
         The loss of each batch, before its step.
+
+    Examples
+    --------
+    >>> from dlfs import SGD, Dense
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> search = find_lr(NeuralNetwork([Dense(1)]), SGD(), X, X.sum(axis=1), steps=20)
+    >>> len(search.lrs) == len(search.losses)
+    True
     """
 
     lrs: list[float]

@@ -21,6 +21,12 @@ class Training(Protocol):
         Set it to end the training after the current batch.
     X_test, y_test : ndarray or None
         The data for the evaluation.
+
+    Examples
+    --------
+    >>> class Show(Callback):
+    ...     def on_epoch_end(self, trainer, row):
+    ...         trainer.say(f"epoch {row['epoch']}: the rate is {trainer.optim.lr}")
     """
 
     net: NeuralNetwork
@@ -65,6 +71,14 @@ class ConvTesting(Callback):
     """What the book's conv_testing does: report within an epoch, which takes long for images.
 
     Every 10 batches the loss of the batch, every 100 the accuracy on the test data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
+    >>> X = np.ones((8, 2))
+    >>> trainer = Trainer(NeuralNetwork([Dense(1)], seed=1), SGD(lr=0.1))
+    >>> history = trainer.fit(X, X[:, :1], epochs=1, callbacks=[ConvTesting()], verbose=0)
     """
 
     def on_batch_end(self, trainer: Training, epoch: int, batch: int, loss: float) -> None:
@@ -84,6 +98,17 @@ class BatchLosses(Callback):
     Attributes
     ----------
     losses : list of float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
+    >>> X = np.ones((8, 2))
+    >>> curve = BatchLosses()
+    >>> trainer = Trainer(NeuralNetwork([Dense(1)], seed=1), SGD(lr=0.1))
+    >>> _ = trainer.fit(X, X[:, :1], epochs=3, batch_size=4, callbacks=[curve], verbose=0)
+    >>> len(curve.losses)
+    6
     """
 
     def __init__(self) -> None:

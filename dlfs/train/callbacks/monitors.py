@@ -33,6 +33,15 @@ class Monitor(Callback):
     TypeError, ValueError
         When a training begins without test data, or after its first evaluation, if the history has
         no column of that name.
+
+    Examples
+    --------
+    >>> class Celebrate(Monitor):
+    ...     def on_epoch_end(self, trainer, row):
+    ...         if self.watch(row):
+    ...             trainer.say(f"the best {self.monitor} so far: {self.best:.3f}")
+    >>> Celebrate(monitor="train_loss").best
+    inf
     """
 
     def __init__(
