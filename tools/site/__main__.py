@@ -1,6 +1,7 @@
 """The command line: ``python -m tools.site``, run by ``make docs``."""
 
 import argparse
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ def main() -> int:
     build = gather.ROOT / "build"
     sources, site = build / "docs-source", build / "docs"
     gather.gather(sources)
+    shutil.rmtree(site, ignore_errors=True)  # Sphinx would keep listings that have not changed
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", gather.ROOT / "docs"]
     command += ["--fail-on-warning", "--keep-going", "--fresh-env", "--quiet"]
     command += ["--jobs", arguments.jobs, "-d", build / "docs-trees", sources, site]
