@@ -25,7 +25,16 @@ class _NotYet(Exception):
 
 
 class ExerciseError(AssertionError):
-    """Raised by ``check(..., raises=True)`` for an attempt that is not right."""
+    """Raised by ``check(..., raises=True)`` for an attempt that is not right.
+
+    Examples
+    --------
+    >>> try:
+    ...     check("two", 3, 2, raises=True)
+    ... except ExerciseError:
+    ...     print("not right yet")
+    not right yet
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +53,12 @@ class Verdict:
         The exercise's hint, if the attempt is not right yet.
     cause : str
         If a gradient is wrong: the most likely cause that the gradient checker found, else hint.
+
+    Examples
+    --------
+    >>> verdict = Verdict("double", "right")
+    >>> bool(verdict), verdict.state
+    (True, 'right')
     """
 
     name: str

@@ -35,7 +35,16 @@ from dlfs.types import Array, IntArray, Shape
 
 
 class RanksError(RuntimeError):
-    """The ranks differ where they must be the same, or one of them failed; all ranks raise it."""
+    """The ranks differ where they must be the same, or one of them failed; all ranks raise it.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise RanksError("rank 1: the network differs from that of rank 0")
+    ... except RuntimeError as error:
+    ...     print(error)
+    rank 1: the network differs from that of rank 0
+    """
 
 
 class Communicator(Protocol):
@@ -140,6 +149,11 @@ class Ranks(Alone):
     ----------
     rank, size : int
         The number of this process, from 0, and of all.
+
+    Examples
+    --------
+    >>> Ranks.of(None).size
+    1
     """
 
     def __init__(self, comm: Communicator) -> None:

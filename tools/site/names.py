@@ -94,6 +94,7 @@ GROUPS = (
             ),
             "Callbacks": ("dlfs.train.callbacks",),
             "Metrics": ("dlfs.train.metrics",),
+            "Several processes": ("dlfs.ranks",),
         },
     ),
     Group(
@@ -269,6 +270,8 @@ INTERNAL = (
     "dlfs.advice",
     "dlfs.autograd.",
     "dlfs.checks",
+    "dlfs.classroom",
+    "dlfs.classroom.",
     "dlfs.commands",
     "dlfs.commands.",
     "dlfs.configured",
@@ -312,6 +315,9 @@ HELPERS = {
     "dlfs.normalization.check_groups",
     "dlfs.normalization.statistics_shape",
     "dlfs.onnx.Graph",
+    "dlfs.ranks.Communicator",
+    "dlfs.ranks.combined_moments",
+    "dlfs.ranks.skip_float32",
     "dlfs.train.metrics.needs_sklearn",
     "dlfs.onnx.NoCounterpart",
 }
