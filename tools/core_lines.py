@@ -1,6 +1,6 @@
 """Count the lines of the core: what a student reads to understand the library.
 
-    python -m tools.core_lines            the whole core, file by file
+    python -m tools.core_lines            the core, and what came with chapter 10, file by file
     python -m tools.core_lines --dense    what to read for one Dense layer, forward and backward
 
 Lines of code are those without docstrings, comments and blank lines.
@@ -21,16 +21,26 @@ MORE = ("network.py", "train/trainer.py", "train/loop.py")
 LEFT_OUT = ("layers/fusion.py", "reference/fused.py")
 """A fused step gives what the chain gives, so that a reader of Layer may skip it."""
 
+CHAPTER_10 = (
+    *("layers/attention.py", "layers/tied.py", "layers/transformer.py"),
+    "reference/attention.py",
+)
+"""The core's files that came with chapter 10, and hold nothing else: counted on their own.
+
+What came with them into other files counts in the core: PositionEmbedding, RMSNorm, GroupNorm,
+SwiGLU and GELU's tanh, with their kernels.
+"""
+
 DENSE = ("base.py", "dense.py", "layers/base.py", "reference/dense.py")
 """What to read for one Dense layer, forward and backward, on the reference path, in this order."""
 
 
 def core_files() -> list[str]:
-    """Return the files that count."""
+    """Return the files that count as the core."""
     inside = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
     found = [PACKAGE / name for name in FILES] + inside + [PACKAGE / name for name in MORE]
     names = [str(path.relative_to(PACKAGE)) for path in found]
-    return [name for name in names if name not in LEFT_OUT]
+    return [name for name in names if name not in (*LEFT_OUT, *CHAPTER_10)]
 
 
 def code_lines(source: str) -> int:
@@ -57,15 +67,16 @@ def code_lines(source: str) -> int:
     return len(lines)
 
 
-def count(files: Sequence[str]) -> tuple[int, int]:
+def count(title: str, files: Sequence[str]) -> tuple[int, int]:
     """Print and return the lines, and the lines of code, of some files together."""
+    print(f"{title}: lines, lines of code")
     total = total_code = 0
     for name in files:
         source = (PACKAGE / name).read_text()
         lines, code = len(source.splitlines()), code_lines(source)
         print(f"{lines:6d} {code:6d}  dlfs/{name}")
         total, total_code = total + lines, total_code + code
-    print(f"{total:6d} {total_code:6d}  in {len(files)} files: lines, lines of code")
+    print(f"{total:6d} {total_code:6d}  in {len(files)} files\n")
     return total, total_code
 
 
@@ -74,7 +85,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dense", action="store_true", help="only what one Dense layer needs")
     options = parser.parse_args()
-    count(DENSE if options.dense else core_files())
+    if options.dense:
+        count("One Dense layer", DENSE)
+        return
+    core, chapter_10 = count("Core", core_files()), count("Chapter 10", CHAPTER_10)
+    print(f"{core[0] + chapter_10[0]:6d} {core[1] + chapter_10[1]:6d}  together")
 
 
 if __name__ == "__main__":
