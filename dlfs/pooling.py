@@ -1,13 +1,11 @@
 """Pooling: Operations that make images smaller without parameters."""
 
-from itertools import product
-
 import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_flag
-from dlfs.reference.sliding import crop, pad, window_slices
+from dlfs.reference.sliding import crop, pad, window_pixels
 from dlfs.types import Array, IntArray, Padding, Pair
 from dlfs.windows import check_padding, pair, window_2d
 
@@ -65,17 +63,15 @@ class MaxPool2D(_Pool2D):
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
         options = (self.kernel_size, self.stride, self.padding)
         window = window_2d(input_.shape[2:], *options)
-        padded, (rows, columns) = pad(input_, window, -np.inf), window_slices(window)
-        places = list(product(range(len(rows)), range(len(columns))))
-        seen = np.stack([padded[:, :, rows[i], columns[j]] for i, j in places])
+        padded = pad(input_, window, -np.inf)
+        seen = np.stack([pixels for _, _, pixels in window_pixels(padded, window)])
         distance = np.full(padded.shape, np.inf)
-        if len(places) > 1:
+        if len(seen) > 1:
             *_, second, largest = np.sort(seen, axis=0)
             rival = np.where(seen < largest, largest, second)
             # Two pixels move, so each may go half of the way.
             gaps = np.where(np.isfinite(rival), np.abs(seen - rival) / 2, np.inf)
-            for gap, (i, j) in zip(gaps, places, strict=True):
-                here = distance[:, :, rows[i], columns[j]]
+            for gap, (_, _, here) in zip(gaps, window_pixels(distance, window), strict=True):
                 np.minimum(here, gap, out=here)
         return crop(distance, input_.shape, window)
 

@@ -39,6 +39,11 @@ class Window(NamedTuple):
     dilation: tuple[int, int]
     output: tuple[int, int]
 
+    @property
+    def options(self) -> tuple[Pair, Padding, Pair]:
+        """Stride, padding and dilation, as a convolution takes them."""
+        return self.stride, self.padding, self.dilation
+
 
 def pair(value: Pair, owner: str, name: str, minimum: int = 1) -> tuple[int, int]:
     """Return ``value`` as (height, width)."""

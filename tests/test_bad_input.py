@@ -224,7 +224,7 @@ HARMLESS = {
         (
             *("reference.by_time", "reference.cut", "reference.product", "reference.shifted"),
             *("reference.crop", "reference.pad", "reference.padded_shape"),
-            *("reference.position_dtype", "reference.swap_channels", "reference.window_slices"),
+            *("reference.position_dtype", "reference.swap_channels", "reference.window_pixels"),
         ),
         "serves kernels, after they have checked",
     ),

@@ -20,14 +20,11 @@ Options: stride and dilation are an integer or (height, width); padding is n, (h
 ((top, bottom), (left, right)), "same" or "valid". Gradients take them as the convolution did.
 """
 
-from itertools import product
-
 import numpy as np
 
 from dlfs.checks import check_input_shape, check_shape
-from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
-from dlfs.reference.sliding import crop, pad, padded_shape, window_slices
+from dlfs.reference.sliding import crop, pad, padded_shape, window_pixels
 from dlfs.types import Array, Padding, Padding1D, Pair, Shape
 from dlfs.windows import conv1d_window, conv2d_window
 
@@ -64,15 +61,14 @@ def conv2d(
     batch, n_in, n_out = len(x), W.shape[0], W.shape[1] // groups
     places = window.output[0] * window.output[1]
     weights = W.reshape(n_in, groups, n_out, *window.kernel).transpose(1, 2, 0, 3, 4)
-    padded, (rows, columns) = pad(x, window), window_slices(window)
     output = np.zeros((batch, groups, n_out, places), dtype=x.dtype)
-    for i, j in product(range(window.kernel[0]), range(window.kernel[1])):
-        pixels = padded[:, :, rows[i], columns[j]].reshape(batch, groups, n_in, places)
+    for i, j, met in window_pixels(pad(x, window), window):
+        pixels = met.reshape(batch, groups, n_in, places)
         output += weights[..., i, j] @ pixels
     return output.reshape(batch, W.shape[1], *window.output)
 
 
-@kernel()
+@kernel(W=WEIGHTS, output_grad=OUTPUTS)
 def conv2d_input_grad(
     output_grad: Array,
     W: Array,
@@ -95,23 +91,21 @@ def conv2d_input_grad(
     """
     owner = "conv2d_input_grad"
     shape = check_input_shape(input_shape, owner, 4)
-    check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
     groups, window = conv2d_window(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
     batch, n_in, n_out = shape[0], W.shape[0], W.shape[1] // groups
     places = window.output[0] * window.output[1]
     weights = W.reshape(n_in, groups, n_out, *window.kernel).transpose(1, 0, 2, 3, 4)
     grad = output_grad.reshape(batch, groups, n_out, places)
-    padded, (rows, columns) = np.zeros(padded_shape(shape, window), W.dtype), window_slices(window)
+    padded = np.zeros(padded_shape(shape, window), dtype=W.dtype)
     share = np.empty((batch, groups, n_in, places), dtype=W.dtype)
-    for i, j in product(range(window.kernel[0]), range(window.kernel[1])):
+    for i, j, pixels in window_pixels(padded, window):
         np.matmul(weights[..., i, j], grad, out=share)
-        pixels = padded[:, :, rows[i], columns[j]]
         pixels += share.reshape(pixels.shape)
     return crop(padded, shape, window)
 
 
-@kernel()
+@kernel(x=IMAGES, output_grad=OUTPUTS)
 def conv2d_param_grad(
     output_grad: Array,
     x: Array,
@@ -134,17 +128,15 @@ def conv2d_param_grad(
     """
     owner = "conv2d_param_grad"
     shape = check_input_shape(param_shape, owner, 4, "param_shape")
-    check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
     groups, window = conv2d_window(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (len(x), shape[1], *window.output), owner, "output_grad")
     batch, n_in, n_out = len(x), shape[0], shape[1] // groups
     places = window.output[0] * window.output[1]
     grad = output_grad.reshape(batch, groups, n_out, places)
-    padded, (rows, columns) = pad(x, window), window_slices(window)
     summed = ([0, 2], [0, 2])  # over the batch and the places of the window
     param_grad = np.zeros((n_in, groups, n_out, *window.kernel), dtype=x.dtype)
-    for i, j in product(range(window.kernel[0]), range(window.kernel[1])):
-        pixels = padded[:, :, rows[i], columns[j]].reshape(batch, groups, n_in, places)
+    for i, j, met in window_pixels(pad(x, window), window):
+        pixels = met.reshape(batch, groups, n_in, places)
         for g in range(groups):
             param_grad[:, g, :, i, j] = np.tensordot(pixels[:, g], grad[:, g], axes=summed)
     return param_grad.reshape(shape)
@@ -169,11 +161,10 @@ def conv1d(
     """
     window = conv1d_window(x.shape, W.shape, stride, padding, dilation, groups, "conv1d")
     images, weights = x[:, :, np.newaxis], W[:, :, np.newaxis]
-    options = window.stride, window.padding, window.dilation, groups
-    return conv2d(images, weights, *options)[:, :, 0]
+    return conv2d(images, weights, *window.options, groups)[:, :, 0]
 
 
-@kernel()
+@kernel(W=WEIGHTS_1D, output_grad=OUTPUTS_1D)
 def conv1d_input_grad(
     output_grad: Array,
     W: Array,
@@ -192,15 +183,14 @@ def conv1d_input_grad(
     """
     owner = "conv1d_input_grad"
     shape = check_input_shape(input_shape, owner, 3)
-    check_arrays(owner, W=(W, WEIGHTS_1D), output_grad=(output_grad, OUTPUTS_1D))
     window = conv1d_window(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
-    images, weights = (*shape[:2], 1, shape[2]), W[:, :, np.newaxis]
-    options = window.stride, window.padding, window.dilation, groups
-    return conv2d_input_grad(output_grad[:, :, np.newaxis], weights, images, *options)[:, :, 0]
+    image_shape = (*shape[:2], 1, shape[2])
+    grad, weights = output_grad[:, :, np.newaxis], W[:, :, np.newaxis]
+    return conv2d_input_grad(grad, weights, image_shape, *window.options, groups)[:, :, 0]
 
 
-@kernel()
+@kernel(x=SEQUENCES, output_grad=OUTPUTS_1D)
 def conv1d_param_grad(
     output_grad: Array,
     x: Array,
@@ -219,9 +209,8 @@ def conv1d_param_grad(
     """
     owner = "conv1d_param_grad"
     shape = check_input_shape(param_shape, owner, 3, "param_shape")
-    check_arrays(owner, x=(x, SEQUENCES), output_grad=(output_grad, OUTPUTS_1D))
     window = conv1d_window(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (len(x), shape[1], window.output[1]), owner, "output_grad")
-    images, weights = x[:, :, np.newaxis], (*shape[:2], 1, shape[2])
-    options = window.stride, window.padding, window.dilation, groups
-    return conv2d_param_grad(output_grad[:, :, np.newaxis], images, weights, *options)[:, :, 0]
+    weight_shape = (*shape[:2], 1, shape[2])
+    grad, images = output_grad[:, :, np.newaxis], x[:, :, np.newaxis]
+    return conv2d_param_grad(grad, images, weight_shape, *window.options, groups)[:, :, 0]

@@ -14,7 +14,6 @@ one output size. On both axes
 """
 
 from dlfs.checks import check_input_shape, check_shape
-from dlfs.named_axes import check_arrays
 from dlfs.reference.conv import (
     IMAGES,
     OUTPUTS,
@@ -51,11 +50,10 @@ def conv_transpose2d(
         x.shape, W.shape, stride, padding, output_padding, dilation, groups, owner
     )
     output_shape = (len(x), W.shape[1], *window.output)
-    options = window.stride, window.padding, window.dilation, groups
-    return conv2d_input_grad(x, swap_channels(W, groups), output_shape, *options)
+    return conv2d_input_grad(x, swap_channels(W, groups), output_shape, *window.options, groups)
 
 
-@kernel()
+@kernel(W=WEIGHTS, output_grad=OUTPUTS)
 def conv_transpose2d_input_grad(
     output_grad: Array,
     W: Array,
@@ -77,16 +75,14 @@ def conv_transpose2d_input_grad(
     """
     owner = "conv_transpose2d_input_grad"
     shape = check_input_shape(input_shape, owner, 4)
-    check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
     window = conv_transpose2d_window(
         shape, W.shape, stride, padding, output_padding, dilation, groups, owner
     )
     check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
-    options = window.stride, window.padding, window.dilation, groups
-    return conv2d(output_grad, swap_channels(W, groups), *options)
+    return conv2d(output_grad, swap_channels(W, groups), *window.options, groups)
 
 
-@kernel()
+@kernel(x=IMAGES, output_grad=OUTPUTS)
 def conv_transpose2d_param_grad(
     output_grad: Array,
     x: Array,
@@ -108,14 +104,13 @@ def conv_transpose2d_param_grad(
     """
     owner = "conv_transpose2d_param_grad"
     shape = check_input_shape(param_shape, owner, 4, "param_shape")
-    check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
     window = conv_transpose2d_window(
         x.shape, shape, stride, padding, output_padding, dilation, groups, owner
     )
     check_shape(output_grad, (len(x), shape[1], *window.output), owner, "output_grad")
     turned_shape = (shape[1] // groups, x.shape[1], shape[2], shape[3])
-    options = window.stride, window.padding, window.dilation, groups
-    return swap_channels(conv2d_param_grad(x, output_grad, turned_shape, *options), groups)
+    turned_grad = conv2d_param_grad(x, output_grad, turned_shape, *window.options, groups)
+    return swap_channels(turned_grad, groups)
 
 
 def swap_channels(W: Array, groups: int) -> Array:

@@ -1,4 +1,4 @@
-"""The decorator of all kernels: it checks shapes, and makes NumPy behave as compiled loops do.
+"""The decorator of all kernels: it checks arguments, and makes NumPy behave as compiled loops do.
 
 Compiled loops overflow and underflow without a warning, whatever ``np.seterr`` says, and return an
 array of no dimensions where NumPy's functions return a scalar.
@@ -11,35 +11,49 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from dlfs.checks import check_real
 from dlfs.named_axes import check_arrays
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+REAL: dict[str, Any] = {}
+POSITIVE = {"low": 0.0, "low_open": True}
+FRACTION = {"low": 0.0, "high": 1.0, "high_open": True}
+"""Ranges of numbers, as ``check_real`` takes them."""
+
 KERNELS: dict[str, Callable[..., Any]] = {}
 """All kernels by name, in the order of their modules: the one list of them."""
 
 
-def kernel(**axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Enter a function in ``KERNELS``, with checked arrays and without NumPy's warnings.
+def kernel(**declared: str | dict[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Enter a function in ``KERNELS``, with checked arguments and without NumPy's warnings.
 
     Parameters
     ----------
-    **axes : str
+    **declared : str or dict
         The axes of each float array, as ``check_arrays`` takes them, in the order of the checks: an
-        array that does not fit those before it is named in the error.
+        array that does not fit those before it is named in the error. And the range of each number,
+        which the function receives as a float.
     """
+    axes = {key: value for key, value in declared.items() if isinstance(value, str)}
+    ranges = {key: value for key, value in declared.items() if isinstance(value, dict)}
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         name, parameters = function.__name__, list(inspect.signature(function).parameters)
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            given: dict[str, Any] = dict(zip(parameters, args, strict=False)) | kwargs
-            if axes and axes.keys() <= given.keys():  # else Python names what is missing
+            given: Any = dict(zip(parameters, args, strict=False)) | kwargs
+            if len(given) < len(args) + len(kwargs) or not axes.keys() <= given.keys():
+                function(*args, **kwargs)  # Python says which argument is missing or too much
+            if axes:
                 check_arrays(name, **{key: (given[key], axes[key]) for key in axes})
+            for key in ranges:
+                if key in given:
+                    given[key] = check_real(given[key], name, key, **ranges[key])
             with np.errstate(all="ignore"):
-                result: Any = function(*args, **kwargs)
+                result: Any = function(**given)  # type: ignore[call-arg]
             if type(result) is tuple:
                 result = tuple(np.asarray(r) if isinstance(r, np.generic) else r for r in result)
             elif isinstance(result, np.generic):

@@ -11,9 +11,9 @@ natural logarithm). huber: Huber, "Robust estimation of a location parameter", 1
 import numpy as np
 from scipy import special
 
-from dlfs.checks import check_probabilities, check_range, check_real, check_shape
+from dlfs.checks import check_probabilities, check_range, check_shape
 from dlfs.named_axes import check_arrays
-from dlfs.reference.kernel import kernel
+from dlfs.reference.kernel import FRACTION, POSITIVE, kernel
 from dlfs.types import Array
 
 
@@ -26,8 +26,7 @@ def mean_squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
     >>> mean_squared_error(np.array([[3.0]]), np.array([[1.0]]))
     (4.0, array([[4.]]))
     """
-    check_pair(prediction, target, "mean_squared_error")
-    batch = prediction.shape[0]
+    batch = check_pair(prediction, target, "mean_squared_error")
     error = prediction - target
     loss = _sum(error * error)
     if not np.isfinite(loss):
@@ -47,14 +46,13 @@ def mean_absolute_error(prediction: Array, target: Array) -> tuple[float, Array]
     >>> mean_absolute_error(np.array([[3.0]]), np.array([[1.0]]))
     (2.0, array([[1.]]))
     """
-    check_pair(prediction, target, "mean_absolute_error")
-    batch = prediction.shape[0]
+    batch = check_pair(prediction, target, "mean_absolute_error")
     error = prediction - target
     loss = _sum(np.abs(error)) / batch
     return loss, np.sign(error) * (1 / batch)
 
 
-@kernel()
+@kernel(delta=POSITIVE)
 def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, Array]:
     """Squared error for small distances, absolute error for those beyond delta, delta > 0.
 
@@ -67,9 +65,7 @@ def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, 
     >>> huber(np.array([[3.0]]), np.array([[1.0]]))
     (1.5, array([[1.]]))
     """
-    check_pair(prediction, target, "huber")
-    delta = check_real(delta, "huber", "delta", 0.0, low_open=True)
-    batch = prediction.shape[0]
+    batch = check_pair(prediction, target, "huber")
     error = prediction - target
     clipped = np.clip(error, -delta, delta)
     # e**2 / 2 for small errors, where clipped == e, and delta * (|e| - delta / 2) for the others.
@@ -80,7 +76,7 @@ def huber(prediction: Array, target: Array, delta: float = 1.0) -> tuple[float, 
     return loss, clipped * (1 / batch)
 
 
-@kernel(prediction="batch classes")
+@kernel(prediction="batch classes", label_smoothing=FRACTION)
 def softmax_cross_entropy(
     prediction: Array, target: Array, label_smoothing: float = 0.0
 ) -> tuple[float, Array]:
@@ -100,9 +96,6 @@ def softmax_cross_entropy(
     (0.693147, array([[ 0.5, -0.5]]))
     """
     owner = "softmax_cross_entropy"
-    label_smoothing = check_real(
-        label_smoothing, owner, "label_smoothing", 0.0, 1.0, high_open=True
-    )
     batch, classes = prediction.shape
     if batch < 1 or classes < 1:
         raise ValueError(f"{owner}: prediction must not be empty, got shape {prediction.shape}")
@@ -151,10 +144,9 @@ def binary_cross_entropy(prediction: Array, target: Array) -> tuple[float, Array
     (0.693147, array([[-0.5]]))
     """
     owner = "binary_cross_entropy"
-    check_pair(prediction, target, owner)
+    batch = check_pair(prediction, target, owner)
     if target.size and not (target.min() >= 0 and target.max() <= 1):
         raise ValueError(f"{owner}: target must lie in [0, 1], got {target.min()}..{target.max()}")
-    batch = prediction.shape[0]
     # softplus(z) - t z, written so that neither term is larger than the result needs: the
     # probability of the less likely answer, times how much less likely it is.
     unlikely = np.where(prediction > 0, 1 - target, target)
@@ -173,8 +165,9 @@ def _weighted(probability: Array, cost: Array) -> Array:
     return np.multiply(probability, cost, where=probability != 0, out=np.zeros_like(cost))
 
 
-def check_pair(prediction: Array, target: Array, owner: str) -> None:
-    """Demand a prediction and a target of one shape, and a batch that is not empty."""
+def check_pair(prediction: Array, target: Array, owner: str) -> int:
+    """Demand two arrays of one shape, and return the size of the batch, which must not be 0."""
     check_arrays(owner, prediction=(prediction, "..."), target=(target, "..."))
     if prediction.ndim < 1 or prediction.shape[0] < 1:
         raise ValueError(f"{owner}: the batch must not be empty, got shape {prediction.shape}")
+    return len(prediction)

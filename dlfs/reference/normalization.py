@@ -16,15 +16,14 @@ Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 
 import numpy as np
 
-from dlfs.checks import check_real
 from dlfs.reference.dense import FEATURES, PER_FEATURE
-from dlfs.reference.kernel import kernel
+from dlfs.reference.kernel import POSITIVE, kernel
 from dlfs.types import Array, Shape
 
 ROWS = "batch ... features"
 
 
-@kernel(x=FEATURES)
+@kernel(x=FEATURES, eps=POSITIVE)
 def batch_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array, Array, Array]:
     """Normalize each feature (or channel) over batch and pixels: ``(x - mean) * inv_std``.
 
@@ -38,7 +37,6 @@ def batch_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array, Array, Array]
     >>> output.round(6).tolist(), mean.item(), var.item()
     ([[-1.0], [1.0]], 2.0, 1.0)
     """
-    eps = check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
     return _normalize(x, (0, *range(2, x.ndim)), eps, "batch_norm")
 
 
@@ -58,7 +56,7 @@ def batch_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
     return _normalize_grad(output_grad, output, inv_std, (0, *range(2, output.ndim)))
 
 
-@kernel(x=FEATURES, mean=PER_FEATURE, var=PER_FEATURE)
+@kernel(x=FEATURES, mean=PER_FEATURE, var=PER_FEATURE, eps=POSITIVE)
 def batch_norm_inference(x: Array, mean: Array, var: Array, eps: float = 1e-5) -> Array:
     """Normalize with the statistics of training: ``(x - mean) / sqrt(var + eps)``.
 
@@ -68,12 +66,10 @@ def batch_norm_inference(x: Array, mean: Array, var: Array, eps: float = 1e-5) -
     >>> batch_norm_inference(np.array([[5.0]]), one, 4 * one, eps=1e-12).round(6)
     array([[2.]])
     """
-    owner = "batch_norm_inference"
-    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     return (x - mean) / np.sqrt(var + eps)
 
 
-@kernel(output_grad=FEATURES, var=PER_FEATURE)
+@kernel(output_grad=FEATURES, var=PER_FEATURE, eps=POSITIVE)
 def batch_norm_inference_grad(output_grad: Array, var: Array, eps: float = 1e-5) -> Array:
     """Gradient of ``batch_norm_inference``, with constant statistics: ``g / sqrt(var + eps)``.
 
@@ -82,12 +78,10 @@ def batch_norm_inference_grad(output_grad: Array, var: Array, eps: float = 1e-5)
     >>> batch_norm_inference_grad(np.array([[6.0]]), np.array([[4.0]]), eps=1e-12).round(6)
     array([[3.]])
     """
-    owner = "batch_norm_inference_grad"
-    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     return output_grad / np.sqrt(var + eps)
 
 
-@kernel(x=ROWS)
+@kernel(x=ROWS, eps=POSITIVE)
 def layer_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array]:
     """Normalize each row over its features, the last axis: ``(x - mean) * inv_std``.
 
@@ -97,7 +91,6 @@ def layer_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array]:
     >>> output.round(6)
     array([[-1.,  1.]])
     """
-    eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
     output, _, _, inv_std = _normalize(x, (x.ndim - 1,), eps, "layer_norm")
     return output, inv_std
 
@@ -116,7 +109,7 @@ def layer_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
     return _normalize_grad(output_grad, output, inv_std, (output.ndim - 1,))
 
 
-@kernel(x=ROWS)
+@kernel(x=ROWS, eps=POSITIVE)
 def rms_norm(x: Array, eps: float = 1e-6) -> tuple[Array, Array]:
     """Divide each row by the root of its mean square: ``x * inv_rms``.
 
@@ -128,7 +121,6 @@ def rms_norm(x: Array, eps: float = 1e-6) -> tuple[Array, Array]:
     >>> output.round(6)
     array([[0.2, 1.4]])
     """
-    eps = check_real(eps, "rms_norm", "eps", 0.0, low_open=True)
     if x.shape[-1] == 0:
         raise ValueError(f"rms_norm: there is nothing to average over (shape {x.shape})")
     unit = _unit(x, (x.ndim - 1,))

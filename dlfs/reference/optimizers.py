@@ -17,12 +17,13 @@ import itertools
 
 import numpy as np
 
-from dlfs.checks import check_flag, check_int, check_real
-from dlfs.reference.kernel import kernel
+from dlfs.checks import check_flag, check_int
+from dlfs.named_axes import check_arrays
+from dlfs.reference.kernel import FRACTION, POSITIVE, REAL, kernel
 from dlfs.types import Array
 
 
-@kernel(param="...", grad="...")
+@kernel(lr=REAL, weight_decay=REAL)
 def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) -> None:
     """Step down the gradient: ``param -= lr * (grad + weight_decay * param)``.
 
@@ -33,13 +34,11 @@ def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) 
     >>> param
     array([0.8])
     """
-    _check_memory("sgd_update", param, grad)
-    lr = check_real(lr, "sgd_update", "lr")
-    weight_decay = check_real(weight_decay, "sgd_update", "weight_decay")
+    _check_changed("sgd_update", param, grad)
     param -= lr * (grad + weight_decay * param)
 
 
-@kernel(param="...", grad="...", velocity="...")
+@kernel(lr=REAL, momentum=REAL)
 def sgd_momentum_update(
     param: Array,
     grad: Array,
@@ -59,9 +58,7 @@ def sgd_momentum_update(
     >>> velocity, param.round(6)
     (array([0.7]), array([0.3]))
     """
-    _check_memory("sgd_momentum_update", param, grad, velocity=velocity)
-    lr = check_real(lr, "sgd_momentum_update", "lr")
-    momentum = check_real(momentum, "sgd_momentum_update", "momentum")
+    _check_changed("sgd_momentum_update", param, grad, velocity=velocity)
     nesterov = check_flag(nesterov, "sgd_momentum_update", "nesterov")
     step = lr * grad
     velocity *= momentum
@@ -69,7 +66,7 @@ def sgd_momentum_update(
     param -= momentum * velocity + step if nesterov else velocity
 
 
-@kernel(param="...", grad="...", sum_squares="...")
+@kernel(lr=REAL, eps=POSITIVE)
 def adagrad_update(
     param: Array, grad: Array, sum_squares: Array, lr: float, eps: float = 1e-7
 ) -> None:
@@ -84,16 +81,14 @@ def adagrad_update(
     >>> param.round(6)
     array([0.9])
     """
-    _check_memory("adagrad_update", param, grad, sum_squares=sum_squares)
-    lr = check_real(lr, "adagrad_update", "lr")
-    eps = check_real(eps, "adagrad_update", "eps", 0.0, low_open=True)
+    _check_changed("adagrad_update", param, grad, sum_squares=sum_squares)
     grad = _tame(grad)
     sum_squares += eps + grad * grad
     np.minimum(sum_squares, np.finfo(sum_squares.dtype).max, out=sum_squares)
     param -= lr * grad / np.sqrt(sum_squares)
 
 
-@kernel(param="...", grad="...", mean_square="...")
+@kernel(lr=REAL, decay=FRACTION, eps=POSITIVE)
 def rmsprop_update(
     param: Array,
     grad: Array,
@@ -113,17 +108,14 @@ def rmsprop_update(
     >>> param.round(6)
     array([0.9])
     """
-    _check_memory("rmsprop_update", param, grad, mean_square=mean_square)
-    lr = check_real(lr, "rmsprop_update", "lr")
-    decay = check_real(decay, "rmsprop_update", "decay", 0.0, 1.0, high_open=True)
-    eps = check_real(eps, "rmsprop_update", "eps", 0.0, low_open=True)
+    _check_changed("rmsprop_update", param, grad, mean_square=mean_square)
     grad = _tame(grad)
     mean_square *= decay
     mean_square += (1 - decay) * grad * grad
     param -= lr * grad / (np.sqrt(mean_square) + eps)
 
 
-@kernel(param="...", grad="...", mean="...", mean_square="...")
+@kernel(lr=REAL, weight_decay=REAL, beta1=FRACTION, beta2=FRACTION, eps=POSITIVE)
 def adam_update(
     param: Array,
     grad: Array,
@@ -150,14 +142,8 @@ def adam_update(
     >>> param.round(6)
     array([0.9])
     """
-    owner = "adam_update"
-    _check_memory(owner, param, grad, mean=mean, mean_square=mean_square)
-    t = check_int(t, owner, "t", 1, 2**53)
-    lr = check_real(lr, owner, "lr")
-    weight_decay = check_real(weight_decay, owner, "weight_decay")
-    beta1 = check_real(beta1, owner, "beta1", 0.0, 1.0, high_open=True)
-    beta2 = check_real(beta2, owner, "beta2", 0.0, 1.0, high_open=True)
-    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
+    _check_changed("adam_update", param, grad, mean=mean, mean_square=mean_square)
+    t = check_int(t, "adam_update", "t", 1, 2**53)
     grad = _tame(grad)
     mean *= beta1
     mean += (1 - beta1) * grad
@@ -169,8 +155,9 @@ def adam_update(
     param -= lr * step
 
 
-def _check_memory(owner: str, param: Array, grad: Array, **state: Array) -> None:
+def _check_changed(owner: str, param: Array, grad: Array, **state: Array) -> None:
     arrays = {"param": param, "grad": grad, **state}
+    check_arrays(owner, **{name: (array, "...") for name, array in arrays.items()})
     for name, array in arrays.items():
         if name != "grad" and not array.flags.writeable:
             raise ValueError(f"{owner}: {name} is changed in place, but it is read-only")

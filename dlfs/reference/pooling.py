@@ -8,7 +8,6 @@ pooling did.
 LeCun et al., 1998 (avg_pool2d); Lin, Chen and Yan, "Network in network", 2014 (global_avg_pool2d).
 """
 
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from dlfs.checks import check_flag, check_input_shape, check_range, check_shape
 from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
-from dlfs.reference.sliding import crop, pad, padded_shape, window_slices
+from dlfs.reference.sliding import crop, pad, padded_shape, window_pixels
 from dlfs.types import Array, IntArray, Padding, Pair, Shape
 from dlfs.windows import Window, pooling_window
 
@@ -40,11 +39,9 @@ def max_pool2d(
     (7.0, 1)
     """
     window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
-    padded, (rows, columns) = pad(x, window, -np.inf), window_slices(window)
     output = np.full((*x.shape[:2], *window.output), -np.inf, dtype=x.dtype)
     positions = np.zeros(output.shape, dtype=position_dtype(window))
-    for position, (i, j) in enumerate(product(range(len(rows)), range(len(columns)))):
-        pixels = padded[:, :, rows[i], columns[j]]
+    for position, (_, _, pixels) in enumerate(window_pixels(pad(x, window, -np.inf), window)):
         larger = (pixels > output) | (np.isnan(pixels) & ~np.isnan(output))
         np.copyto(output, pixels, where=larger)
         np.copyto(positions, positions.dtype.type(position), where=larger)
@@ -83,9 +80,8 @@ def max_pool2d_grad(
     check_shape(positions, output_grad.shape, owner, "positions")
     check_range(positions, window.kernel[0] * window.kernel[1] - 1, owner, "positions")
     padded = np.zeros(padded_shape(shape, window), dtype=output_grad.dtype)
-    rows, columns = window_slices(window)
-    for position, (i, j) in enumerate(product(range(len(rows)), range(len(columns)))):
-        padded[:, :, rows[i], columns[j]] += np.where(positions == position, output_grad, 0)
+    for position, (_, _, pixels) in enumerate(window_pixels(padded, window)):
+        pixels += np.where(positions == position, output_grad, 0)
     return crop(padded, shape, window)
 
 
@@ -135,9 +131,8 @@ def avg_pool2d_grad(
     check_arrays(owner, output_grad=(output_grad, (*shape[:2], *window.output)))
     share = output_grad / _counts(shape, window, count_include_pad, output_grad.dtype)
     padded = np.zeros(padded_shape(shape, window), dtype=output_grad.dtype)
-    rows, columns = window_slices(window)
-    for i, j in product(range(len(rows)), range(len(columns))):
-        padded[:, :, rows[i], columns[j]] += share
+    for _, _, pixels in window_pixels(padded, window):
+        pixels += share
     return crop(padded, shape, window)
 
 
@@ -186,10 +181,9 @@ def check_pixels(input_shape: Shape, owner: str) -> None:
 
 
 def _window_sums(x: Array, window: Window) -> Array:
-    padded, (rows, columns) = pad(x, window), window_slices(window)
     total = np.zeros((*x.shape[:2], *window.output), dtype=x.dtype)
-    for i, j in product(range(len(rows)), range(len(columns))):
-        total += padded[:, :, rows[i], columns[j]]
+    for _, _, pixels in window_pixels(pad(x, window), window):
+        total += pixels
     return total
 
 

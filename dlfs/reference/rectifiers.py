@@ -10,8 +10,7 @@ import math
 import numpy as np
 from scipy import special
 
-from dlfs.checks import check_real
-from dlfs.reference.kernel import kernel
+from dlfs.reference.kernel import FRACTION, POSITIVE, kernel
 from dlfs.types import Array
 
 GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
@@ -44,7 +43,7 @@ def relu_grad(output_grad: Array, x: Array) -> Array:
     return output_grad * (x > 0)
 
 
-@kernel(x="...")
+@kernel(x="...", slope=FRACTION)
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     """Keep a small slope below 0: ``x`` where ``x > 0``, else ``slope * x``; 0 <= slope < 1.
 
@@ -53,11 +52,10 @@ def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     >>> leaky_relu(np.array([[-1.0, 0.0, 2.0]]), 0.5)
     array([[-0.5,  0. ,  2. ]])
     """
-    slope = check_real(slope, "leaky_relu", "slope", 0.0, 1.0, high_open=True)
     return np.where(x > 0, x, slope * x)
 
 
-@kernel(x="...", output_grad="...")
+@kernel(x="...", output_grad="...", slope=FRACTION)
 def leaky_relu_grad(output_grad: Array, x: Array, slope: float = 0.01) -> Array:
     """Gradient of ``leaky_relu``: ``output_grad`` where ``x > 0``, else ``slope * output_grad``.
 
@@ -66,11 +64,10 @@ def leaky_relu_grad(output_grad: Array, x: Array, slope: float = 0.01) -> Array:
     >>> leaky_relu_grad(np.array([[4.0, 4.0]]), np.array([[-1.0, 2.0]]), 0.5)
     array([[2., 4.]])
     """
-    slope = check_real(slope, "leaky_relu_grad", "slope", 0.0, 1.0, high_open=True)
     return np.where(x > 0, output_grad, slope * output_grad)
 
 
-@kernel(x="...")
+@kernel(x="...", alpha=POSITIVE)
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """Bend towards -alpha below 0: ``x`` where ``x > 0``, else ``alpha * (exp(x) - 1)``; alpha > 0.
 
@@ -79,11 +76,10 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     >>> elu(np.array([[-1000.0, 0.0, 2.0]]))
     array([[-1.,  0.,  2.]])
     """
-    alpha = check_real(alpha, "elu", "alpha", 0.0, low_open=True)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-@kernel(x="...", output_grad="...")
+@kernel(x="...", output_grad="...", alpha=POSITIVE)
 def elu_grad(output_grad: Array, x: Array, alpha: float = 1.0) -> Array:
     """Gradient of ``elu``: ``output_grad`` where ``x > 0``, else ``output_grad * alpha * exp(x)``.
 
@@ -92,7 +88,6 @@ def elu_grad(output_grad: Array, x: Array, alpha: float = 1.0) -> Array:
     >>> elu_grad(np.array([[3.0, 3.0]]), np.array([[0.0, 2.0]]))
     array([[3., 3.]])
     """
-    alpha = check_real(alpha, "elu_grad", "alpha", 0.0, low_open=True)
     return output_grad * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
 
 

@@ -1,7 +1,8 @@
 """What convolution and pooling share: padding, and the pixels that a window meets.
 
 Both are written as a walk over the few positions (i, j) of the window. Position (i, j) meets one
-pixel for each place where the window stops, so that all of them are one slice of the padded image.
+pixel for each place where the window stops, so that all of them are one slice of the padded image:
+pixel ``[s p + d i, s q + d j]`` for place (p, q), stride s and dilation d.
 """
 
 import numpy as np
@@ -10,11 +11,8 @@ from dlfs.types import Array, Shape
 from dlfs.windows import Window
 
 
-def window_slices(window: Window) -> tuple[list[slice], list[slice]]:
-    """Return the rows that each row of the window meets, and the columns for each column.
-
-    Position (i, j) meets ``padded[:, :, rows[i], columns[j]]``.
-    """
+def window_pixels(padded: Array, window: Window) -> list[tuple[int, int, Array]]:
+    """Return all positions (i, j) of the window, row by row, each with a view of what it meets."""
     rows, columns = (
         [
             slice(dilation * k, dilation * k + stride * (output - 1) + 1, stride)
@@ -22,7 +20,11 @@ def window_slices(window: Window) -> tuple[list[slice], list[slice]]:
         ]
         for kernel, stride, _, dilation, output in zip(*window, strict=True)
     )
-    return rows, columns
+    return [
+        (i, j, padded[:, :, row, column])
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+    ]
 
 
 def pad(x: Array, window: Window, value: float = 0) -> Array:

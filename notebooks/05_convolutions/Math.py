@@ -53,8 +53,8 @@ def close(a, b, terms=200):
 # kernel that is flipped. As weights are learned, it makes no difference which one a network uses.
 #
 # dlfs turns the loops inside out (`dlfs/reference/conv.py`, `conv2d`). For one kernel position $(i,
-# j)$, `padded[:, :, rows[i], columns[j]]` is a view of all $X_{n,c,sp+di,sq+dj}$, and the sum over
-# $c$ is one product (the axis `groups` has length 1 here):
+# j)$, `met` is a view of all $X_{n,c,sp+di,sq+dj}$, and the sum over $c$ is one product (the axis
+# `groups` has length 1 here):
 
 # %%
 quote(reference.conv2d, "for ", "pixels =", "output +=")
@@ -202,7 +202,7 @@ print("equal, to the last bit: these are whole numbers")
 # share to where it came from, and the condition is gone:
 
 # %%
-quote(reference.conv2d_input_grad, "for ", "np.matmul", "pixels =", "pixels +=")
+quote(reference.conv2d_input_grad, "for ", "np.matmul", "pixels +=")
 
 # %% [markdown]
 # The padding is cut off at the end (`crop`): the gradient of the zeros is not needed.
@@ -306,7 +306,7 @@ print(f"{np.mean(A != 0):.0%} of the matrix are not zero")
 # nothing but the input gradient under another name (the last argument is for groups of channels):
 
 # %%
-quote(reference.conv_transpose2d, "options =", "return conv2d_input_grad")
+quote(reference.conv_transpose2d, "return conv2d_input_grad")
 
 # %% [markdown]
 # It is called the **adjoint** of the convolution, because for all $x$ and $z$
