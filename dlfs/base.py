@@ -13,6 +13,7 @@ import numpy as np
 from dlfs.checks import (
     FLOAT_DTYPES,
     check_float_array,
+    check_kind,
     check_returned,
     check_same_shape,
     checked_output_grad,
@@ -135,9 +136,7 @@ class Operation(Configured):
 
     def _check_input(self, input_: Array) -> None:
         if self.takes_integers:
-            if not isinstance(input_, np.ndarray) or input_.dtype.kind not in "iu":
-                got = getattr(input_, "dtype", type(input_).__name__)
-                raise TypeError(f"{type(self).__name__}: the input must be integers, got {got}")
+            check_kind(input_, "iu", "integers", type(self).__name__, "the input")
         elif type(input_) is not np.ndarray or input_.dtype not in FLOAT_DTYPES:
             check_float_array(input_, type(self).__name__, "input_")
 

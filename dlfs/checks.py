@@ -13,11 +13,13 @@ import numbers
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from dlfs.types import Array, Shape
+
+T = TypeVar("T")
 
 MOST_SHOWN = 80
 """The most characters of a value that an error message shows."""
@@ -121,6 +123,13 @@ def check_float_array(array: object, owner: str, name: str, ndim: int | None = N
         raise ValueError(
             f"{owner}: {name} must have {ndim} dimensions, got {array.ndim} (shape {array.shape})"
         )
+
+
+def check_kind(array: object, kinds: str, what: str, owner: str, name: str) -> None:
+    """Demand an array whose dtype is of one of NumPy's kinds, such as "iu" for integers."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
+        got = getattr(array, "dtype", type(array).__name__)
+        raise TypeError(f"{owner}: {name} must be {what}, got {got}")
 
 
 def check_same_dtype(owner: str, **arrays: Array) -> None:
@@ -257,17 +266,18 @@ def check_flag(value: object, owner: str, name: str) -> bool:
     return bool(value)
 
 
-def check_choice(value: object, choices: Iterable[Any], owner: str, name: str) -> None:
-    """Demand one of ``choices``."""
+def check_choice(value: T, choices: Iterable[Any], owner: str, name: str) -> T:
+    """Demand one of ``choices``, and return it."""
     options = list(choices)
     # compared only with its like: an array would answer with an array
     if not any(value is o or (isinstance(value, type(o)) and value == o) for o in options):
         listed = ", ".join(repr(option) for option in options)
         raise ValueError(f"{owner}: {name} must be one of {listed}; got {shown(value)}")
+    return value
 
 
-def check_instance(value: object, kind: type, owner: str, name: str) -> None:
-    """Demand an instance of ``kind``, and say so when the class itself was passed."""
+def check_instance(value: object, kind: type[T], owner: str, name: str) -> T:
+    """Demand an instance of ``kind``, and return it; say so when the class itself was passed."""
     if isinstance(value, type) and issubclass(value, kind):
         raise TypeError(
             f"{owner}: {name} must be an instance, got the class itself; "
@@ -275,6 +285,7 @@ def check_instance(value: object, kind: type, owner: str, name: str) -> None:
         )
     if not isinstance(value, kind):
         raise TypeError(f"{owner}: {name} must be a {kind.__name__}, got {type(value).__name__}")
+    return value
 
 
 def check_input_shape(

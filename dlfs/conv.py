@@ -29,8 +29,7 @@ class _Convolution(ParamOperation):
         check_float_array(W, name, "W", self.axes + 2)
         super().__init__(W)
         self.stride = per_axis(stride, name, "stride", self.axes)
-        check_padding(padding, name, self.axes)
-        self.padding: Any = padding
+        self.padding = check_padding(padding, name, self.axes)
         self.dilation = per_axis(dilation, name, "dilation", self.axes)
         self.groups = check_int(groups, name, "groups", 1)
 

@@ -24,7 +24,7 @@ at zero.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from dlfs.activations import ELU, GELU, LeakyReLU, Linear, ReLU, SiLU, Softplus
 from dlfs.base import Operation
 from dlfs.checks import as_float_array, check_choice, check_finite, check_shape
 from dlfs.types import Array, Shape
+
+T = TypeVar("T")
 
 Initializer: TypeAlias = Callable[[np.random.Generator, Shape, int, int], Array]
 """A function of (rng, shape, fan_in, fan_out) that returns the weights."""
@@ -43,10 +45,11 @@ RELU_FAMILY = (ReLU, LeakyReLU, ELU, GELU, SiLU, Softplus)
 """Activations with slope 1 for large inputs and little or none for small ones: "he" suits them."""
 
 
-def check_weight_init(weight_init: object, owner: str) -> None:
-    """Demand None, a known name, or something to call."""
+def check_weight_init(weight_init: T, owner: str) -> T:
+    """Demand None, a known name, or something to call, and return it."""
     if weight_init is not None and not callable(weight_init):
         check_choice(weight_init, WEIGHT_INITS, owner, "weight_init (or a callable)")
+    return weight_init
 
 
 def choose_init(

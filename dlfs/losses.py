@@ -389,19 +389,15 @@ class SoftmaxCrossEntropy(_KernelLoss):
 
     def _output(self) -> float:
         *batch, classes = self.prediction.shape
-        # In sequences, each time step is a row.
-        rows = math.prod(batch)
+        # In sequences, each time step is a row. Labels have no axis for the classes.
+        rows, smoothing = math.prod(batch), self.label_smoothing
         logits = self.prediction.reshape(rows, classes)
+        target = self.target.reshape(rows, *self.target.shape[len(batch) :])
         if classes == 1:
-            answers = self.target.reshape(rows, 1)
-            smooth = (1 - self.label_smoothing) * answers + self.label_smoothing / 2
-            loss, grad = kernels.binary_cross_entropy(logits, smooth)
-        elif self.target.ndim == len(batch):
-            labels = self.target.reshape(rows)
-            loss, grad = kernels.softmax_cross_entropy(logits, labels, self.label_smoothing)
+            answers = (1 - smoothing) * target + smoothing / 2
+            loss, grad = kernels.binary_cross_entropy(logits, answers)
         else:
-            probabilities = self.target.reshape(rows, classes)
-            loss, grad = kernels.softmax_cross_entropy(logits, probabilities, self.label_smoothing)
+            loss, grad = kernels.softmax_cross_entropy(logits, target, smoothing)
         self._grad = grad.reshape(self.prediction.shape)
         return loss
 

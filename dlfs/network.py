@@ -393,10 +393,8 @@ class NeuralNetwork(LayerBlock):
         """
         name = "NeuralNetwork"
         if self.takes_integers:
-            array = as_array(X, name, "X")
-        else:
-            array = as_float_array(X, name, "X", self.dtype)
-        return self._with_batch_axis(array)
+            return self._with_batch_axis(as_array(X, name, "X"))
+        return self._with_batch_axis(as_float_array(X, name, "X", self.dtype))
 
     def as_data(self, X: object) -> Array:
         """Return any number of observations, to be cut into batches, as the first layer takes them.

@@ -1,5 +1,7 @@
 """Pooling: Operations that make images smaller without parameters."""
 
+from typing import Any
+
 import numpy as np
 
 from dlfs.backend import kernels
@@ -18,8 +20,12 @@ class _Pool2D(Operation):
         name = type(self).__name__
         self.kernel_size = pair(kernel_size, name, "kernel_size")
         self.stride = self.kernel_size if stride is None else pair(stride, name, "stride")
-        check_padding(padding, name)
-        self.padding = padding
+        self.padding = check_padding(padding, name)
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes after the arrays."""
+        return self.kernel_size, self.stride, self.padding
 
 
 class MaxPool2D(_Pool2D):
@@ -50,19 +56,16 @@ class MaxPool2D(_Pool2D):
     _positions: IntArray
 
     def _output(self) -> Array:
-        output, self._positions = kernels.max_pool2d(
-            self.input_, self.kernel_size, self.stride, self.padding
-        )
+        output, self._positions = kernels.max_pool2d(self.input_, *self.options)
         return output
 
     def _input_grad(self, output_grad: Array) -> Array:
-        shape, options = self.input_.shape, (self.kernel_size, self.stride, self.padding)
-        return kernels.max_pool2d_grad(output_grad, self._positions, shape, *options)
+        shape = self.input_.shape
+        return kernels.max_pool2d_grad(output_grad, self._positions, shape, *self.options)
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
-        options = (self.kernel_size, self.stride, self.padding)
-        window = window_2d(input_.shape[2:], *options)
+        window = window_2d(input_.shape[2:], *self.options)
         padded = pad(input_, window, -np.inf)
         seen = np.stack([pixels for _, _, pixels in window_pixels(padded, window)])
         distance = np.full(padded.shape, np.inf)
@@ -109,14 +112,16 @@ class AvgPool2D(_Pool2D):
         super().__init__(kernel_size, stride, padding)
         self.count_include_pad = check_flag(count_include_pad, "AvgPool2D", "count_include_pad")
 
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes after the arrays."""
+        return *super().options, self.count_include_pad
+
     def _output(self) -> Array:
-        return kernels.avg_pool2d(
-            self.input_, self.kernel_size, self.stride, self.padding, self.count_include_pad
-        )
+        return kernels.avg_pool2d(self.input_, *self.options)
 
     def _input_grad(self, output_grad: Array) -> Array:
-        options = (self.kernel_size, self.stride, self.padding, self.count_include_pad)
-        return kernels.avg_pool2d_grad(output_grad, self.input_.shape, *options)
+        return kernels.avg_pool2d_grad(output_grad, self.input_.shape, *self.options)
 
 
 class GlobalAvgPool2D(Operation):

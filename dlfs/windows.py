@@ -77,14 +77,15 @@ def ends(value: object, owner: str) -> Ends:
     return number, number
 
 
-def check_padding(padding: Any, owner: str, axes: int = 2) -> None:
-    """Demand a well-formed padding, when the size of the images is not known yet."""
+def check_padding(padding: Any, owner: str, axes: int = 2) -> Any:
+    """Demand a well-formed padding, when the size of the images is not known yet; return it."""
     if isinstance(padding, str):
         _padding_word(padding, owner)
     elif axes == 1:
         ends(padding, owner)
     else:
         axis_paddings(padding, (1, 1), (1, 1), (1, 1), (1, 1), owner)
+    return padding
 
 
 def _padding_word(padding: str, owner: str) -> None:

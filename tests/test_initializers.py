@@ -182,8 +182,8 @@ def test_what_has_no_weights_and_does_not_bend_is_looked_past(between, flat, act
     # The next layer alone: later layers do not matter.
     parts += [dlfs.Flatten(), layers.Dense(3), dlfs.Sigmoid()]
     suiting = "he" if activation in HE else "glorot"
-    named = first_weights([layers.Conv2D(6, 3, weight_init=suiting)], (2, 5, 5))
-    assert np.array_equal(first_weights(parts, (2, 5, 5)), named)
+    named = first_weights([layers.Conv2D(6, 3, weight_init=suiting)], (2, 5, 6))
+    assert np.array_equal(first_weights(parts, (2, 5, 6)), named)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,10 @@
 """Attention layers: projections around the attention of each head."""
 
-import numpy as np
-
 from dlfs.activations import Linear
 from dlfs.attention import Attention_Op, RotaryPositions
 from dlfs.checks import check_flag, check_int
-from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.initializers import Initializer, check_weight_init, draw_weights
-from dlfs.layers.base import Layer
+from dlfs.layers.base import Layer, dense_chain
 from dlfs.types import Array
 
 
@@ -59,8 +56,7 @@ class SelfAttention(Layer):
         self.heads = check_int(heads, "SelfAttention", "heads", 1)
         self.causal = check_flag(causal, "SelfAttention", "causal")
         self.rotary = check_flag(rotary, "SelfAttention", "rotary")
-        check_weight_init(weight_init, "SelfAttention")
-        self.weight_init = weight_init
+        self.weight_init = check_weight_init(weight_init, "SelfAttention")
 
     def _setup_layer(self, input_: Array) -> None:
         if input_.ndim != 3:
@@ -80,12 +76,8 @@ class SelfAttention(Layer):
         W_in = draw_weights(init, self.rng, (features, 3 * features), features, features, dtype)
         W_out = draw_weights(init, self.rng, (features, features), features, features, dtype)
         self.operations = [
-            WeightMultiply(W_in),
-            BiasAdd(np.zeros((1, 3 * features), dtype=dtype)),
-            Linear(),
+            *dense_chain(W_in, Linear()),
             *([RotaryPositions(self.heads)] if self.rotary else []),
             Attention_Op(self.heads, self.causal),
-            WeightMultiply(W_out),
-            BiasAdd(np.zeros((1, features), dtype=dtype)),
-            Linear(),
+            *dense_chain(W_out, Linear()),
         ]

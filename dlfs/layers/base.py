@@ -136,9 +136,8 @@ class Layer(LayerTree):
         pass
 
     def _as_array(self, input_: object) -> Array:
-        array: Array = plain_array(input_, type(self).__name__, "input_")
-        check_instance(array, np.ndarray, type(self).__name__, "the input")
-        return array
+        name = type(self).__name__
+        return check_instance(plain_array(input_, name, "input_"), np.ndarray, name, "the input")
 
     def _param_dtype(self, input_: Array) -> Any:
         """Return the dtype of new parameters: the network's, or else the input's."""
@@ -193,14 +192,11 @@ class Dense(Layer):
         dropout: float = 1.0,
         weight_init: str | Initializer | None = None,
     ) -> None:
-        if neurons is None:
-            raise TypeError("Dense: neurons must be an integer, got None")
-        super().__init__(neurons)
+        super().__init__(check_int(neurons, type(self).__name__, "neurons", 1))
         self.activation = own_copy(activation, Linear, "Dense")
         self.conv_in = check_flag(conv_in, "Dense", "conv_in")
         self.dropout = check_real(dropout, "Dense", "dropout", 0.0, 1.0, low_open=True)
-        check_weight_init(weight_init, "Dense")
-        self.weight_init = weight_init
+        self.weight_init = check_weight_init(weight_init, "Dense")
 
     def _setup_layer(self, input_: Array) -> None:
         if self.conv_in:
@@ -217,9 +213,11 @@ class Dense(Layer):
         shape = (features, self.neurons)
         W = draw_weights(init, self.rng, shape, features, self.neurons, dtype)
         self.operations = [Flatten()] if self.conv_in else []
-        self.operations += [
-            WeightMultiply(W),
-            BiasAdd(np.zeros((1, self.neurons), dtype=dtype)),
-            self.activation,
-        ]
+        self.operations += dense_chain(W, self.activation)
         self._append_dropout(self.dropout)
+
+
+def dense_chain(W: Array, activation: Operation) -> list[Operation]:
+    """Return the Operations of a dense layer with these weights; its bias starts at zero."""
+    B = np.zeros((1, W.shape[1]), dtype=W.dtype)
+    return [WeightMultiply(W), BiasAdd(B), activation]

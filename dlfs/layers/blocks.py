@@ -154,8 +154,7 @@ class Parallel(Layer):
 
     def __init__(self, branches: Sequence[Sequence[Layer | Operation]], merge: str = "add") -> None:
         super().__init__()
-        check_choice(merge, MERGES, "Parallel", "merge")
-        self.merge = merge
+        self.merge = check_choice(merge, MERGES, "Parallel", "merge")
         if isinstance(branches, Layer | Operation | str) or not isinstance(branches, Sequence):
             raise TypeError(f"Parallel: branches must be lists of layers, got {branches!r:.80}")
         if not branches:

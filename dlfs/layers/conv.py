@@ -1,12 +1,12 @@
 """Convolutional layers."""
 
-from abc import abstractmethod
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dlfs.activations import Linear, own_copy
-from dlfs.base import Operation, ParamOperation
+from dlfs.base import Operation
 from dlfs.checks import check_flag, check_input_shape, check_int, check_real
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd
@@ -20,7 +20,7 @@ from dlfs.windows import check_channels, check_padding, pair, per_axis
 class _ConvLayer(Layer):
     """What all convolutional layers share: convolution, bias, activation, flatten, dropout."""
 
-    dimensions: ClassVar[int] = 2
+    convolution: ClassVar[type[Conv2D_Op | Conv1D_Op | ConvTranspose2D_Op]]
 
     param_size: Any
     stride: Any
@@ -40,53 +40,47 @@ class _ConvLayer(Layer):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        name = type(self).__name__
+        name, axes = type(self).__name__, self.convolution.axes
         self.out_channels = check_int(out_channels, name, "out_channels", 1)
         super().__init__(self.out_channels)
         self.dropout = check_real(dropout, name, "dropout", 0.0, 1.0, low_open=True)
-        check_weight_init(weight_init, name)
-        self.weight_init = weight_init
+        self.weight_init = check_weight_init(weight_init, name)
         self.activation = own_copy(activation, Linear, name)
         self.flatten = check_flag(flatten, name, "flatten")
         self.groups = check_int(groups, name, "groups", 1)
         self.bias = check_flag(bias, name, "bias")
-        self.param_size = per_axis(param_size, name, "param_size", self.dimensions)
-        self.stride = per_axis(stride, name, "stride", self.dimensions)
-        check_padding(padding, name, self.dimensions)
-        self.padding: Any = padding
-        self.dilation = per_axis(dilation, name, "dilation", self.dimensions)
+        self.param_size = per_axis(param_size, name, "param_size", axes)
+        self.stride = per_axis(stride, name, "stride", axes)
+        self.padding = check_padding(padding, name, axes)
+        self.dilation = per_axis(dilation, name, "dilation", axes)
 
-    def _kernel_shape(self) -> Shape:
-        return self.param_size if self.dimensions == 2 else (self.param_size,)
+    def _options(self) -> tuple[Any, ...]:
+        """Return the arguments of the convolution after the weights."""
+        return self.stride, self.padding, self.dilation, self.groups
 
-    @abstractmethod
-    def _convolution(self, W: Array) -> ParamOperation:
-        """Return the Operation that convolves with these weights."""
-
-    def _fans(self, in_channels: int) -> tuple[int, int]:
+    def _fans(self, shape: Shape) -> tuple[int, int]:
         """Return how many numbers meet in one output, and how many outputs one input reaches."""
-        positions = int(np.prod(self._kernel_shape()))
-        return (
-            in_channels // self.groups * positions,
-            self.out_channels // self.groups * positions,
-        )
+        in_group, out_channels, *kernel = shape
+        positions = math.prod(kernel)
+        return in_group * positions, out_channels // self.groups * positions
 
     def _setup_layer(self, input_: Array) -> None:
-        name = type(self).__name__
-        if input_.ndim != 2 + self.dimensions:
-            axes = "height, width" if self.dimensions == 2 else "length"
+        name, axes = type(self).__name__, self.convolution.axes
+        if input_.ndim != 2 + axes:
+            named = "height, width" if axes == 2 else "length"
             raise ValueError(
-                f"{name}: the input must be (batch, channels, {axes}), got {input_.shape}"
+                f"{name}: the input must be (batch, channels, {named}), got {input_.shape}"
             )
         in_channels, dtype = input_.shape[1], self._param_dtype(input_)
-        shape = (in_channels // self.groups, self.out_channels, *self._kernel_shape())
+        kernel = self.param_size if axes == 2 else (self.param_size,)
+        shape = (in_channels // self.groups, self.out_channels, *kernel)
         check_channels(input_.shape, shape, self.groups, name)
         check_input_shape(shape, name, name="the shape of the weights")
         init = choose_init(self.weight_init, self.activation, self.following)
-        W = draw_weights(init, self.rng, shape, *self._fans(in_channels), dtype)
-        self.operations = [self._convolution(W)]
+        W = draw_weights(init, self.rng, shape, *self._fans(shape), dtype)
+        self.operations = [self.convolution(W, *self._options())]
         if self.bias:
-            per_channel = (1, self.out_channels) + (1,) * self.dimensions
+            per_channel = (1, self.out_channels) + (1,) * axes
             self.operations.append(BiasAdd(np.zeros(per_channel, dtype=dtype)))
         self.operations.append(self.activation)
         if self.flatten:
@@ -132,8 +126,7 @@ class Conv2D(_ConvLayer):
     (2, 16, 28, 28)
     """
 
-    def _convolution(self, W: Array) -> ParamOperation:
-        return Conv2D_Op(W, self.stride, self.padding, self.dilation, self.groups)
+    convolution = Conv2D_Op
 
 
 class Conv1D(_ConvLayer):
@@ -159,10 +152,7 @@ class Conv1D(_ConvLayer):
     (2, 4, 10)
     """
 
-    dimensions = 1
-
-    def _convolution(self, W: Array) -> ParamOperation:
-        return Conv1D_Op(W, self.stride, self.padding, self.dilation, self.groups)
+    convolution = Conv1D_Op
 
 
 class ConvTranspose2D(_ConvLayer):
@@ -191,6 +181,8 @@ class ConvTranspose2D(_ConvLayer):
     (2, 4, 14, 14)
     """
 
+    convolution = ConvTranspose2D_Op
+
     def __init__(
         self,
         out_channels: int,
@@ -210,12 +202,10 @@ class ConvTranspose2D(_ConvLayer):
         super().__init__(out_channels, param_size, dropout, weight_init, activation, *options)
         self.output_padding = pair(output_padding, type(self).__name__, "output_padding", 0)
 
-    def _fans(self, in_channels: int) -> tuple[int, int]:
+    def _fans(self, shape: Shape) -> tuple[int, int]:
         # Turned round, the convolution sums into one output only every stride-th position.
-        fan_in, fan_out = super()._fans(in_channels)
-        return max(fan_in // int(np.prod(self.stride)), 1), fan_out
+        fan_in, fan_out = super()._fans(shape)
+        return max(fan_in // math.prod(self.stride), 1), fan_out
 
-    def _convolution(self, W: Array) -> ParamOperation:
-        return ConvTranspose2D_Op(
-            W, self.stride, self.padding, self.output_padding, self.dilation, self.groups
-        )
+    def _options(self) -> tuple[Any, ...]:
+        return self.stride, self.padding, self.output_padding, self.dilation, self.groups

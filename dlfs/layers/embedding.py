@@ -37,12 +37,9 @@ class Embedding(Layer):
     def __init__(
         self, vocabulary_size: int, neurons: int, weight_init: str | Initializer | None = None
     ) -> None:
-        if neurons is None:
-            raise TypeError("Embedding: neurons must be an integer, got None")
-        super().__init__(neurons)
+        super().__init__(check_int(neurons, type(self).__name__, "neurons", 1))
         self.vocabulary_size = check_int(vocabulary_size, "Embedding", "vocabulary_size", 1)
-        check_weight_init(weight_init, "Embedding")
-        self.weight_init = weight_init
+        self.weight_init = check_weight_init(weight_init, "Embedding")
 
     def _setup_layer(self, input_: Array) -> None:
         shape = (self.vocabulary_size, self.neurons)
@@ -94,8 +91,7 @@ class PositionEmbedding(Layer):
         super().__init__()
         self.length = check_int(length, "PositionEmbedding", "length", 1)
         self.sinusoidal = check_flag(sinusoidal, "PositionEmbedding", "sinusoidal")
-        check_weight_init(weight_init, "PositionEmbedding")
-        self.weight_init = weight_init
+        self.weight_init = check_weight_init(weight_init, "PositionEmbedding")
 
     def _setup_layer(self, input_: Array) -> None:
         check_positions(input_, self.length, None, "PositionEmbedding")

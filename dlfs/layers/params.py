@@ -1,7 +1,7 @@
 """Views of parameters: each lives in one Operation, and lists of them are made from there."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -9,14 +9,7 @@ from dlfs.types import Array
 
 
 class OwnParam:
-    """A parameter that a layer keeps itself, not in an Operation, shown like an Operation's.
-
-    Parameters
-    ----------
-    params, param_grads : list of ndarray
-        The layer's own lists.
-    number : int
-    """
+    """A parameter that a layer keeps itself, in its own lists, shown like an Operation's."""
 
     trains = True
 
@@ -53,11 +46,7 @@ class Shared:
     """A parameter that several Operations use (it is tied), or that is frozen.
 
     Its gradient is the sum of those that train: zero if the parameter is frozen everywhere.
-
-    Parameters
-    ----------
-    users : list of (ParamOperation or OwnParam, bool)
-        Its owner, then those that borrow it, each with whether it trains.
+    ``users`` are its owner, then those that borrow it, each with whether it trains.
     """
 
     def __init__(self, users: list[tuple[Any, bool]]) -> None:
@@ -120,11 +109,7 @@ class ParamList(Sequence[Array]):
     def __len__(self) -> int:
         return len(self._holders)
 
-    @overload
-    def __getitem__(self, index: int) -> Array: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Array]: ...
-    def __getitem__(self, index: int | slice) -> Array | list[Array]:
+    def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return [getattr(holder, self._name) for holder in self._holders[index]]
         return getattr(self._holders[index], self._name)

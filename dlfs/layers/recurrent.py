@@ -10,7 +10,7 @@ from dlfs.base import ParamOperation
 from dlfs.checks import check_choice, check_int, check_real
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.embedding import Embedding_Op
-from dlfs.layers.base import Layer
+from dlfs.layers.base import Layer, dense_chain
 from dlfs.recurrent import CARRIES, GRU_Op, LSTM_Op, RNN_Op
 from dlfs.reference.gru import GRU_RESETS
 from dlfs.types import Array, Shape
@@ -19,7 +19,7 @@ from dlfs.types import Array, Shape
 class _RecurrentLayer(Layer):
     """What the three share: everything but the Operation that goes through the time steps."""
 
-    gates: ClassVar[int] = 1
+    recurrence: ClassVar[type[RNN_Op | LSTM_Op | GRU_Op]]
 
     def __init__(
         self,
@@ -38,8 +38,7 @@ class _RecurrentLayer(Layer):
         if weight_scale is not None:
             weight_scale = check_real(weight_scale, owner, "weight_scale", 0.0, low_open=True)
         self.weight_scale = weight_scale
-        check_choice(carry, CARRIES, owner, "carry")
-        self.carry = carry
+        self.carry = check_choice(carry, CARRIES, owner, "carry")
         if vocabulary_size is not None:
             vocabulary_size = check_int(vocabulary_size, owner, "vocabulary_size", 1)
         self.vocabulary_size = vocabulary_size
@@ -52,8 +51,10 @@ class _RecurrentLayer(Layer):
     @property
     def carried(self) -> tuple[Array, ...] | None:
         """The state that the next batch starts from; None where that is zero."""
-        found: tuple[Array, ...] | None = getattr(self._recurrence(), "carried", None)
-        return found
+        for operation in self.operations:
+            if isinstance(operation, self.recurrence):
+                return operation.carried
+        return None
 
     def params_dict(self) -> dict[str, dict[str, Array]]:
         """Return the parameters as the book's nodes take them: ``["W_h"]["value"]``, ``"deriv"``.
@@ -67,18 +68,15 @@ class _RecurrentLayer(Layer):
         }
 
     def _setup_layer(self, input_: Array) -> None:
-        features, width, dtype = self._features(input_), self._width(), self._param_dtype(input_)
-        W_x = self._draw((features, width), dtype)
-        inputs: ParamOperation = WeightMultiply(W_x)
-        if self.vocabulary_size is not None:
-            inputs = Embedding_Op(W_x)
+        dtype, width = self._param_dtype(input_), self.recurrence.columns * self.hidden_size
+        W_x = self._draw((self._features(input_), width), dtype)
+        inputs = WeightMultiply(W_x) if self.vocabulary_size is None else Embedding_Op(W_x)
+        bias = BiasAdd(np.zeros((1, width), dtype=dtype))
         # Linear ends the chain that a fast backend computes in one call.
-        self.operations = [inputs, BiasAdd(self._first_bias(dtype)), Linear()]
-        self.operations.append(self._make_recurrence(dtype))
+        self.operations = [inputs, bias, Linear(), self._make_recurrence(width, dtype)]
         if self.output_size is not None:
             W_v = self._draw((self.hidden_size, self.output_size), dtype)
-            B_v = np.zeros((1, self.output_size), dtype=dtype)
-            self.operations += [WeightMultiply(W_v), BiasAdd(B_v), Linear()]
+            self.operations += dense_chain(W_v, Linear())
 
     def _features(self, input_: Array) -> int:
         owner = type(self).__name__
@@ -96,26 +94,14 @@ class _RecurrentLayer(Layer):
             )
         return int(input_.shape[2])
 
-    def _width(self) -> int:
-        return self.gates * self.hidden_size
-
-    def _first_bias(self, dtype: "np.dtype[Any]") -> Array:
-        return np.zeros((1, self._width()), dtype=dtype)
-
     def _draw(self, shape: Shape, dtype: "np.dtype[Any]") -> Array:
         scale = self.weight_scale
         if scale is None:
             scale = 1 / math.sqrt(3 * self.hidden_size)
         return self.rng.normal(0.0, scale, size=shape).astype(dtype, copy=False)
 
-    def _recurrence(self) -> ParamOperation | None:
-        for operation in self.operations:
-            if isinstance(operation, RNN_Op | LSTM_Op | GRU_Op):
-                return operation
-        return None
-
-    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
-        raise NotImplementedError
+    def _make_recurrence(self, width: int, dtype: "np.dtype[Any]") -> ParamOperation:
+        return self.recurrence(self._draw((self.hidden_size, width), dtype), carry=self.carry)
 
 
 class RNNLayer(_RecurrentLayer):
@@ -166,8 +152,7 @@ class RNNLayer(_RecurrentLayer):
     [(3, 8), (1, 8), (8, 8), (8, 3), (1, 3)]
     """
 
-    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
-        return RNN_Op(self._draw((self.hidden_size, self.hidden_size), dtype), carry=self.carry)
+    recurrence = RNN_Op
 
 
 class LSTMLayer(_RecurrentLayer):
@@ -202,15 +187,12 @@ class LSTMLayer(_RecurrentLayer):
     [(3, 32), (1, 32), (8, 32)]
     """
 
-    gates = 4
+    recurrence = LSTM_Op
 
-    def _first_bias(self, dtype: "np.dtype[Any]") -> Array:
-        bias = super()._first_bias(dtype)
-        bias[:, : self.hidden_size] = 1
-        return bias
-
-    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
-        return LSTM_Op(self._draw((self.hidden_size, self._width()), dtype), carry=self.carry)
+    def _setup_layer(self, input_: Array) -> None:
+        super()._setup_layer(input_)
+        bias: Any = self.operations[1]
+        bias.param[:, : self.hidden_size] = 1
 
 
 class GRULayer(_RecurrentLayer):
@@ -250,7 +232,7 @@ class GRULayer(_RecurrentLayer):
     [(3, 24), (1, 24), (9, 24)]
     """
 
-    gates = 3
+    recurrence = GRU_Op
 
     def __init__(
         self,
@@ -262,12 +244,11 @@ class GRULayer(_RecurrentLayer):
         reset: str = "before",
     ) -> None:
         super().__init__(hidden_size, output_size, weight_scale, carry, vocabulary_size)
-        check_choice(reset, GRU_RESETS, "GRULayer", "reset")
-        self.reset = reset
+        self.reset = check_choice(reset, GRU_RESETS, "GRULayer", "reset")
 
-    def _make_recurrence(self, dtype: "np.dtype[Any]") -> ParamOperation:
+    def _make_recurrence(self, width: int, dtype: "np.dtype[Any]") -> ParamOperation:
         after = self.reset == "after"
-        W_h = self._draw((self.hidden_size + after, self._width()), dtype)
+        W_h = self._draw((self.hidden_size + after, width), dtype)
         # What stands for the weights of a saved file, before they are read, is all zeros.
         if after and W_h.flags.writeable:
             W_h[-1] = 0

@@ -7,11 +7,10 @@ import numpy as np
 from dlfs.activations import GELU, Linear, own_copy
 from dlfs.base import Operation
 from dlfs.checks import check_flag, check_int, check_real
-from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
 from dlfs.initializers import Initializer, check_weight_init, choose_init, draw_weights
 from dlfs.layers.attention import SelfAttention
-from dlfs.layers.base import Layer
+from dlfs.layers.base import Layer, dense_chain
 from dlfs.layers.blocks import LayerBlock, Residual
 from dlfs.layers.normalization import LayerNorm
 from dlfs.types import Array
@@ -59,8 +58,7 @@ class FeedForward(Layer):
         super().__init__()
         self.expand = check_int(expand, "FeedForward", "expand", 1)
         self.activation = own_copy(activation, GELU, "FeedForward")
-        check_weight_init(weight_init, "FeedForward")
-        self.weight_init = weight_init
+        self.weight_init = check_weight_init(weight_init, "FeedForward")
 
     def _setup_layer(self, input_: Array) -> None:
         if input_.ndim not in (2, 3) or input_.shape[-1] < 1:
@@ -82,8 +80,7 @@ class FeedForward(Layer):
     ) -> list[Operation]:
         init = choose_init(self.weight_init, activation)
         W = draw_weights(init, self.rng, (features, neurons), features, neurons, dtype)
-        B = np.zeros((1, neurons), dtype=dtype)
-        return [WeightMultiply(W), BiasAdd(B), activation]
+        return dense_chain(W, activation)
 
 
 class TransformerBlock(Layer):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 from dlfs.base import Operation, ParamOperation
@@ -92,6 +93,11 @@ class LayerTree(Configured):
         for number, layer in enumerate(self.layers):
             yield from layer.walk(f"{path}{'.' if path else ''}layers.{number}")
 
+    def all_operations(self) -> Iterator[Operation]:
+        """Go through the Operations of this layer and of all inside it."""
+        for _, layer in self.walk():
+            yield from layer.operations
+
     def penalized(self) -> list[bool]:
         """Return for each parameter whether weight decay applies: to weights, not to biases."""
         return [holder.penalized for holder in self.param_holders()]
@@ -103,27 +109,20 @@ class LayerTree(Configured):
     @property
     def trains(self) -> bool:
         """Whether there is a parameter that an optimizer may change."""
-        if self.trainable:
-            for operation in self.operations:
-                if operation.trains:
-                    return True
-            for layer in self.layers:
-                if layer.trains:
-                    return True
-        return self.trainable and bool(self._own_params)
+        parts = (*self.operations, *self.layers)
+        return self.trainable and (bool(self._own_params) or any(map(attrgetter("trains"), parts)))
 
     def forget_gradients(self) -> None:
         """Forget the parameters' gradients of earlier backward passes."""
         for _, layer in self.walk():
             layer._own_param_grads = []
-            for operation in layer.operations:
-                vars(operation).pop("param_grad", None)
+        for operation in self.all_operations():
+            vars(operation).pop("param_grad", None)
 
     def reset_state(self) -> None:
         """Forget what recurrent layers carry from one batch to the next."""
-        for _, layer in self.walk():
-            for operation in layer.operations:
-                operation.reset_state()
+        for operation in self.all_operations():
+            operation.reset_state()
 
     @contextmanager
     def fresh_start(self, carry: bool | str | None = None) -> Iterator[None]:
@@ -148,12 +147,7 @@ class LayerTree(Configured):
         """
         if carry is not None:
             check_choice(carry, CARRIES, "fresh_start", "carry")
-        found: list[Any] = [
-            operation
-            for _, layer in self.walk()
-            for operation in layer.operations
-            if hasattr(operation, "carried")
-        ]
+        found: list[Any] = [op for op in self.all_operations() if hasattr(op, "carried")]
         kept = [(operation.carry, operation.carried) for operation in found]
         for operation in found:
             operation.carry = operation.carry if carry is None else carry
@@ -188,9 +182,8 @@ class LayerTree(Configured):
         if self._keeps_own():
             return own
         holders = self.param_holders()
-        if name == "param" or all(hasattr(holder, name) for holder in holders):
-            return ParamList(holders, name)
-        return ParamList([], name)
+        complete = name == "param" or all(hasattr(holder, name) for holder in holders)
+        return ParamList(holders if complete else [], name)
 
     def _assign(self, name: str, own: str, values: Sequence[Array]) -> None:
         if self._keeps_own():

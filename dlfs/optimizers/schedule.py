@@ -62,14 +62,12 @@ class Schedule(Configured):
         name = type(self).__name__
         self.lr = check_real(lr, name, "lr", 0.0, low_open=True)
         self.final_lr = check_real(final_lr, name, "final_lr", 0.0)
-        check_choice(decay_type, (None, *DECAY_TYPES), name, "decay_type")
-        self.decay_type = decay_type
+        self.decay_type = check_choice(decay_type, (None, *DECAY_TYPES), name, "decay_type")
         if decay_type is None and self.final_lr:
             raise ValueError(f"{name}: final_lr={final_lr} needs a decay_type to get there")
         if decay_type == "exponential" and not self.final_lr:
             raise ValueError(f"{name}: an exponential decay needs a final_lr above 0")
-        check_choice(decay_each, ("epoch", "batch"), name, "decay_each")
-        self.decay_each = decay_each
+        self.decay_each = check_choice(decay_each, ("epoch", "batch"), name, "decay_each")
         self.warmup = check_int(warmup, name, "warmup", 0)
         # Within a training: the user's rate, the number of epochs, and of batches in an epoch.
         self._schedule: tuple[float, int, int] | None = None

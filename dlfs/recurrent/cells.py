@@ -30,7 +30,7 @@ class _Node:
 
     def _check(self, params_dict: Params, X_in: Array, **states: Array) -> None:
         owner = type(self).__name__
-        check_instance(params_dict, Mapping, owner, "params_dict")
+        check_instance(params_dict, Mapping, owner, "params_dict")  # type: ignore[type-abstract]
         for name in ("W_x", "W_h", "B"):
             if name not in params_dict:
                 raise ValueError(f"{owner}: params_dict needs {name!r}, got {sorted(params_dict)}")

@@ -47,8 +47,7 @@ class _Recurrence(ParamOperation):
                         f"{owner}: {name} must have shape (batch, {self.hidden_size}) or "
                         f"(1, {self.hidden_size}), got {state.shape}"
                     )
-        check_choice(carry, CARRIES, owner, "carry")
-        self.carry = carry
+        self.carry = check_choice(carry, CARRIES, owner, "carry")
         self.given = given
         self.carried: tuple[Array, ...] | None = None
         self.final: tuple[Array, ...] = ()
@@ -302,8 +301,7 @@ class GRU_Op(_Recurrence):
         carry: bool | str = False,
         reset: str = "before",
     ) -> None:
-        check_choice(reset, GRU_RESETS, "GRU_Op", "reset")
-        self.reset = reset
+        self.reset = check_choice(reset, GRU_RESETS, "GRU_Op", "reset")
         super().__init__(W_h, (h0,), carry)
 
     def _weight_shape(self) -> tuple[int, int]:

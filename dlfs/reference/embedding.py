@@ -5,7 +5,7 @@ Bengio et al., "A neural probabilistic language model", 2003.
 
 import numpy as np
 
-from dlfs.checks import check_int, check_range
+from dlfs.checks import check_int, check_kind, check_range
 from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array, IntArray
@@ -46,9 +46,7 @@ def embedding_param_grad(output_grad: Array, indices: IntArray, rows: int) -> Ar
     return table_grad
 
 
-def check_indices(indices: object, rows: int, owner: str) -> None:
+def check_indices(indices: IntArray, rows: int, owner: str) -> None:
     """Demand an array of integers from 0 to ``rows - 1``."""
-    if not isinstance(indices, np.ndarray) or indices.dtype.kind not in "iu":
-        got = getattr(indices, "dtype", type(indices).__name__)
-        raise TypeError(f"{owner}: indices must be an array of integers, got {got}")
+    check_kind(indices, "iu", "an array of integers", owner, "indices")
     check_range(indices, rows - 1, owner, "indices")
