@@ -240,6 +240,7 @@ HARMLESS = {
     "callbacks.Training": "a protocol, for type checkers",
     "initializers.choose_init": "serves layers, after they have checked",
     "dense.rows": "serves Operations, after they have checked",
+    "layers.dense_chain": "serves layers, after they have checked",
     "dense.with_features": "serves Operations, after they have checked",
     "base.backward_through": "serves layers, after they have checked",
     "initializers.LayerSeed": "serves networks",
