@@ -29,6 +29,11 @@ FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST_ARRAY = 2**56
 """The most numbers that a shape may describe; in bytes, still far from overflowing 64 bits."""
 
+REAL: dict[str, Any] = {}
+POSITIVE: dict[str, Any] = {"low": 0.0, "low_open": True}
+FRACTION: dict[str, Any] = {"low": 0.0, "high": 1.0, "high_open": True}
+"""Ranges of numbers, as ``check_real`` takes them; the 1 does not belong to FRACTION."""
+
 _ARRAYS = (np.ndarray, np.generic)
 
 _AT_A_TIME = 1 << 20
@@ -238,6 +243,18 @@ def check_real(
             f"got {shown(number)}"
         )
     return number
+
+
+def optional(check: Callable[..., T], value: object, *details: Any, **limits: Any) -> T | None:
+    """Return None where a value is None, else what ``check(value, *details, **limits)`` returns.
+
+    Examples
+    --------
+    >>> optional(check_int, None, "Dense", "neurons", 1)
+    >>> optional(check_int, 13, "Dense", "neurons", 1)
+    13
+    """
+    return None if value is None else check(value, *details, **limits)
 
 
 def check_range(values: Array, highest: int, owner: str, name: str) -> None:

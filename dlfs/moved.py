@@ -32,7 +32,7 @@ MOVED = {
     "dlfs.nodes": "dlfs.recurrent.cells",
     "dlfs.progress": "dlfs.train.output",
     "dlfs.reference.conv_fused": "dlfs.reference.fused",
-    "dlfs.reference.steps": "dlfs.reference.time_steps",
+    "dlfs.reference.steps": "dlfs.reference.recurrent",
     "dlfs.rnn": "dlfs.text.book",
     "dlfs.run": "dlfs.train.loop",
     "dlfs.seeds": "dlfs.initializers",

@@ -50,7 +50,8 @@ BACKWARD = [
     "dlfs.reference.attention.x__*",
     "dlfs.reference.normalization.x__*",
     "dlfs.reference.pooling.x__*",
-    "dlfs.reference.time_steps.*",
+    *("dlfs.reference.recurrent.x_by_time", "dlfs.reference.recurrent.x_cut"),
+    *("dlfs.reference.recurrent.x_product", "dlfs.reference.recurrent.x_shifted"),
 ]
 FORWARD, LEFT = "forward", "left"
 # mutmut leaves out functions with decorators; here those with these are changed as well.

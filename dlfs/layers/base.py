@@ -14,6 +14,7 @@ from dlfs.checks import (
     check_int,
     check_real,
     checked_output_grad,
+    optional,
     plain_array,
 )
 from dlfs.dense import BiasAdd, WeightMultiply
@@ -71,10 +72,8 @@ class Layer(LayerTree):
     output: Array
 
     def __init__(self, neurons: int | None = None) -> None:
-        if neurons is not None:
-            neurons = check_int(neurons, type(self).__name__, "neurons", 1)
         super().__init__()
-        self.neurons = neurons
+        self.neurons = optional(check_int, neurons, type(self).__name__, "neurons", 1)
         self.steps: Sequence[Any] = ()
         self.seed: int | np.random.SeedSequence | None = None
         self.dtype: Any = None

@@ -7,7 +7,7 @@ import numpy as np
 
 from dlfs.activations import Linear
 from dlfs.base import ParamOperation
-from dlfs.checks import check_choice, check_int, check_real
+from dlfs.checks import POSITIVE, check_choice, check_int, check_real, optional
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.embedding import Embedding_Op
 from dlfs.layers.base import Layer, dense_chain
@@ -31,17 +31,11 @@ class _RecurrentLayer(Layer):
     ) -> None:
         owner = type(self).__name__
         self.hidden_size = check_int(hidden_size, owner, "hidden_size", 1)
-        if output_size is not None:
-            output_size = check_int(output_size, owner, "output_size", 1)
-        super().__init__(self.hidden_size if output_size is None else output_size)
-        self.output_size = output_size
-        if weight_scale is not None:
-            weight_scale = check_real(weight_scale, owner, "weight_scale", 0.0, low_open=True)
-        self.weight_scale = weight_scale
+        self.output_size = optional(check_int, output_size, owner, "output_size", 1)
+        super().__init__(self.output_size or self.hidden_size)
+        self.weight_scale = optional(check_real, weight_scale, owner, "weight_scale", **POSITIVE)
         self.carry = check_choice(carry, CARRIES, owner, "carry")
-        if vocabulary_size is not None:
-            vocabulary_size = check_int(vocabulary_size, owner, "vocabulary_size", 1)
-        self.vocabulary_size = vocabulary_size
+        self.vocabulary_size = optional(check_int, vocabulary_size, owner, "vocabulary_size", 1)
 
     @property
     def takes_integers(self) -> bool:  # type: ignore[override]

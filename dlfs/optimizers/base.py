@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dlfs.checks import as_number_array, check_flag, check_real
+from dlfs.checks import POSITIVE, as_number_array, check_flag, check_real, optional
 from dlfs.optimizers.schedule import Schedule
 from dlfs.types import Array
 
@@ -83,8 +83,8 @@ class Optimizer(Schedule):
     ) -> None:
         super().__init__(lr, final_lr, decay_type, decay_each, warmup)
         name = type(self).__name__
-        self.clip_value = _limit(clip_value, name, "clip_value")
-        self.clip_norm = _limit(clip_norm, name, "clip_norm")
+        self.clip_value = optional(check_real, clip_value, name, "clip_value", **POSITIVE)
+        self.clip_norm = optional(check_real, clip_norm, name, "clip_norm", **POSITIVE)
         self.gradient_clipping = check_flag(gradient_clipping, name, "gradient_clipping")
         if self.gradient_clipping and self.clip_value is None:
             self.clip_value = 2.0
@@ -100,14 +100,15 @@ class Optimizer(Schedule):
             for slot in self.slots:
                 setattr(self, slot, [np.zeros_like(holder.param) for holder in holders])
             self.first = False
-        remembered = [(argument, getattr(self, slot)) for slot, argument in self.slots.items()]
+        remembered = {argument: getattr(self, slot) for slot, argument in self.slots.items()}
         try:
             grads = [holder.param_grad for holder in holders]
         except AttributeError:  # there was no backward pass
             grads = []
         if self.clip_value is not None or self.clip_norm is not None:
             grads = self._clipped(grads)
-        for argument, arrays in (("grad", grads), *remembered):
+        lists = {"grad": grads, **remembered}
+        for argument, arrays in lists.items():
             if len(arrays) != len(holders):
                 raise RuntimeError(
                     f"{type(self).__name__}: the network differs from what is remembered of it "
@@ -115,15 +116,12 @@ class Optimizer(Schedule):
                     "and the optimizer reset for a new network?"
                 )
         self.t += 1
-        for number, holder in enumerate(holders):
-            if not holder.trains:
-                continue
-            values = {"param": holder.param, "grad": grads[number]}
-            for argument, arrays in remembered:
-                values[argument] = arrays[number]
-            if self.penalizes:
-                values["penalized"] = holder.penalized
-            self._update_rule(**values)
+        for holder, *arrays in zip(holders, *lists.values(), strict=True):
+            if holder.trains:
+                values: dict[str, Any] = dict(zip(lists, arrays, strict=True))
+                if self.penalizes:
+                    values["penalized"] = holder.penalized
+                self._update_rule(param=holder.param, **values)
 
     def reset(self) -> None:
         """Forget everything remembered from earlier steps."""
@@ -182,7 +180,3 @@ def _shrunk(grad: Array, factor: float) -> Array:
         return grad * factor
     # float32 has hardly any digits for so small a factor.
     return np.multiply(grad, factor, dtype=np.float64).astype(grad.dtype)
-
-
-def _limit(value: object, owner: str, name: str) -> float | None:
-    return None if value is None else check_real(value, owner, name, 0.0, low_open=True)

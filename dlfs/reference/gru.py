@@ -10,8 +10,7 @@ from scipy.special import expit
 from dlfs.checks import check_choice
 from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
-from dlfs.reference.recurrent import GATES, SEQUENCE, STATE
-from dlfs.reference.time_steps import by_time, cut, product, shifted
+from dlfs.reference.recurrent import GATES, SEQUENCE, STATE, by_time, cut, product, shifted
 from dlfs.types import Array
 
 GRU_RESETS = ("before", "after")

@@ -17,11 +17,6 @@ from dlfs.named_axes import check_arrays
 P = ParamSpec("P")
 R = TypeVar("R")
 
-REAL: dict[str, Any] = {}
-POSITIVE = {"low": 0.0, "low_open": True}
-FRACTION = {"low": 0.0, "high": 1.0, "high_open": True}
-"""Ranges of numbers, as ``check_real`` takes them."""
-
 KERNELS: dict[str, Callable[..., Any]] = {}
 """All kernels by name, in the order of their modules: the one list of them."""
 
@@ -34,7 +29,7 @@ def kernel(**declared: str | dict[str, Any]) -> Callable[[Callable[P, R]], Calla
     **declared : str or dict
         The axes of each float array, as ``check_arrays`` takes them, in the order of the checks: an
         array that does not fit those before it is named in the error. And the range of each number,
-        which the function receives as a float.
+        for ``check_real``: the function receives the number as a float.
     """
     axes = {key: value for key, value in declared.items() if isinstance(value, str)}
     ranges = {key: value for key, value in declared.items() if isinstance(value, dict)}

@@ -11,9 +11,9 @@ natural logarithm). huber: Huber, "Robust estimation of a location parameter", 1
 import numpy as np
 from scipy import special
 
-from dlfs.checks import check_probabilities, check_range, check_shape
+from dlfs.checks import FRACTION, POSITIVE, check_probabilities, check_range, check_shape
 from dlfs.named_axes import check_arrays
-from dlfs.reference.kernel import FRACTION, POSITIVE, kernel
+from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 

@@ -16,8 +16,9 @@ Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 
 import numpy as np
 
+from dlfs.checks import POSITIVE
 from dlfs.reference.dense import FEATURES, PER_FEATURE
-from dlfs.reference.kernel import POSITIVE, kernel
+from dlfs.reference.kernel import kernel
 from dlfs.types import Array, Shape
 
 ROWS = "batch ... features"

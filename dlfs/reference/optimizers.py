@@ -17,9 +17,9 @@ import itertools
 
 import numpy as np
 
-from dlfs.checks import check_flag, check_int
+from dlfs.checks import FRACTION, POSITIVE, REAL, check_flag, check_int
 from dlfs.named_axes import check_arrays
-from dlfs.reference.kernel import FRACTION, POSITIVE, REAL, kernel
+from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 

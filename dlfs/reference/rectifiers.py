@@ -10,7 +10,8 @@ import math
 import numpy as np
 from scipy import special
 
-from dlfs.reference.kernel import FRACTION, POSITIVE, kernel
+from dlfs.checks import FRACTION, POSITIVE
+from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
 GELU_LINEAR = 2 * math.sqrt(2 / math.pi)

@@ -16,7 +16,6 @@ import numpy as np
 from scipy.special import expit
 
 from dlfs.reference.kernel import kernel
-from dlfs.reference.time_steps import by_time, cut, product, shifted
 from dlfs.types import Array
 
 SEQUENCE, STATE, GATES = "batch time hidden", "batch hidden", "time batch 4*hidden"
@@ -156,3 +155,28 @@ def lstm_grad(
         dc = dc * f
     W_h_grad = product(shifted(h0, by_time(h)), dz)
     return dz.transpose(1, 0, 2), np.array(dh), np.array(dc), W_h_grad
+
+
+def by_time(x: Array) -> Array:
+    """Return (batch, time, ...) as (time, batch, ...), without a copy."""
+    return x.transpose(1, 0, 2)
+
+
+def cut(gates: Array, n: int, count: int) -> list[Array]:
+    """Return views of ``count`` gates that lie side by side, each ``n`` wide."""
+    return [gates[:, k * n : (k + 1) * n] for k in range(count)]
+
+
+def shifted(first: Array, steps: Array) -> Array:
+    """Return the state before each step: ``first``, then the state after the step before it."""
+    before = np.empty(steps.shape, dtype=steps.dtype)
+    if len(steps):
+        before[0] = first
+        before[1:] = steps[:-1]
+    return before
+
+
+def product(before: Array, dz: Array) -> Array:
+    """Return the sum of ``before_t.T @ dz_t`` over all steps, as one product."""
+    count = dz.shape[0] * dz.shape[1]
+    return before.reshape(count, before.shape[2]).T @ dz.reshape(count, dz.shape[2])

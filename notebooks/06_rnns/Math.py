@@ -91,7 +91,7 @@ plt.show()
 #     dh = dz[t] @ W_h.T
 #
 # $W_h$ is used at every step, so its gradient is a sum over all of them. It is one product, of
-# all states before a step with all gradients of $z$ (`product` in `dlfs/reference/time_steps.py`):
+# all states before a step with all gradients of $z$ (`product` in `dlfs/reference/recurrent.py`):
 #
 # $$ \frac{\partial L}{\partial W_h} = \sum_{t} h_{t-1}^T \frac{\partial L}{\partial z_t} $$
 #
