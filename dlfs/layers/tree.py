@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
 from typing import Any
 
 from dlfs.base import Operation, ParamOperation
@@ -109,8 +108,14 @@ class LayerTree(Configured):
     @property
     def trains(self) -> bool:
         """Whether there is a parameter that an optimizer may change."""
-        parts = (*self.operations, *self.layers)
-        return self.trainable and (bool(self._own_params) or any(map(attrgetter("trains"), parts)))
+        if self.trainable:
+            for operation in self.operations:
+                if operation.trains:
+                    return True
+            for layer in self.layers:
+                if layer.trains:
+                    return True
+        return self.trainable and bool(self._own_params)
 
     def forget_gradients(self) -> None:
         """Forget the parameters' gradients of earlier backward passes."""

@@ -100,15 +100,14 @@ class Optimizer(Schedule):
             for slot in self.slots:
                 setattr(self, slot, [np.zeros_like(holder.param) for holder in holders])
             self.first = False
-        remembered = {argument: getattr(self, slot) for slot, argument in self.slots.items()}
+        remembered = [(argument, getattr(self, slot)) for slot, argument in self.slots.items()]
         try:
             grads = [holder.param_grad for holder in holders]
         except AttributeError:  # there was no backward pass
             grads = []
         if self.clip_value is not None or self.clip_norm is not None:
             grads = self._clipped(grads)
-        lists = {"grad": grads, **remembered}
-        for argument, arrays in lists.items():
+        for argument, arrays in (("grad", grads), *remembered):
             if len(arrays) != len(holders):
                 raise RuntimeError(
                     f"{type(self).__name__}: the network differs from what is remembered of it "
@@ -116,12 +115,15 @@ class Optimizer(Schedule):
                     "and the optimizer reset for a new network?"
                 )
         self.t += 1
-        for holder, *arrays in zip(holders, *lists.values(), strict=True):
-            if holder.trains:
-                values: dict[str, Any] = dict(zip(lists, arrays, strict=True))
-                if self.penalizes:
-                    values["penalized"] = holder.penalized
-                self._update_rule(param=holder.param, **values)
+        for number, holder in enumerate(holders):
+            if not holder.trains:
+                continue
+            values = {"param": holder.param, "grad": grads[number]}
+            for argument, arrays in remembered:
+                values[argument] = arrays[number]
+            if self.penalizes:
+                values["penalized"] = holder.penalized
+            self._update_rule(**values)
 
     def reset(self) -> None:
         """Forget everything remembered from earlier steps."""
