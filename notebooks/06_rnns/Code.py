@@ -13,7 +13,8 @@
 # You will see how a state is carried from step to step, train an RNN, an LSTM and a GRU with the
 # book's settings and then with better ones, let them write, and look into their gates.
 #
-# You need chapters 3 and 4: layers, losses, optimizers. The derivations are in `Math.ipynb`.
+# You need chapters 3 and 4: layers, losses, optimizers. [From_Scratch](From_Scratch.ipynb) writes
+# all of it in NumPy, and [Math](Math.ipynb) has the derivations.
 # This notebook trains for about two minutes; the reference backend would need several times as
 # long, so it is run on the fast one only.
 
