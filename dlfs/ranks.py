@@ -34,14 +34,14 @@ from dlfs.normalization import statistics_shape
 from dlfs.types import Array, IntArray, Shape
 
 
-class RanksError(RuntimeError):
+class RanksError(ValueError):
     """The ranks differ where they must be the same, or one of them failed; all ranks raise it.
 
     Examples
     --------
     >>> try:
     ...     raise RanksError("rank 1: the network differs from that of rank 0")
-    ... except RuntimeError as error:
+    ... except ValueError as error:
     ...     print(error)
     rank 1: the network differs from that of rank 0
     """

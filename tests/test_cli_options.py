@@ -350,8 +350,8 @@ def test_of_checking_gradients(option, monkeypatch, capsys, tmp_path):
 
 
 OPTIONS = {
-    # of one's own files, and the following two: tests/test_cli_own.py
-    "train": {"backend", "target", "missing", "classify", "size", "colour", *IMAGES},
+    # of one's own files, and the following two: tests/test_cli_own.py; ranks: tests/test_mpi.py
+    "train": {"backend", "ranks", "target", "missing", "classify", "size", "colour", *IMAGES},
     "predict": {"network", "data", "output", "proba"},
     "evaluate": {"network", "data", "metrics"},
     "sample": {"network", "no_cache", *SAMPLE},

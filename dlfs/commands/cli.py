@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            return _run(parser().parse_args(arguments))
+            parsed = parser().parse_args(arguments)
+            parsed.line = list(sys.argv[1:] if arguments is None else arguments)
+            return _run(parsed)
         finally:
             # Write errors must occur now, not when Python exits.
             if sys.stdout is not None:

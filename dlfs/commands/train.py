@@ -7,6 +7,7 @@ from pathlib import Path
 from dlfs import backend
 from dlfs.commands import train_own, train_text
 from dlfs.commands.preparation import kind_of, measured, read_text
+from dlfs.commands.ranks import on_ranks
 from dlfs.commands.recipes import MODELS, TEXT_MODELS
 from dlfs.commands.shared import OPTIMIZERS, draw_curve, logging, make_optimizer
 from dlfs.commands.train_own import Problem
@@ -141,14 +142,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for curve.png and, for a cnn, filters.png",
     )
     add("--quiet", action="store_true", help="no progress bar")
+    add(
+        "--ranks",
+        type=integer_option(1),
+        default=1,
+        help="processes that share each batch, started by MPI (the extra mpi)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, report, save, draw."""
+    """Train, report, save, draw, in one process or in several."""
+    return on_ranks(arguments, _run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     kind = _kind(arguments)
     if arguments.backend is not None:
         backend.use_backend(arguments.backend)
-    _check_places(arguments)
+    if arguments.leads:
+        _check_places(arguments)
     if kind == "sonnets":
         return train_text.run(arguments)
     if kind == "text":
@@ -165,7 +177,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(net)
     print(f"{optim!r}, {backend.backend_name()} backend, {len(problem.X):,} {what}", flush=True)
     losses, usual = BatchLosses(), OWN_EPOCHS if own else EPOCHS
-    history = Trainer(net, optim).fit(
+    history = Trainer(net, optim, ranks=arguments.comm).fit(
         problem.X,
         problem.y,
         problem.X_test,
@@ -178,6 +190,8 @@ def run(arguments: argparse.Namespace) -> int:
         callbacks=[losses, *logging(arguments)],
         verbose=2 if arguments.quiet else 1,
     )
+    if not arguments.leads:
+        return 0  # rank 0 reports, and writes the files
     if len(history):
         print(history)
         print(f"Training took {sum(history['seconds']):.1f} s.")

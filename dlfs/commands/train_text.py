@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace, text: str | None = None) -> int:
     print(net)
     print(f"{optim!r}, {backend.backend_name()} backend, {cut:,} characters", flush=True)
     losses = BatchLosses()
-    history = Trainer(net, optim).fit(
+    history = Trainer(net, optim, ranks=arguments.comm).fit(
         X,
         y,
         X_test,
@@ -134,6 +134,8 @@ def run(arguments: argparse.Namespace, text: str | None = None) -> int:
         callbacks=[losses, *logging(arguments)],
         verbose=2 if arguments.quiet else 1,
     )
+    if not arguments.leads:
+        return 0  # rank 0 reports, and writes the files
     if len(history):
         print(history)
         print(f"Training took {sum(history['seconds']):.1f} s.")

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -74,26 +75,33 @@ def on_threads(size: int, function: Callable[[Any], T]) -> list[T]:
     return results
 
 
-def mpiexec(size: int, *arguments: object, seconds: float = 60) -> "subprocess.Popen[str]":
+def mpiexec(size: int, *arguments: object) -> "subprocess.Popen[str]":
     """Start Python on several ranks of the MPI that was installed with pip."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    library = mpi_file("libmpi.so.12")
-    if library is not None and library.parent != Path(sys.prefix) / "lib":
-        environment["MPI4PY_LIBMPI"] = str(library)
-    command = [mpi_file("mpiexec"), "-n", size, "timeout", seconds, sys.executable, "-m", "mpi4py"]
+    command = [shutil.which("mpiexec", path=environment()["PATH"]), "-n", size]
     return subprocess.Popen(
-        [str(part) for part in (*command, *arguments)],
+        [str(part) for part in (*command, sys.executable, "-m", "mpi4py", *arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment(),
     )
 
 
-def mpi_file(name: str) -> Path | None:
-    """Return where pip has put a file of mpich; None if it has none of this name."""
-    for path in distribution("mpich").files or ():
-        if path.name == name:
-            return Path(str(path.locate())).resolve()
-    return None
+def environment() -> dict[str, str]:
+    """Return the variables with which a process finds dlfs, these tests, and pip's MPI."""
+    root = str(Path(__file__).parents[2])
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    here = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    places = {file.name: file.locate() for file in distribution("mpich").files or ()}
+    launcher, library = (Path(str(places[name])).resolve() for name in ("mpiexec", "libmpi.so.12"))
+    here["PATH"] = f"{launcher.parent}{os.pathsep}{here['PATH']}"
+    if library.parent != Path(sys.prefix) / "lib":
+        # the packages are in another environment, where mpi4py does not look for the library
+        here["MPI4PY_LIBMPI"] = str(library)
+    return here
