@@ -401,6 +401,129 @@ assert np.array_equal(dropout.forward(ones, inference=True), ones)
 print(f"mean {out.mean():.4f}, variance {out.var():.4f} (formula 0.25)")
 
 # %% [markdown]
+# ## 7. Adam
+#
+# With momentum all weights have one rate. In the valley above the steep direction dictates it, and
+# the flat one pays. **Adam** (Kingma and Ba, 2015) gives each weight a rate of its own. It keeps a
+# running mean of the gradient, as momentum does, *and* one of its square, and divides the first by
+# the root of the second:
+#
+# $$m \leftarrow \beta_1 m + (1-\beta_1)\,g, \qquad v \leftarrow \beta_2 v + (1-\beta_2)\,g^2,
+# \qquad w \leftarrow w - \eta\,\frac{\hat m}{\sqrt{\hat v} + \epsilon}$$
+#
+# Multiply the gradient by 1000: $\hat m$ and $\sqrt{\hat v}$ grow alike, and the step stays the
+# same. Where the gradient keeps its sign the step is nearly $\eta$, however flat the loss is. Where
+# the sign changes all the time the mean is near zero, and so is the step.
+#
+# Both means begin at zero, so they are too small at first. If all gradients are $g$, then after $t$
+# steps $m = (1 - \beta_1^t)\,g$:
+
+# %%
+beta, g = sp.symbols("beta g", positive=True)
+m = sp.Integer(0)
+for t in range(1, 6):
+    m = beta * m + (1 - beta) * g
+    assert sp.simplify(m - (1 - beta**t) * g) == 0
+sp.factor(m)
+
+# %% [markdown]
+# The hats are the correction for that: $\hat m = m / (1 - \beta_1^t)$, and $\hat v$ alike. With it
+# the very first step has the size $\eta$, whatever the gradient:
+
+# %%
+quote(reference.adam_update, "mean_corrected", "root", "step", "param -= lr")
+for gradient in (0.001, 1.0, 1000.0):
+    w, m, v = np.ones(1), np.zeros(1), np.zeros(1)
+    reference.adam_update(w, np.array([gradient]), m, v, t=1, lr=0.1, eps=1e-12)
+    print(f"gradient {gradient:>8}: step {1 - w[0]:.4f}")
+    assert np.isclose(1 - w[0], 0.1)
+
+# %% [markdown]
+# Now a valley that is 1000 times as steep across as along. Each method has its best rate of a grid,
+# among those with which the loss never doubles; it falls to zero, linearly:
+
+
+# %%
+def losses(method, rate, count=200, steep=1000.0):
+    """Go down from (-4, 1), and return the loss after each step."""
+    place, mean, square, found = np.array([-4.0, 1.0]), np.zeros(2), np.zeros(2), []
+    for t in range(count):
+        grad, lr = place * [1, steep], rate * (1 - t / count)
+        if method == "Adam":
+            reference.adam_update(place, grad, mean, square, t + 1, lr)
+        else:
+            mean = (0.9 if method == "momentum" else 0.0) * mean + lr * grad
+            place = place - mean
+        found.append(0.5 * np.sum(place**2 * [1, steep]))
+    return np.array(found)
+
+
+figure, ax = plt.subplots(figsize=(7, 3), dpi=90, layout="constrained")
+ends = {}
+with np.errstate(over="ignore", invalid="ignore"):
+    for method, color in (("plain", GREY), ("momentum", ORANGE), ("Adam", BLUE)):
+        tried = [losses(method, rate) for rate in np.geomspace(1e-4, 1, 25)]
+        best = min((found for found in tried if found.max() < 1000), key=lambda found: found[-1])
+        ends[method] = best[-1]
+        ax.semilogy(best, color=color, label=method)
+ax.set(xlabel="step", ylabel="loss", ylim=(1e-8, 2e3))
+ax.legend()
+plt.show()
+print({method: float(f"{end:.1e}") for method, end in ends.items()})
+assert ends["Adam"] < ends["momentum"] < ends["plain"]
+
+# %% [markdown]
+# This valley lies along the axes, which is where a rate for each weight helps most. In a network
+# weights of different layers have gradients of very different sizes; this is why Adam needs less
+# care with its rate than descent does. **AdamW** pulls all weights a little towards zero besides,
+# by $\eta\lambda w$. That is not the same as adding $\lambda w$ to the gradient: there it would be
+# divided by $\sqrt{\hat v}$, and weights with large gradients would hardly be pulled.
+#
+# ## 8. Why normalization helps
+#
+# How narrow is the valley of a real problem? For a linear layer with squared error the curvature is
+# $X^\top X / n$. Features that are far from zero, or of different sizes, make it long and narrow.
+# With mean 0 and variance 1 for each feature, it is nearly round:
+
+# %%
+X = rng.standard_normal((500, 3)) * [1, 10, 0.2] + [5, 50, 1]
+Z = (X - X.mean(axis=0)) / X.std(axis=0)
+steepness = {}
+for name, features in (("as they are", X), ("normalized", Z)):
+    curvature = np.linalg.eigvalsh(features.T @ features / 500)
+    steepness[name] = curvature[-1] / curvature[0]
+    print(f"{name:<12} {steepness[name]:>12,.1f} times as steep across as along")
+assert steepness["as they are"] > 1e4
+assert steepness["normalized"] < 2
+
+# %% [markdown]
+# Descent needs a number of steps that grows with this ratio. So data is normalized before the
+# training (chapters 2 and 4). But the second layer's data is what the first layer gives, and that
+# changes with every step. **Batch normalization** (Ioffe and Szegedy, 2015) puts the same formula
+# inside the network, with the mean and variance of the batch; **layer normalization** takes those
+# of each row's features (chapter 10). Its gradient needs two terms more, because mean and variance
+# depend on the input; chapter 10 derives it.
+#
+# There is a second effect. A layer's weights, all multiplied by $a$, give the same normalized
+# output, so their size no longer matters. And the gradient becomes $1/a$ times as large: too large
+# weights are moved less, relative to their size. A rate that is too high at first corrects itself.
+
+# %%
+W, G = rng.standard_normal((3, 4)), rng.standard_normal((500, 4))
+
+
+def output_and_gradient(W):
+    """Z @ W, normalized, and the gradient of W for the output gradient G."""
+    output, _, _, inv_std = reference.batch_norm(Z @ W, 1e-12)
+    return output, Z.T @ reference.batch_norm_grad(G, output, inv_std)
+
+
+(one, one_grad), (ten, ten_grad) = output_and_gradient(W), output_and_gradient(10 * W)
+assert np.allclose(one, ten)
+assert np.allclose(one_grad, 10 * ten_grad)
+print("ten times the weights: the same output, a tenth of the gradient")
+
+# %% [markdown]
 # ## Exercises
 #
 # ### 1. Temperature

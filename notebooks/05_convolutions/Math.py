@@ -9,9 +9,9 @@
 # # Chapter 5: the mathematics of convolutions
 #
 # You derive the convolution's three gradients, the size of its output, the transposed convolution
-# and the matrix product behind it. Every formula stands next to the line of dlfs that computes it,
-# and a cell proves it, with symbols or with numbers. You need the chain rule, and sums with
-# indices.
+# and the matrix product behind it, and see what normalization and residual blocks do. Every formula
+# stands next to the line of dlfs that computes it, and a cell proves it, with symbols or with
+# numbers. You need the chain rule, and sums with indices.
 
 # %%
 import inspect
@@ -400,6 +400,76 @@ outputs = [reference.conv2d(each, W, padding="same") for each in (image, moved)]
 assert close(np.roll(outputs[0], (2, 3), axis=(2, 3)), outputs[1])
 
 # %% [markdown]
+# ## 10. Normalized channels
+#
+# A convolution uses one kernel at all pixels of all images, so all of these are observations of the
+# same feature. **Batch normalization** gives each *channel* mean 0 and variance 1, over batch,
+# height and width: with $m$ the number of images times pixels,
+#
+# $$\mu_c = \frac1m \sum_{b,p} x_{bcp}, \qquad
+# \sigma_c^2 = \frac1m \sum_{b,p} (x_{bcp} - \mu_c)^2 + \epsilon, \qquad
+# y_{bcp} = \frac{x_{bcp} - \mu_c}{\sigma_c}$$
+#
+# Each output depends on all inputs of its channel, in three ways: directly, through $\mu_c$ and
+# through $\sigma_c$. With $g$ the output gradient and means over the same axes,
+#
+# $$x_\text{grad} = \frac1{\sigma_c}
+# \Big(g - \operatorname{mean}(g) - y\,\operatorname{mean}(g\,y)\Big)$$
+#
+# The first mean is there because adding a number to a whole channel changes nothing, the second
+# because multiplying it changes nothing: the gradient has no part in these two directions.
+
+# %%
+x, g = rng.standard_normal((2, 4, 3, 5, 6))
+axes = (0, 2, 3)
+y, mean, var, inv_std = reference.batch_norm(x, 1e-5)
+assert mean.shape == (1, 3, 1, 1)
+assert close(y, (x - x.mean(axis=axes, keepdims=True)) * inv_std)
+x_grad = g - g.mean(axis=axes, keepdims=True) - y * (g * y).mean(axis=axes, keepdims=True)
+assert close(x_grad * inv_std, reference.batch_norm_grad(g, y, inv_std))
+assert np.abs(x_grad.sum(axis=axes)).max() < 1e-10
+
+# %% [markdown]
+# When the network is used there may be a single image, whose result must not depend on others. Then
+# running means of the training's $\mu_c$ and $\sigma_c^2$ take their place, and the layer is
+# nothing but a scale and a shift. With very small batches the statistics are noise: then
+# `GroupNorm` is better, which takes them from a few channels of *one* image.
+#
+# ## 11. Residual blocks
+#
+# A chain of $N$ layers multiplies Jacobians, $J_N \cdots J_1$. If each shrinks a gradient to 0.8 of
+# its size, thirty of them leave $0.8^{30} \approx 0.001$. A residual block computes $x + f(x)$,
+# with the Jacobian $I + J$. Multiplied out,
+#
+# $$(I + J_2)(I + J_1) = I + J_1 + J_2 + J_2 J_1$$
+#
+# For $N$ blocks these are $2^N$ paths, one for each choice of "through" or "past". The path past
+# all of them has the factor 1: the first block gets the gradient of the end, undiminished.
+
+# %%
+size, depth = 20, 30
+jacobians = rng.standard_normal((depth, size, size)) * 0.8 / np.sqrt(size)
+g = rng.standard_normal(size)
+chain, blocks = [1.0], [1.0]
+one, two = g, g
+for J in jacobians[::-1]:
+    one, two = one @ J, two + two @ (J / np.sqrt(depth))
+    chain.append(np.linalg.norm(one) / np.linalg.norm(g))
+    blocks.append(np.linalg.norm(two) / np.linalg.norm(g))
+figure, ax = plt.subplots(figsize=(7, 2.8), dpi=90, layout="constrained")
+ax.semilogy(chain, color="#e07a1f", label="chain")
+ax.semilogy(blocks, color="#2a6f97", label="residual blocks")
+ax.set(xlabel="layers gone back through", ylabel="size of the gradient")
+ax.legend()
+plt.show()
+assert chain[-1] < 0.02
+assert 0.5 < blocks[-1] < 4
+
+# %% [markdown]
+# In the picture each block is scaled by $1/\sqrt{N}$, so that the sum of thirty stays small. In a
+# ResNet a normalization at the beginning or end of each block keeps it in check. The
+# [demos](Convolution_Demos.ipynb) train thirty convolutions with and without these connections.
+#
 # ## Exercises
 #
 # ### 1. Size
