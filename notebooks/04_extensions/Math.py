@@ -134,6 +134,64 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
+# ### One-hot: classes as a matrix
+#
+# The target $t$ of an observation is a row of zeros with a 1 at its class (*one-hot*). A batch of
+# targets is then a matrix with a row for each observation, of the same shape as the predictions, so
+# that $p - t$ needs no loop:
+
+# %%
+digits = np.array([3, 0, 3, 9])
+T = np.zeros((4, 10))
+T[np.arange(4), digits] = 1  # row n, column digits[n]
+print(T.astype(int))
+assert np.array_equal(T, np.eye(10)[digits])
+assert np.array_equal(T.argmax(axis=1), digits)
+
+# %% [markdown]
+# ### Two classes, by the quotient rule
+#
+# The derivative of softmax itself, without the logarithm, for two scores. The quotient rule
+# $(u/v)' = (u'v - uv')/v^2$ with $u = e^{z_1}$ and $v = e^{z_1} + e^{z_2}$ gives
+#
+# $$\frac{\partial p_1}{\partial z_1} = \frac{e^{z_1}(e^{z_1} + e^{z_2}) - e^{z_1} e^{z_1}}
+# {(e^{z_1}+e^{z_2})^2} = p_1 (1 - p_1), \qquad
+# \frac{\partial p_1}{\partial z_2} = \frac{0 - e^{z_1} e^{z_2}}{(e^{z_1}+e^{z_2})^2} = -p_1 p_2.$$
+#
+# Each score moves *both* shares. With the truth $t = (1, 0)$ and $L = -\log p_1$, the chain rule
+# gives $\partial L / \partial z_1 = -\frac{1}{p_1}\, p_1 (1 - p_1) = p_1 - 1$, and
+# $\partial L / \partial z_2 = -\frac{1}{p_1}(-p_1 p_2) = p_2$: again $p - t$. The $1/p_1$ of the
+# logarithm cancels the $p_1$ of the softmax.
+
+# %%
+z1, z2 = sp.symbols("z1 z2", real=True)
+p1 = sp.exp(z1) / (sp.exp(z1) + sp.exp(z2))
+assert sp.simplify(sp.diff(p1, z1) - p1 * (1 - p1)) == 0
+assert sp.simplify(sp.diff(p1, z2) + p1 * (1 - p1)) == 0
+assert sp.simplify(sp.diff(-sp.log(p1), z1) - (p1 - 1)) == 0
+assert sp.simplify(sp.diff(-sp.log(p1), z2) - (1 - p1)) == 0
+
+# %% [markdown]
+# ### Cross-entropy at 0
+#
+# What if a share is 0? For a class that is *not* true, $t_k = 0$, and $t_k \log p_k$ is 0 for
+# every $p_k > 0$. At $p_k = 0$ it is $0 \cdot \log 0$, and a computer says `nan`. For the true
+# class, $-\log p$ grows without bound as $p$ goes to 0: nothing is as bad as being sure and wrong.
+# The book clips $p$ to $[10^{-9}, 1 - 10^{-9}]$, so its loss ends at 20.7, and its value no longer
+# changes with $z$ there.
+
+# %%
+with np.errstate(divide="ignore", invalid="ignore"):
+    print("computed as it stands, 0 * log(0) =", np.float64(0.0) * np.log(np.float64(0.0)))
+for size in (10.0, 20.0, 30.0):
+    scores, truth = np.array([[0.0, size]]), np.array([[1.0, 0.0]])
+    clipped = -np.log(np.clip(np.exp(-size) / (1 + np.exp(-size)), 1e-9, 1 - 1e-9))
+    value = dlfs.SoftmaxCrossEntropy().forward(scores, truth)
+    print(f"score off by {size:.0f}: loss {value:.4f}, with clipping {clipped:.4f}")
+assert np.isclose(clipped, -np.log(1e-9))
+assert np.isclose(value, 30)
+
+# %% [markdown]
 # ## 2. Squared error of shares
 #
 # Let $p_k = a_k/s$ with $s = \sum_j a_j$, and $g_k = \partial L/\partial p_k = \tfrac2n(p_k -
@@ -522,6 +580,48 @@ def output_and_gradient(W):
 assert np.allclose(one, ten)
 assert np.allclose(one_grad, 10 * ten_grad)
 print("ten times the weights: the same output, a tenth of the gradient")
+
+# %% [markdown]
+# ## 9. Three activations, side by side
+#
+# An activation's derivative decides how much of a gradient a layer lets through.
+#
+# | | value | derivative | largest derivative |
+# |---|---|---|---|
+# | sigmoid | $y = 1/(1+e^{-x})$, from 0 to 1 | $y\,(1-y)$ | 1/4, at 0 |
+# | tanh | $y = (e^x - e^{-x})/(e^x + e^{-x})$, from -1 to 1 | $1 - y^2$ | 1, at 0 |
+# | ReLU | $y = \max(0, x)$ | 1 where $x > 0$, else 0 | 1, everywhere above 0 |
+#
+# Sigmoid and tanh have the same shape: $\tanh x = 2\,\sigma(2x) - 1$. But tanh is symmetric about
+# 0, and four times as steep. Far from 0 both are flat, and a gradient *vanishes* there. ReLU is
+# never flat above 0; below 0 it lets nothing through.
+
+# %%
+x_axis = np.linspace(-5, 5, 201)
+kinds = {"sigmoid": dlfs.Sigmoid(), "tanh": dlfs.Tanh(), "ReLU": dlfs.ReLU()}
+largest = {}
+figure, axes = plt.subplots(1, 2, figsize=(7, 3), dpi=90, layout="constrained")
+for (name, activation), color in zip(kinds.items(), (GREY, BLUE, ORANGE), strict=True):
+    y_axis = activation.forward(x_axis)
+    slopes = activation.backward(np.ones_like(x_axis))
+    largest[name] = float(slopes.max())
+    axes[0].plot(x_axis, y_axis, color=color, label=name)
+    axes[1].plot(x_axis, slopes, color=color, label=name)
+axes[0].set(title="forward", xlabel="x", ylim=(-1.3, 2.3))
+axes[1].set(title="derivative", xlabel="x", ylim=(-0.1, 1.15))
+for ax in axes:
+    ax.grid(alpha=0.25)
+    ax.legend(frameon=False)
+plt.show()
+assert largest == {"sigmoid": 0.25, "tanh": 1.0, "ReLU": 1.0}
+
+# %%
+x_ = sp.symbols("x", real=True)
+sigma_ = 1 / (1 + sp.exp(-x_))
+assert sp.simplify(sp.diff(sigma_, x_) - sigma_ * (1 - sigma_)) == 0
+assert sp.simplify(sp.diff(sp.tanh(x_), x_) - (1 - sp.tanh(x_) ** 2)) == 0
+assert sp.simplify((sp.tanh(x_) - (2 * sigma_.subs(x_, 2 * x_) - 1)).rewrite(sp.exp)) == 0
+print("after five layers at most", {name: f"{slope**5:.2g}" for name, slope in largest.items()})
 
 # %% [markdown]
 # ## Exercises

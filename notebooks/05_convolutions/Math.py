@@ -21,8 +21,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 
-from dlfs import reference, windows
+from dlfs import Conv2D, Dense, Flatten, MaxPool2D, NeuralNetwork, reference, windows
 from dlfs.exercises import check
+from dlfs.pooling import AvgPool2D as AvgPool2D_Op, MaxPool2D as MaxPool2D_Op
 from dlfs.windows import same_ends, transposed_window_2d, window_2d
 
 rng = np.random.default_rng(5)
@@ -469,7 +470,130 @@ assert 0.5 < blocks[-1] < 4
 # In the picture each block is scaled by $1/\sqrt{N}$, so that the sum of thirty stays small. In a
 # ResNet a normalization at the beginning or end of each block keeps it in check. The
 # [demos](Convolution_Demos.ipynb) train thirty convolutions with and without these connections.
+
+# %% [markdown]
+# ## 12. Pooling, by hand
 #
+# A pooling layer makes an image smaller. It cuts it into blocks, here of 2 x 2, and keeps one
+# number of each: the largest (*max pooling*), or the mean (*average pooling*). Nothing is learned.
+
+# %%
+image = np.array([[1, 3, 2, 0], [4, 2, 1, 5], [0, 1, 7, 2], [2, 6, 3, 3]], dtype=float)
+blocks = image.reshape(2, 2, 2, 2).swapaxes(1, 2)  # (block row, block column, row, column)
+largest, means = blocks.max(axis=(2, 3)), blocks.mean(axis=(2, 3))
+
+fig, axes = plt.subplots(1, 3, figsize=(7, 2.6), dpi=90, layout="constrained")
+titles = ("the image", "max pooling", "average pooling")
+for ax, numbers, title in zip(axes, (image, largest, means), titles, strict=True):
+    ax.imshow(numbers, cmap="Blues", vmin=0, vmax=10)
+    for i, j in np.ndindex(numbers.shape):
+        ax.text(j, i, f"{numbers[i, j]:g}", ha="center", va="center")
+    ax.set(title=title, xticks=[], yticks=[])
+axes[0].axhline(1.5, color="white", linewidth=3)
+axes[0].axvline(1.5, color="white", linewidth=3)
+plt.show()
+assert largest.tolist() == [[4, 5], [6, 7]]
+assert means.tolist() == [[2.5, 2], [2.25, 3.75]]
+
+# %% [markdown]
+# **The gradient of average pooling.** In a block, $y = \frac14 (x_1 + x_2 + x_3 + x_4)$, so
+# $\partial y / \partial x_i = \frac14$: each of the four receives a quarter of the block's
+# gradient.
+#
+# **The gradient of max pooling.** $y = x_m$, where $m$ is the place of the largest. A small change
+# of another number does not change $y$ at all. So the largest receives the whole gradient, and the
+# other three receive 0. (Where two are equally large, $y$ has a kink, and dlfs gives the gradient
+# to the first.) The forward pass must therefore remember which one it was.
+
+
+# %%
+def average_pool_grad(output_grad):
+    return np.repeat(np.repeat(output_grad, 2, axis=0), 2, axis=1) / 4
+
+
+def max_pool_grad(output_grad, image):
+    grad = np.zeros_like(image)
+    for i, j in np.ndindex(output_grad.shape):
+        block = image[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+        row, column = np.unravel_index(block.argmax(), (2, 2))
+        grad[2 * i + row, 2 * j + column] = output_grad[i, j]
+    return grad
+
+
+pull = np.array([[10.0, 20.0], [30.0, 40.0]])
+print("max pooling gives back\n", max_pool_grad(pull, image))
+print("average pooling gives back\n", average_pool_grad(pull))
+
+# %% [markdown]
+# The same from dlfs, whose images have two axes more, (batch, channels, height, width):
+
+# %%
+for kind, output, grad in (
+    (MaxPool2D_Op, largest, max_pool_grad(pull, image)),
+    (AvgPool2D_Op, means, average_pool_grad(pull)),
+):
+    pooling = kind(2)
+    assert np.array_equal(pooling.forward(image[None, None])[0, 0], output)
+    assert np.array_equal(pooling.backward(pull[None, None])[0, 0], grad)
+print("both layers of dlfs agree")
+
+# %% [markdown]
+# ## 13. Padding, by hand
+#
+# The book pads in small steps, and so can we: a row of numbers, then every row of an image and
+# whole rows of zeros above and below, then every image and every channel. NumPy's `np.pad` does all
+# of it in one call.
+
+
+# %%
+def pad_1d(row, width):
+    zeros = np.zeros(width)
+    return np.concatenate([zeros, row, zeros])
+
+
+def pad_2d(image, width):
+    rows = [pad_1d(row, width) for row in image]
+    zeros = [np.zeros(len(rows[0]))] * width
+    return np.stack([*zeros, *rows, *zeros])
+
+
+def pad_images(images, width):
+    return np.stack([[pad_2d(channel, width) for channel in each] for each in images])
+
+
+print(pad_2d(image[:2, :2], 1))
+images = rng.standard_normal((2, 3, 5, 4))
+assert np.array_equal(pad_images(images, 2), np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2))))
+
+# %% [markdown]
+# ## 14. Following the shapes: colour images
+#
+# MNIST's images are grey, with one channel. The photographs of CIFAR-10 are 32 x 32 pixels in three
+# channels (red, green, blue), so one image is an array of shape (3, 32, 32). Only the first
+# layer's kernels notice: they have three input channels. Section 2's formula gives every size.
+
+# %%
+net = NeuralNetwork(
+    [
+        Conv2D(16, 5),  # "same" padding
+        MaxPool2D(2),
+        Conv2D(32, 3, padding=0),
+        MaxPool2D(2, stride=2),
+        Flatten(),
+        Dense(10),
+    ]
+)
+net.build((3, 32, 32))
+output, shapes = rng.standard_normal((8, 3, 32, 32)), []
+for layer in net.layers:
+    output = layer.forward(output)
+    shapes.append(output.shape[1:])
+    sizes = ", ".join(str(param.shape) for param in layer.params)
+    print(f"{layer!r:<23} {output.shape!s:<16} {sizes or '-'}")
+assert shapes == [(16, 32, 32), (16, 16, 16), (32, 14, 14), (32, 7, 7), (32 * 7 * 7,), (10,)]
+assert net.layers[0].params[0].shape == (3, 16, 5, 5)
+
+# %% [markdown]
 # ## Exercises
 #
 # ### 1. Size
