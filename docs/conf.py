@@ -56,7 +56,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "dlfs"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 8,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "navigation_with_keys": False,
@@ -66,7 +66,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"gallery": [], "errata": [], "changelog": []}
+html_sidebars = {page: [] for page in ("index", "start", "gallery", "errata", "gradient_checking")}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 

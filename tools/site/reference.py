@@ -23,7 +23,7 @@ def write(folder: Path) -> None:
 
 def page(public: Public) -> str:
     """Return the page of a name."""
-    lines = [public.name, "=" * len(public.name), ""]
+    lines = [public.path, "=" * len(public.path), ""]
     if public.kind == "data":
         lines += [f".. py:data:: {public.path}", f"   :value: {public.value!r}", ""]
         lines += [f"   {constant_text(public)}", ""]
@@ -36,11 +36,12 @@ def page(public: Public) -> str:
 
 
 def members(cls: type) -> list[str]:
-    """Return the documented methods of a class, with those of bases that have no page."""
+    """Return the documented methods of a class, with those of bases that are on no other page."""
     known = {other.value for other in public_names() if inspect.isclass(other.value)}
+    elsewhere = [base for base in cls.__mro__[1:] if base in known]
     found: dict[str, None] = {}
     for base in cls.__mro__:
-        if not base.__module__.startswith("dlfs.") or (base in known and base is not cls):
+        if not base.__module__.startswith("dlfs.") or any(issubclass(k, base) for k in elsewhere):
             continue
         for name, value in vars(base).items():
             described = inspect.isroutine(value) or isinstance(value, property)
