@@ -50,6 +50,7 @@ html_title = "dlfs"
 html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_search_scorer = "_static/scorer.js"
 html_js_files = [("offline.js", {"priority": 300})]
 html_copy_source = False
 html_show_sourcelink = False

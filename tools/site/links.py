@@ -4,6 +4,7 @@
 and docstrings, except in headings, in other links, and on the name's own page.
 """
 
+import posixpath
 import re
 from collections import defaultdict
 from typing import Any
@@ -13,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
 
+from tools.site import gather
 from tools.site.names import public_names
 
 NAME = re.compile(r"((?:\w+\.)*\w+)(\(.*\))?")
@@ -30,20 +32,17 @@ def _known() -> dict[str, str]:
     for public in names:  # what is in dlfs itself comes before names of the same form elsewhere
         if public.module == "dlfs":
             found[public.name] = public.path
-    # words that are more often an argument or an everyday word than the function
-    for word in (
-        "check",
-        "load",
-        "save",
-        "apply",
-        "sample",
-        "windows",
-        "dense",
-        "dropout",
-        "mnist",
-    ):
-        found.pop(word, None)
-    return found
+    # a short word in small letters is more often an argument or an everyday word: "load", "plain"
+    return {way: path for way, path in found.items() if not re.fullmatch("[a-z0-9]+", way)}
+
+
+def _is_inside_link(node: nodes.Node) -> bool:
+    inside = node.parent
+    while inside is not None and not isinstance(inside, nodes.document):
+        if isinstance(inside, nodes.reference | nodes.title) or "sig" in inside.get("classes", ()):
+            return True
+        inside = inside.parent
+    return False
 
 
 class LinkNames(SphinxPostTransform):
@@ -58,6 +57,8 @@ class LinkNames(SphinxPostTransform):
             LinkNames.known = _known()
         objects = self.env.get_domain("py").objects
         for node in list(self.document.findall(nodes.literal)):
+            if self._is_page(node):
+                continue
             path = self._path(node)
             if path is None or path not in objects:
                 continue
@@ -70,14 +71,24 @@ class LinkNames(SphinxPostTransform):
             )
             node.replace_self(link)
 
+    def _is_page(self, node: nodes.literal) -> bool:
+        """Make a link of the name of a file that is a page, such as ``docs/mutants.md``."""
+        name = node.astext()
+        if not name.endswith((".md", ".ipynb")) or _is_inside_link(node):
+            return False
+        docname = self.env.docname
+        beside = posixpath.join(posixpath.dirname(docname), posixpath.splitext(name)[0])
+        found = gather.pages().get(name)
+        target = posixpath.splitext(found)[0] if found else beside
+        if target == docname or target not in self.env.found_docs:
+            return False
+        builder = self.app.builder
+        node.replace_self(make_refnode(builder, docname, target, None, node.deepcopy(), name))
+        return True
+
     def _path(self, node: nodes.literal) -> str | None:
-        inside = node.parent
-        while inside is not None and not isinstance(inside, nodes.document):
-            if isinstance(inside, nodes.reference | nodes.title) or "sig" in inside.get(
-                "classes", ()
-            ):
-                return None
-            inside = inside.parent
+        if _is_inside_link(node):
+            return None
         match = NAME.fullmatch(node.astext())
         return LinkNames.known.get(match[1]) if match and LinkNames.known else None
 
