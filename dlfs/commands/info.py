@@ -9,8 +9,19 @@ import platform
 from dlfs import __version__, backend
 from dlfs.datasets import files
 
-HELP = "show versions, backends, threads and data"
-DESCRIPTION = "Show what is installed: versions, backends, threads, data."
+HELP = "show versions, extras, backends, threads and data"
+DESCRIPTION = "Show what is installed: versions, extras, backends, threads, data."
+
+EXTRAS = {
+    "plots": "matplotlib",
+    "sklearn": "scikit-learn",
+    "onnx": "onnx",
+    "images": "pillow",
+    "mpi": "mpi4py",
+    "torch": "torch",
+    "notebooks": "jupyterlab",
+}
+"""The package that stands for each extra: if it is there, the extra counts as installed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +42,10 @@ def facts() -> list[tuple[str, str]]:
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
     ]
     lines += [(name, _version(name)) for name in ("numpy", "scipy", "safetensors", "tqdm")]
+    lines += [
+        (("extras" if number == 0 else ""), f"{extra}: {_extra(extra, package)}")
+        for number, (extra, package) in enumerate(EXTRAS.items())
+    ]
     lines += [("backend", f"{backend.backend_name()} (in use)")]
     lines += [("", f"{name}: {state}") for name, state in _backends()]
     lines += [("threads", _threads()), ("data", _data())]
@@ -42,6 +57,13 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _extra(extra: str, package: str) -> str:
+    version = _version(package)
+    if version == "not installed":
+        return f"missing; pip install 'dlfs[{extra}]'"
+    return f"{package} {version}"
 
 
 def _backends() -> list[tuple[str, str]]:
