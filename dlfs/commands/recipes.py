@@ -193,7 +193,7 @@ def gpt(
     width: int = 128,
     heads: int = 4,
     blocks: int = 4,
-    keep: float = 0.8,
+    keep: float = 0.85,
     seed: int = 1,
     dtype: Any = "float64",
 ) -> NeuralNetwork:
@@ -208,7 +208,7 @@ def gpt(
         The size of the vocabulary, and the length of the longest sequence.
     width, heads, blocks : int
         The features of a position, how many parts of them attend on their own, and the blocks.
-    keep : float, default 0.8
+    keep : float, default 0.85
         The probability that a number is kept by Dropout.
     seed : int
     dtype : {"float64", "float32"}

@@ -63,8 +63,8 @@ GPT = Recipe(
     batch_size=32,
     epochs=9,
     rates={
-        "adamw": 0.002,
-        "adam": 0.002,
+        "adamw": 0.003,
+        "adam": 0.003,
         "rmsprop": 0.001,
         "adagrad": 0.02,
         "momentum": 0.1,
