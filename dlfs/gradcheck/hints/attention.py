@@ -14,13 +14,37 @@ from dlfs.types import Array
 def attention(evidence: Evidence) -> Iterator[Hint]:
     """Try the classic mistakes of an Attention_Op, one at a time."""
     target = evidence.subject.target
-    if not isinstance(target, Attention_Op) or not evidence.is_input:
+    if not evidence.is_input:
+        return
+    if not isinstance(target, Attention_Op):
+        yield from _masked_late(evidence)
         return
     steps = _Steps(evidence.x, evidence.output_grad, target.heads, target.causal)
     for kind, message, gradient in _mistakes(steps):
         if evidence.explains(gradient):
             yield evidence.hint(kind, message)
             return
+
+
+def _masked_late(evidence: Evidence) -> Iterator[Hint]:
+    """Look at any Operation that gives what one causal head gives if it is masked too late."""
+    x, output = evidence.x, evidence.output
+    if not isinstance(x, np.ndarray) or x.ndim not in (2, 3) or not output.size:
+        return
+    if x.shape != (*output.shape[:-1], 3 * output.shape[-1]):
+        return
+    grad = evidence.output_grad.reshape(-1, *output.shape[-2:])
+    steps = _Steps(x.reshape(-1, *x.shape[-2:]), grad, 1, True)
+    late = np.where(steps.seen, steps.softmax(steps.scale * steps.products), 0.0)
+    if not np.allclose((late @ steps.v).reshape(output.shape), output, rtol=1e-6, atol=1e-9):
+        return
+    if evidence.explains(steps.gradient(late).reshape(x.shape)):
+        yield evidence.hint(
+            "mask_after_softmax",
+            "forward masks after the softmax, and backward belongs to a mask before it. Set the "
+            "scores of later positions to -inf before the softmax: then the weights of each row "
+            "sum to 1, and backward is right.",
+        )
 
 
 class _Steps:

@@ -44,12 +44,7 @@ class PackedScaledTwice(PackedAttention):
         return np.concatenate([q_grad, k_grad, self.p.T @ output_grad], axis=1)
 
 
-@student(
-    "packed attention: masked after the softmax in forward",
-    "held_constant",
-    "term_missing",
-    "other_array",
-)
+@student("packed attention: masked after the softmax in forward", "mask_after_softmax")
 class PackedMaskedLate(PackedAttention):
     """The gradient is that of a mask before the softmax."""
 
