@@ -13,6 +13,7 @@ from dlfs.backend import available_backends
 from dlfs.gradcheck import check_gradients
 from dlfs.gradcheck.cases import RECIPES, RandomChooser, unregistered
 from dlfs.gradcheck.cases.find import gradient_classes
+from dlfs.losses import Loss
 from dlfs.testing import library_cases
 
 
@@ -70,3 +71,9 @@ def test_code_of_a_case_makes_the_same_case(
         if case.y is not None:
             np.testing.assert_array_equal(names["y"], case.y)
         assert repr(names["target"]) == repr(case.target)
+        if not isinstance(case.target, Loss):
+            # The weights are the same too.
+            outputs = [
+                target.forward(case.x, inference=True) for target in (names["target"], case.target)
+            ]
+            np.testing.assert_array_equal(*outputs)

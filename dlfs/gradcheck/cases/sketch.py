@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from dlfs.initializers import seed_layers
+from dlfs.layers import Layer
+from dlfs.network import NeuralNetwork
 from dlfs.types import Array
 
 T = TypeVar("T")
@@ -84,9 +87,9 @@ class Sketch:
         self.dtype = dtype
         self.backend = backend
         self.arrays: dict[str, Any] = {}
-        seed = choose.integer(0, 9999)
-        self._rng = np.random.default_rng(seed)
-        self._lines = [f"rng = np.random.default_rng({seed})"]
+        self.seed = choose.integer(0, 9999)
+        self._rng = np.random.default_rng(self.seed)
+        self._lines = [f"rng = np.random.default_rng({self.seed})"]
         self._imports: set[tuple[str, str]] = set()
 
     # --- decisions ---
@@ -172,6 +175,12 @@ class Sketch:
     def finish(self, target: Any, text: str, inference: bool) -> Case:
         """Assemble the code."""
         self._import(target)
+        lines = [*self._lines, f"target = {text}"]
+        if isinstance(target, Layer) and not isinstance(target, NeuralNetwork):
+            # A network seeds its layers.
+            seed_layers([target], self.seed)
+            lines.append(f"seed_layers([target], {self.seed})")
+            self._imports.add(("dlfs.initializers", "seed_layers"))
         given = ["target", "x"]
         if "y" in self.arrays:
             given.append("y=y")
@@ -189,8 +198,7 @@ class Sketch:
             "",
             *(f"from {module} import {names[module]}" for module in modules),
             "",
-            *self._lines,
-            f"target = {text}",
+            *lines,
             f"print(check_gradients({', '.join(given)}))",
         ]
         return Case(
