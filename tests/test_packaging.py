@@ -138,7 +138,7 @@ def test_late_modules_are_the_same_for_python_and_for_type_checkers(package) -> 
     assert sorted(typed) == sorted(late)
 
 
-PAGES = ["README.md", "notebooks/README.md", "docs/index.md", "docs/guide.md"]
+PAGES = ["README.md", "docs/index.md", "docs/start.md", "docs/guide/index.md", "docs/guide/data.md"]
 
 
 @pytest.mark.source_tree

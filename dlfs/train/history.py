@@ -1,12 +1,15 @@
 """History: what happened in a training, epoch by epoch."""
 
+import csv
 import html
+import io
 import math
 from collections.abc import Iterator, Mapping, MutableMapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from dlfs.checks import printable, shortened, shown
+from dlfs.utils.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -260,6 +263,30 @@ class History:
         from dlfs.plots import plot_history  # noqa: PLC0415 - matplotlib is an extra
 
         return plot_history(self, path)
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write a row for each epoch into a CSV file; entries that an epoch has not are empty.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> history = History()
+        >>> history.append({"epoch": 1, "lr": 0.1, "train_loss": 2.0, "seconds": 0.1})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     history.to_csv(f"{folder}/run.csv")
+        ...     Path(folder, "run.csv").read_text().splitlines()
+        ['epoch,lr,train_loss,seconds', '1,0.1,2.0,0.1']
+        """
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(path, text.getvalue())
 
     def _cells(self) -> list[list[str]]:
         columns = self.columns

@@ -1,12 +1,10 @@
 """Callbacks that write down what happens."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 from dlfs.train.callbacks.base import Callback, Training
-from dlfs.utils.files import check_writable, write_atomically
+from dlfs.utils.files import check_writable
 
 
 class CSVLogger(Callback):
@@ -44,8 +42,4 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, trainer: Training, row: dict[str, Any]) -> None:
         """Write all rows so far."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, trainer.history.columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(trainer.history)
-        write_atomically(self.path, text.getvalue().encode())
+        trainer.history.to_csv(self.path)
