@@ -244,7 +244,7 @@ $(VENV)/.dev-installed: $(VENV)/.installed pyproject.toml
 	$(call install_extras,plots sklearn onnx images mpi test dev)
 
 $(VENV)/.notebooks-installed: $(VENV)/.dev-installed pyproject.toml
-	$(call install_extras,plots notebooks)
+	$(call install_extras,plots mpi notebooks)
 
 # A separate step: PyTorch is large, and only chapter 7 needs it.
 $(VENV)/.torch-installed: $(VENV)/.notebooks-installed
