@@ -9,6 +9,9 @@ from dlfs.base import Operation, ParamOperation
 from dlfs.checks import check_flag, check_instance, check_real
 from dlfs.types import Array
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""The one pair with which SELU keeps mean 0 and variance 1."""
+
 
 class Linear(Operation):
     """Change nothing: for an output that may be any number.
@@ -283,6 +286,158 @@ class Softplus(Operation):
 
     def _input_grad(self, output_grad: Array) -> Array:
         return kernels.softplus_grad(output_grad, self.input_)
+
+
+class SELU(Operation):
+    """Scaled ELU: keeps mean 0 and variance 1 from layer to layer.
+
+    Forward: ``output = scale * elu(input_)`` with ``alpha = 1.6732632`` and ``scale = 1.0507010``.
+    Backward: ``scale * elu_grad(output_grad, input_)``.
+
+    Klambauer et al., "Self-normalizing neural networks", 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SELU().forward(np.array([[-1000.0, 1.0]])).round(4)
+    array([[-1.7581,  1.0507]])
+    """
+
+    def _output(self) -> Array:
+        return SELU_SCALE * kernels.elu(self.input_, SELU_ALPHA)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return SELU_SCALE * kernels.elu_grad(output_grad, self.input_, SELU_ALPHA)
+
+    def distance_to_kink(self, input_: Array) -> Array:
+        """Say how far each entry is from the kink at 0."""
+        return np.abs(input_)
+
+
+class Mish(Operation):
+    """The input times a smooth gate.
+
+    Forward: ``output = input_ * t`` with ``t = tanh(softplus(input_))``. Backward: ``output_grad *
+    (t + input_ * (1 - t**2) * sigmoid(input_))``.
+
+    Misra, "Mish: a self regularized non-monotonic activation function", 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Mish().forward(np.array([[0.0, 1000.0]]))
+    array([[   0., 1000.]])
+    """
+
+    def _output(self) -> Array:
+        return self.input_ * kernels.tanh(kernels.softplus(self.input_))
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        t = kernels.tanh(kernels.softplus(self.input_))
+        return output_grad * (t + self.input_ * (1 - t * t) * kernels.sigmoid(self.input_))
+
+
+class HardSwish(Operation):
+    """SiLU made of straight lines: the input times a sigmoid that rises from -3 to 3.
+
+    Forward: ``output = input_ * s`` with ``s = clip(input_ / 6 + 1/2, 0, 1)``. Backward:
+    ``output_grad * (s + input_ / 6)`` within (-3, 3), outside ``output_grad * s``.
+
+    Howard et al., "Searching for MobileNetV3", 2019. At the kinks, -3 and 3, the subgradient is
+    that of the outside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> HardSwish().forward(np.array([[-4.0, 0.0, 4.0]]))
+    array([[-0.,  0.,  4.]])
+    """
+
+    def _output(self) -> Array:
+        return self.input_ * np.clip(self.input_ / 6 + 0.5, 0, 1)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        s, within = np.clip(self.input_ / 6 + 0.5, 0, 1), np.abs(self.input_) < 3
+        return output_grad * (s + np.where(within, self.input_ / 6, 0))
+
+    def distance_to_kink(self, input_: Array) -> Array:
+        """Say how far each entry is from the kinks at -3 and 3."""
+        return np.abs(np.abs(input_) - 3)
+
+
+class PReLU_Op(ParamOperation):
+    """ReLU with a slope below 0 that is learned.
+
+    Forward: ``output = input_`` above 0, ``slope * input_`` below. Backward: output_grad times 1 or
+    slope; ``param_grad`` is the sum of ``output_grad * min(input_, 0)`` over all entries that share
+    a slope.
+
+    He et al., "Delving deep into rectifiers", 2015. At the kink the subgradient is the slope.
+
+    Parameters
+    ----------
+    slope : ndarray, shape (1, features), for images (1, channels, 1, 1), or (1,) for all together
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> PReLU_Op(np.array([[0.25, 0.5]])).forward(np.array([[-1.0, -1.0], [2.0, 2.0]]))
+    array([[-0.25, -0.5 ],
+           [ 2.  ,  2.  ]])
+    """
+
+    penalized = False
+
+    def _output(self) -> Array:
+        x, sizes = self.input_, self.param.shape
+        ends = x.shape[x.ndim - len(sizes) :] if len(sizes) <= x.ndim else ()
+        if len(ends) != len(sizes) or any(
+            a not in (1, b) for a, b in zip(sizes, ends, strict=True)
+        ):
+            raise ValueError(
+                f"PReLU_Op: the slopes, of shape {sizes}, must fit the input, got shape {x.shape}"
+            )
+        return np.where(x > 0, x, self.param * x)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return np.where(self.input_ > 0, output_grad, self.param * output_grad)
+
+    def _param_grad(self, output_grad: Array) -> Array:
+        shares = output_grad * np.minimum(self.input_, 0)
+        sizes = (1,) * (shares.ndim - self.param.ndim) + self.param.shape
+        axes = tuple(axis for axis, size in enumerate(sizes) if size == 1)
+        return shares.sum(axis=axes, keepdims=True).reshape(self.param.shape)
+
+    def distance_to_kink(self, input_: Array) -> Array:
+        """Say how far each entry is from the kink at 0."""
+        return np.abs(input_)
+
+
+class LogSoftmax(Operation):
+    """The logarithm of the softmax of each row (the last axis), exact where that rounds to 0.
+
+    Forward: ``output = input_ - log(sum(exp(input_)))``. Backward: ``output_grad - exp(output) *
+    sum(output_grad)``.
+
+    For NegativeLogLikelihood.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LogSoftmax().forward(np.array([[0.0, 1000.0]]))
+    array([[-1000.,     0.]])
+    """
+
+    def _output(self) -> Array:
+        if self.input_.ndim < 1 or self.input_.shape[-1] < 1:
+            raise ValueError(
+                f"LogSoftmax: the last axis must hold numbers, got shape {self.input_.shape}"
+            )
+        shifted = self.input_ - self.input_.max(axis=-1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return output_grad - np.exp(self.output) * output_grad.sum(axis=-1, keepdims=True)
 
 
 class Softmax(Operation):

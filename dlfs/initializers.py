@@ -28,7 +28,17 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from dlfs.activations import ELU, GELU, LeakyReLU, Linear, ReLU, SiLU, Softplus
+from dlfs.activations import (
+    ELU,
+    GELU,
+    HardSwish,
+    LeakyReLU,
+    Linear,
+    Mish,
+    ReLU,
+    SiLU,
+    Softplus,
+)
 from dlfs.base import Operation
 from dlfs.checks import as_float_array, check_choice, check_finite, check_shape
 from dlfs.types import Array, Shape
@@ -41,7 +51,7 @@ Initializer: TypeAlias = Callable[[np.random.Generator, Shape, int, int], Array]
 WEIGHT_INITS = ("standard", "normal", "glorot", "he")
 """The names that weight_init takes; the book's "normal" is its "standard" for convolutions."""
 
-RELU_FAMILY = (ReLU, LeakyReLU, ELU, GELU, SiLU, Softplus)
+RELU_FAMILY = (ReLU, LeakyReLU, ELU, GELU, SiLU, Mish, HardSwish, Softplus)
 """Activations with slope 1 for large inputs and little or none for small ones: "he" suits them."""
 
 

@@ -214,10 +214,26 @@ def _leaky_relu(graph: Graph, operation: activations.LeakyReLU, x: str, batch: A
     return graph.add("PRelu", x, graph.constant([operation.slope]))
 
 
-def _elu(graph: Graph, operation: activations.ELU, x: str, batch: Array) -> str:
+def _elu(graph: Graph, operation: Any, x: str, batch: Array) -> str:
     below = graph.add("Elu", graph.add("Min", x, graph.constant([0])))
-    scaled = graph.add("Mul", below, graph.constant([operation.alpha]))
+    alpha = getattr(operation, "alpha", activations.SELU_ALPHA)
+    scaled = graph.add("Mul", below, graph.constant([alpha]))
     return graph.add("Add", graph.add("Relu", x), scaled)
+
+
+def _selu(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
+    scale = graph.constant([activations.SELU_SCALE])
+    return graph.add("Mul", _elu(graph, operation, x, batch), scale)
+
+
+def _mish(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
+    return graph.add("Mul", x, graph.add("Tanh", graph.add("Softplus", x)))
+
+
+def _hard_swish(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
+    sixth = graph.add("Mul", x, graph.constant([1 / 6]))
+    line = graph.add("Max", graph.add("Add", sixth, graph.constant([0.5])), graph.constant([0]))
+    return graph.add("Mul", x, graph.add("Min", line, graph.constant([1])))
 
 
 def _gelu(graph: Graph, operation: activations.GELU, x: str, batch: Array) -> str:
@@ -426,6 +442,11 @@ RULES: dict[type[Operation], Rule] = {
     activations.LeakyReLU: _leaky_relu,
     activations.ELU: _elu,
     activations.SiLU: _silu,
+    activations.SELU: _selu,
+    activations.Mish: _mish,
+    activations.HardSwish: _hard_swish,
+    activations.LogSoftmax: _one_node("LogSoftmax", axis=-1),
+    activations.PReLU_Op: _with_param("PRelu"),
     dense.WeightMultiply: _with_param("MatMul"),
     dense.BiasAdd: _with_param("Add"),
     normalization.ScaleMultiply: _with_param("Mul"),

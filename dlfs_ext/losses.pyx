@@ -21,11 +21,11 @@ from dlfs_ext.runtime cimport isa_level
 cnp.import_array()
 
 cdef extern from "losses.h" nogil:
-    ctypedef double loss_fn(const void *x, const void *t, void *grad, ptrdiff_t n, double extra,
-                            double factor) noexcept
+    ctypedef double loss_fn(const void *x, const void *t, const void *weights, void *grad,
+                            ptrdiff_t n, double extra, double factor) noexcept
     ctypedef double softmax_cross_entropy_fn(const void *x, const void *t, const int64_t *labels,
-                                             void *grad, ptrdiff_t rows, ptrdiff_t n,
-                                             double smoothing) noexcept
+                                             const void *weights, void *grad, ptrdiff_t rows,
+                                             ptrdiff_t n, double smoothing) noexcept
     loss_fn *squared_table[3][2]
     loss_fn *absolute_table[3][2]
     loss_fn *huber_table[3][2]
@@ -33,38 +33,41 @@ cdef extern from "losses.h" nogil:
     softmax_cross_entropy_fn *softmax_cross_entropy_table[3][2]
 
 
-def mean_squared_error(prediction, target):
-    check_pair(prediction, target, "mean_squared_error")
-    result = elementwise(squared_table[isa_level][is_double(prediction)], prediction, target, 0, 2)
+def mean_squared_error(prediction, target, weights=None):
+    check_pair(prediction, target, "mean_squared_error", weights)
+    result = elementwise(squared_table[isa_level][is_double(prediction)], prediction, target, weights,
+                         0, 2)
     if not isfinite(<double>result[0]):
-        return take_over(reference.mean_squared_error, prediction, target)
+        return take_over(reference.mean_squared_error, prediction, target, weights)
     return result
 
 
-def mean_absolute_error(prediction, target):
-    check_pair(prediction, target, "mean_absolute_error")
-    return elementwise(absolute_table[isa_level][is_double(prediction)], prediction, target, 0, 1)
+def mean_absolute_error(prediction, target, weights=None):
+    check_pair(prediction, target, "mean_absolute_error", weights)
+    return elementwise(absolute_table[isa_level][is_double(prediction)], prediction, target,
+                       weights, 0, 1)
 
 
-def huber(prediction, target, delta=1.0):
-    check_pair(prediction, target, "huber")
+def huber(prediction, target, delta=1.0, weights=None):
+    check_pair(prediction, target, "huber", weights)
     delta = check_real(delta, "huber", "delta", 0.0, low_open=True)
-    result = elementwise(huber_table[isa_level][is_double(prediction)], prediction, target, delta,
-                         1)
+    result = elementwise(huber_table[isa_level][is_double(prediction)], prediction, target, weights,
+                         delta, 1)
     if not isfinite(<double>result[0]):
-        return take_over(reference.huber, prediction, target, delta)
+        return take_over(reference.huber, prediction, target, delta, weights)
     return result
 
 
-def binary_cross_entropy(prediction, target):
-    check_pair(prediction, target, "binary_cross_entropy")
-    result = elementwise(binary_table[isa_level][is_double(prediction)], prediction, target, 0, 1)
+def binary_cross_entropy(prediction, target, weights=None):
+    check_pair(prediction, target, "binary_cross_entropy", weights)
+    result = elementwise(binary_table[isa_level][is_double(prediction)], prediction, target,
+                         weights, 0, 1)
     if not isfinite(<double>result[0]):
-        return take_over(reference.binary_cross_entropy, prediction, target)
+        return take_over(reference.binary_cross_entropy, prediction, target, weights)
     return result
 
 
-def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
+def softmax_cross_entropy(prediction, target, label_smoothing=0.0, weights=None):
     cdef bint labels = False, good = is_float_nd(prediction, 2) and cnp.PyArray_Check(target)
     cdef double smoothing = 0, loss
     cdef ptrdiff_t rows, classes
@@ -82,13 +85,18 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
         if good and not labels:
             good = (is_float(target) and same_type(prediction, target)
                     and same_shape(prediction, target))
+        if good and weights is not None:
+            good = (is_float_nd(weights, 1) and same_type(prediction, weights)
+                    and cnp.PyArray_DIM(weights, 0) == rows)
     if not good:
-        return take_over(reference.softmax_cross_entropy, prediction, target, label_smoothing)
+        return take_over(reference.softmax_cross_entropy, prediction, target, label_smoothing,
+                         weights)
     cdef cnp.ndarray x = c_array(prediction)
     cdef cnp.ndarray grad = empty_like(x)
     cdef softmax_cross_entropy_fn *fn = softmax_cross_entropy_table[isa_level][is_double(x)]
-    cdef cnp.ndarray t
+    cdef cnp.ndarray t, w
     cdef const void *probabilities = NULL
+    cdef const void *factors = NULL
     cdef const int64_t *numbers = NULL
     if labels:
         # A larger unsigned number becomes negative, and is refused as such.
@@ -98,29 +106,41 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0):
     else:
         t = c_array(target)
         probabilities = cnp.PyArray_DATA(t)
+    if weights is not None:
+        w = c_array(weights)
+        factors = cnp.PyArray_DATA(w)
     with nogil:
-        loss = fn(cnp.PyArray_DATA(x), probabilities, numbers, cnp.PyArray_DATA(grad), rows,
-                  classes, smoothing)
+        loss = fn(cnp.PyArray_DATA(x), probabilities, numbers, factors, cnp.PyArray_DATA(grad),
+                  rows, classes, smoothing)
     if not isfinite(loss):
-        return take_over(reference.softmax_cross_entropy, prediction, target, label_smoothing)
+        return take_over(reference.softmax_cross_entropy, prediction, target, label_smoothing,
+                         weights)
     return loss / rows, grad
 
 
-cdef int check_pair(object prediction, object target, str owner) except -1:
-    if not (is_float(prediction) and is_float(target) and same_type(prediction, target)
-            and same_shape(prediction, target) and cnp.PyArray_NDIM(prediction) >= 1
-            and cnp.PyArray_DIM(prediction, 0) >= 1):
-        reference.check_pair(prediction, target, owner)
+cdef int check_pair(object prediction, object target, str owner, object weights) except -1:
+    if not (fits(prediction, target) and cnp.PyArray_NDIM(prediction) >= 1
+            and cnp.PyArray_DIM(prediction, 0) >= 1
+            and (weights is None or fits(prediction, weights))):
+        reference.check_pair(prediction, target, owner, weights)
     return 0
 
 
-cdef tuple elementwise(loss_fn *fn, object prediction, object target, double extra,
+cdef bint fits(object x, object y) except -1:
+    return is_float(x) and is_float(y) and same_type(x, y) and same_shape(x, y)
+
+
+cdef tuple elementwise(loss_fn *fn, object prediction, object target, object weights, double extra,
                        double gradient_factor):
-    cdef cnp.ndarray x = c_array(prediction), t = c_array(target)
+    cdef cnp.ndarray x = c_array(prediction), t = c_array(target), w
     cdef cnp.ndarray grad = empty_like(x)
     cdef double batch = cnp.PyArray_DIM(x, 0), loss
+    cdef const void *factors = NULL
+    if weights is not None:
+        w = c_array(weights)
+        factors = cnp.PyArray_DATA(w)
     with nogil:
-        loss = fn(cnp.PyArray_DATA(x), cnp.PyArray_DATA(t), cnp.PyArray_DATA(grad),
+        loss = fn(cnp.PyArray_DATA(x), cnp.PyArray_DATA(t), factors, cnp.PyArray_DATA(grad),
                   cnp.PyArray_SIZE(x), extra, gradient_factor / batch)
     return loss / batch, grad
 

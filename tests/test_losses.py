@@ -251,3 +251,76 @@ def test_losses_leave_predictions_and_targets_alone_and_show_their_arguments() -
         assert target.tolist() == [[0.0, 1.0]]
     assert repr(losses.Huber(0.5)) == "Huber(delta=0.5)"
     assert repr(losses.MeanSquaredError()) == "MeanSquaredError()"
+
+
+def test_weights_count_as_repeated_observations():
+    rng = np.random.default_rng(0)
+    x, times = rng.standard_normal((5, 4)), np.array([2, 0, 1, 3, 1])
+    targets = {
+        "labels": rng.integers(0, 4, 5),
+        "rows": rng.dirichlet(np.ones(4), 5),
+    }
+    for loss, kind in (
+        (losses.MeanSquaredError(), "rows"),
+        (losses.MeanSquaredError(normalize=True), "rows"),
+        (losses.MeanAbsoluteError(), "rows"),
+        (losses.Huber(0.5), "rows"),
+        (losses.BinaryCrossEntropy(pos_weight=3), "rows"),
+        (losses.SoftmaxCrossEntropy(label_smoothing=0.1), "labels"),
+        (losses.SoftmaxCrossEntropy(), "rows"),
+        (losses.SoftmaxCrossEntropy(class_weight=[1, 2, 3, 4], reduction="sum"), "labels"),
+        (losses.NegativeLogLikelihood(reduction="sum"), "labels"),
+    ):
+        target, each = targets[kind], np.repeat(np.arange(5), times)
+        value, grad = loss.forward(x, target, times), loss.backward()
+        repeated = loss.forward(x[each], target[each])
+        if getattr(loss, "reduction", "mean") == "mean":
+            # Weights do not change what the mean is over.
+            repeated, grad, rows = repeated * 7 / 5, grad * 5 / 7, loss.backward()
+        rows = loss.backward()
+        added = np.zeros_like(x)
+        np.add.at(added, each, rows)
+        assert value == pytest.approx(repeated, rel=1e-14)
+        np.testing.assert_allclose(grad, added, rtol=1e-14, atol=1e-16)
+
+
+def test_weights_of_steps_leave_out_padding():
+    rng = np.random.default_rng(1)
+    x, labels = rng.standard_normal((2, 3, 4)), rng.integers(0, 4, (2, 3))
+    mask = np.array([[1, 1, 1], [1, 0, 0]])
+    value = losses.SoftmaxCrossEntropy().forward(x, labels, mask)
+    kept = losses.SoftmaxCrossEntropy(reduction="sum")
+    assert value * 6 == pytest.approx(kept.forward(x[mask == 1], labels[mask == 1]))
+    ignoring = losses.SoftmaxCrossEntropy(ignore_index=-1)
+    padded = np.where(mask == 1, labels, -1)
+    assert ignoring.forward(x, padded) == pytest.approx(value * 6 / 4)
+    assert not ignoring.backward()[mask == 0].any()
+
+
+def test_nothing_but_labels_to_ignore_is_no_loss():
+    loss = losses.SoftmaxCrossEntropy(ignore_index=-1)
+    assert loss.forward(np.ones((2, 3)), np.array([-1, -1])) == 0
+    assert not loss.backward().any()
+
+
+def test_a_loss_that_knows_no_weights_refuses_them():
+    class Own(losses.Loss):
+        def _output(self):
+            return float(self.prediction.sum())
+
+        def _input_grad(self):
+            return np.ones_like(self.prediction)
+
+    with pytest.raises(TypeError, match="sets takes_weights = True"):
+        Own().forward(np.ones((2, 1)), np.ones((2, 1)), np.ones(2))
+
+
+def test_log_probabilities_give_the_loss_of_their_logits():
+    rng = np.random.default_rng(2)
+    x, labels = rng.standard_normal((4, 3, 2)), rng.integers(0, 3, (4, 2))
+    options = {"class_weight": [1, 2, 0.5], "ignore_index": 1, "axis": 1}
+    logs = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    found = losses.NegativeLogLikelihood(**options).forward(logs, labels)
+    assert found == pytest.approx(losses.SoftmaxCrossEntropy(**options).forward(x, labels))
+    impossible = losses.NegativeLogLikelihood()
+    assert impossible.forward(np.array([[0.0, -np.inf]]), np.array([0])) == 0

@@ -24,6 +24,11 @@ ALL = {
         name: (getattr(activations, name), (4, 3))
         for name in ("Linear", "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU")
     },
+    "SELU": (activations.SELU, (4, 3)),
+    "Mish": (activations.Mish, (4, 3)),
+    "HardSwish": (activations.HardSwish, (4, 3)),
+    "LogSoftmax": (activations.LogSoftmax, (4, 3)),
+    "PReLU_Op": (lambda: activations.PReLU_Op(np.ones((1, 3))), (4, 3)),
     "Softplus": (activations.Softplus, (4, 3)),
     "Softmax": (activations.Softmax, (4, 3)),
     "WeightMultiply": (lambda: WeightMultiply(np.ones((3, 2))), (4, 3)),

@@ -52,6 +52,10 @@ ACTIVATIONS = [
     dlfs.Softmax(),
     dlfs.Softplus(),
     dlfs.Tanh(),
+    dlfs.SELU(),
+    dlfs.Mish(),
+    dlfs.HardSwish(),
+    dlfs.LogSoftmax(),
 ]
 
 # name: layers, input. Together they name every class that a file may name; a test checks that.
@@ -109,7 +113,8 @@ NETWORKS = {
     ),
     "normalization of rows": lambda: (
         [
-            *(Dense(5), BatchNorm(0.3, 1e-3), LayerNorm(1e-4)),
+            *(Dense(5), dlfs.PReLU(0.1), dlfs.PReLU(shared=True)),
+            *(BatchNorm(0.3, 1e-3), LayerNorm(1e-4)),
             *(BatchNorm_Op(0.2), LayerNorm_Op(), dlfs.RMSNorm(1e-3), RMSNorm_Op(), Dense(1)),
         ],
         ROWS,
@@ -150,8 +155,9 @@ LOSSES = [
     losses.MeanSquaredError(normalize=True),
     losses.MeanAbsoluteError(),
     losses.Huber(0.5),
-    losses.BinaryCrossEntropy(),
-    losses.SoftmaxCrossEntropy(label_smoothing=0.1),
+    losses.BinaryCrossEntropy(pos_weight=[2, 0.5, 1]),
+    losses.NegativeLogLikelihood(reduction="sum"),
+    losses.SoftmaxCrossEntropy(0.0, 0.1, [1, 2.5, 0], ignore_index=-1, axis=1),
 ]
 
 

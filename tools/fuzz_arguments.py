@@ -291,6 +291,8 @@ def _loss(name: str) -> Callable[[Draw], Arguments]:
             arguments["target"] = np.clip(np.abs(target), 0, 1)
         if name == "huber" and d.rng.random() < 0.5:
             arguments["delta"] = d.rng.random() + 0.01
+        if d.rng.random() < 0.3:
+            arguments["weights"] = d.array(*shape)
         return arguments
 
     return draw
@@ -304,6 +306,8 @@ def _softmax_cross_entropy(d: Draw) -> Arguments:
     arguments: Arguments = {"prediction": d.array(rows, classes), "target": target}
     if d.rng.random() < 0.3:
         arguments["label_smoothing"] = d.rng.choice([0.1, 0, 0.5])
+    if d.rng.random() < 0.3:
+        arguments["weights"] = d.array(rows)
     return arguments
 
 

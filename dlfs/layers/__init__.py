@@ -1,5 +1,6 @@
 """Layers: Operations, chained, with their parameters."""
 
+from dlfs.layers.activations import PReLU
 from dlfs.layers.attention import SelfAttention
 from dlfs.layers.base import Dense, Layer
 from dlfs.layers.blocks import LayerBlock, OperationLayer, Parallel, Residual
@@ -25,6 +26,7 @@ __all__ = [
     "LayerBlock",
     "LayerNorm",
     "OperationLayer",
+    "PReLU",
     "Parallel",
     "PositionEmbedding",
     "RMSNorm",

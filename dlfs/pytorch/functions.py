@@ -105,6 +105,10 @@ def _softmax(dim: Any = None, _stacklevel: Any = 3, dtype: Any = None) -> nn.Mod
     return nn.Softmax(dim)
 
 
+def _log_softmax(dim: Any = None, _stacklevel: Any = 3, dtype: Any = None) -> nn.Module:
+    return nn.LogSoftmax(_softmax(dim, _stacklevel, dtype).dim)
+
+
 def _mean(input: Any, dim: Any = None, keepdim: bool = False) -> Step | None:
     if not isinstance(dim, list | tuple) or tuple(dim) not in ((2, 3), (-2, -1)):
         return None
@@ -139,6 +143,10 @@ _CALLS: dict[str, Callable[..., Step | None]] = {
     "tanh": _through(nn.Tanh),
     "leaky_relu": _through(nn.LeakyReLU),
     "elu": _through(nn.ELU),
+    "selu": _through(nn.SELU),
+    "mish": _through(nn.Mish),
+    "hardswish": _through(nn.Hardswish),
+    "log_softmax": _through(_log_softmax),
     "gelu": _through(nn.GELU),
     "silu": _through(nn.SiLU),
     "softplus": _through(nn.Softplus),

@@ -24,6 +24,7 @@ from dlfs.layers import (
     LayerNorm,
     LSTMLayer,
     OperationLayer,
+    PReLU,
     RMSNorm,
     RNNLayer,
 )
@@ -232,6 +233,18 @@ def _carrying(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
     return [layer, *(alone(Dropout(complement(part.p))) for part in rest)]
 
 
+def _prelu(modules: Modules, axes: Axes) -> Found:
+    slopes = array(modules[0].weight)
+    if len(slopes) == 1:
+        return [built(PReLU(shared=True), none(1), [slopes])], 1
+    if axes is None or axes == 3:
+        raise NoCounterpart(
+            "it has several slopes, which dlfs has for features and channels of images: pass "
+            "input_shape, (features,) or (channels, height, width)"
+        )
+    return [built(PReLU(), none(len(slopes), *(1,) * (axes - 2)), [slopes])], 1
+
+
 # --- normalization ---
 
 
@@ -323,6 +336,7 @@ def _single(modules: Modules, axes: Axes) -> Found:
 RULES: dict[type, Rule] = {
     **dict.fromkeys(_ALONE, _single),
     nn.Linear: _dense,
+    nn.PReLU: _prelu,
     nn.Embedding: _embedding,
     OneHot: _one_hot,
     Recurrence: _recurrence,

@@ -9,7 +9,11 @@ from torch import Tensor, nn
 from dlfs.activations import (
     ELU,
     GELU,
+    SELU,
+    HardSwish,
     LeakyReLU,
+    LogSoftmax,
+    Mish,
     ReLU,
     Sigmoid,
     SiLU,
@@ -106,7 +110,7 @@ def _softplus(module: Any, axes: Axes) -> Operation:
     return Softplus()
 
 
-def _softmax(module: Any, axes: Axes) -> Operation:
+def _softmax(module: Any, axes: Axes, kind: type[Operation] = Softmax) -> Operation:
     if module.dim != -1 and axes is None:
         raise NoCounterpart(
             f"dlfs has only dim=-1, and whether dim={module.dim!r} is the last axis depends on the "
@@ -114,7 +118,11 @@ def _softmax(module: Any, axes: Axes) -> Operation:
         )
     if module.dim != -1 and (axes is None or module.dim != axes - 1):
         raise NoCounterpart(f"dlfs has only the last of {axes} axes, dim=-1, got {module.dim!r}")
-    return Softmax()
+    return kind()
+
+
+def _log_softmax(module: Any, axes: Axes) -> Operation:
+    return _softmax(module, axes, LogSoftmax)
 
 
 ACTIVATIONS: dict[type, Callable[[Any, Axes], Operation]] = {
@@ -126,6 +134,10 @@ ACTIVATIONS: dict[type, Callable[[Any, Axes], Operation]] = {
     nn.GELU: _gelu,
     nn.SiLU: lambda module, axes: SiLU(),
     modular.SwiGLU: lambda module, axes: SwiGLU(),
+    nn.SELU: lambda module, axes: SELU(),
+    nn.Mish: lambda module, axes: Mish(),
+    nn.Hardswish: lambda module, axes: HardSwish(),
+    nn.LogSoftmax: _log_softmax,
     nn.Softplus: _softplus,
     nn.Softmax: _softmax,
 }

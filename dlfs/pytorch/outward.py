@@ -235,6 +235,15 @@ def _book_lstm(layer: LSTMLayer, batch: Array) -> list[nn.Module]:
     return [*([OneHot(len(W_x), torch.empty(0, dtype=dtype))] if numbers else []), made]
 
 
+def _prelu(operations: Operations, batch: Array) -> Found:
+    slopes = operations[0].param
+    if slopes.size > 1 and batch.ndim == 3:
+        raise NoCounterpart("it has a slope for each feature, and PyTorch's one for each time step")
+    module = nn.PReLU(slopes.size, dtype=_dtype(slopes))
+    fill(module.weight, slopes.ravel())
+    return [module], 1
+
+
 # --- convolutions and pooling ---
 
 
@@ -414,6 +423,11 @@ RULES: dict[type[Operation], Rule] = {
     activations.GELU: _plain(lambda op: [nn.GELU("tanh" if op.tanh else "none")]),
     activations.SwiGLU: _plain(lambda op: [attending.SwiGLU()]),
     activations.SiLU: _plain(lambda op: [nn.SiLU()]),
+    activations.SELU: _plain(lambda op: [nn.SELU()]),
+    activations.Mish: _plain(lambda op: [nn.Mish()]),
+    activations.HardSwish: _plain(lambda op: [nn.Hardswish()]),
+    activations.LogSoftmax: _plain(lambda op: [nn.LogSoftmax(dim=-1)]),
+    activations.PReLU_Op: _prelu,
     # Above its threshold PyTorch returns x, which is exact in float64 from 37 on.
     activations.Softplus: _plain(lambda op: [nn.Softplus(threshold=50)]),
     activations.Softmax: _plain(lambda op: [nn.Softmax(dim=-1)]),

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlfs.checks import as_array, check_int, shown
+from dlfs.losses import Weighted
 from dlfs.train.fingerprint import fingerprint
 from dlfs.types import Array, IntArray
 
@@ -117,7 +118,8 @@ class Rows(Source):
 
     Parameters
     ----------
-    X, y : ndarray, batch axis first
+    X : ndarray, batch axis first
+    y : ndarray or Weighted
         Checked and converted already, unless ``prepare`` is given.
     size : int
     shuffle : bool
@@ -126,7 +128,7 @@ class Rows(Source):
     """
 
     X: Array
-    y: Array
+    y: Any
     size: int
     shuffle: bool
     prepare: Callable[[Array, Array, IntArray], Pair] | None = None
@@ -148,7 +150,11 @@ class Rows(Source):
 
     def prints(self) -> dict[str, Any]:
         """Return the fingerprints of both arrays."""
-        return {"X_train": fingerprint(self.X), "y_train": fingerprint(self.y)}
+        prints = {"X_train": fingerprint(self.X)}
+        if isinstance(self.y, Weighted):
+            prints["sample_weight"] = fingerprint(self.y.weights)
+            return {**prints, "y_train": fingerprint(self.y.target)}
+        return {**prints, "y_train": fingerprint(self.y)}
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dlfs.advice import warn_of_unprepared_images
-from dlfs.checks import as_array, check_finite, retold
+from dlfs.checks import as_array, as_float_array, check_finite, retold
 from dlfs.labels import as_labels
+from dlfs.losses import Weighted
 from dlfs.network import NeuralNetwork
 from dlfs.train.batches import Batches, Made, Pair, Rows, Source, pair_of
 from dlfs.train.fingerprint import fingerprint
@@ -69,6 +70,49 @@ def training_data(
         return _in_file(net, X, y, size, shuffle)
     X, y = checked_data(net, X, y, "_train", find=True, training=True)
     return Rows(X, y, size, shuffle)
+
+
+def weighted(net: NeuralNetwork, source: Source, sample_weight: object) -> Source:
+    """Return the source with a weight for each observation.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``checked_weights``; also if the data are in a file or made batch by batch.
+    """
+    if sample_weight is None:
+        return source
+    if not isinstance(source, Rows) or source.prepare is not None:
+        raise TypeError("Trainer: sample_weight needs X_train and y_train as arrays in memory")
+    weights = checked_weights(net, sample_weight, source.X)
+    return replace(source, y=Weighted(source.y, weights))
+
+
+def checked_weights(net: NeuralNetwork, sample_weight: object, X: Array) -> Array:
+    """Return the weights of observations, divided by their mean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the loss takes none, their number differs from that of the observations, or they are
+        negative, not finite, or all zero.
+    """
+    owner, name = "Trainer", "sample_weight"
+    if not net.loss.takes_weights:
+        raise TypeError(f"{owner}: {name} must be None for {net.loss!r}, which does not use it")
+    weights = as_float_array(sample_weight, owner, name, net.dtype)
+    if weights.ndim < 1 or len(weights) != len(X):
+        raise ValueError(
+            f"{owner}: {name} must have a number for each of the {len(X)} observations, got shape "
+            f"{weights.shape}"
+        )
+    check_finite(weights, owner, name)
+    if not weights.min() >= 0 or not weights.any():
+        raise ValueError(
+            f"{owner}: {name} must not be negative, nor zero everywhere, got "
+            f"{weights.min()}..{weights.max()}"
+        )
+    return np.asarray(weights / weights.mean(dtype=np.float64), dtype=net.dtype)
 
 
 def as_batches(X: object, y: object, X_name: str, y_name: str) -> Batches | None:

@@ -5,9 +5,16 @@ import inspect
 import itertools
 import re
 from collections.abc import Container, Sequence
+from typing import Any
 
 from dlfs.checks import shortened
-from dlfs.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
+from dlfs.losses import (
+    BinaryCrossEntropy,
+    Loss,
+    NegativeLogLikelihood,
+    SoftmaxCrossEntropy,
+    Weighted,
+)
 from dlfs.network import NeuralNetwork
 from dlfs.ranks import Alone
 from dlfs.train.history import COLUMNS
@@ -22,15 +29,22 @@ def evaluate(
     measures: dict[str, Metric],
     batch_size: int | None = None,
     ranks: Alone | None = None,
+    weights: Array | None = None,
 ) -> dict[str, float]:
     """Return the loss and the measures, in inference mode; y as the loss uses it.
 
     Several ranks share the predictions; what is measured are the predictions of all rows.
     """
     prediction = (ranks or Alone()).predict(net, X, batch_size)
-    results = {"loss": net.loss.forward(prediction, y)}
+    results = {"loss": net.loss.forward(prediction, y if weights is None else Weighted(y, weights))}
+    y, prediction, weights = net.loss.measured(y, prediction, weights)
+    options: dict[str, Any] = {
+        "decision": net.loss.decision,
+        "probabilities": net.loss.probabilities,
+        **({} if weights is None else {"sample_weight": weights}),
+    }
     for name, metric in measures.items():
-        results[name] = _measured(metric, y, prediction, net.loss)
+        results[name] = _measured(metric, y, prediction, options)
     return results
 
 
@@ -43,7 +57,8 @@ def named_metrics(metrics: Sequence[str | Metric] | None, loss: Loss) -> dict[st
         If metrics is not a list, or it has an unknown name, or one name twice.
     """
     if metrics is None:
-        classifies = isinstance(loss, SoftmaxCrossEntropy | BinaryCrossEntropy)
+        kinds = (SoftmaxCrossEntropy, BinaryCrossEntropy, NegativeLogLikelihood)
+        classifies = isinstance(loss, kinds)
         metrics = ["accuracy"] if classifies else []
     if isinstance(metrics, str) or not isinstance(metrics, Sequence):
         raise TypeError(f"Trainer: metrics must be a list, got {metrics!r}")
@@ -93,11 +108,10 @@ def without_addresses(text: str) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
-def _measured(metric: Metric, y: Array, prediction: Array, loss: Loss) -> float:
+def _measured(metric: Metric, y: Array, prediction: Array, options: dict[str, Any]) -> float:
     try:
         parameters = inspect.signature(metric).parameters
     except ValueError:  # some functions written in C have no signature
         return float(metric(y, prediction))
-    methods = {"decision": loss.decision, "probabilities": loss.probabilities}
-    options = {name: method for name, method in methods.items() if name in parameters}
-    return float(metric(y, prediction, **options))
+    wanted = {name: value for name, value in options.items() if name in parameters}
+    return float(metric(y, prediction, **wanted))

@@ -19,7 +19,7 @@ from dlfs.checks import (
     check_int,
     check_range,
 )
-from dlfs.types import Array, IntArray
+from dlfs.types import Array, IntArray, Shape
 
 Metric: TypeAlias = Callable[..., float]
 """A function of (y_true, y_pred) that returns a number.
@@ -35,7 +35,12 @@ Probabilities: TypeAlias = Callable[[Array], Array]
 """Turns predictions into probabilities, as ``Loss.probabilities`` does."""
 
 
-def accuracy(y_true: Array, y_pred: Array, decision: Decision | None = None) -> float:
+def accuracy(
+    y_true: Array,
+    y_pred: Array,
+    decision: Decision | None = None,
+    sample_weight: Array | None = None,
+) -> float:
     """Return the share of decisions that are right.
 
     Parameters
@@ -48,6 +53,8 @@ def accuracy(y_true: Array, y_pred: Array, decision: Decision | None = None) -> 
     decision : callable, optional
         Turns y_pred into classes: ``net.loss.decision``; a Trainer passes it. By default the
         largest column is the class, and a single column holds logits: above 0 means yes.
+    sample_weight : array_like, optional
+        How much each observation, or each step of a sequence, counts.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def accuracy(y_true: Array, y_pred: Array, decision: Decision | None = None) -> 
     1.0
     """
     true, predicted, _ = _classes(y_true, y_pred, decision, "accuracy")
-    return float(np.mean(true == predicted))
+    return _mean(true == predicted, sample_weight, np.shape(y_pred), "accuracy")
 
 
 def confusion_matrix(
@@ -118,12 +125,14 @@ def confusion_matrix(
     return matrix
 
 
-def mae(y_true: Array, y_pred: Array) -> float:
+def mae(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
     """Return the mean absolute error, in the units of the target.
 
     Parameters
     ----------
     y_true, y_pred : array_like of one shape
+    sample_weight : array_like, optional
+        As in accuracy.
 
     Raises
     ------
@@ -140,15 +149,17 @@ def mae(y_true: Array, y_pred: Array) -> float:
     2.0
     """
     true, predicted = _numbers(y_true, y_pred, "mae")
-    return float(np.mean(np.abs(true - predicted)))
+    return _mean(np.abs(true - predicted), sample_weight, true.shape, "mae")
 
 
-def rmse(y_true: Array, y_pred: Array) -> float:
+def rmse(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
     """Return the root of the mean squared error, in the units of the target.
 
     Parameters
     ----------
     y_true, y_pred : array_like of one shape
+    sample_weight : array_like, optional
+        As in accuracy.
 
     Raises
     ------
@@ -165,7 +176,7 @@ def rmse(y_true: Array, y_pred: Array) -> float:
     3.5355339059327378
     """
     true, predicted = _numbers(y_true, y_pred, "rmse")
-    return float(np.sqrt(np.mean(np.square(true - predicted))))
+    return _mean(np.square(true - predicted), sample_weight, true.shape, "rmse") ** 0.5
 
 
 def r2_score(y_true: Array, y_pred: Array) -> float:
@@ -375,6 +386,20 @@ METRICS: dict[str, Metric] = {
 """The metrics that have a name for ``Trainer.fit``; the names are scikit-learn's."""
 
 HIGHER_IS_BETTER = frozenset(METRICS) - {"mae", "rmse", "log_loss"}
+
+
+def _mean(values: Array, sample_weight: object, shape: Shape, owner: str) -> float:
+    """Return the mean, weighted by observation, of as many values for each observation."""
+    if sample_weight is None:
+        return float(np.mean(values))
+    weights = as_float_array(sample_weight, owner, "sample_weight", np.float64)
+    if weights.ndim < 1 or weights.shape != shape[: weights.ndim] or not weights.sum() > 0:
+        raise ValueError(
+            f"{owner}: sample_weight must have the first axes of {shape}, and a sum above 0, got "
+            f"shape {weights.shape} and sum {weights.sum()}"
+        )
+    rows = values.reshape(weights.size, -1).mean(axis=1)
+    return float(np.average(rows, weights=weights.ravel()))
 
 
 def _numbers(y_true: object, y_pred: object, owner: str) -> tuple[Array, Array]:

@@ -17,9 +17,11 @@ from dlfs.train.data import (
     all_of,
     as_batches,
     checked_data,
+    checked_weights,
     given_test_data,
     kept_if_refused,
     training_data,
+    weighted,
 )
 from dlfs.train.evaluation import evaluate, named_metrics
 from dlfs.train.failure import NonFiniteLossError
@@ -93,6 +95,7 @@ class Trainer:
         conv_testing: bool = False,
         *,
         shuffle: bool = True,
+        sample_weight: Array | None = None,
         metrics: Sequence[str | Metric] | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint: str | Path | None = None,
@@ -137,6 +140,10 @@ class Trainer:
             same size: for sequences that go on from batch to batch (``dlfs.text.streams``), read by
             recurrent layers that carry their state. Such layers are refused with shuffle=True.
             Each epoch, and each evaluation, makes a new start.
+        sample_weight : array_like, optional
+            How much each training observation counts: (observations,), or (observations, time) for
+            sequences, where 0 leaves out padding. The weights are first divided by their mean, so
+            that only their proportions matter: an observation of weight 2 counts as two.
         metrics : sequence of str or callables, optional
             What to evaluate on the test data besides the loss, which must therefore be there;
             accuracy for the cross-entropies unless given. The names are those of
@@ -211,6 +218,7 @@ class Trainer:
             source = training_data(
                 self.net, X_train, y_train, plan.batch_size, plan.shuffle, plan.seed
             )
+            source = weighted(self.net, source, sample_weight)
             if X_test is not None:
                 self.X_test, self.y_test = checked_data(self.net, X_test, y_test, "_test")
             if reads_streams(self.net):
@@ -245,6 +253,7 @@ class Trainer:
         y: Array | None = None,
         metrics: Sequence[str | Metric] = (),
         batch_size: int | None = None,
+        sample_weight: Array | None = None,
     ) -> dict[str, float]:
         """Return the loss, and other metrics, on some data, in inference mode.
 
@@ -257,6 +266,9 @@ class Trainer:
         batch_size : int, optional
             The number of observations in a pass; 1000 unless given. It matters only where layers
             carry state, see ``NeuralNetwork.predict``.
+        sample_weight : array_like, optional
+            How much each observation counts, as in ``fit``: in the loss, and in metrics with a
+            parameter of this name.
 
         Returns
         -------
@@ -269,7 +281,9 @@ class Trainer:
         if batches is not None:
             X, y = all_of(batches)
         X, y = checked_data(self.net, X, y)
-        return evaluate(self.net, X, y, named_metrics(metrics, self.net.loss), batch_size)
+        measures = named_metrics(metrics, self.net.loss)
+        weights = None if sample_weight is None else checked_weights(self.net, sample_weight, X)
+        return evaluate(self.net, X, y, measures, batch_size, weights=weights)
 
     def generate_batches(self, X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array, Array]]:
         """Cut data into batches, in their order, as the book's method of this name does.

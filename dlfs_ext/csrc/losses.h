@@ -6,10 +6,11 @@
 #define DLFS_TILE "losses_tile.h"
 #include "targets.h"
 
-typedef double loss_fn(const void *x, const void *t, void *grad, ptrdiff_t n, double extra,
-                       double factor);
+typedef double loss_fn(const void *x, const void *t, const void *weights, void *grad, ptrdiff_t n,
+                       double extra, double factor);
 typedef double softmax_cross_entropy_fn(const void *x, const void *t, const int64_t *labels,
-                                        void *grad, ptrdiff_t rows, ptrdiff_t n, double smoothing);
+                                        const void *weights, void *grad, ptrdiff_t rows,
+                                        ptrdiff_t n, double smoothing);
 
 DLFS_TABLE_OF(loss_fn, squared)
 DLFS_TABLE_OF(loss_fn, absolute)

@@ -28,9 +28,9 @@ DLFS_INLINE double dsum(const dvec *v)
     return sum;
 }
 
-/* Returns the sum of value(x, t) over n numbers, and writes gradient(x, t) * factor. `extra` is
- * the loss's parameter. If valid() is false the result is nan; 0 must be valid with value 0,
- * because the last vector is padded with it. */
+/* Returns the sum of value(x, t) over n numbers, and writes gradient(x, t) * factor; both times
+ * their weight, unless weights is NULL. `extra` is the loss's parameter. If valid() is false the
+ * result is nan; 0 must be valid with value 0, because the last vector is padded with it. */
 #undef LOSS
 #define LOSS(name, valid, value, gradient)                                                      \
     DLFS_INLINE dvec NAME(name##_of)(vec x, vec t, real extra, real factor, vec *grad, ivec *ok) \
@@ -41,26 +41,35 @@ DLFS_INLINE double dsum(const dvec *v)
         *grad = (gradient) * factor;                                                            \
         return to_double(value);                                                                \
     }                                                                                           \
-    static double NAME(name)(const void *x_, const void *t_, void *grad_, ptrdiff_t n,          \
-                             double extra, double factor)                                       \
+    static double NAME(name)(const void *x_, const void *t_, const void *weights_, void *grad_, \
+                             ptrdiff_t n, double extra, double factor)                          \
     {                                                                                           \
-        const real *x = x_, *t = t_;                                                            \
+        const real *x = x_, *t = t_, *weights = weights_;                                       \
         real *grad = grad_;                                                                     \
-        dvec sum = to_double(vset1(0));                                                         \
+        dvec sum = to_double(vset1(0)), values;                                                 \
         ivec ok = viset1(-1);                                                                   \
-        vec g;                                                                                  \
+        vec g, w;                                                                               \
         ptrdiff_t i = 0;                                                                        \
         for (; i + VLEN <= n; i += VLEN) {                                                      \
-            sum += NAME(name##_of)(vload(x + i), vload(t + i), (real)extra, (real)factor, &g,   \
-                                   &ok);                                                        \
+            values = NAME(name##_of)(vload(x + i), vload(t + i), (real)extra, (real)factor, &g, \
+                                     &ok);                                                      \
+            if (weights) {                                                                      \
+                w = vload(weights + i);                                                         \
+                g *= w, values *= to_double(w);                                                 \
+            }                                                                                   \
+            sum += values;                                                                      \
             vstore(grad + i, g);                                                                \
         }                                                                                       \
         double total = dsum(&sum);                                                              \
         if (i < n) {                                                                            \
             int rest = (int)(n - i);                                                            \
             double last[VLEN];                                                                  \
-            dvec values = NAME(name##_of)(vload_n(x + i, rest), vload_n(t + i, rest),           \
-                                          (real)extra, (real)factor, &g, &ok);                  \
+            values = NAME(name##_of)(vload_n(x + i, rest), vload_n(t + i, rest), (real)extra,   \
+                                     (real)factor, &g, &ok);                                    \
+            if (weights) {                                                                      \
+                w = vload_n(weights + i, rest);                                                 \
+                g *= w, values *= to_double(w);                                                 \
+            }                                                                                   \
             memcpy(last, &values, sizeof last);                                                 \
             for (int lane = 0; lane < rest; lane++)                                             \
                 total += last[lane];                                                            \
@@ -100,20 +109,23 @@ LOSS(binary, (t >= 0) & (t <= 1),
 #define TARGET(t) ((t) * keep + spread)
 
 /* Softmax and cross-entropy of `rows` rows of n classes. The target is either rows of
- * probabilities or, if it is NULL, integer labels. Returns nan if a label is out of range or a row
- * of probabilities is not valid; then grad is undefined. */
+ * probabilities or, if it is NULL, integer labels. Each row counts with its weight, or with 1 where
+ * weights is NULL. Returns nan if a label is out of range or a row of probabilities is not valid;
+ * then grad is undefined. */
 static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const int64_t *labels,
-                                          void *grad_, ptrdiff_t rows, ptrdiff_t n,
-                                          double smoothing)
+                                          const void *weights_, void *grad_, ptrdiff_t rows,
+                                          ptrdiff_t n, double smoothing)
 {
     const real keep = (real)(1 - smoothing), spread = (real)(smoothing / (double)n);
-    const real factor = (real)(1 / (double)rows);
+    const real *weights = weights_;
     const double slack = 4 * (double)n * (DLFS_F64 ? 2.220446049250313e-16 : 1.1920929e-7);
     double loss = 0;
     for (ptrdiff_t row = 0; row < rows; row++) {
         const real *x = (const real *)x_ + row * n;
         const real *t = t_ ? (const real *)t_ + row * n : NULL;
         real *grad = (real *)grad_ + row * n;
+        const double weight = weights ? (double)weights[row] : 1;
+        const real factor = (real)(weight / (double)rows);
         ptrdiff_t i, full = n - n % VLEN;
         int rest = (int)(n - full);
 
@@ -151,10 +163,10 @@ static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const 
                 vstore(grad + i, (vload(grad + i) * share - spread) * factor);
             vstore_n(grad + full, (last_exp * share - spread) * factor, rest);
             grad[label] -= keep * factor;
-            loss += (double)(keep * (log_sum - (x[label] - best)));
+            loss += weight * (double)(keep * (log_sum - (x[label] - best)));
             if (smoothing != 0)
                 for (i = 0; i < n; i++)
-                    loss += (double)(spread * (log_sum - (x[i] - best)));
+                    loss += weight * (double)(spread * (log_sum - (x[i] - best)));
             continue;
         }
         vec target = vload_n(t + full, rest), smooth = TARGET(target);
@@ -176,7 +188,7 @@ static double NAME(softmax_cross_entropy)(const void *x_, const void *t_, const 
         }
         if (!all_true(ok) || !(fabs(dsum(&mass) - 1) <= slack))
             return (double)NAN;
-        loss += dsum(&cost);
+        loss += weight * dsum(&cost);
     }
     return loss;
 }

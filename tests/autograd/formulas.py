@@ -26,9 +26,9 @@ from dlfs.autograd import (
     ArrayWithGrad,
     apply,
     concatenate,
+    log_softmax,
     maximum,
     softmax,
-    softmax_cross_entropy,
 )
 from dlfs.windows import transposed_window_2d, window_2d
 
@@ -260,6 +260,13 @@ OPERATIONS = {
     activations.SwiGLU: _swiglu,
     activations.SiLU: lambda op, x: x * _sigmoid(op, x),
     activations.Softplus: _softplus,
+    activations.SELU: lambda op, x: (
+        1.0507009873554805 * x.relu() + 1.7580993408473766 * ((-(-x).relu()).exp() - 1)
+    ),
+    activations.Mish: lambda op, x: x * (1 - 2 / (1 + (1 + x.exp()) ** 2)),
+    activations.HardSwish: lambda op, x: x * ((x + 3).relu() - (x - 3).relu()) / 6,
+    activations.PReLU_Op: lambda op, x, slope: x.relu() - slope * (-x).relu(),
+    activations.LogSoftmax: lambda op, x: log_softmax(x),
     activations.Softmax: lambda op, x: softmax(x),
     dense.WeightMultiply: lambda op, x, W: x @ W,
     dense.BiasAdd: lambda op, x, B: (_rows(x, B) + B).reshape(x.shape),
@@ -305,20 +312,52 @@ def _bce(x, target):
     return (_softplus(None, x) - x * target).sum() / math.prod(x.shape[:1])
 
 
+def _weighted_bce(loss, x):
+    w = 1 if loss.pos_weight is None else np.asarray(loss.pos_weight)
+    yes, no = _softplus(None, -x), _softplus(None, x)
+    return (yes * (w * loss.target) + no * (1 - loss.target)).sum() / len(x)
+
+
+def shares(loss, classes):
+    """How much each class counts in each row, divided by what the mean is over."""
+    labels = loss.target.ndim < loss.prediction.ndim
+    target = loss.target if labels else np.moveaxis(loss.target, loss.axis, -1)
+    kept = np.ones(target.shape if labels else target.shape[:-1])
+    if labels:
+        kept[target == loss.ignore_index] = 0
+        target = np.eye(max(classes, 2))[target]
+        target = target if classes > 1 else target[..., 1:]
+    smooth = (1 - loss.label_smoothing) * target + loss.label_smoothing / max(classes, 2)
+    weight = np.ones(classes) if loss.class_weight is None else np.asarray(loss.class_weight)
+    total = (kept * (target @ weight)).sum() if labels and classes > 1 else kept.sum()
+    total = 1 if loss.reduction == "sum" else total
+    factor = kept[..., None] / total if total else 0 * kept[..., None]
+    return smooth * weight * factor, (1 - smooth) * factor
+
+
+def _last(loss, x):
+    axes = [axis for axis in range(x.ndim) if axis != loss.axis % x.ndim]
+    return x.transpose(*axes, loss.axis % x.ndim)
+
+
 def _cross_entropy(loss, x):
-    classes, smooth = x.shape[-1], loss.label_smoothing
-    if classes == 1:
-        target = (1 - smooth) * loss.target + smooth / 2
-        return _bce(x.reshape(-1, 1), target.reshape(-1, 1))
-    whole = loss.target.ndim == x.ndim
-    target = loss.target if whole else np.eye(classes)[loss.target]
-    return softmax_cross_entropy(x, (1 - smooth) * target + smooth / classes)
+    rows = _last(loss, x)
+    yes, no = shares(loss, rows.shape[-1])
+    if rows.shape[-1] == 1:
+        return (_softplus(None, -rows) * yes + _softplus(None, rows) * no).sum()
+    return -(log_softmax(rows) * yes).sum()
+
+
+def _nll(loss, x):
+    rows = _last(loss, x)
+    return -(rows * shares(loss, rows.shape[-1])[0]).sum()
 
 
 LOSSES = {
     losses.MeanSquaredError: _mse,
     losses.MeanAbsoluteError: lambda loss, x: abs(x - loss.target).sum() / len(x),
     losses.Huber: _huber,
-    losses.BinaryCrossEntropy: lambda loss, x: _bce(x, loss.target),
+    losses.BinaryCrossEntropy: _weighted_bce,
+    losses.NegativeLogLikelihood: _nll,
     losses.SoftmaxCrossEntropy: _cross_entropy,
 }

@@ -43,17 +43,19 @@ def _attention(op, x):
 
 
 def _cross_entropy(loss, x):
-    """(p + target) / rows for (p - target) / rows."""
-    logits, smooth = loss.prediction.astype(np.float64), getattr(loss, "label_smoothing", 0.0)
-    binary = isinstance(loss, losses.BinaryCrossEntropy)
-    classes = 1 if binary else logits.shape[-1]
-    rows = len(logits) if binary else logits.size // classes
-    target = loss.target
-    if classes > 1 and target.ndim < logits.ndim:
-        target = np.eye(classes)[target]
-    p = special.expit(logits) if classes == 1 else special.softmax(logits, axis=-1)
-    share = (1 - smooth) * target.reshape(logits.shape) + smooth / max(classes, 2)
-    return (x * ((p + share) / rows)).sum()
+    """(p + target) / rows for (p - target) / rows, times the weights."""
+    logits = loss.prediction.astype(np.float64)
+    if isinstance(loss, losses.BinaryCrossEntropy):
+        w = 1 if loss.pos_weight is None else np.asarray(loss.pos_weight)
+        p, yes, no = special.expit(logits), w * loss.target, 1 - loss.target
+        return (x * ((p * (yes + no) + yes) / len(logits))).sum()
+    classes = logits.shape[loss.axis]
+    yes, no = formulas.shares(loss, classes)
+    yes, no = np.moveaxis(yes, -1, loss.axis), np.moveaxis(no, -1, loss.axis)
+    if classes == 1:
+        return (x * (special.expit(logits) * (yes + no) + yes)).sum()
+    p = special.softmax(logits, axis=loss.axis)
+    return (x * (p * yes.sum(axis=loss.axis, keepdims=True) + yes)).sum()
 
 
 def rounded(rng, eps):

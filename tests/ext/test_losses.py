@@ -224,3 +224,29 @@ def test_refused_probabilities(value, place):
     target[0, place] = value
     with pytest.raises(ValueError, match=r"target must lie in \[0, 1\]"):
         fast.binary_cross_entropy(np.zeros((1, 37)), target)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (7, 23), (64, 40)])
+def test_weights_multiply_terms_and_gradients(shape, dtype):
+    """In vectors and in the rest, of strided weights too."""
+    generator = np.random.default_rng(5)
+    x, t = (generator.uniform(0.1, 0.9, shape).astype(dtype) for _ in range(2))
+    weights = generator.uniform(0, 2, (*shape, 2)).astype(dtype)[..., 0]
+    labels = generator.integers(0, shape[1], shape[0])
+    rows = t / t.sum(axis=1, keepdims=True)
+    calls = [
+        *((name, (x, t), weights) for name in ("mean_squared_error", "mean_absolute_error")),
+        ("huber", (x, t, 0.3), weights),
+        ("binary_cross_entropy", (x, t), weights),
+        ("softmax_cross_entropy", (x, labels, 0.1), weights[:, 0]),
+        ("softmax_cross_entropy", (x, rows), weights[:, 0]),
+    ]
+    eps = np.finfo(dtype).eps
+    for name, arguments, factors in calls:
+        _, plain = getattr(fast, name)(*arguments)
+        loss, grad = getattr(fast, name)(*arguments, weights=factors)
+        wanted, _ = getattr(reference, name)(*arguments, weights=factors)
+        assert loss == pytest.approx(wanted, rel=8 * shape[1] * float(eps))
+        factor = factors.reshape(len(factors), -1)
+        np.testing.assert_allclose(grad, factor * plain, rtol=4 * eps, atol=4 * eps / shape[0])

@@ -31,6 +31,7 @@ from dlfs.layers import (  # noqa: E402
     LSTMLayer,
     Parallel,
     PositionEmbedding,
+    PReLU,
     Residual,
     RMSNorm,
     RNNLayer,
@@ -113,6 +114,14 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
     "batch norm without scale": (lambda: [BatchNorm_Op(eps=1e-3)], ROW),
     "layer norm": (lambda: [LayerNorm(eps=1e-3)], STEPS),
     "layer norm without scale": (lambda: [LayerNorm_Op(eps=1e-3)], ROW),
+    "activations": (
+        lambda: [
+            *(Dense(6, activations.SELU()), activations.Mish(), activations.HardSwish()),
+            *(PReLU(0.1), PReLU(shared=True), activations.LogSoftmax()),
+        ],
+        ROW,
+    ),
+    "learned slopes of channels": (lambda: [Conv2D(3, 2), PReLU()], IMAGE),
     "gelu with tanh": (lambda: [Dense(6, activations.GELU(tanh=True))], ROW),
     "rms norm": (lambda: [RMSNorm(eps=1e-3), RMSNorm_Op()], STEPS),
     "group norm": (lambda: [GroupNorm(2, 1e-3), GroupNorm_Op(4)], IMAGE),

@@ -41,6 +41,11 @@ ACTIVATIONS: list[Callable[[], Any]] = [
     nn.GELU,
     lambda: nn.GELU(approximate="tanh"),
     nn.SiLU,
+    nn.SELU,
+    nn.Mish,
+    nn.Hardswish,
+    nn.PReLU,
+    lambda: nn.LogSoftmax(dim=-1),
     # From 37 on that is the logarithm, in float64 too.
     lambda: nn.Softplus(threshold=50),
     lambda: nn.Softmax(dim=-1),

@@ -40,7 +40,9 @@ class Wanted:
     names: tuple[str, ...] = field(default=())
 
 
-def array(*names: str, ndim: bool = False, dtypes: list[str] = WRONG_DTYPES) -> Wanted:
+def array(
+    *names: str, ndim: bool = False, dtypes: list[str] = WRONG_DTYPES, optional: bool = False
+) -> Wanted:
     """A NumPy array of float32 or float64; with ``ndim``, with as many axes as the valid one."""
 
     def bad(valid: np.ndarray) -> list[Any]:
@@ -50,7 +52,8 @@ def array(*names: str, ndim: bool = False, dtypes: list[str] = WRONG_DTYPES) -> 
             others.append(valid.astype(np.longdouble))
         if ndim:
             others += [valid[None], valid[0], np.array(1.0, dtype=valid.dtype)]
-        return [*NOT_ARRAYS, list(valid), *others]
+        wrong = [*NOT_ARRAYS, list(valid), *others]
+        return [value for value in wrong if not (optional and value is None)]
 
     return Wanted(bad, names)
 

@@ -156,6 +156,18 @@ OPERATIONS: list[Row] = [
         lambda: normalization.RMSNorm_Op().forward(ones(3)),
         "rms_norm: x must have at least 2 dimensions",
     ),
+    (
+        "activations.PReLU_Op",
+        lambda: activations.PReLU_Op(ones(1, 2)).forward(ones(2, 3)),
+        "must fit the input, got shape",
+    ),
+    (
+        "activations.PReLU_Op",
+        lambda: activations.PReLU_Op(ones(1, 2, 1, 1)).forward(ones(2, 2)),
+        r"the slopes, of shape \(1, 2, 1, 1\), must fit the input",
+    ),
+    ("activations.LogSoftmax", lambda: activations.LogSoftmax().forward(ones(2, 0)), "last axis"),
+    ("layers.PReLU", lambda: layers.PReLU().forward(ones(3)), "must be .batch, features"),
     ("activations.SwiGLU", lambda: activations.SwiGLU().forward(ones(2, 3)), "must be even"),
     ("pooling.MaxPool2D", lambda: pooling.MaxPool2D(6).forward(IMAGES), "the window covers 6"),
     ("pooling.AvgPool2D", lambda: pooling.AvgPool2D(6).forward(IMAGES), "the window covers 6"),
@@ -433,6 +445,52 @@ LOSSES: list[Row] = [
         "losses.MeanSquaredError",
         lambda: losses.MeanSquaredError(normalize=True).forward(ones(2), ones(2)),
         r"^MeanSquaredError: with normalize the prediction must be \(batch, classes\), got shape",
+    ),
+    *(
+        (
+            f"losses.{name}",
+            lambda make=make: make().forward(ones(2, 3), np.array([0, 1]), ones(3)),
+            "sample_weight must have the first axes of",
+        )
+        for name, make in (
+            ("SoftmaxCrossEntropy", losses.SoftmaxCrossEntropy),
+            ("NegativeLogLikelihood", losses.NegativeLogLikelihood),
+        )
+    ),
+    (
+        "losses.MeanSquaredError",
+        lambda: losses.MeanSquaredError().forward(ones(2, 3), ones(2, 3), ones(3)),
+        r"sample_weight must have the first axes of \(2, 3\), or all",
+    ),
+    (
+        "losses.SoftmaxCrossEntropy",
+        lambda: SMX(class_weight=[1, 2]).forward(ones(2, 3), LABELS),
+        "class_weight must have a number for each of the 3 columns",
+    ),
+    (
+        "losses.SoftmaxCrossEntropy",
+        lambda: SMX(class_weight=[1, 2, 3]).forward(ones(2, 3), [0, 3]),
+        r"labels must lie in 0\.\.2",
+    ),
+    (
+        "losses.SoftmaxCrossEntropy",
+        lambda: SMX(axis=1).forward(ones(2, 3, 4), np.zeros((2, 3), int)),
+        r"integer labels of shape \(2, 4\)",
+    ),
+    (
+        "losses.NegativeLogLikelihood",
+        lambda: losses.NegativeLogLikelihood().forward(ones(2, 1), [0, 1]),
+        "of at least 2 classes",
+    ),
+    (
+        "losses.NegativeLogLikelihood",
+        lambda: losses.NegativeLogLikelihood().forward(ones(2, 3), [0, 3]),
+        r"labels must lie in 0\.\.2",
+    ),
+    (
+        "losses.BinaryCrossEntropy",
+        lambda: losses.BinaryCrossEntropy([1, 2]).forward(ones(2, 3), ones(2, 3)),
+        "pos_weight must be a number, or 3 numbers",
     ),
     (
         "losses.BinaryCrossEntropy",

@@ -103,6 +103,17 @@ KERNELS: list[Row] = [
     *(
         (
             f"reference.{name}",
+            lambda name=name: getattr(kernels, name)(ones(2, 3), ones(2, 3) / 3, weights=ones(3)),
+            f"^{name}: weights must have ",
+        )
+        for name in (
+            *("mean_squared_error", "mean_absolute_error", "huber"),
+            *("binary_cross_entropy", "softmax_cross_entropy"),
+        )
+    ),
+    *(
+        (
+            f"reference.{name}",
             lambda name=name: getattr(kernels, name)(ones(2, 2), f32(2, 2)),
             f"^{name}: all arrays must have the same dtype, got {got}$",
         )

@@ -85,9 +85,14 @@ ACTIVATIONS = (
     "Softplus",
     "Softmax",
     "SwiGLU",
+    "SELU",
+    "Mish",
+    "HardSwish",
+    "LogSoftmax",
 )
 OPERATIONS: dict[str, tuple[Callable[[], base.Operation], tuple[int, ...], str]] = {
     **{f"activations.{name}": (getattr(activations, name), (2, 4), name) for name in ACTIVATIONS},
+    "activations.PReLU_Op": (lambda: activations.PReLU_Op(ones(1, 4)), (2, 4), "PReLU_Op"),
     "attention.Attention_Op": (lambda: attention.Attention_Op(1), (2, 3, 6), "Attention_Op"),
     "attention.RotaryPositions": (
         lambda: attention.RotaryPositions(1),
@@ -231,6 +236,7 @@ def _operations() -> list[Subject]:
             eps=POSITIVE,
         ),
         _made("normalization.RMSNorm_Op", normalization.RMSNorm_Op, _no_arguments, eps=POSITIVE),
+        _made("activations.PReLU_Op", activations.PReLU_Op, _with(param=ones(1, 4)), param=array()),
         _made("activations.GELU", activations.GELU, _no_arguments, tanh=flag()),
         _made("dropout.Dropout", dropout.Dropout, _no_arguments, keep_prob=KEPT, seed=SEED),
         _made("reshape.Reshape", reshape.Reshape, _with(shape=(2, 3)), shape=_reshape()),
@@ -383,12 +389,20 @@ def _layers() -> list[Subject]:
             groups=integer(1),
             eps=POSITIVE,
         ),
+        _made("layers.PReLU", layers.PReLU, _no_arguments, slope=real(), shared=flag()),
         _made("layers.BatchNorm", layers.BatchNorm, _no_arguments, momentum=KEPT, eps=POSITIVE),
         _made("layers.LayerNorm", layers.LayerNorm, _no_arguments, eps=POSITIVE),
     ]
 
 
 # --- losses and metrics ---
+
+OF_CLASSES = {
+    "class_weight": Wanted(lambda _: [1, "12", {}, [], [0, 0], [1, -1.0], [1, np.nan], [1, "2"]]),
+    "ignore_index": integer(optional=True),
+    "axis": Wanted(lambda _: [None, 0, 2, -2, "1", 1.0, True]),
+    "reduction": choice(),
+}
 
 
 def _losses() -> list[Subject]:
@@ -397,16 +411,20 @@ def _losses() -> list[Subject]:
         "MeanSquaredError": (losses.MeanSquaredError, ones(2, 3)),
         "MeanAbsoluteError": (losses.MeanAbsoluteError, ones(2, 3)),
         "Huber": (losses.Huber, ones(2, 3)),
+        "NegativeLogLikelihood": (losses.NegativeLogLikelihood, np.array([0, 2])),
         "BinaryCrossEntropy": (losses.BinaryCrossEntropy, ones(2, 3)),
         "SoftmaxCrossEntropy": (losses.SoftmaxCrossEntropy, np.array([0, 2])),
     }
     for name, (make, target) in makers.items():
 
-        def forward(prediction: Any, target: Any, make: Any = make) -> float:
-            return make().forward(prediction, target)
+        def forward(prediction: Any, target: Any, sample_weight: Any, make: Any = make) -> float:
+            return make().forward(prediction, target, sample_weight)
 
         wanted = {"prediction": array(), "target": numbers("labels")}
-        valid = _with(prediction=ones(2, 3), target=target)
+        wanted["sample_weight"] = Wanted(
+            lambda _: [value for value in numbers().bad(None) if value is not None]
+        )
+        valid = _with(prediction=ones(2, 3), target=target, sample_weight=ones(2))
         subjects.append(Subject(f"losses.{name} forward", forward, valid, wanted, name))
     return [
         *subjects,
@@ -418,6 +436,19 @@ def _losses() -> list[Subject]:
             _no_arguments,
             eps=real(**UNIT),
             label_smoothing=real(**UNIT),
+            **OF_CLASSES,
+        ),
+        _made(
+            "losses.NegativeLogLikelihood",
+            losses.NegativeLogLikelihood,
+            _no_arguments,
+            **OF_CLASSES,
+        ),
+        _made(
+            "losses.BinaryCrossEntropy",
+            losses.BinaryCrossEntropy,
+            _no_arguments,
+            pos_weight=Wanted(lambda _: [0, -1.0, np.nan, "2", [], [1, "2"], [1.0, 0.0], {}]),
         ),
     ]
 

@@ -336,10 +336,10 @@ def _later() -> list[Subject]:
 
 
 def _losses() -> list[Subject]:
-    both = {"prediction": array(), "target": array()}
+    both = {"prediction": array(), "target": array(), "weights": array(optional=True)}
 
     def pair_of_tables() -> dict[str, Any]:
-        return {"prediction": ones(2, 3), "target": ones(2, 3)}
+        return {"prediction": ones(2, 3), "target": ones(2, 3), "weights": ones(2, 3)}
 
     labels = ["float64", "bool", "complex128", "object", "str"]
     return [
@@ -350,10 +350,11 @@ def _losses() -> list[Subject]:
         _kernel("huber", pair_of_tables, **both, delta=POSITIVE),
         _kernel(
             "softmax_cross_entropy",
-            lambda: {"prediction": ones(2, 3), "target": np.array([0, 2])},
+            lambda: {"prediction": ones(2, 3), "target": np.array([0, 2]), "weights": ones(2)},
             prediction=array(ndim=True),
             target=array("label", ndim=True, dtypes=labels),
             label_smoothing=real(**UNIT),
+            weights=array(ndim=True, optional=True),
         ),
     ]
 

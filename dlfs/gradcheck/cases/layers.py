@@ -24,6 +24,7 @@ from dlfs.layers import (
     OperationLayer,
     Parallel,
     PositionEmbedding,
+    PReLU,
     Residual,
     RMSNorm,
     RNNLayer,
@@ -217,7 +218,14 @@ def _parallel(sketch: Sketch) -> Case:
     return sketch.case(Parallel, branches=branches, merge=sketch.choose.choice(("add", "concat")))
 
 
+def _prelu(sketch: Sketch) -> Case:
+    sketch.normal("x", sketch.batch(), *sketch.sizes(sketch.choose.integer(1, 3), 1, 3))
+    sketch.any_layout("x")
+    return sketch.case(PReLU, slope=0.3, shared=sketch.choose.choice((False, True)))
+
+
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
+    "PReLU": _prelu,
     "Dense": _dense,
     "Conv1D": _convolution(Conv1D, 1),
     "Conv2D": _convolution(Conv2D, 2),

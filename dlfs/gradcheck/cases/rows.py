@@ -6,8 +6,13 @@ from typing import Any
 from dlfs.activations import (
     ELU,
     GELU,
+    SELU,
+    HardSwish,
     LeakyReLU,
     Linear,
+    LogSoftmax,
+    Mish,
+    PReLU_Op,
     ReLU,
     Sigmoid,
     SiLU,
@@ -47,10 +52,29 @@ def _elementwise(kind: type[Any], **options: tuple[Any, ...]) -> Callable[[Sketc
     return draw
 
 
-def _softmax(sketch: Sketch) -> Case:
-    sketch.normal("x", sketch.batch(), *sketch.sizes(sketch.choose.integer(1, 2), 1, 5), scale=2.0)
+def _softmax(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        sizes = sketch.sizes(sketch.choose.integer(1, 2), 1, 5)
+        sketch.normal("x", sketch.batch(), *sizes, scale=2.0)
+        sketch.any_layout("x")
+        return sketch.case(kind)
+
+    return draw
+
+
+def _hard_swish(sketch: Sketch) -> Case:
+    _any_shape(sketch, 3.0)
+    return sketch.case(HardSwish)
+
+
+def _prelu(sketch: Sketch) -> Case:
+    features = sketch.choose.integer(1, 4)
+    shape = sketch.choose.choice(((1, features), (1,), (1, features, 1, 1)))
+    sketch.normal("slope", *shape, scale=0.5)
+    pixels = sketch.sizes(2, 1, 3) if len(shape) == 4 else ()
+    sketch.normal("x", *(_leading(sketch) if not pixels else (sketch.batch(),)), features, *pixels)
     sketch.any_layout("x")
-    return sketch.case(Softmax)
+    return sketch.case(PReLU_Op, "slope")
 
 
 def _leading(sketch: Sketch) -> tuple[int, ...]:
@@ -206,7 +230,12 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "GELU": _elementwise(GELU, tanh=(False, True)),
     "SiLU": _elementwise(SiLU),
     "Softplus": _elementwise(Softplus),
-    "Softmax": _softmax,
+    "SELU": _elementwise(SELU),
+    "Mish": _elementwise(Mish),
+    "HardSwish": _hard_swish,
+    "PReLU_Op": _prelu,
+    "LogSoftmax": _softmax(LogSoftmax),
+    "Softmax": _softmax(Softmax),
     "SwiGLU": _swiglu,
     "WeightMultiply": _weight_multiply,
     "BiasAdd": _per_feature(BiasAdd, "B"),
