@@ -80,7 +80,14 @@ from dlfs.optimizers import (
     RMSProp,
     SGDMomentum,
 )
-from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.pooling import (
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from dlfs.reshape import Flatten, Reshape
 from dlfs.saving import load, save
 from dlfs.train import Batches, NonFiniteLossError, Trainer, find_lr
@@ -136,6 +143,7 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNorm",
     "Batches",
@@ -153,6 +161,7 @@ __all__ = [
     "Flatten",
     "GRULayer",
     "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
     "GroupNorm",
     "HardSwish",
     "History",
@@ -166,6 +175,7 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "Loss",
+    "MaxPool1D",
     "MaxPool2D",
     "MeanAbsoluteError",
     "MeanSquaredError",

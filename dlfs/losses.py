@@ -93,7 +93,7 @@ class Loss(Configured):
         """
         name = type(self).__name__
         if isinstance(target, Weighted):
-            target, sample_weight = target.target, target.weights
+            sample_weight, target = target.weights, target.target
         if type(prediction) is not np.ndarray or prediction.dtype not in FLOAT_DTYPES:
             prediction = plain_array(prediction, name, "prediction")
             check_float_array(prediction, name, "prediction")

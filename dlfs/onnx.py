@@ -26,7 +26,7 @@ from dlfs.layers import Layer, Parallel, Residual
 from dlfs.network import NeuralNetwork
 from dlfs.types import Array, Shape
 from dlfs.utils.files import check_writable, write_atomically
-from dlfs.windows import Window, transposed_window_2d, window_1d, window_2d
+from dlfs.windows import Window, ceil_rest, transposed_window_2d, window_1d, window_2d
 
 OPSET = 20
 """The version of ONNX's operators."""
@@ -355,13 +355,32 @@ def _window(window: Window, axes: int) -> dict[str, list[int]]:
 
 
 def _pool(graph: Graph, operation: Any, x: str, batch: Array) -> str:
-    options = (operation.kernel_size, operation.stride, operation.padding)
-    attributes: dict[str, Any] = dict(_window(window_2d(batch.shape[2:], *options), 2))
+    window = operation.window(batch.shape[2:])
+    ends = window.padding
+    lacking = ceil_rest(batch.shape[2:], window) if operation.ceil_mode else (0, 0)
+    more = [(a, b + rest) for (a, b), rest in zip(ends, lacking, strict=True)]
     if isinstance(operation, pooling.MaxPool2D):
-        return graph.add("MaxPool", x, **attributes)
-    return graph.add(
-        "AveragePool", x, count_include_pad=int(operation.count_include_pad), **attributes
-    )
+        return graph.add("MaxPool", x, **_window(window._replace(padding=tuple(more)), 2))
+    attributes: dict[str, Any] = dict(_window(window, 2))
+    include = int(operation.count_include_pad)
+    if lacking != (0, 0):
+        # What lacks never counts, whatever the padding does.
+        if include:
+            zeros = [0, 0, ends[0][0], ends[1][0], 0, 0, ends[0][1], ends[1][1]]
+            x = graph.add("Pad", x, graph.constant(zeros, np.int64))
+            more = [(0, rest) for rest in lacking]
+        attributes, include = dict(_window(window._replace(padding=tuple(more)), 2)), 0
+    return graph.add("AveragePool", x, count_include_pad=include, **attributes)
+
+
+def _pool_1d(graph: Graph, operation: Any, x: str, batch: Array) -> str:
+    images = graph.add("Unsqueeze", x, graph.constant([2], np.int64))
+    pooled = _pool(graph, operation.as_images(), images, batch[:, :, np.newaxis])
+    return graph.add("Squeeze", pooled, graph.constant([2], np.int64))
+
+
+def _global_max(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
+    return graph.add("Flatten", graph.add("GlobalMaxPool", x), axis=1)
 
 
 def _global_pool(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
@@ -459,6 +478,9 @@ RULES: dict[type[Operation], Rule] = {
     conv.ConvTranspose2D_Op: _transposed,
     pooling.MaxPool2D: _pool,
     pooling.AvgPool2D: _pool,
+    pooling.MaxPool1D: _pool_1d,
+    pooling.AvgPool1D: _pool_1d,
+    pooling.GlobalMaxPool2D: _global_max,
     pooling.GlobalAvgPool2D: _global_pool,
     reshaping.Flatten: _one_node("Flatten", axis=1),
     reshaping.Reshape: _reshape,

@@ -6,32 +6,65 @@ import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation
-from dlfs.checks import check_flag
+from dlfs.checks import check_flag, check_int, retold
 from dlfs.reference.sliding import crop, pad, window_pixels
-from dlfs.types import Array, IntArray, Padding, Pair
-from dlfs.windows import check_padding, pair, window_2d
+from dlfs.types import Array, IntArray, Padding, Padding1D, Pair, Shape
+from dlfs.windows import LARGEST, Window, ceil_rest, check_padding, pair, window_2d
 
 
 class _Pool2D(Operation):
     """What MaxPool2D and AvgPool2D share: a window that moves over the image."""
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0) -> None:
+    dilation: Pair = 1
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+    ) -> None:
         super().__init__()
         name = type(self).__name__
         self.kernel_size = pair(kernel_size, name, "kernel_size")
         self.stride = self.kernel_size if stride is None else pair(stride, name, "stride")
         self.padding = check_padding(padding, name)
+        self.ceil_mode = check_flag(ceil_mode, name, "ceil_mode")
 
     @property
     def options(self) -> tuple[Any, ...]:
         """The arguments that every kernel takes after the arrays."""
         return self.kernel_size, self.stride, self.padding
 
+    def window(self, size: Shape) -> Window:
+        """Return the window over images of a size, without those that ceil_mode adds."""
+        options = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return window_2d(size, *options, type(self).__name__)
+
+    def _lacking(self, shape: Shape) -> tuple[int, int]:
+        """Return the rows and columns that lack for the windows that ceil_mode adds."""
+        if not self.ceil_mode or len(shape) != 4:
+            return 0, 0
+        return ceil_rest(shape[2:], self.window(shape[2:]))
+
+    def _enlarged(self, x: Array, value: float) -> Array:
+        ends = [(0, rest) for rest in self._lacking(x.shape)]
+        if ends == [(0, 0), (0, 0)]:
+            return x
+        return np.pad(x, ((0, 0), (0, 0), *ends), constant_values=value)
+
+    def _enlarged_shape(self) -> Shape:
+        (batch, channels, height, width), more = self.input_.shape, self._lacking(self.input_.shape)
+        return batch, channels, height + more[0], width + more[1]
+
+    def _cut(self, grad: Array) -> Array:
+        return grad[:, :, : self.input_.shape[2], : self.input_.shape[3]]
+
 
 class MaxPool2D(_Pool2D):
     """Keep the largest pixel of each window.
 
-    Forward: ``output[n, c, p, q] = max over i, j of input_[n, c, s p + i, s q + j]``. Backward:
+    Forward: ``output[n, c, p, q] = max over i, j of input_[n, c, s p + d i, s q + d j]``. Backward:
     each window's gradient goes to the pixel that it chose; of equal ones to the first (a
     subgradient).
 
@@ -44,6 +77,10 @@ class MaxPool2D(_Pool2D):
         The kernel size unless given.
     padding : int, (height, width), ((top, bottom), (left, right)), "same" or "valid", default 0
         At most half the kernel; a padding pixel is never chosen.
+    dilation : int or (height, width), default 1
+        How far apart the pixels of a window are; above 1 it is slower.
+    ceil_mode : bool, default False
+        Whether pixels that are left over at the end make a window too, one that lacks some.
 
     Examples
     --------
@@ -51,32 +88,60 @@ class MaxPool2D(_Pool2D):
     >>> MaxPool2D(2).forward(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
     array([[ 5.,  7.],
            [13., 15.]])
+    >>> MaxPool2D(3, ceil_mode=True).forward(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
+    array([[10., 11.],
+           [14., 15.]])
     """
 
     _positions: IntArray
 
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        dilations = pair(dilation, "MaxPool2D", "dilation")
+        self.dilation = 1 if dilations == (1, 1) else dilations
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The arguments that every kernel takes after the arrays."""
+        return *super().options, self.dilation
+
     def _output(self) -> Array:
-        output, self._positions = kernels.max_pool2d(self.input_, *self.options)
+        images = self._enlarged(self.input_, -np.inf)
+        output, self._positions = kernels.max_pool2d(images, *self.options)
         return output
 
     def _input_grad(self, output_grad: Array) -> Array:
-        shape = self.input_.shape
-        return kernels.max_pool2d_grad(output_grad, self._positions, shape, *self.options)
+        shape = self._enlarged_shape()
+        grad = kernels.max_pool2d_grad(output_grad, self._positions, shape, *self.options)
+        return self._cut(grad)
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
-        window = window_2d(input_.shape[2:], *self.options)
-        padded = pad(input_, window, -np.inf)
+        images = self._enlarged(input_, -np.inf)
+        window = self.window(images.shape[2:])
+        padded = pad(images, window, -np.inf)
         seen = np.stack([pixels for _, _, pixels in window_pixels(padded, window)])
         distance = np.full(padded.shape, np.inf)
         if len(seen) > 1:
-            *_, second, largest = np.sort(seen, axis=0)
-            rival = np.where(seen < largest, largest, second)
-            # Two pixels move, so each may go half of the way.
-            gaps = np.where(np.isfinite(rival), np.abs(seen - rival) / 2, np.inf)
-            for gap, (_, _, here) in zip(gaps, window_pixels(distance, window), strict=True):
+            for gap, (_, _, here) in zip(_gaps(seen), window_pixels(distance, window), strict=True):
                 np.minimum(here, gap, out=here)
         return crop(distance, input_.shape, window)
+
+
+def _gaps(seen: Array) -> Array:
+    """Say how far each of several numbers, along axis 0, is from a tie for the largest."""
+    *_, second, largest = np.sort(seen, axis=0)
+    rival = np.where(seen < largest, largest, second)
+    # Two pixels move, so each may go half of the way.
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(rival), np.abs(seen - rival) / 2, np.inf)
 
 
 class AvgPool2D(_Pool2D):
@@ -89,10 +154,11 @@ class AvgPool2D(_Pool2D):
 
     Parameters
     ----------
-    kernel_size, stride, padding
+    kernel_size, stride, padding, ceil_mode
         As in MaxPool2D.
     count_include_pad : bool, default True
-        Whether padding pixels count as zeros in the mean, or not at all.
+        Whether padding pixels count as zeros in the mean, or not at all. What lacks in a window of
+        ceil_mode never counts.
 
     Examples
     --------
@@ -108,20 +174,197 @@ class AvgPool2D(_Pool2D):
         stride: Pair | None = None,
         padding: Padding = 0,
         count_include_pad: bool = True,
+        ceil_mode: bool = False,
     ) -> None:
-        super().__init__(kernel_size, stride, padding)
+        super().__init__(kernel_size, stride, padding, ceil_mode)
         self.count_include_pad = check_flag(count_include_pad, "AvgPool2D", "count_include_pad")
 
     @property
     def options(self) -> tuple[Any, ...]:
         """The arguments that every kernel takes after the arrays."""
-        return *super().options, self.count_include_pad
+        # Where something lacks, the mean is over all of the window first.
+        include = self.count_include_pad or self._lacking(self.input_.shape) != (0, 0)
+        return *super().options, include
 
     def _output(self) -> Array:
-        return kernels.avg_pool2d(self.input_, *self.options)
+        output = kernels.avg_pool2d(self._enlarged(self.input_, 0.0), *self.options)
+        return output * self._shares() if self._lacking(self.input_.shape) != (0, 0) else output
 
     def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.avg_pool2d_grad(output_grad, self.input_.shape, *self.options)
+        if self._lacking(self.input_.shape) != (0, 0):
+            output_grad = output_grad * self._shares()
+        shape = self._enlarged_shape()
+        return self._cut(kernels.avg_pool2d_grad(output_grad, shape, *self.options))
+
+    def _shares(self) -> Array:
+        """Return the pixels of the kernel over those that count, for each window."""
+        size, counts = self.input_.shape[2:], []
+        window = self.window(self._enlarged_shape()[2:])
+        for axis in range(2):
+            before, after = self.window(size).padding[axis]
+            first = np.arange(window.output[axis]) * window.stride[axis] - before
+            low, high = (-before, size[axis] + after) if self.count_include_pad else (0, size[axis])
+            last = np.minimum(first + window.kernel[axis], high)
+            counts.append(window.kernel[axis] / (last - np.maximum(first, low)))
+        return np.asarray(np.outer(*counts), dtype=self.input_.dtype)
+
+
+class _Pool1D(Operation):
+    """Pooling of sequences, as images of height 1."""
+
+    _images: _Pool2D
+
+    def __init__(self, kernel_size: int, stride: int | None = None, padding: Padding1D = 0) -> None:
+        super().__init__()
+        name = type(self).__name__
+        self.kernel_size = check_int(kernel_size, name, "kernel_size", 1, LARGEST)
+        given = self.kernel_size if stride is None else stride
+        self.stride = check_int(given, name, "stride", 1, LARGEST)
+        self.padding = check_padding(padding, name, axes=1)
+
+    def _flat(self) -> tuple[Any, Any, Any]:
+        padding = self.padding if isinstance(self.padding, str) else ((0, 0), self.padding)
+        return (1, self.kernel_size), (1, self.stride), padding
+
+    def as_images(self) -> _Pool2D:
+        """Return the pooling of images of height 1 that does the same."""
+        raise NotImplementedError
+
+    def _output(self) -> Array:
+        if self.input_.ndim != 3:
+            raise ValueError(
+                f"{type(self).__name__}: the input must be (batch, channels, time), got shape "
+                f"{self.input_.shape}"
+            )
+        self._images = self.as_images()
+        with retold({type(self._images).__name__: type(self).__name__}):
+            return self._images.forward(self.input_[:, :, np.newaxis])[:, :, 0]
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return self._images.backward(output_grad[:, :, np.newaxis])[:, :, 0]
+
+    def distance_to_kink(self, input_: Array) -> Array:
+        """Say how far each number is from a kink."""
+        return self.as_images().distance_to_kink(input_[:, :, np.newaxis])[:, :, 0]
+
+
+class MaxPool1D(_Pool1D):
+    """Keep the largest number of each window of a sequence.
+
+    Forward: ``output[n, c, p] = max over i of input_[n, c, s p + d i]``. Backward: as MaxPool2D.
+
+    Sequences are (batch, channels, time), as in Conv1D.
+
+    Parameters
+    ----------
+    kernel_size : int
+    stride : int, optional
+        The kernel size unless given.
+    padding : int, (before, after), "same" or "valid", default 0
+        At most half the kernel.
+    dilation : int, default 1
+    ceil_mode : bool, default False
+        As in MaxPool2D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MaxPool1D(2).forward(np.array([[[1.0, 3.0, 2.0, 0.0]]]))
+    array([[[3., 2.]]])
+    """
+
+    def __init__(
+        self,
+        kernel_size: int,
+        stride: int | None = None,
+        padding: Padding1D = 0,
+        dilation: int = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding)
+        self.dilation = check_int(dilation, "MaxPool1D", "dilation", 1, LARGEST)
+        self.ceil_mode = check_flag(ceil_mode, "MaxPool1D", "ceil_mode")
+
+    def as_images(self) -> _Pool2D:
+        """Return the pooling of images of height 1 that does the same."""
+        return MaxPool2D(*self._flat(), (1, self.dilation), self.ceil_mode)
+
+
+class AvgPool1D(_Pool1D):
+    """Take the mean of each window of a sequence.
+
+    Forward: ``output[n, c, p] = mean over i of input_[n, c, s p + i]``. Backward: as AvgPool2D.
+
+    Sequences are (batch, channels, time), as in Conv1D.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode
+        As in MaxPool1D.
+    count_include_pad : bool, default True
+        As in AvgPool2D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AvgPool1D(2).forward(np.array([[[1.0, 3.0, 2.0, 0.0]]]))
+    array([[[2., 1.]]])
+    """
+
+    def __init__(
+        self,
+        kernel_size: int,
+        stride: int | None = None,
+        padding: Padding1D = 0,
+        count_include_pad: bool = True,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding)
+        self.count_include_pad = check_flag(count_include_pad, "AvgPool1D", "count_include_pad")
+        self.ceil_mode = check_flag(ceil_mode, "AvgPool1D", "ceil_mode")
+
+    def as_images(self) -> _Pool2D:
+        """Return the pooling of images of height 1 that does the same."""
+        return AvgPool2D(*self._flat(), self.count_include_pad, self.ceil_mode)
+
+
+class GlobalMaxPool2D(Operation):
+    """Keep the largest pixel of each channel.
+
+    Forward: (batch, channels, height, width) becomes (batch, channels). Backward: the gradient goes
+    to that pixel; of equal ones to the first (a subgradient).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GlobalMaxPool2D().forward(np.arange(16.0).reshape(1, 1, 4, 4))
+    array([[15.]])
+    """
+
+    def _pixels(self, images: Array) -> Array:
+        if images.ndim != 4 or not images.shape[2] * images.shape[3]:
+            raise ValueError(
+                "GlobalMaxPool2D: the input must be (batch, channels, height, width), with at "
+                f"least one pixel, got shape {images.shape}"
+            )
+        return images.reshape(*images.shape[:2], images.shape[2] * images.shape[3])
+
+    def _output(self) -> Array:
+        pixels = self._pixels(self.input_)
+        self._places = pixels.argmax(axis=2)[:, :, np.newaxis]
+        return np.take_along_axis(pixels, self._places, axis=2)[:, :, 0]
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        grad = np.zeros(self._pixels(self.input_).shape, dtype=output_grad.dtype)
+        np.put_along_axis(grad, self._places, output_grad[:, :, np.newaxis], axis=2)
+        return grad.reshape(self.input_.shape)
+
+    def distance_to_kink(self, input_: Array) -> Array:
+        """Say how far each pixel is from a tie for the largest."""
+        pixels = self._pixels(input_)
+        if pixels.shape[2] == 1:
+            return np.full(input_.shape, np.inf)
+        return np.moveaxis(_gaps(np.moveaxis(pixels, 2, 0)), 0, 2).reshape(input_.shape)
 
 
 class GlobalAvgPool2D(Operation):

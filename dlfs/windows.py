@@ -310,6 +310,27 @@ def transposed_window_2d(
     return window
 
 
+def ceil_rest(size: Shape, window: Window) -> tuple[int, int]:
+    """Return how many rows and columns lack for one window more, where pixels are left over.
+
+    A window that would begin behind the last pixel is none.
+
+    Examples
+    --------
+    >>> ceil_rest((4, 5), window_2d((4, 5), 3, stride=2))
+    (1, 0)
+    """
+    lacking = []
+    for axis in range(2):
+        before, after = window.padding[axis]
+        start = window.output[axis] * window.stride[axis]
+        covered = window.dilation[axis] * (window.kernel[axis] - 1) + 1
+        left_over = size[axis] + before + after > start - window.stride[axis] + covered
+        more = left_over and start < size[axis] + before
+        lacking.append(start + covered - size[axis] - before - after if more else 0)
+    return lacking[0], lacking[1]
+
+
 def check_channels(input_shape: Shape, param_shape: Shape, groups: int, owner: str) -> int:
     """Demand images and weights whose channels fit each other and can be split into ``groups``."""
     groups = check_int(groups, owner, "groups", 1)
@@ -416,13 +437,19 @@ def conv_transpose2d_window(
 
 
 def pooling_window(
-    input_shape: Shape, kernel_size: Pair, stride: Pair | None, padding: Padding, owner: str
+    input_shape: Shape,
+    kernel_size: Pair,
+    stride: Pair | None,
+    padding: Padding,
+    owner: str,
+    dilation: Pair = 1,
 ) -> Window:
     """Return the window of a pooling; its stride is its size unless given."""
     stride = kernel_size if stride is None else stride
-    window = window_2d(input_shape[2:], kernel_size, stride, padding, owner=owner)
+    window = window_2d(input_shape[2:], kernel_size, stride, padding, dilation, owner)
     for axis in range(2):
-        if max(window.padding[axis]) > window.kernel[axis] // 2:
+        covered = window.dilation[axis] * (window.kernel[axis] - 1) + 1
+        if max(window.padding[axis]) > covered // 2:
             raise ValueError(
                 f"{owner}: padding must be at most half the kernel {window.kernel}, "
                 f"got {window.padding}"

@@ -245,9 +245,9 @@ cdef void walk_positions(real[:, :, :, :] x, real[:, :, :, :] W, real[:, :, :, :
 # Pooling
 
 
-def max_pool2d(x, kernel_size, stride=None, padding=0):
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
     check_arrays("max_pool2d", x=(x, "batch channels height width"))
-    window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
+    window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d", dilation)
     output = np.empty((*x.shape[:2], *window.output), x.dtype)
     positions = np.zeros(output.shape, np.int32)
     if x.dtype == np.float32:
@@ -271,8 +271,8 @@ cdef void largest(const real[:, :, :, :] x, real[:, :, :, :] output, int[:, :, :
                         where = 0
                         for i in range(g.kernel_height):
                             for j in range(g.kernel_width):
-                                row = p * g.stride_height + i - g.top
-                                column = q * g.stride_width + j - g.left
+                                row = p * g.stride_height + i * g.dilation_height - g.top
+                                column = q * g.stride_width + j * g.dilation_width - g.left
                                 if (row < 0 or row >= x.shape[2]
                                         or column < 0 or column >= x.shape[3]):
                                     continue

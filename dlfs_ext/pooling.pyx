@@ -12,9 +12,11 @@ import numpy as np
 
 from dlfs.checks import check_flag, check_input_shape, check_shape
 from dlfs.named_axes import check_arrays
+from dlfs.reference import pooling as reference
 from dlfs.reference.pooling import IMAGES, check_pixels
 from dlfs.windows import pooling_window
 from dlfs_ext.docstrings import share_docstrings
+from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd
 from dlfs_ext.options cimport is_shape, remember, remembered
@@ -45,7 +47,9 @@ cdef extern from "pooling.h" nogil:
     plane_fn *plane_spread_table[3][2]
 
 
-def max_pool2d(x, kernel_size, stride=None, padding=0):
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
+    if type(dilation) is not int or <object>dilation != 1:
+        return take_over(reference.max_pool2d, x, kernel_size, stride, padding, dilation)
     if not is_float_nd(x, 4):
         check_arrays("max_pool2d", x=(x, IMAGES))
     resolved = resolve(x.shape, kernel_size, stride, padding, "max_pool2d")
@@ -81,8 +85,12 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
     return out, positions
 
 
-def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=None, padding=0):
+def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=None, padding=0,
+                    dilation=1):
     owner = "max_pool2d_grad"
+    if type(dilation) is not int or <object>dilation != 1:
+        return take_over(reference.max_pool2d_grad, output_grad, positions, input_shape,
+                         kernel_size, stride, padding, dilation)
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     resolved = resolve(shape, kernel_size, stride, padding, owner)
     check_arrays(owner, output_grad=(output_grad, (shape[0], shape[1], *resolved.output)))

@@ -15,7 +15,14 @@ from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
 from dlfs.embedding import Embedding_Op, PositionAdd, SinusoidAdd, TableMultiply
 from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op, ScaleMultiply
-from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.pooling import (
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from dlfs.recurrent import RNN_Op
 from dlfs.reshape import Flatten, Reshape
 
@@ -49,6 +56,9 @@ ALL = {
     "ScaleMultiply": (lambda: ScaleMultiply(np.ones((1, 3))), (4, 3)),
     "MaxPool2D": (lambda: MaxPool2D(2), (3, 2, 4, 5)),
     "AvgPool2D": (lambda: AvgPool2D(2), (3, 2, 4, 5)),
+    "MaxPool1D": (lambda: MaxPool1D(2), (3, 2, 5)),
+    "AvgPool1D": (lambda: AvgPool1D(2), (3, 2, 5)),
+    "GlobalMaxPool2D": (GlobalMaxPool2D, (3, 2, 4, 5)),
     "GlobalAvgPool2D": (GlobalAvgPool2D, (3, 2, 4, 5)),
     "Flatten": (Flatten, (3, 2, 4)),
     "Reshape": (lambda: Reshape((4, -1)), (3, 2, 4)),

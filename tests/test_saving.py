@@ -87,7 +87,10 @@ NETWORKS = {
         IMAGES,
     ),
     "conv1d": lambda: (
-        [Conv1D(4, 3, padding=(1, 2), stride=2), Conv1D(2, 2, flatten=True, dilation=2)],
+        [
+            *(dlfs.MaxPool1D(2, 1, padding=1, dilation=2), dlfs.AvgPool1D(2, 1, ceil_mode=True)),
+            *(Conv1D(4, 3, padding=(1, 2), stride=2), Conv1D(2, 2, flatten=True, dilation=2)),
+        ],
         SEQUENCES,
     ),
     "conv transpose": lambda: (
@@ -100,8 +103,8 @@ NETWORKS = {
     "pooling": lambda: (
         [
             Conv2D(4, 3),
-            dlfs.MaxPool2D((2, 3), stride=(1, 2), padding=1),
-            dlfs.AvgPool2D(2, padding="same"),
+            dlfs.MaxPool2D((2, 3), stride=(1, 2), padding=1, dilation=(2, 1), ceil_mode=True),
+            dlfs.AvgPool2D(2, padding="same", ceil_mode=True),
             dlfs.Flatten(),
             Dense(3),
         ],
@@ -122,7 +125,7 @@ NETWORKS = {
     "normalization of images": lambda: (
         [
             *(Conv2D(3, 3), BatchNorm(), BatchNorm_Op(), dlfs.GroupNorm(3), GroupNorm_Op(1)),
-            *(dlfs.GlobalAvgPool2D(), Dense(2)),
+            *(dlfs.GlobalMaxPool2D(), Dense(2)),
         ],
         IMAGES,
     ),

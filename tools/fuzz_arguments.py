@@ -183,6 +183,8 @@ def _pooling(name: str) -> Callable[[Draw], Arguments]:
             options["padding"] = d.rng.choice(["same", "valid", d.pair(0, 1), 1])
         if "avg" in name and d.rng.random() < 0.3:
             options["count_include_pad"] = d.rng.random() < 0.5
+        if "max" in name and d.rng.random() < 0.2:
+            options["dilation"] = d.pair(1, 1, 2)
         x = d.array(*shape)
         if not name.endswith("grad"):
             return {"x": x, **options}

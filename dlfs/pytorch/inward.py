@@ -34,11 +34,14 @@ from dlfs.pytorch.helpers import complement
 from dlfs.pytorch.inward_attention import RULES as ATTENTION_RULES
 from dlfs.pytorch.inward_images import (
     adaptive_avg_pool,
+    adaptive_max_pool,
     avg_pool,
+    avg_pool1d,
     conv1d,
     conv2d,
     conv_transpose2d,
     max_pool,
+    max_pool1d,
     pad,
 )
 from dlfs.pytorch.inward_parts import (
@@ -114,6 +117,9 @@ _AXES: dict[type, int] = {
     nn.MaxPool2d: 4,
     nn.AvgPool2d: 4,
     nn.AdaptiveAvgPool2d: 4,
+    nn.AdaptiveMaxPool2d: 4,
+    nn.MaxPool1d: 3,
+    nn.AvgPool1d: 3,
     nn.BatchNorm2d: 4,
     nn.BatchNorm3d: 5,
     **dict.fromkeys(ATTENTION_RULES, 3),
@@ -354,6 +360,9 @@ RULES: dict[type, Rule] = {
     nn.MaxPool2d: max_pool,
     nn.AvgPool2d: avg_pool,
     nn.AdaptiveAvgPool2d: adaptive_avg_pool,
+    nn.AdaptiveMaxPool2d: adaptive_max_pool,
+    nn.MaxPool1d: max_pool1d,
+    nn.AvgPool1d: avg_pool1d,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
     nn.BatchNorm3d: _batch_norm,

@@ -6,7 +6,14 @@ import numpy as np
 from torch import nn
 
 from dlfs.layers import Conv1D, Conv2D, ConvTranspose2D
-from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.pooling import (
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from dlfs.pytorch.inward_parts import (
     Axes,
     Found,
@@ -141,17 +148,15 @@ def pad(modules: Modules, axes: Axes) -> Found:
 def max_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
     """Return the MaxPool2D, with the padding before it."""
     module = modules[0]
-    demand(module, ceil_mode=False, return_indices=False)
-    if set(_both(module.dilation)) != {1}:
-        raise NoCounterpart(f"dlfs has no dilation in pooling, got {module.dilation}")
-    padding = _ends(module.padding, before)
-    return [alone(MaxPool2D(_both(module.kernel_size), _both(module.stride), padding))], 1
+    demand(module, return_indices=False)
+    options = (_both(module.kernel_size), _both(module.stride), _ends(module.padding, before))
+    return [alone(MaxPool2D(*options, _both(module.dilation), module.ceil_mode))], 1
 
 
 def avg_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0)) -> Found:
     """Return the AvgPool2D, with the padding before it."""
     module = modules[0]
-    demand(module, ceil_mode=False, divisor_override=None)
+    demand(module, divisor_override=None)
     include = bool(module.count_include_pad)
     if any(before):
         # Zeros of an earlier padding module always count; this option is only for the module's own.
@@ -160,7 +165,37 @@ def avg_pool(modules: Modules, axes: Axes, before: tuple[int, ...] = (0, 0, 0, 0
         include = True
     padding = _ends(module.padding, before)
     kernel_size, stride = _both(module.kernel_size), _both(module.stride)
-    return [alone(AvgPool2D(kernel_size, stride, padding, include))], 1
+    return [alone(AvgPool2D(kernel_size, stride, padding, include, module.ceil_mode))], 1
+
+
+def max_pool1d(modules: Modules, axes: Axes) -> Found:
+    """Return the MaxPool1D."""
+    module = modules[0]
+    demand(module, return_indices=False)
+    options = (_one(module.kernel_size), _one(module.stride), _one(module.padding))
+    return [alone(MaxPool1D(*options, _one(module.dilation), module.ceil_mode))], 1
+
+
+def avg_pool1d(modules: Modules, axes: Axes) -> Found:
+    """Return the AvgPool1D."""
+    module = modules[0]
+    options = (_one(module.kernel_size), _one(module.stride), _one(module.padding))
+    return [alone(AvgPool1D(*options, module.count_include_pad, module.ceil_mode))], 1
+
+
+def _one(value: Any) -> int:
+    return int(value[0] if isinstance(value, tuple) else value)
+
+
+def adaptive_max_pool(modules: Modules, axes: Axes) -> Found:
+    """Return the GlobalMaxPool2D, whose output size is 1."""
+    demand(modules[0], return_indices=False)
+    if set(_both(modules[0].output_size)) != {1}:
+        raise NoCounterpart("dlfs has only the maximum of the whole image (output_size=1)")
+    if len(modules) > 1 and type(modules[1]) is nn.Flatten:
+        demand(modules[1], start_dim=1, end_dim=-1)
+        return [alone(GlobalMaxPool2D())], 2
+    return [alone(GlobalMaxPool2D()), alone(Reshape((-1, 1, 1)))], 1
 
 
 def adaptive_avg_pool(modules: Modules, axes: Axes) -> Found:

@@ -334,22 +334,36 @@ def regrouped(W: Array, groups: int) -> Array:
 
 def _max_pool(operations: Operations, batch: Array) -> Found:
     op = operations[0]
-    window = window_2d(batch.shape[2:], op.kernel_size, op.stride, op.padding)
-    pads, padding = _padding(window.padding, -np.inf)
-    return [*pads, nn.MaxPool2d(op.kernel_size, op.stride, padding)], 1
+    pads, padding = _padding(op.window(batch.shape[2:]).padding, -np.inf)
+    options = (op.kernel_size, op.stride, padding, op.dilation, False, op.ceil_mode)
+    return [*pads, nn.MaxPool2d(*options)], 1
 
 
 def _avg_pool(operations: Operations, batch: Array) -> Found:
     op = operations[0]
-    window = window_2d(batch.shape[2:], op.kernel_size, op.stride, op.padding)
+    window = op.window(batch.shape[2:])
     pads, padding = _padding(window.padding, 0.0)
     if pads and not op.count_include_pad:
         raise NoCounterpart(
             f"its padding is uneven ({window.padding}) and not counted in the mean, and PyTorch "
             "leaves out only an even one"
         )
-    include = op.count_include_pad
-    return [*pads, nn.AvgPool2d(op.kernel_size, op.stride, padding, False, include)], 1
+    options = (op.kernel_size, op.stride, padding, op.ceil_mode, op.count_include_pad)
+    return [*pads, nn.AvgPool2d(*options)], 1
+
+
+def _pool_1d(operations: Operations, batch: Array) -> Found:
+    op = operations[0]
+    window = window_1d(batch.shape[2], op.kernel_size, op.stride, op.padding)
+    if isinstance(op, pooling.MaxPool1D):
+        window = window_1d(batch.shape[2], op.kernel_size, op.stride, op.padding, op.dilation)
+    before, after = window.padding[1]
+    if before != after:
+        raise NoCounterpart(f"its padding is uneven ({before}, {after})")
+    options = (op.kernel_size, op.stride, before)
+    if isinstance(op, pooling.MaxPool1D):
+        return [nn.MaxPool1d(*options, op.dilation, ceil_mode=op.ceil_mode)], 1
+    return [nn.AvgPool1d(*options, op.ceil_mode, op.count_include_pad)], 1
 
 
 # --- normalization ---
@@ -442,6 +456,9 @@ RULES: dict[type[Operation], Rule] = {
     conv.ConvTranspose2D_Op: _conv_transpose2d,
     pooling.MaxPool2D: _max_pool,
     pooling.AvgPool2D: _avg_pool,
+    pooling.MaxPool1D: _pool_1d,
+    pooling.AvgPool1D: _pool_1d,
+    pooling.GlobalMaxPool2D: _plain(lambda op: [nn.AdaptiveMaxPool2d(1), nn.Flatten()]),
     pooling.GlobalAvgPool2D: _plain(lambda op: [nn.AdaptiveAvgPool2d(1), nn.Flatten()]),
     normalization.BatchNorm_Op: _batch_norm,
     normalization.LayerNorm_Op: _layer_norm,

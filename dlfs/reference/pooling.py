@@ -2,7 +2,8 @@
 
 Options: kernel_size and stride are an integer or (height, width), and the stride is the kernel size
 unless given, so that windows lie side by side. padding is n, (height, width), ((top, bottom),
-(left, right)), "same" or "valid", and at most half the kernel. Gradients take the options as the
+(left, right)), "same" or "valid", and at most half of what the kernel covers. With a dilation the
+pixels of a window are so far apart; only max_pool2d has it. Gradients take the options as the
 pooling did.
 
 LeCun et al., 1998 (avg_pool2d); Lin, Chen and Yan, "Network in network", 2014 (global_avg_pool2d).
@@ -24,7 +25,11 @@ IMAGES = "batch channels height width"
 
 @kernel(x=IMAGES)
 def max_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Padding = 0
+    x: Array,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    dilation: Pair = 1,
 ) -> tuple[Array, IntArray]:
     """Keep the largest pixel of each window, and its position there, counted row by row.
 
@@ -38,7 +43,7 @@ def max_pool2d(
     >>> output.item(), positions.item()
     (7.0, 1)
     """
-    window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d")
+    window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d", dilation)
     output = np.full((*x.shape[:2], *window.output), -np.inf, dtype=x.dtype)
     positions = np.zeros(output.shape, dtype=position_dtype(window))
     for position, (_, _, pixels) in enumerate(window_pixels(pad(x, window, -np.inf), window)):
@@ -56,6 +61,7 @@ def max_pool2d_grad(
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Padding = 0,
+    dilation: Pair = 1,
 ) -> Array:
     """Gradient of ``max_pool2d``: each window adds its gradient to the pixel that it chose.
 
@@ -70,7 +76,7 @@ def max_pool2d_grad(
     """
     owner = "max_pool2d_grad"
     shape = check_input_shape(input_shape, owner, 4)
-    window = pooling_window(shape, kernel_size, stride, padding, owner)
+    window = pooling_window(shape, kernel_size, stride, padding, owner, dilation)
     check_arrays(owner, output_grad=(output_grad, (*shape[:2], *window.output)))
     if not isinstance(positions, np.ndarray) or positions.dtype != position_dtype(window):
         got = getattr(positions, "dtype", type(positions).__name__)

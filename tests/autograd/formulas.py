@@ -30,7 +30,8 @@ from dlfs.autograd import (
     maximum,
     softmax,
 )
-from dlfs.windows import transposed_window_2d, window_2d
+from dlfs.pooling import AvgPool2D
+from dlfs.windows import ceil_rest, transposed_window_2d, window_2d
 
 
 def erf(x):
@@ -183,7 +184,11 @@ def gru(op, x, W, sigmoid=ArrayWithGrad.sigmoid, tanh=ArrayWithGrad.tanh):
 
 
 def windows(op, x, value):
-    window = window_2d(x.shape[2:], op.kernel_size, op.stride, op.padding)
+    window = window_2d(x.shape[2:], op.kernel_size, op.stride, op.padding, op.dilation)
+    if op.ceil_mode:
+        lacking = ceil_rest(x.shape[2:], window)
+        x = pad(x, [(0, rest) for rest in lacking], value)
+        window = window_2d(x.shape[2:], op.kernel_size, op.stride, window.padding, op.dilation)
     padded = pad(x, window.padding, value)
     seen = [
         padded[(slice(None), slice(None), *places(offset, window))][None]
@@ -195,8 +200,21 @@ def windows(op, x, value):
 def _avg_pool(op, x):
     total = windows(op, x, 0.0).sum(0)
     if op.count_include_pad:
-        return total / math.prod(op.kernel_size)
+        padding = window_2d(x.shape[2:], op.kernel_size, op.stride, op.padding).padding
+        ones = pad(ArrayWithGrad(np.ones(x.shape, x.dtype)), padding, 1.0)
+        within = AvgPool2D(op.kernel_size, op.stride, 0, ceil_mode=op.ceil_mode)
+        counts = windows(within, ones, 0.0).sum(0).array
+        return total / counts[:, :, : total.shape[2], : total.shape[3]]
     return total / windows(op, ArrayWithGrad(np.ones(x.shape, x.dtype)), 0.0).sum(0).array
+
+
+def _largest(op, x):
+    return windows(op, x, -np.inf).max(0)
+
+
+def _as_images(op, x, formula):
+    images = formula(op._images, x.reshape(*x.shape[:2], 1, x.shape[2]))
+    return images.reshape(*x.shape[:2], -1)
 
 
 def attend(op, x, weights=softmax):
@@ -290,8 +308,13 @@ OPERATIONS = {
     recurrent.RNN_Op: rnn,
     recurrent.LSTM_Op: lstm,
     recurrent.GRU_Op: gru,
-    pooling.MaxPool2D: lambda op, x: windows(op, x, -np.inf).max(0),
+    pooling.MaxPool2D: _largest,
     pooling.AvgPool2D: _avg_pool,
+    pooling.MaxPool1D: lambda op, x: _as_images(
+        op, x, lambda op, x: windows(op, x, -np.inf).max(0)
+    ),
+    pooling.AvgPool1D: lambda op, x: _as_images(op, x, _avg_pool),
+    pooling.GlobalMaxPool2D: lambda op, x: x.reshape(*x.shape[:2], -1).max(2),
     pooling.GlobalAvgPool2D: lambda op, x: x.mean((2, 3)),
 }
 """For each Operation, a function of the Operation (its options), the input and its parameter."""

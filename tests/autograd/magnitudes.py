@@ -36,6 +36,17 @@ def _max_pool(op, x):
     return (formulas.windows(op, x, 0.0) * chosen).sum(0)
 
 
+def _max_pool_1d(op, x):
+    images = _max_pool(op._images, x.reshape(*x.shape[:2], 1, x.shape[2]))
+    return images.reshape(*x.shape[:2], -1)
+
+
+def _global_max(op, x):
+    flat = op.input_.reshape(*op.input_.shape[:2], -1)
+    chosen = np.arange(flat.shape[2]) == flat.argmax(axis=2)[:, :, None]
+    return (x.reshape(flat.shape) * chosen).sum(2)
+
+
 def _attention(op, x):
     """Attention without the softmax, whose gradient may cancel to nothing."""
     every = Attention_Op(op.heads)
@@ -89,6 +100,8 @@ OPERATIONS = {
     activations.Softmax: _softmax,
     Attention_Op: _attention,
     pooling.MaxPool2D: _max_pool,
+    pooling.MaxPool1D: _max_pool_1d,
+    pooling.GlobalMaxPool2D: _global_max,
 }
 LOSSES = {
     **formulas.LOSSES,

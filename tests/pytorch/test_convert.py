@@ -41,7 +41,14 @@ from dlfs.layers import (  # noqa: E402
 from dlfs.losses import SoftmaxCrossEntropy  # noqa: E402
 from dlfs.network import NeuralNetwork  # noqa: E402
 from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op  # noqa: E402
-from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D  # noqa: E402
+from dlfs.pooling import (  # noqa: E402
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from dlfs.pytorch import (  # noqa: E402
     ConvLayer,
     DeconvLayer,
@@ -106,6 +113,19 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
         IMAGE,
     ),
     "average pool, uneven": (lambda: [AvgPool2D(2, stride=1, padding="same")], IMAGE),
+    "max pool, dilated": (lambda: [MaxPool2D(2, 2, 1, dilation=(2, 1), ceil_mode=True)], IMAGE),
+    "average pool, rounded up": (
+        lambda: [
+            AvgPool2D(2, stride=2, padding=1, ceil_mode=True),
+            AvgPool2D(2, padding=1, count_include_pad=False, ceil_mode=True),
+        ],
+        IMAGE,
+    ),
+    "pooling of sequences": (
+        lambda: [MaxPool1D(2, 1, 1, dilation=2), AvgPool1D(3, 2, 1, ceil_mode=True)],
+        SEQUENCE,
+    ),
+    "global maximum": (lambda: [GlobalMaxPool2D(), Dense(2)], IMAGE),
     "global average": (lambda: [GlobalAvgPool2D(), Dense(2)], IMAGE),
     "batch norm": (lambda: [BatchNorm(momentum=0.3, eps=1e-3)], ROW),
     "batch norm of images": (lambda: [Conv2D(3, 2), BatchNorm()], IMAGE),

@@ -171,6 +171,13 @@ OPERATIONS: list[Row] = [
     ("activations.SwiGLU", lambda: activations.SwiGLU().forward(ones(2, 3)), "must be even"),
     ("pooling.MaxPool2D", lambda: pooling.MaxPool2D(6).forward(IMAGES), "the window covers 6"),
     ("pooling.AvgPool2D", lambda: pooling.AvgPool2D(6).forward(IMAGES), "the window covers 6"),
+    ("pooling.MaxPool1D", lambda: pooling.MaxPool1D(2).forward(ones(2, 3)), "channels, time"),
+    ("pooling.AvgPool1D", lambda: pooling.AvgPool1D(2).forward(ones(2, 3)), "channels, time"),
+    (
+        "pooling.GlobalMaxPool2D",
+        lambda: pooling.GlobalMaxPool2D().forward(ones(2, 3, 0, 2)),
+        "at least one pixel",
+    ),
     ("pooling.GlobalAvgPool2D", lambda: pooling.GlobalAvgPool2D().forward(ones(2, 3)), "4 dim"),
     ("reshape.Flatten", lambda: reshape.Flatten().forward(np.array(1.0)), "no batch axis"),
     (

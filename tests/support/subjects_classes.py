@@ -135,6 +135,9 @@ OPERATIONS: dict[str, tuple[Callable[[], base.Operation], tuple[int, ...], str]]
     ),
     "pooling.AvgPool2D": (lambda: pooling.AvgPool2D(2), (2, 2, 4, 4), "AvgPool2D"),
     "pooling.GlobalAvgPool2D": (pooling.GlobalAvgPool2D, (2, 2, 4, 4), "GlobalAvgPool2D"),
+    "pooling.GlobalMaxPool2D": (pooling.GlobalMaxPool2D, (2, 2, 4, 4), "GlobalMaxPool2D"),
+    "pooling.MaxPool1D": (lambda: pooling.MaxPool1D(2), (2, 2, 4), "MaxPool1D"),
+    "pooling.AvgPool1D": (lambda: pooling.AvgPool1D(2), (2, 2, 4), "AvgPool1D"),
     "pooling.MaxPool2D": (lambda: pooling.MaxPool2D(2), (2, 2, 4, 4), "MaxPool2D"),
     "reshape.Flatten": (reshape.Flatten, (2, 3, 4), "Flatten"),
     "reshape.Reshape": (lambda: reshape.Reshape((4, -1)), (2, 3, 4), "Reshape"),
@@ -255,6 +258,23 @@ def _operations() -> list[Subject]:
             _with(kernel_size=2),
             **POOLING,
             padding=padding(),
+            dilation=pair(1),
+            ceil_mode=flag(),
+        ),
+        *(
+            _made(
+                f"pooling.{kind.__name__}",
+                kind,
+                _with(kernel_size=2),
+                kernel_size=integer(1),
+                stride=integer(1, optional=True),
+                ceil_mode=flag(),
+                **more,
+            )
+            for kind, more in (
+                (pooling.MaxPool1D, {"dilation": integer(1)}),
+                (pooling.AvgPool1D, {"count_include_pad": flag()}),
+            )
         ),
         _made(
             "pooling.AvgPool2D",
@@ -263,6 +283,7 @@ def _operations() -> list[Subject]:
             **POOLING,
             padding=padding(),
             count_include_pad=flag(),
+            ceil_mode=flag(),
         ),
     ]
 

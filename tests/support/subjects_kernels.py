@@ -218,7 +218,11 @@ def _pooling() -> list[Subject]:
     wrong = ["float64", "int64", "int32", "object", "bool", "str"]
     return [
         _kernel(
-            "max_pool2d", lambda: {"x": ones(*x), "kernel_size": 2}, x=array(ndim=True), **POOLING
+            "max_pool2d",
+            lambda: {"x": ones(*x), "kernel_size": 2},
+            x=array(ndim=True),
+            **POOLING,
+            dilation=pair(1),
         ),
         _kernel(
             "max_pool2d_grad",
@@ -227,6 +231,7 @@ def _pooling() -> list[Subject]:
             positions=array(ndim=True, dtypes=wrong),
             input_shape=shape(4),
             **POOLING,
+            dilation=pair(1),
         ),
         _kernel(
             "avg_pool2d",

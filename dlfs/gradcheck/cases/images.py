@@ -5,7 +5,14 @@ from typing import Any
 
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.gradcheck.cases.sketch import Case, Sketch
-from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from dlfs.pooling import (
+    AvgPool1D,
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from dlfs.windows import axis_paddings
 
 
@@ -100,6 +107,8 @@ def _pooling(kind: type[Any]) -> Callable[[Sketch], Case]:
     def draw(sketch: Sketch) -> Case:
         kernel = sketch.sizes(2, 1, 3)
         options: dict[str, Any] = {"stride": sketch.sizes(2, 1, 3)}
+        if kind is MaxPool2D:
+            options["dilation"] = sketch.choose.choice((1, 1, (2, 1), 2))
         largest = [k // 2 for k in kernel]
         options["padding"] = tuple(
             (sketch.choose.integer(0, most), sketch.choose.integer(0, most)) for most in largest
@@ -109,15 +118,37 @@ def _pooling(kind: type[Any]) -> Callable[[Sketch], Case]:
         sketch.any_layout("x")
         if kind is AvgPool2D:
             options["count_include_pad"] = sketch.choose.choice((True, False))
+        options["ceil_mode"] = sketch.choose.choice((False, True))
         return sketch.case(kind, kernel_size=kernel, **options)
 
     return draw
 
 
-def _global(sketch: Sketch) -> Case:
-    sketch.normal("x", sketch.batch(), *sketch.sizes(3, 1, 4))
-    sketch.any_layout("x")
-    return sketch.case(GlobalAvgPool2D)
+def _pooling_1d(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        kernel, stride = sketch.sizes(2, 1, 3)
+        options: dict[str, Any] = {
+            "stride": stride,
+            "padding": sketch.choose.integer(0, kernel // 2),
+        }
+        if kind is MaxPool1D:
+            options["dilation"] = sketch.choose.choice((1, 1, 2))
+        size = image_size(sketch, (kernel,), options)
+        sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 3), *size)
+        sketch.any_layout("x")
+        options["ceil_mode"] = sketch.choose.choice((False, True))
+        return sketch.case(kind, kernel_size=kernel, **options)
+
+    return draw
+
+
+def _global(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        sketch.normal("x", sketch.batch(), *sketch.sizes(3, 1, 4))
+        sketch.any_layout("x")
+        return sketch.case(kind)
+
+    return draw
 
 
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
@@ -126,5 +157,8 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "ConvTranspose2D_Op": _conv_transpose,
     "MaxPool2D": _pooling(MaxPool2D),
     "AvgPool2D": _pooling(AvgPool2D),
-    "GlobalAvgPool2D": _global,
+    "MaxPool1D": _pooling_1d(MaxPool1D),
+    "AvgPool1D": _pooling_1d(AvgPool1D),
+    "GlobalAvgPool2D": _global(GlobalAvgPool2D),
+    "GlobalMaxPool2D": _global(GlobalMaxPool2D),
 }
