@@ -162,9 +162,10 @@ valgrind: $(VENV)/.dev-installed ## run a few examples of the kernels' tests und
 mutate: $(VENV)/.mutate-installed ## change the code in thousands of places, list changes that no test detects: docs/mutation_testing.md
 	HYPOTHESIS_PROFILE=mutate OPENBLAS_NUM_THREADS=1 $(RUN) -m tools.mutate $(MUTATE_ARGS)
 
-# A save may be interrupted at any moment. Not part of CI, because it takes a few minutes.
+# A save may be interrupted at any moment, and a rank of several. Not part of CI, because it takes a few minutes.
 kills: $(VENV)/.dev-installed ## kill a process that saves, or trains with a checkpoint, 500 times; no file may be torn
 	$(RUN) -m tools.kills $(KILLS_ARGS)
+	RANKS_KILLS=20 $(RUN) -m pytest -q tests/test_mpi.py -k killed_at_any_moment
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
