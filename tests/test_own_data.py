@@ -14,6 +14,8 @@ from dlfs.layers import Dense
 from dlfs.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, SGDMomentum
+from dlfs.saving import network_metadata, network_tensors
+from dlfs.saving.format import write_file
 from dlfs.train import Trainer
 from dlfs.train.callbacks import Callback
 from tests.support.training import (
@@ -425,3 +427,37 @@ def test_labels_in_a_file_and_in_batches(tmp_path):
     named.classes = NAMES
     fit(batches, net=named)
     assert set(named.predict_classes(X)) <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classes", "abc"),
+        ("classes", [1.5, 2.5]),
+        ("classes", ["a", "a", "b"]),
+        ("classes", [["a"], ["b"]]),
+        ("classes", {"a": 1}),
+        ("classes", ["x" * 2000, "b", "c"]),
+        ("classes", [2**70, 1, 2]),
+        ("notes", [1]),
+        ("notes", "text"),
+        ("notes", None),
+    ],
+)
+def test_classes_and_notes_that_a_file_cannot_have_are_refused(name, value, tmp_path):
+    X, y, _, _ = classification()
+    net, _ = fit(X, y, classifier())
+    remarks = {**network_metadata(net), name: value}
+    write_file(tmp_path / "net", network_tensors(net), remarks)
+    with pytest.raises(ValueError, match="no network can be made of this file"):
+        dlfs.load(tmp_path / "net")
+
+
+def test_more_or_fewer_classes_than_outputs_are_named():
+    X, y, _, _ = classification()
+    net, _ = fit(X, y, classifier())
+    net.classes = ["a", "b"]
+    with pytest.raises(ValueError, match="classes must be 3 labels, as many as the network tells"):
+        net.predict_classes(X)
+    with pytest.raises(ValueError, match=r"labels of 3 classes.* but net\.classes has 2"):
+        Trainer(net, SGD()).evaluate(X, np.array(["a", "b"])[y % 2])
