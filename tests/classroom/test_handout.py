@@ -39,7 +39,7 @@ def test_a_handout_has_every_exercise_and_no_solution(folder, title) -> None:
         exercise.name for exercise in exercises
     ]
     text = json.dumps(handed_out)
-    for mark in ("BEGIN SOLUTION", "HIDDEN", "<summary>Solution", '"solution:'):
+    for mark in ("BEGIN SOLUTION", "HIDDEN TESTS", "<summary>Solution", '"solution:'):
         assert mark not in text
     for exercise in exercises:
         cell = next(c for c in handed_out["cells"] if tagged(c, "exercise") == exercise.name)
