@@ -159,22 +159,10 @@ class ParamOperation(Operation):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> class Shift(ParamOperation):
-    ...     def _output(self):
-    ...         return self.input_ + self.param
-    ...
-    ...     def _input_grad(self, output_grad):
-    ...         return output_grad
-    ...
-    ...     def _param_grad(self, output_grad):
-    ...         return output_grad.sum(axis=0, keepdims=True)
-    >>> shift = Shift(np.array([[10.0, 20.0]]))
-    >>> shift.forward(np.ones((3, 2)))[0]
-    array([11., 21.])
-    >>> shift.backward(np.ones((3, 2)))[0]
-    array([1., 1.])
-    >>> shift.param_grad
+    >>> from dlfs.dense import BiasAdd
+    >>> bias = BiasAdd(np.array([[10.0, 20.0]]))
+    >>> output, input_grad = bias.forward(np.ones((3, 2))), bias.backward(np.ones((3, 2)))
+    >>> bias.param_grad
     array([[3., 3.]])
     """
 
