@@ -563,7 +563,29 @@ assert history["test_loss"][-1] < 2.2
 
 # %% [markdown]
 # Lines and letters are learned, words only half. More of everything helps: `dlfs train --model gpt`
-# trains four blocks of width 128, with more dropout and more epochs.
+# trains four blocks of width 128 on nine passes over overlapping pieces. Its test loss after each:
+# 2.36, 2.10, 1.93, 1.84, 1.77, 1.73, 1.70, 1.69, 1.69 (stored results, seed 1). It then writes
+# (temperature 0.8):
+#
+#     Show should canot gave in to my leaves doth shake
+#     I glas their heaven his good the happy owers,
+#     That all they grace is with my worth mayst glod,
+#
+# Beside chapter 6:
+#
+# | | weights | test loss, nats a character |
+# |---|--:|--:|
+# | plain recurrent network (chapter 6) | | 1.75 |
+# | GRU (chapter 6) | | 1.74 |
+# | LSTM (chapter 6; `dlfs train --model lstm`) | 348,606 | **1.62** |
+# | the small GPT above | 112,190 | 2.08 |
+# | `dlfs train --model gpt` | 817,470 | 1.69 |
+#
+# So the LSTM is still better *here*. That is no accident. The sonnets are a small text, less than
+# 100,000 characters, and a transformer has nothing built in: it must learn even that neighbours
+# matter more than what is far away. The LSTM also reads on from piece to piece, where this GPT sees
+# at most 64 characters. What made transformers win is that they get better with more text, and that
+# all positions of a sequence are computed at the same time, which keeps large machines busy.
 #
 # ## 9. Where it looks
 #
