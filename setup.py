@@ -91,6 +91,8 @@ class OptionalBuildExt(build_ext):
 
     def build_extensions(self):
         self.parallel = self.parallel or os.cpu_count()
+        # Seen with pip install -v.
+        print("dlfs: compiling the kernels, which takes minutes", file=sys.stderr)
         kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
         compile_flags = MSVC_FLAGS if kind == "msvc" else GNU_DEBUG_FLAGS if DEBUG else GNU_FLAGS
         link_flags = []

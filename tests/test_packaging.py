@@ -398,3 +398,12 @@ def test_notebooks_come_out_of_the_wheel(wheel: Path, installed: Path, tmp_path:
 def test_version_is_the_one_of_the_distribution() -> None:
     metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert dlfs.__version__ == metadata["project"]["version"]
+
+
+@pytest.mark.source_tree
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("target", "command"), [("wheels", "-m tools.wheels"), ("bench-gradients", "-m benchmarks")]
+)
+def test_make_knows_how_to_build_what_a_release_has(target: str, command: str) -> None:
+    assert command in run("make", "-n", target, cwd=ROOT)
