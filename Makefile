@@ -113,8 +113,9 @@ notebooks: $(FOR_NOTEBOOKS) ## open a copy of the chapters in JupyterLab; TORCH=
 test-notebooks: $(FOR_NOTEBOOKS) ## run all notebooks, chapters 3 to 6 on both backends
 	$(RUN) -m tools.notebooks test --backend all $(NOTEBOOK_ARGS)
 
-test-class: $(VENV)/.dev-installed ## grade a class of made submissions, most of them broken; every row must be right
+test-class: $(VENV)/.notebooks-installed ## grade a class of made submissions, most broken; try three wrong attempts at every exercise
 	$(RUN) -m tools.large_class
+	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q tests/classroom/test_attempts.py $(PYTEST_ARGS)
 
 test-room: $(VENV)/.dev-installed ## run the recipe for a room without a network (docs/teaching.md); downloads 200 MB
 	PATH='$(abspath $(BIN))':"$$PATH" $(RUN) -m tools.room

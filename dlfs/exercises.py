@@ -203,7 +203,7 @@ def _reason(name: str, attempt: Any, test: Any, rtol: float) -> Any:
         # `...` was used in a computation
         return _NotYet if "ellipsis" in str(error) else f"It raises {type(error).__name__}: {error}"
     if isinstance(verdict, GradientReport):
-        return None if verdict else dataclasses.replace(verdict, target=name)
+        return None if verdict else _about(attempt, name, verdict)
     if isinstance(verdict, str):
         return verdict
     if isinstance(verdict, bool | np.bool):
@@ -214,6 +214,18 @@ def _reason(name: str, attempt: Any, test: Any, rtol: float) -> Any:
         f"check: test must return a truth value, a string, a GradientReport or None, "
         f"got {type(verdict).__name__}"
     )
+
+
+def _about(attempt: Any, name: str, report: GradientReport) -> GradientReport:
+    """Return the report under the exercise's name, without repairs of other code than the attempt.
+
+    A gradient may also be made right by changing the check, which is not what is wrong.
+    """
+    parts = vars(attempt).values() if isinstance(attempt, type) else [attempt]
+    codes = [getattr(part, "__code__", None) for part in parts]
+    files = {"", *(code.co_filename for code in codes if code is not None)}
+    hints = [hint for hint in report.hints if hint.file in files]
+    return dataclasses.replace(report, target=name, hints=hints)
 
 
 def _fails_inside(error: BaseException, attempt: Any) -> bool:

@@ -217,3 +217,26 @@ def test_a_check_can_raise(capsys, attempt, state) -> None:
 def test_a_cell_that_ends_in_a_check_shows_it_once() -> None:
     display = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
     assert display.format(Verdict("name", "right")) == ({}, {})
+
+
+def test_a_repair_of_the_check_is_no_hint(capsys, tmp_path) -> None:
+    # In files of their own, as cells of a notebook are.
+    path = tmp_path / "attempt.py"
+    path.write_text("def slope(x):\n    return 2 * 2 * x\n")
+    names: dict[str, Callable[..., np.ndarray]] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+
+    def forward(x):
+        return x**2
+
+    def test(slope):
+        def backward(grad, x):
+            return grad * slope(x)
+
+        return check_gradients((forward, backward), X)
+
+    verdict = check("square", names["slope"], test, hint="What is the slope?")
+    assert verdict.first_hint == "What is the slope?"
+    assert "in place of" not in verdict.reason
+    report = test(lambda x: 2 * 2 * x)
+    assert "in place of" in str(report)  # a repair exists, in backward

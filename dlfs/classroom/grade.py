@@ -258,27 +258,38 @@ def _order(key: tuple[str, str], templates: list[Template]) -> tuple[int, int]:
     raise KeyError(key)
 
 
+def run_answers(
+    template: Template, answers: list[tuple[int, str]], limits: Limits
+) -> list[dict[str, Any]]:
+    """Return the results of answers, each given by the place of its exercise, and its code."""
+    tasks = [_Task(template, place, Answer(code)) for place, code in answers]
+    found: list[dict[str, Any]] = []
+    while len(found) < len(tasks):
+        rest = tasks[len(found) :]
+        found += _results(_job(rest, limits, [limits.seconds] * len(rest)))
+    return found
+
+
+def _job(tasks: list[_Task], limits: Limits, seconds: list[float]) -> dict[str, Any]:
+    exercises = [{**task.job(), "seconds": most} for task, most in zip(tasks, seconds, strict=True)]
+    return {"exercises": exercises, "memory": limits.memory, "output": limits.output}
+
+
 def _run(
     tasks: list[_Task], limits: Limits, seconds: dict[tuple[str, str], float]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Run the exercises of one submission; a process that ends early is followed by another."""
     results: dict[tuple[str, str], dict[str, Any]] = {}
     while tasks:
-        job = {
-            "exercises": [{**task.job(), "seconds": seconds[task.key]} for task in tasks],
-            "memory": limits.memory,
-            "output": limits.output,
-        }
+        job = _job(tasks, limits, [seconds[task.key] for task in tasks])
         before = len(results)
-        for task, result in zip(
-            tasks, _results(job, [seconds[t.key] for t in tasks]), strict=False
-        ):
+        for task, result in zip(tasks, _results(job), strict=False):
             results[task.key] = result
         tasks = tasks[max(len(results) - before, 1) :]
     return results
 
 
-def _results(job: dict[str, Any], seconds: list[float]) -> Iterator[dict[str, Any]]:
+def _results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the results of a process's exercises, until it ends or must be ended."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
@@ -297,6 +308,7 @@ def _results(job: dict[str, Any], seconds: list[float]) -> Iterator[dict[str, An
                 assert process.stdin is not None  # noqa: S101 - for the type checker
                 process.stdin.write(json.dumps(job).encode())
                 process.stdin.close()
+            seconds = [exercise["seconds"] for exercise in job["exercises"]]
             yield from _follow(process, messages, seconds)
         finally:
             _kill(process)

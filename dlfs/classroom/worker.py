@@ -221,8 +221,8 @@ class Worker:
             self.tell("setup", number=number)
             names: dict[str, Any] = {"__name__": "__main__", "display": _nothing}
             try:
-                for code in exercise["setup"]:
-                    _execute(code, "setup", names)
+                for place, code in enumerate(exercise["setup"], 1):
+                    _execute(code, f"setup {place}", names)
             except BaseException as error:  # noqa: BLE001 - the notebook's own fault
                 self.tell("end", outcome=UNGRADED, hint=_described(error), said="")
                 continue

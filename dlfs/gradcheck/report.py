@@ -48,6 +48,8 @@ class Hint:
         The cause and its remedy, for a student.
     variable : str
         The gradient explained.
+    file : str
+        The file or cell of the line that the hint would change, if it would change one.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class Hint:
     kind: str
     message: str
     variable: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.variable}: {self.message}" if self.variable else self.message

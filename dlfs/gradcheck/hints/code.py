@@ -9,6 +9,7 @@ right then, here and at a second point, this is the repair. Neither needs to kno
 import ast
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -86,7 +87,8 @@ def repairs(evidence: Evidence) -> Iterator[Hint]:
             continue
         second = evidence.second()
         if _is_repaired(second.subject.precise(), second, edit):
-            yield evidence.hint(edit.kind, _repair(edit, old))
+            file = edit.slot.method.function.__code__.co_filename
+            yield replace(evidence.hint(edit.kind, _repair(edit, old)), file=file)
             return
 
 

@@ -1,6 +1,7 @@
 """Runs all diagnoses in turn, the most specific first."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -129,7 +130,7 @@ def _guilty_operations(subject: Subject, check: Callable[..., GradientReport]) -
         name = type(operation).__name__
         for hint in again.hints:
             about = f"{name}, {hint.variable}" if hint.variable else name
-            yield Hint(hint.kind, hint.message, about)
+            yield replace(hint, variable=about)
         if not again.hints:
             yield Hint("guilty", f"{name} is also wrong on its own: check it alone first.", name)
     if inside and not guilty:
