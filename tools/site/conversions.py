@@ -26,7 +26,10 @@ MADE: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "ConvTranspose2D": (lambda: dlfs.ConvTranspose2D(3, 3), IMAGE),
     "AvgPool2D": (lambda: dlfs.AvgPool2D(2), IMAGE),
     "MaxPool2D": (lambda: dlfs.MaxPool2D(2), IMAGE),
+    "AvgPool1D": (lambda: dlfs.AvgPool1D(2), SIGNAL),
+    "MaxPool1D": (lambda: dlfs.MaxPool1D(2), SIGNAL),
     "GlobalAvgPool2D": (dlfs.GlobalAvgPool2D, IMAGE),
+    "GlobalMaxPool2D": (dlfs.GlobalMaxPool2D, IMAGE),
     "RNNLayer": (lambda: dlfs.RNNLayer(4), SEQUENCE),
     "LSTMLayer": (lambda: dlfs.LSTMLayer(4), SEQUENCE),
     "GRULayer": (lambda: dlfs.GRULayer(4, reset="after"), SEQUENCE),
@@ -48,7 +51,7 @@ MADE: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "Parallel": (lambda: dlfs.Parallel([[dlfs.Dense(3)], [dlfs.Dense(3)]]), ROWS),
 }
 # Base classes, and what a network makes of an Operation by itself.
-NOT_LAYERS = {"Layer", "OperationLayer"}
+NOT_LAYERS = {"Layer", "OperationLayer", "PReLU_Op"}
 
 
 def layers() -> list[Public]:
@@ -64,12 +67,13 @@ def network(public: Public) -> NeuralNetwork:
     """Return a network of one layer that has seen data."""
     make, shape = MADE.get(public.name, (public.value, ROWS))
     try:
-        layer = make()
-    except TypeError as error:
-        raise LookupError(f"say in MADE how to make a {public.name}: {error}") from error
-    net = NeuralNetwork([layer], seed=1, dtype="float32")
-    integers = shape == INTEGERS
-    net.predict(np.ones(shape, int) if integers else np.ones(shape, "float32"))
+        net = NeuralNetwork([make()], seed=1, dtype="float32")
+        net.predict(np.ones(shape, int if shape == INTEGERS else "float32"))
+    except (TypeError, ValueError) as error:
+        raise LookupError(
+            f"MADE in tools/site/conversions.py must say how to make {public.name}, and for which"
+            f" input: {error}"
+        ) from error
     return net
 
 

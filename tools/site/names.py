@@ -52,7 +52,7 @@ GROUPS = (
         "activations",
         "Activations",
         "Functions of single numbers, or of a row: `Dense(13, activation=Tanh())`.",
-        {"": ("dlfs.activations",)},
+        {"": ("dlfs.activations", "dlfs.layers.activations")},
     ),
     Group(
         "losses",
