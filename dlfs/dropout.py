@@ -19,8 +19,8 @@ class Dropout(Operation):
     in inference: ``output = input_``. Backward: the same multiplication of output_grad.
 
     Srivastava et al., 2014; book, chapter 4, but "inverted": the book scales down in inference,
-    which comes to the same expectation. Where several processes share a batch (``dlfs.ranks``), each
-    takes its rows of the mask for the whole batch.
+    which comes to the same expectation. Where several processes share a batch (``dlfs.ranks``),
+    each takes its rows of the mask for the whole batch.
 
     Parameters
     ----------

@@ -99,6 +99,9 @@ def close(params: np.ndarray, expected: np.ndarray) -> None:
 def test_a_rank_that_is_killed_at_any_moment(undisturbed: np.ndarray, tmp_path: Path) -> None:
     """`make kills` does it more often: RANKS_KILLS=20."""
     moments = random.Random(0)
+    status, errors = finish(mpiexec(2, FAULTS, "nothing", tmp_path / "w", tmp_path / "w.npz"))
+    assert status == 0, errors
+    whole = np.load(tmp_path / "w.npz")["params"]
     for number in range(int(os.environ.get("RANKS_KILLS", "2"))):
         checkpoint, result = tmp_path / f"{number}", tmp_path / f"{number}.npz"
         job = mpiexec(2, FAULTS, "nothing", checkpoint, result)
@@ -109,20 +112,14 @@ def test_a_rank_that_is_killed_at_any_moment(undisturbed: np.ndarray, tmp_path: 
         victim = int(Path(f"{checkpoint}.{moments.randrange(2)}.pid").read_text())
         if job.poll() is None:
             os.kill(victim, signal.SIGKILL)
-        began = time.monotonic()
-        finish(job)
-        assert time.monotonic() - began < 10
+        finish(job, seconds=10 if "RANKS_KILLS" in os.environ else 60)
         for size in (3, 2) if number % 2 else (2,):
             copy = tmp_path / f"{number}.copy"
             copy.write_bytes(checkpoint.read_bytes())
             status, errors = finish(mpiexec(size, FAULTS, "nothing", copy, result))
             assert status == 0, errors
             close(np.load(result)["params"], undisturbed)
-        same_size, _ = finish(mpiexec(2, FAULTS, "nothing", tmp_path / "whole", tmp_path / "w.npz"))
-        assert same_size == 0
-        np.testing.assert_array_equal(
-            np.load(result)["params"], np.load(tmp_path / "w.npz")["params"]
-        )
+        np.testing.assert_array_equal(np.load(result)["params"], whole)
 
 
 # The command line.

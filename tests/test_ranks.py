@@ -393,8 +393,21 @@ def test_resumes_with_another_number_of_ranks(before: int, after: int, tmp_path:
                 np.testing.assert_allclose(mine, its, rtol=1e-9, atol=1e-12)
 
 
-def test_accumulation_and_ranks_together() -> None:
-    options = {"layers": lambda: [Dense(4), BatchNorm(), Dense(1)], "accumulate": 3}
+def shifted(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return X + rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"accumulate": 3},
+        {"sample_weight": np.linspace(0, 3, 20)},
+        {"transform": shifted},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_other_options_of_fit_and_ranks_together(options: dict[str, Any]) -> None:
+    options = {"layers": lambda: [Dense(4, activation=Tanh()), BatchNorm(), Dense(1)], **options}
     trainer, _ = fit(None, **options)
     for other, _ in on_threads(3, lambda comm: fit(comm, **options)):
         for mine, its in zip(other.net.params(), trainer.net.params(), strict=True):

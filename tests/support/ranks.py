@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from importlib.metadata import distribution
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,7 +76,7 @@ def on_threads(size: int, function: Callable[[Any], T]) -> list[T]:
 
 
 def mpiexec(size: int, *arguments: object) -> "subprocess.Popen[str]":
-    """Start Python on several ranks of the MPI that was installed with pip."""
+    """Start Python on several ranks."""
     command = [shutil.which("mpiexec", path=environment()["PATH"]), "-n", size]
     return subprocess.Popen(
         [str(part) for part in (*command, sys.executable, "-m", "mpi4py", *arguments)],
@@ -89,7 +89,7 @@ def mpiexec(size: int, *arguments: object) -> "subprocess.Popen[str]":
 
 
 def environment() -> dict[str, str]:
-    """Return the variables with which a process finds dlfs, these tests, and pip's MPI."""
+    """Return the variables with which a process finds dlfs, these tests, and the MPI of pip."""
     root = str(Path(__file__).parents[2])
     paths = [root, os.environ.get("PYTHONPATH", "")]
     here = {
@@ -98,6 +98,8 @@ def environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
+    if not any(distributions(name="mpich")):
+        return here  # another MPI
     places = {file.name: file.locate() for file in distribution("mpich").files or ()}
     launcher, library = (Path(str(places[name])).resolve() for name in ("mpiexec", "libmpi.so.12"))
     here["PATH"] = f"{launcher.parent}{os.pathsep}{here['PATH']}"
