@@ -168,7 +168,7 @@ class Visit:
         self.page.evaluate("() => window.MathJax?.startup?.promise")
 
 
-# The page, or the part of it that holds the text, must not scroll sideways; a table or a listing may.
+# The page and the box of its text must not scroll sideways; a table or a listing may.
 TOO_WIDE = """() => {
   const scrolls = (e) => ["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX);
   const inner = (e, box) => { for (e = e.parentElement; e && e !== box; e = e.parentElement)
@@ -179,7 +179,7 @@ TOO_WIDE = """() => {
     .flatMap((box) => [...box.querySelectorAll("*")]
       .filter((e) => e.getBoundingClientRect().right > box.getBoundingClientRect().right + 1)
       .filter((e) => !inner(e, box))
-      .map((e) => "too wide: " + e.tagName + "." + e.className + " " + e.textContent.trim().slice(0, 40))
+      .map((e) => "too wide: " + e.tagName + " " + e.textContent.trim().slice(0, 50))
       .slice(-2).concat(box.tagName + " is " + box.scrollWidth + " wide"));
 }"""
 
