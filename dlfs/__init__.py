@@ -38,6 +38,7 @@ from dlfs.base import Operation, ParamOperation
 from dlfs.dropout import Dropout
 from dlfs.layers import (
     BatchNorm,
+    Bidirectional,
     Conv1D,
     Conv2D,
     ConvTranspose2D,
@@ -88,7 +89,7 @@ from dlfs.pooling import (
     MaxPool1D,
     MaxPool2D,
 )
-from dlfs.reshape import Flatten, Reshape
+from dlfs.reshape import Flatten, LastStep, Reshape, Reverse, Upsample2D
 from dlfs.saving import load, save
 from dlfs.train import Batches, NonFiniteLossError, Trainer, find_lr
 from dlfs.train import callbacks as callbacks
@@ -147,6 +148,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm",
     "Batches",
+    "Bidirectional",
     "BinaryCrossEntropy",
     "CSVLogger",
     "Callback",
@@ -168,6 +170,7 @@ __all__ = [
     "Huber",
     "LSTMLayer",
     "LambdaCallback",
+    "LastStep",
     "Layer",
     "LayerBlock",
     "LayerNorm",
@@ -198,6 +201,7 @@ __all__ = [
     "RegularizedSGD",
     "Reshape",
     "Residual",
+    "Reverse",
     "SGDMomentum",
     "SelfAttention",
     "SiLU",
@@ -210,6 +214,7 @@ __all__ = [
     "TiedEmbedding",
     "Trainer",
     "TransformerBlock",
+    "Upsample2D",
     "available_backends",
     "backend_name",
     "find_lr",

@@ -169,8 +169,8 @@ def _layer(graph: Graph, layer: Layer, x: str, batch: Array) -> tuple[str, Array
         names = [name for name, _ in ends]
         if layer.merge == "add":
             return graph.add("Sum", *names), ends[0][1]
-        joined = np.concatenate([end for _, end in ends], axis=1)
-        return graph.add("Concat", *names, axis=1), joined
+        joined = np.concatenate([end for _, end in ends], axis=layer.axis)
+        return graph.add("Concat", *names, axis=layer.axis), joined
     value = x
     for number, inner in enumerate(layer.layers):
         graph.place = f"{place}.{number}.{type(inner).__name__}"
@@ -265,6 +265,22 @@ def _embedding(graph: Graph, operation: embedding.Embedding_Op, x: str, batch: A
 
 def _turned_table(graph: Graph, operation: embedding.TableMultiply, x: str, batch: Array) -> str:
     return graph.add("MatMul", x, graph.constant(operation.param.T))
+
+
+def _last_step(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
+    return graph.add("Gather", x, graph.constant(-1, np.int64), axis=1)
+
+
+def _reverse(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
+    # From the last step to before the first, in steps of -1, along axis 1.
+    ends = ([-1], [-(2**62)], [1], [-1])
+    return graph.add("Slice", x, *(graph.constant(end, np.int64) for end in ends))
+
+
+def _upsample(graph: Graph, operation: reshaping.Upsample2D, x: str, batch: Array) -> str:
+    scales = graph.constant([1, 1, *operation.scale], np.float32)
+    options = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return graph.add("Resize", x, "", scales, mode="nearest", **options)
 
 
 def _added_positions(graph: Graph, operation: Operation, x: str, batch: Array) -> str:
@@ -484,6 +500,9 @@ RULES: dict[type[Operation], Rule] = {
     pooling.GlobalAvgPool2D: _global_pool,
     reshaping.Flatten: _one_node("Flatten", axis=1),
     reshaping.Reshape: _reshape,
+    reshaping.LastStep: _last_step,
+    reshaping.Reverse: _reverse,
+    reshaping.Upsample2D: _upsample,
     embedding.Embedding_Op: _embedding,
     embedding.TableMultiply: _turned_table,
     embedding.PositionAdd: _added_positions,

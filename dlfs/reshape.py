@@ -6,7 +6,8 @@ import numpy as np
 
 from dlfs.base import Operation
 from dlfs.checks import check_int, shown
-from dlfs.types import Array, Shape
+from dlfs.types import Array, Pair, Shape
+from dlfs.windows import pair
 
 
 class Flatten(Operation):
@@ -92,3 +93,96 @@ class Reshape(Operation):
 
     def _input_grad(self, output_grad: Array) -> Array:
         return np.reshape(output_grad, self.input_.shape)
+
+
+class Upsample2D(Operation):
+    """Make images larger: each pixel becomes a block of equal ones (nearest neighbour).
+
+    Forward: ``output[n, c, p, q] = input_[n, c, p // s, q // s]``. Backward: the sum over each
+    block.
+
+    Images are (batch, channels, height, width). A convolution behind it is an alternative to
+    ConvTranspose2D (Odena et al., "Deconvolution and checkerboard artifacts", 2016).
+
+    Parameters
+    ----------
+    scale : int or (height, width), default 2
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Upsample2D(2).forward(np.array([[[[1.0, 2.0]]]]))[0, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]])
+    """
+
+    def __init__(self, scale: Pair = 2) -> None:
+        super().__init__()
+        self.scale = pair(scale, "Upsample2D", "scale")
+
+    def _output(self) -> Array:
+        if self.input_.ndim != 4:
+            raise ValueError(
+                "Upsample2D: the input must be (batch, channels, height, width), got shape "
+                f"{self.input_.shape}"
+            )
+        return self.input_.repeat(self.scale[0], axis=2).repeat(self.scale[1], axis=3)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        batch, channels, height, width = self.input_.shape
+        blocks = output_grad.reshape(batch, channels, height, self.scale[0], width, self.scale[1])
+        return blocks.sum(axis=(3, 5))
+
+
+class _OfSteps(Operation):
+    """What the Operations on time steps share: any numbers, (batch, time, ...)."""
+
+    def _check_input(self, input_: Array) -> None:
+        if getattr(input_, "dtype", np.dtype(float)).kind not in "iu":
+            super()._check_input(input_)
+        if input_.ndim < 2 or input_.shape[1] < 1:
+            raise ValueError(
+                f"{type(self).__name__}: the input must be (batch, time, ...), with at least one "
+                f"step, got shape {input_.shape}"
+            )
+
+
+class LastStep(_OfSteps):
+    """Keep the last time step of sequences: the final state of a recurrent layer.
+
+    Forward: (batch, time, features) becomes (batch, features). Backward: the gradient goes to the
+    last step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LastStep().forward(np.array([[[1.0], [2.0], [3.0]]]))
+    array([[3.]])
+    """
+
+    def _output(self) -> Array:
+        return self.input_[:, -1]
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        grad = np.zeros(self.input_.shape, dtype=output_grad.dtype)
+        grad[:, -1] = output_grad
+        return grad
+
+
+class Reverse(_OfSteps):
+    """Turn the order of time steps round: the last becomes the first.
+
+    Forward: ``output[n, t] = input_[n, time - 1 - t]``. Backward: the gradient, turned round.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Reverse().forward(np.array([[[1.0], [2.0], [3.0]]]))[0, :, 0]
+    array([3., 2., 1.])
+    """
+
+    def _output(self) -> Array:
+        return np.ascontiguousarray(self.input_[:, ::-1])
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        return np.ascontiguousarray(output_grad[:, ::-1])

@@ -313,7 +313,7 @@ def transposed_window_2d(
 def ceil_rest(size: Shape, window: Window) -> tuple[int, int]:
     """Return how many rows and columns lack for one window more, where pixels are left over.
 
-    A window that would begin behind the last pixel is none.
+    A window that would begin behind the last pixel is left out.
 
     Examples
     --------

@@ -262,6 +262,7 @@ HARMLESS = {
         ),
         "made by layers, not by users",
     ),
+    "losses.Weighted": "made by a Trainer, after it has checked",
     "plots.plain": "takes any text",
     "exercises.Verdict": "made by check",
     "reference.check_attention": "a check itself",

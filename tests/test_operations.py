@@ -24,7 +24,7 @@ from dlfs.pooling import (
     MaxPool2D,
 )
 from dlfs.recurrent import RNN_Op
-from dlfs.reshape import Flatten, Reshape
+from dlfs.reshape import Flatten, LastStep, Reshape, Reverse, Upsample2D
 
 ALL = {
     **{
@@ -56,6 +56,9 @@ ALL = {
     "ScaleMultiply": (lambda: ScaleMultiply(np.ones((1, 3))), (4, 3)),
     "MaxPool2D": (lambda: MaxPool2D(2), (3, 2, 4, 5)),
     "AvgPool2D": (lambda: AvgPool2D(2), (3, 2, 4, 5)),
+    "LastStep": (LastStep, (3, 2, 5)),
+    "Reverse": (Reverse, (3, 2, 5)),
+    "Upsample2D": (Upsample2D, (3, 2, 4, 5)),
     "MaxPool1D": (lambda: MaxPool1D(2), (3, 2, 5)),
     "AvgPool1D": (lambda: AvgPool1D(2), (3, 2, 5)),
     "GlobalMaxPool2D": (GlobalMaxPool2D, (3, 2, 4, 5)),

@@ -125,7 +125,7 @@ NETWORKS = {
     "normalization of images": lambda: (
         [
             *(Conv2D(3, 3), BatchNorm(), BatchNorm_Op(), dlfs.GroupNorm(3), GroupNorm_Op(1)),
-            *(dlfs.GlobalMaxPool2D(), Dense(2)),
+            *(dlfs.Upsample2D((2, 1)), dlfs.GlobalMaxPool2D(), Dense(2)),
         ],
         IMAGES,
     ),
@@ -148,7 +148,9 @@ NETWORKS = {
     "recurrent": lambda: (
         [
             *(dlfs.RNNLayer(4, vocabulary_size=11, carry=False), dlfs.LSTMLayer(3, output_size=2)),
-            *(dlfs.GRULayer(2, reset="after"), dlfs.GRULayer(3, weight_scale=0.5), Dense(2)),
+            *(dlfs.Bidirectional(dlfs.LSTMLayer(2)), dlfs.Reverse()),
+            *(dlfs.GRULayer(2, reset="after"), dlfs.GRULayer(3, weight_scale=0.5)),
+            *(dlfs.LastStep(), Dense(2)),
         ],
         CHARACTERS,
     ),

@@ -3,7 +3,7 @@
 from dlfs.layers.activations import PReLU
 from dlfs.layers.attention import SelfAttention
 from dlfs.layers.base import Dense, Layer
-from dlfs.layers.blocks import LayerBlock, OperationLayer, Parallel, Residual
+from dlfs.layers.blocks import Bidirectional, LayerBlock, OperationLayer, Parallel, Residual
 from dlfs.layers.conv import Conv1D, Conv2D, ConvTranspose2D
 from dlfs.layers.embedding import Embedding, PositionEmbedding
 from dlfs.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
@@ -13,6 +13,7 @@ from dlfs.layers.transformer import FeedForward, TransformerBlock
 
 __all__ = [
     "BatchNorm",
+    "Bidirectional",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",

@@ -2,20 +2,20 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from dlfs.activations import Linear
 from dlfs.base import Operation, ParamOperation, backward_through
-from dlfs.checks import check_choice, check_instance, checked_output_grad
+from dlfs.checks import check_choice, check_flag, check_instance, checked_output_grad
 from dlfs.dropout import Dropout
 from dlfs.layers.base import Layer
 from dlfs.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from dlfs.reshape import Flatten, Reshape
-from dlfs.types import Array
+from dlfs.reshape import Flatten, LastStep, Reshape, Reverse
+from dlfs.types import Array, Shape
 
 MERGES = ("add", "concat")
 
@@ -151,6 +151,7 @@ class Parallel(Layer):
     """
 
     layers: list[LayerBlock]
+    axis: ClassVar[int] = 1
 
     def __init__(self, branches: Sequence[Sequence[Layer | Operation]], merge: str = "add") -> None:
         super().__init__()
@@ -181,7 +182,7 @@ class Parallel(Layer):
         if self.merge == "add":
             self.output = sum(outputs[1:], outputs[0])
         else:
-            self.output = np.concatenate(outputs, axis=1)
+            self.output = np.concatenate(outputs, axis=self.axis)
         return self.output
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
@@ -196,22 +197,73 @@ class Parallel(Layer):
     def _parts(self, output_grad: Array) -> list[Array]:
         if self.merge == "add":
             return [output_grad] * len(self.layers)
-        ends = np.cumsum([block.output.shape[1] for block in self.layers])
-        return [np.ascontiguousarray(part) for part in np.split(output_grad, ends[:-1], axis=1)]
+        ends = np.cumsum([block.output.shape[self.axis] for block in self.layers])
+        parts = np.split(output_grad, ends[:-1], axis=self.axis)
+        return [np.ascontiguousarray(part) for part in parts]
 
     def _check_outputs(self, outputs: list[Array]) -> None:
         shapes = [output.shape for output in outputs]
         if self.merge == "add":
             fit = len(set(shapes)) == 1
         else:
-            fit = len(shapes[0]) > 1 and len({(s[:1], s[2:], len(s)) for s in shapes}) == 1
+            fit = len(shapes[0]) > 1 and len({_without(s, self.axis) for s in shapes}) == 1
         if not fit or len({output.dtype for output in outputs}) > 1:
-            wanted = "one shape" if self.merge == "add" else "one shape but for axis 1"
+            wanted = "one shape" if self.merge == "add" else f"one shape but for axis {self.axis}"
             got = ", ".join(f"{output.shape} of {output.dtype}" for output in outputs)
             raise ValueError(
                 f"Parallel: with merge={self.merge!r} the branches' outputs must have {wanted}, "
                 f"got {got}"
             )
+
+
+def _without(shape: Shape, axis: int) -> Shape:
+    return shape[:axis] + shape[axis:][1:]
+
+
+class Bidirectional(Parallel):
+    """A recurrent layer that reads sequences forward, and a second one that reads them backward.
+
+    Forward: ``output = concatenate([layer(x), reverse(other(reverse(x)))], axis=-1)``, where other
+    is a copy of the layer with weights of its own. Backward: as in Parallel, of which it is made.
+
+    Schuster and Paliwal, "Bidirectional recurrent neural networks", 1997.
+
+    Parameters
+    ----------
+    layer : Layer
+        A recurrent layer that does not carry its state.
+    last : bool, default False
+        Whether only the final states are returned, (batch, 2 * features): of the second layer the
+        one that has seen the first step last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dlfs.layers import LSTMLayer
+    >>> Bidirectional(LSTMLayer(8)).forward(np.zeros((2, 5, 3))).shape
+    (2, 5, 16)
+    >>> Bidirectional(LSTMLayer(8), last=True).forward(np.zeros((2, 5, 3))).shape
+    (2, 16)
+    """
+
+    axis = -1
+
+    def __init__(self, layer: Layer, last: bool = False) -> None:
+        check_instance(layer, Layer, "Bidirectional", "layer")
+        if getattr(layer, "carry", False):
+            raise ValueError(
+                f"Bidirectional: layer must not carry its state, which has no meaning backward, "
+                f"got {layer!r}"
+            )
+        self.layer, self.last = layer, check_flag(last, "Bidirectional", "last")
+        end: Operation = LastStep() if last else Reverse()
+        forward: list[Layer | Operation] = [layer, LastStep()] if last else [layer]
+        super().__init__([forward, [Reverse(), copy.deepcopy(layer), end]], "concat")
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]
+        """Whether the layer takes integers."""
+        return self.layer.takes_integers
 
 
 class OperationLayer(Layer):

@@ -16,6 +16,7 @@ from dlfs.base import Operation
 from dlfs.dropout import Dropout
 from dlfs.layers import (
     BatchNorm,
+    Bidirectional,
     Dense,
     Embedding,
     GroupNorm,
@@ -58,9 +59,11 @@ from dlfs.pytorch.inward_parts import (
     demand,
     none,
 )
-from dlfs.pytorch.modules import OneHot, Recurrence
+from dlfs.pytorch.modules import LastStep, LastSteps, OneHot, Recurrence, Reverse
 from dlfs.pytorch.outward import GATE_ORDER, NoCounterpart
-from dlfs.reshape import Flatten, Reshape
+from dlfs.reshape import Flatten, Reshape, Upsample2D
+from dlfs.reshape import LastStep as TimeStep
+from dlfs.reshape import Reverse as Turned
 from dlfs.types import Array, Shape
 
 
@@ -101,7 +104,7 @@ def row_shape(module: nn.Module) -> Shape | None:
 
 def keeps_shape(module: nn.Module) -> bool:
     """Say whether a module is elementwise."""
-    return type(module) in _ALONE
+    return type(module) in _ALONE and type(module) not in (nn.Upsample, LastStep)
 
 
 _AXES: dict[type, int] = {
@@ -118,6 +121,9 @@ _AXES: dict[type, int] = {
     nn.AvgPool2d: 4,
     nn.AdaptiveAvgPool2d: 4,
     nn.AdaptiveMaxPool2d: 4,
+    nn.Upsample: 4,
+    LastStep: 2,
+    LastSteps: 2,
     nn.MaxPool1d: 3,
     nn.AvgPool1d: 3,
     nn.BatchNorm2d: 4,
@@ -161,15 +167,18 @@ def _one_hot(modules: Modules, axes: Axes) -> Found:
 
 
 def _recurrence(modules: Modules, axes: Axes) -> Found:
-    return _memory(getattr(modules[0], "memory", modules[0])), 1
+    last = len(modules) > 1 and type(modules[1]) is LastSteps
+    return _memory(getattr(modules[0], "memory", modules[0]), last=last), 1 + last
 
 
-def _memory(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
+def _memory(module: Any, vocabulary_size: int | None = None, last: bool = False) -> list[Layer]:
     """Return the layers of one of PyTorch's recurrent modules, which may have several."""
     kinds: dict[type, Any] = {nn.RNN: RNNLayer, nn.LSTM: LSTMLayer, nn.GRU: GRULayer}
     if type(module) not in kinds:
         raise NoCounterpart(f"its memory must be an RNN, LSTM or GRU, got {type(module).__name__}")
-    demand(module, batch_first=True, bidirectional=False, proj_size=0)
+    demand(module, batch_first=True, proj_size=0)
+    if last and not module.bidirectional:
+        raise NoCounterpart("only a bidirectional module has two final states")
     if type(module) is nn.RNN:
         demand(module, nonlinearity="tanh")
     reset = {"reset": "after"} if type(module) is nn.GRU else {}
@@ -180,28 +189,45 @@ def _memory(module: Any, vocabulary_size: int | None = None) -> list[Layer]:
         layer = kinds[type(module)](module.hidden_size, vocabulary_size=words, **reset)
         if not first and module.dropout > 0:
             found.append(alone(Dropout(complement(module.dropout))))
-        found.append(built(layer, _steps(module, number, words), _weights(module, number)))
+        example, weights = _steps(module, number, words), _weights(module, number)
+        if not module.bidirectional:
+            found.append(built(layer, example, weights))
+            continue
+        both = Bidirectional(layer, last and number + 1 == module.num_layers)
+        both.dtype = weights[0].dtype
+        for inner in both.walk():
+            inner[1].dtype = weights[0].dtype
+        both.forward(np.zeros((1, *example.shape[1:]), dtype=_numbers(example, weights[0])))
+        pair = weights + _weights(module, number, "_reverse")
+        for holder, values in zip(both.param_holders(), pair, strict=True):
+            holder.param[...] = values.reshape(holder.param.shape)
+        found.append(both)
     return found
+
+
+def _numbers(example: Array, weights: Array) -> Any:
+    return example.dtype if example.dtype.kind in "iu" else weights.dtype
 
 
 def _steps(module: Any, number: int, vocabulary_size: int | None) -> Array:
     if vocabulary_size is not None:
         return np.zeros((0, 1), dtype=np.int64)
-    return none(1, module.hidden_size if number else module.input_size)
+    width = module.hidden_size * (2 if module.bidirectional else 1)
+    return none(1, width if number else module.input_size)
 
 
-def _weights(module: Any, number: int) -> list[Array]:
+def _weights(module: Any, number: int, end: str = "") -> list[Array]:
     """Return W_x, B and W_h of one layer, gates in our order."""
     gates = {nn.RNN: 1, nn.GRU: 3, nn.LSTM: 4}[type(module)]
     W_x, W_h = (
-        _from_gate_order(array(getattr(module, f"{name}_l{number}")), gates)
+        _from_gate_order(array(getattr(module, f"{name}_l{number}{end}")), gates)
         for name in ("weight_ih", "weight_hh")
     )
     if not module.bias:
         first = second = np.zeros((1, W_x.shape[1]), dtype=W_x.dtype)
     else:
         first, second = (
-            _from_gate_order(array(getattr(module, f"{name}_l{number}"))[:, np.newaxis], gates)
+            _from_gate_order(array(getattr(module, f"{name}_l{number}{end}"))[:, np.newaxis], gates)
             for name in ("bias_ih", "bias_hh")
         )
     if isinstance(module, nn.GRU):
@@ -328,7 +354,19 @@ def _unflatten(modules: Modules, axes: Axes) -> Found:
     return [alone(Reshape(sizes))], 1
 
 
+def _upsample(module: Any, axes: Axes) -> Operation:
+    demand(module, mode="nearest", size=None)
+    scale = module.scale_factor
+    scales = scale if isinstance(scale, tuple) else (scale, scale)
+    if any(number != int(number) or number < 1 for number in scales) or axes not in (None, 4):
+        raise NoCounterpart(f"dlfs enlarges only images, by whole numbers, got {scale}")
+    return Upsample2D((int(scales[0]), int(scales[1])))
+
+
 _ALONE: dict[type, Callable[[Any, Axes], Operation]] = {
+    nn.Upsample: _upsample,
+    LastStep: lambda module, axes: TimeStep(),
+    Reverse: lambda module, axes: Turned(),
     **ACTIVATIONS,
     nn.Identity: lambda module, axes: Linear(),
     nn.Dropout: lambda module, axes: Dropout(complement(module.p)),

@@ -78,6 +78,49 @@ class Recurrence(nn.Module):
         return steps
 
 
+class LastStep(nn.Module):
+    """Keep the last time step: the counterpart of ``dlfs.LastStep``.
+
+    Examples
+    --------
+    >>> LastStep()(torch.zeros(2, 5, 3)).shape
+    torch.Size([2, 3])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the last step."""
+        return x[:, -1]
+
+
+class LastSteps(nn.Module):
+    """Keep the final states of both directions of a recurrent layer.
+
+    Examples
+    --------
+    >>> LastSteps()(torch.zeros(2, 5, 6)).shape
+    torch.Size([2, 6])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the first half of the last step, and the second half of the first."""
+        half = x.shape[2] // 2
+        return torch.cat([x[:, -1, :half], x[:, 0, half:]], dim=1)
+
+
+class Reverse(nn.Module):
+    """Turn the order of time steps round: the counterpart of ``dlfs.Reverse``.
+
+    Examples
+    --------
+    >>> Reverse()(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 2., 1.]])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the steps from the last to the first."""
+        return x.flip(1)
+
+
 class Residual(nn.Module):
     """A skip connection: the input is added to the output of a block.
 

@@ -25,7 +25,7 @@ from dlfs import (
 )
 from dlfs import reshape as reshaping
 from dlfs.base import Operation
-from dlfs.layers import Layer, LSTMLayer, OperationLayer, Parallel, Residual
+from dlfs.layers import Bidirectional, Layer, LSTMLayer, OperationLayer, Parallel, Residual
 from dlfs.pytorch import attention as attending
 from dlfs.pytorch import layers as book
 from dlfs.pytorch import modules as modular
@@ -63,6 +63,8 @@ def modules_of(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
 
 def _composite(layer: Any, batch: Array) -> tuple[list[nn.Module], Array]:
     """Return the module of a layer made of layers."""
+    if isinstance(layer, Bidirectional):
+        return _bidirectional(layer, batch)
     if isinstance(layer, Parallel):
         branches, ends = [], []
         for block in layer.layers:
@@ -82,6 +84,31 @@ def _composite(layer: Any, batch: Array) -> tuple[list[nn.Module], Array]:
     if isinstance(layer, Residual):
         return [modular.Residual(*inside)], batch
     return [nn.Sequential(*inside)], batch
+
+
+def _bidirectional(layer: Bidirectional, batch: Array) -> tuple[list[nn.Module], Array]:
+    """Return PyTorch's recurrent module with both directions."""
+    halves = [_simple(branch.layers[place], batch) for place, branch in enumerate(layer.layers)]
+    ends = np.concatenate([end for _, end in halves], axis=-1)
+    memories = [modules[-1].memory for modules, _ in halves if type(modules[-1]) is Recurrence]
+    if len(memories) < 2 or len(halves[0][0]) > 2:
+        raise NoCounterpart(f"{layer.layer!r} is no recurrent layer alone, as PyTorch needs")
+    first, second = memories
+    both = type(first)(
+        first.input_size,
+        first.hidden_size,
+        batch_first=True,
+        bidirectional=True,
+        dtype=first.weight_ih_l0.dtype,
+    )
+    states = dict(first.state_dict())
+    both.load_state_dict(
+        {**states, **{f"{name}_reverse": value for name, value in second.state_dict().items()}}
+    )
+    modules = [*halves[0][0][:-1], Recurrence(both)]
+    if layer.last:
+        return [*modules, modular.LastSteps()], ends[:, -1]
+    return modules, ends
 
 
 def _simple(layer: Layer, batch: Array) -> tuple[list[nn.Module], Array]:
@@ -449,6 +476,9 @@ RULES: dict[type[Operation], Rule] = {
     dropout.Dropout: _plain(lambda op: [nn.Dropout(complement(op.keep_prob))]),
     reshaping.Flatten: _plain(lambda op: [nn.Flatten()]),
     reshaping.Reshape: _reshape,
+    reshaping.LastStep: _plain(lambda op: [modular.LastStep()]),
+    reshaping.Reverse: _plain(lambda op: [modular.Reverse()]),
+    reshaping.Upsample2D: _plain(lambda op: [nn.Upsample(scale_factor=op.scale)]),
     dense.WeightMultiply: _weights,
     embedding.Embedding_Op: _look_up,
     conv.Conv1D_Op: _conv1d,

@@ -208,6 +208,11 @@ def _avg_pool(op, x):
     return total / windows(op, ArrayWithGrad(np.ones(x.shape, x.dtype)), 0.0).sum(0).array
 
 
+def _upsampled(op, x):
+    (a, b), (height, width) = op.scale, x.shape[2:]
+    return x[:, :, np.arange(a * height) // a][:, :, :, np.arange(b * width) // b]
+
+
 def _largest(op, x):
     return windows(op, x, -np.inf).max(0)
 
@@ -291,6 +296,9 @@ OPERATIONS = {
     normalization.ScaleMultiply: lambda op, x, gamma: (_rows(x, gamma) * gamma).reshape(x.shape),
     reshaping.Flatten: lambda op, x: x.reshape(op.output.shape),
     reshaping.Reshape: lambda op, x: x.reshape(op.output.shape),
+    reshaping.LastStep: lambda op, x: x[:, x.shape[1] - 1],
+    reshaping.Reverse: lambda op, x: x[:, np.arange(x.shape[1])[::-1]],
+    reshaping.Upsample2D: _upsampled,
     dropout.Dropout: lambda op, x: +x if op.inference else x * op.mask / op.keep_prob,
     normalization.BatchNorm_Op: _batch_norm,
     normalization.RMSNorm_Op: lambda op, x: x / ((x * x).mean(-1, keepdims=True) + op.eps) ** 0.5,

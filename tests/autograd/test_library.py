@@ -49,7 +49,7 @@ def through(part, value, formulas, rest, found, variable):
     if isinstance(part, Parallel):
         outputs = [chain([branch], value) for branch in part.layers]
         if part.merge == "concat":
-            return concatenate(outputs, axis=1)
+            return concatenate(outputs, axis=part.axis % outputs[0].ndim)
         return sum(outputs[1:], outputs[0])
     return chain(part.layers or part.operations, value)
 

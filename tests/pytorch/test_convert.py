@@ -18,6 +18,7 @@ from dlfs.base import Operation  # noqa: E402
 from dlfs.dropout import Dropout  # noqa: E402
 from dlfs.layers import (  # noqa: E402
     BatchNorm,
+    Bidirectional,
     Conv1D,
     Conv2D,
     ConvTranspose2D,
@@ -156,6 +157,15 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
         STEPS,
     ),
     "rnn": (lambda: [RNNLayer(5)], STEPS),
+    "both directions": (
+        lambda: [
+            *(Bidirectional(RNNLayer(3)), Bidirectional(GRULayer(2, reset="after"))),
+            *(Bidirectional(LSTMLayer(2), last=True), Dense(2)),
+        ],
+        STEPS,
+    ),
+    "last step": (lambda: [LSTMLayer(3), reshape.Reverse(), reshape.LastStep(), Dense(2)], STEPS),
+    "larger images": (lambda: [reshape.Upsample2D((2, 3)), Conv2D(2, 3)], IMAGE),
     "lstm": (lambda: [LSTMLayer(5, output_size=2), LSTMLayer(3)], STEPS),
     "gru": (lambda: [GRULayer(5, output_size=2, reset="after")], STEPS),
     "embedding": (lambda: [Embedding(8, 3), LSTMLayer(5)], (4,)),
@@ -238,7 +248,11 @@ def same(net: NeuralNetwork, module: Any, X: np.ndarray) -> None:
 def parameter_grads(module: Any) -> np.ndarray:
     """Return all gradients in a row, without the second bias that RNN and LSTM have in PyTorch."""
     left_out = {
-        id(part.bias_hh_l0) for part in module.modules() if isinstance(part, nn.RNN | nn.LSTM)
+        id(bias)
+        for part in module.modules()
+        if isinstance(part, nn.RNN | nn.LSTM)
+        for name, bias in part.named_parameters()
+        if name.startswith("bias_hh_l0")
     }
     grads = [p.grad.ravel() for p in module.parameters() if id(p) not in left_out]
     return torch.cat([torch.zeros(0), *grads]).numpy()
@@ -535,7 +549,6 @@ class OwnLayer(DenseLayer):
         (lambda: nn.Bilinear(1, 1, 1), "Bilinear"),
         (lambda: nn.Sequential(nn.Linear(1, 1), nn.Hardtanh()), "Hardtanh"),
         (lambda: nn.LSTM(1, 1), "batch_first"),
-        (lambda: nn.LSTM(1, 1, batch_first=True, bidirectional=True), "bidirectional"),
         (lambda: nn.RNN(1, 1, batch_first=True, nonlinearity="relu"), "nonlinearity"),
         (lambda: nn.Conv2d(1, 1, 1, padding_mode="circular"), "padding_mode"),
         (lambda: nn.ZeroPad2d(1), "must be followed"),

@@ -13,6 +13,7 @@ from dlfs.pooling import (
     MaxPool1D,
     MaxPool2D,
 )
+from dlfs.reshape import Upsample2D
 from dlfs.windows import axis_paddings
 
 
@@ -142,6 +143,12 @@ def _pooling_1d(kind: type[Any]) -> Callable[[Sketch], Case]:
     return draw
 
 
+def _upsample(sketch: Sketch) -> Case:
+    sketch.normal("x", sketch.batch(), *sketch.sizes(3, 1, 3))
+    sketch.any_layout("x")
+    return sketch.case(Upsample2D, scale=sketch.choose.choice((2, 1, (3, 2))))
+
+
 def _global(kind: type[Any]) -> Callable[[Sketch], Case]:
     def draw(sketch: Sketch) -> Case:
         sketch.normal("x", sketch.batch(), *sketch.sizes(3, 1, 4))
@@ -157,6 +164,7 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "ConvTranspose2D_Op": _conv_transpose,
     "MaxPool2D": _pooling(MaxPool2D),
     "AvgPool2D": _pooling(AvgPool2D),
+    "Upsample2D": _upsample,
     "MaxPool1D": _pooling_1d(MaxPool1D),
     "AvgPool1D": _pooling_1d(AvgPool1D),
     "GlobalAvgPool2D": _global(GlobalAvgPool2D),

@@ -9,6 +9,7 @@ from dlfs.gradcheck.cases.images import image_size, transposed_size, windows
 from dlfs.gradcheck.cases.sketch import Case, Sketch
 from dlfs.layers import (
     BatchNorm,
+    Bidirectional,
     Conv1D,
     Conv2D,
     ConvTranspose2D,
@@ -218,6 +219,14 @@ def _parallel(sketch: Sketch) -> Case:
     return sketch.case(Parallel, branches=branches, merge=sketch.choose.choice(("add", "concat")))
 
 
+def _bidirectional(sketch: Sketch) -> Case:
+    features, hidden = sketch.sizes(2, 1, 3)
+    sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 4), features)
+    sketch.any_layout("x")
+    layer = sketch.choose.choice((RNNLayer(hidden), LSTMLayer(hidden), GRULayer(hidden)))
+    return sketch.case(Bidirectional, layer=layer, last=sketch.choose.choice((False, True)))
+
+
 def _prelu(sketch: Sketch) -> Case:
     sketch.normal("x", sketch.batch(), *sketch.sizes(sketch.choose.integer(1, 3), 1, 3))
     sketch.any_layout("x")
@@ -247,4 +256,5 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "LayerBlock": _block(LayerBlock),
     "Residual": _block(Residual),
     "Parallel": _parallel,
+    "Bidirectional": _bidirectional,
 }

@@ -34,7 +34,7 @@ from dlfs.normalization import (
     ScaleMultiply,
 )
 from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op
-from dlfs.reshape import Flatten, Reshape
+from dlfs.reshape import Flatten, LastStep, Reshape, Reverse
 
 
 def _any_shape(sketch: Sketch, scale: float = 1.5) -> None:
@@ -111,6 +111,15 @@ def _reshape(sketch: Sketch) -> Case:
     sketch.normal("x", sketch.batch(), a * b, c)
     sketch.any_layout("x")
     return sketch.case(Reshape, shape=sketch.choose.choice(((a, b, c), (c, -1), (a * b * c,))))
+
+
+def _steps(kind: type[Any]) -> Callable[[Sketch], Case]:
+    def draw(sketch: Sketch) -> Case:
+        sketch.normal("x", sketch.batch(), *sketch.sizes(sketch.choose.integer(1, 2), 1, 4))
+        sketch.any_layout("x")
+        return sketch.case(kind)
+
+    return draw
 
 
 def _dropout(sketch: Sketch) -> Case:
@@ -242,6 +251,8 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "ScaleMultiply": _per_feature(ScaleMultiply, "gamma"),
     "Flatten": _elementwise(Flatten),
     "Reshape": _reshape,
+    "LastStep": _steps(LastStep),
+    "Reverse": _steps(Reverse),
     "Dropout": _dropout,
     "BatchNorm_Op": _batch_norm,
     "LayerNorm_Op": _row_norm(LayerNorm_Op),
