@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from dlfs.base import Operation
-from dlfs.checks import check_int, shown
+from dlfs.checks import check_flag, check_int, shown
 from dlfs.types import Array, Pair, Shape
 from dlfs.windows import pair
 
@@ -135,11 +135,10 @@ class Upsample2D(Operation):
 
 
 class _OfSteps(Operation):
-    """What the Operations on time steps share: any numbers, (batch, time, ...)."""
+    """What the Operations on time steps share: the check of the input."""
 
     def _check_input(self, input_: Array) -> None:
-        if getattr(input_, "dtype", np.dtype(float)).kind not in "iu":
-            super()._check_input(input_)
+        super()._check_input(input_)
         if input_.ndim < 2 or input_.shape[1] < 1:
             raise ValueError(
                 f"{type(self).__name__}: the input must be (batch, time, ...), with at least one "
@@ -174,12 +173,26 @@ class Reverse(_OfSteps):
 
     Forward: ``output[n, t] = input_[n, time - 1 - t]``. Backward: the gradient, turned round.
 
+    Parameters
+    ----------
+    integers : bool, default False
+        Whether the input is made of integers, for a layer that takes those.
+
     Examples
     --------
     >>> import numpy as np
     >>> Reverse().forward(np.array([[[1.0], [2.0], [3.0]]]))[0, :, 0]
     array([3., 2., 1.])
     """
+
+    def __init__(self, integers: bool = False) -> None:
+        super().__init__()
+        self.integers = check_flag(integers, "Reverse", "integers")
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]
+        """Whether the input is made of integers."""
+        return self.integers
 
     def _output(self) -> Array:
         return np.ascontiguousarray(self.input_[:, ::-1])

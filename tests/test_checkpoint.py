@@ -20,7 +20,7 @@ import dlfs
 from dlfs.layers import Conv2D, Dense
 from dlfs.losses import SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
-from dlfs.optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp, SGDMomentum
+from dlfs.optimizers import SGD, AdaGrad, Adam, AdamW, NAdam, RMSProp, SGDMomentum
 from dlfs.train import Trainer
 from dlfs.train.callbacks import Callback
 from tests.support.files import put_rows, read, rows_in, write
@@ -59,6 +59,7 @@ def optimizers():
         "SGD": lambda: SGD(0.05, **decay),
         "SGDMomentum": lambda: SGDMomentum(0.05, nesterov=True, clip_norm=1.0, **decay),
         "AdaGrad": lambda: AdaGrad(0.05, final_lr_linear=0.01),
+        "NAdam": lambda: NAdam(0.01, weight_decay=0.1),
         "RMSProp": lambda: RMSProp(0.01, final_lr=1e-4, decay_type="cosine", decay_each="batch"),
         "Adam": lambda: Adam(0.02, warmup=2, **decay),
         "AdamW": lambda: AdamW(0.02, final_lr=1e-4, decay_type="linear"),

@@ -71,6 +71,22 @@ def adamw(p, g, memory, t, penalized):
     return adam(p, g, memory, t, penalized) - (0.1 * 0.3 * p if penalized else 0)
 
 
+def nadam(p, g, memory, t, penalized):
+    m = memory["m"] = 0.8 * memory.get("m", 0) + 0.2 * g
+    s = memory["s"] = 0.9 * memory.get("s", 0) + 0.1 * g**2
+    now, after = (0.8 * (1 - 0.96 ** (0.1 * step) / 2) for step in (t, t + 1))
+    product = memory["product"] = memory.get("product", 1) * now
+    ahead = after * m / (1 - product * after) + (1 - now) * g / (1 - product)
+    return p - 0.1 * ahead / (np.sqrt(s / (1 - 0.9**t)) + 1e-8)
+
+
+def with_penalty(rule):
+    """The rule, for gradients to which weight decay is added."""
+    return lambda p, g, memory, t, penalized: rule(
+        p, g + 0.3 * p if penalized else g, memory, t, penalized
+    )
+
+
 BETAS = {"beta1": 0.8, "beta2": 0.9}
 RULES: dict[str, tuple[Any, Any]] = {
     "SGD": (lambda **o: optimizers.SGD(0.1, **o), sgd),
@@ -82,6 +98,23 @@ RULES: dict[str, tuple[Any, Any]] = {
     "AdaGrad": (lambda **o: optimizers.AdaGrad(0.1, **o), adagrad),
     "RMSProp": (lambda **o: optimizers.RMSProp(0.1, decay=0.7, **o), rmsprop),
     "Adam": (lambda **o: optimizers.Adam(0.1, **BETAS, **o), adam),
+    "NAdam": (lambda **o: optimizers.NAdam(0.1, momentum_decay=0.1, **BETAS, **o), nadam),
+    "SGD with decay": (
+        lambda **o: optimizers.SGD(0.1, weight_decay=0.3, **o),
+        with_penalty(sgd),
+    ),
+    "NAdam with decay": (
+        lambda **o: optimizers.NAdam(0.1, momentum_decay=0.1, weight_decay=0.3, **BETAS, **o),
+        with_penalty(nadam),
+    ),
+    "RMSProp with decay": (
+        lambda **o: optimizers.RMSProp(0.1, decay=0.7, weight_decay=0.3, **o),
+        with_penalty(rmsprop),
+    ),
+    "Nesterov with decay": (
+        lambda **o: optimizers.SGDMomentum(0.1, momentum=0.8, nesterov=True, weight_decay=0.3, **o),
+        with_penalty(nesterov),
+    ),
     "AdamW": (lambda **o: optimizers.AdamW(0.1, **BETAS, weight_decay=0.3, **o), adamw),
     "RegularizedSGD": (lambda **o: optimizers.RegularizedSGD(0.1, alpha=0.3, **o), regularized),
 }
@@ -350,6 +383,7 @@ def test_the_arguments_shown_are_the_users_even_in_the_middle_of_a_schedule() ->
         "clip_value": None,
         "clip_norm": 1.0,
         "gradient_clipping": False,
+        "weight_decay": 0.0,
     }
     assert repr(optim) == "SGDMomentum(lr=0.2, final_lr=0.05, decay_type='linear')"
 

@@ -7,7 +7,7 @@ from dlfs.layers import Dense
 from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import BatchNorm_Op
-from dlfs.optimizers import SGD, AdaGrad, Adam, RMSProp, SGDMomentum
+from dlfs.optimizers import SGD, AdaGrad, Adam, NAdam, RMSProp, SGDMomentum
 from dlfs.train import NonFiniteLossError, Trainer
 from dlfs.train.callbacks import Callback
 from tests.support.training import memory, regression, same, weights
@@ -190,7 +190,7 @@ def test_the_best_epoch_is_one_that_was_evaluated():
     assert same(weights(net), recorder.weights[6])
 
 
-@pytest.mark.parametrize("optimizer", [SGD, SGDMomentum, AdaGrad, RMSProp, Adam])
+@pytest.mark.parametrize("optimizer", [SGD, SGDMomentum, AdaGrad, RMSProp, Adam, NAdam])
 def test_what_each_optimizer_remembered_comes_back(optimizer):
     net, optim, _, recorder = scripted_fit([3, 2, 4], optim=optimizer(0.01))
     assert same(memory(optim), recorder.memory[2])

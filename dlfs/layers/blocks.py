@@ -258,7 +258,12 @@ class Bidirectional(Parallel):
         self.layer, self.last = layer, check_flag(last, "Bidirectional", "last")
         end: Operation = LastStep() if last else Reverse()
         forward: list[Layer | Operation] = [layer, LastStep()] if last else [layer]
-        super().__init__([forward, [Reverse(), copy.deepcopy(layer), end]], "concat")
+        backward: list[Layer | Operation] = [
+            Reverse(layer.takes_integers),
+            copy.deepcopy(layer),
+            end,
+        ]
+        super().__init__([forward, backward], "concat")
 
     @property
     def takes_integers(self) -> bool:  # type: ignore[override]

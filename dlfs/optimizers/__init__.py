@@ -1,6 +1,6 @@
 """Optimizers: how a gradient becomes a step, and how the learning rate falls."""
 
-from dlfs.optimizers.adaptive import AdaGrad, Adam, AdamW, RMSProp
+from dlfs.optimizers.adaptive import AdaGrad, Adam, AdamW, NAdam, RMSProp
 from dlfs.optimizers.base import Optimizer, global_norm
 from dlfs.optimizers.gradient_descent import SGD, RegularizedSGD, SGDMomentum
 from dlfs.optimizers.schedule import DECAY_TYPES
@@ -11,6 +11,7 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "NAdam",
     "Optimizer",
     "RMSProp",
     "RegularizedSGD",

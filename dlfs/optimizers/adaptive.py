@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from dlfs.backend import kernels
 from dlfs.checks import check_real
 from dlfs.optimizers.base import Optimizer
@@ -22,7 +24,7 @@ class AdaGrad(Optimizer):
     final_lr_exp, final_lr_linear : float, default 0
         The book's way to ask for an exponential or a linear decay to that rate.
     final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
         As in Optimizer.
     eps : float, default 1e-7
         Keeps the division possible; eps > 0.
@@ -53,6 +55,7 @@ class AdaGrad(Optimizer):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         gradient_clipping: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
         final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
         final_lr_linear = check_real(final_lr_linear, "AdaGrad", "final_lr_linear", 0.0)
@@ -63,7 +66,7 @@ class AdaGrad(Optimizer):
             if decay_type is not None:
                 raise ValueError("AdaGrad: decay_type goes with final_lr")
             decay_type = "exponential" if final_lr_exp else "linear"
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
         super().__init__(lr, final_lr_exp or final_lr_linear or final_lr, decay_type, *options)
         self.eps = check_real(eps, "AdaGrad", "eps", 0.0, low_open=True)
 
@@ -82,7 +85,7 @@ class RMSProp(Optimizer):
     Parameters
     ----------
     lr, final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
         As in Optimizer.
     decay : float, default 0.9
         The share of the mean that is kept; 0 <= decay < 1.
@@ -109,8 +112,9 @@ class RMSProp(Optimizer):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         gradient_clipping: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
         super().__init__(lr, final_lr, decay_type, *options)
         self.decay = check_real(decay, "RMSProp", "decay", 0.0, 1.0, high_open=True)
         self.eps = check_real(eps, "RMSProp", "eps", 0.0, low_open=True)
@@ -132,7 +136,7 @@ class Adam(Optimizer):
     lr : float, default 0.001
         The learning rate.
     final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
         As in Optimizer.
     beta1, beta2 : float, default 0.9 and 0.999
         The shares of the two means that are kept; 0 <= beta < 1.
@@ -160,8 +164,9 @@ class Adam(Optimizer):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         gradient_clipping: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
         super().__init__(lr, final_lr, decay_type, *options)
         name = type(self).__name__
         self.beta1 = check_real(beta1, name, "beta1", 0.0, 1.0, high_open=True)
@@ -173,6 +178,75 @@ class Adam(Optimizer):
     ) -> None:
         rates = (self.lr, self.beta1, self.beta2, self.eps, weight_decay)
         kernels.adam_update(param, grad, mean, mean_square, self.t, *rates)
+
+
+class NAdam(Adam):
+    """Adam with Nesterov's look-ahead: the next step's momentum counts already.
+
+    With ``mu_t = beta1 * (1 - 0.96**(t * momentum_decay) / 2)`` and the product M of all mu so far,
+    Adam's corrected mean becomes
+    ``mu_(t+1) * mean / (1 - M * mu_(t+1)) + (1 - mu_t) * grad / (1 - M)``.
+
+    Dozat, "Incorporating Nesterov momentum into Adam", 2016.
+
+    Parameters
+    ----------
+    lr : float, default 0.002
+        The learning rate.
+    final_lr, decay_type, beta1, beta2, eps
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
+        As in Adam.
+    momentum_decay : float, default 0.004
+        How fast the momentum rises from beta1 / 2 to beta1; momentum_decay >= 0.
+
+    Examples
+    --------
+    >>> NAdam()
+    NAdam(lr=0.002)
+    """
+
+    def __init__(
+        self,
+        lr: float = 0.002,
+        final_lr: float = 0,
+        decay_type: str | None = None,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        momentum_decay: float = 0.004,
+        decay_each: str = "epoch",
+        warmup: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        gradient_clipping: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
+        super().__init__(lr, final_lr, decay_type, beta1, beta2, eps, *options)
+        self.momentum_decay = check_real(momentum_decay, "NAdam", "momentum_decay", 0.0)
+        self._product = (0, 1.0)
+
+    def _momentum(self, t: int) -> float:
+        return self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
+
+    def _product_until(self, t: int) -> float:
+        """Return the product of the momenta of steps 1 to t."""
+        done, product = self._product if self._product[0] <= t else (0, 1.0)
+        for step in range(done + 1, t + 1):
+            product *= self._momentum(step)
+        self._product = (t, product)
+        return product
+
+    def _update_rule(  # type: ignore[override]
+        self, param: Array, grad: Array, mean: Array, mean_square: Array
+    ) -> None:
+        now, after = self._momentum(self.t), self._momentum(self.t + 1)
+        product = self._product_until(self.t)
+        mean += (1 - self.beta1) * (grad - mean)
+        mean_square += (1 - self.beta2) * (grad * grad - mean_square)
+        ahead = (after / (1 - product * after)) * mean + ((1 - now) / (1 - product)) * grad
+        root = np.sqrt(mean_square / (1 - self.beta2**self.t))
+        param -= self.lr * ahead / (root + self.eps)
 
 
 class AdamW(Adam):

@@ -1,7 +1,7 @@
 """Optimizer: what all optimizers share. It reads the gradients, clips them, and takes a step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -43,6 +43,10 @@ class Optimizer(Schedule):
         Where the norm over all gradients together is larger, they are all scaled down to this.
     gradient_clipping : bool, default False
         The book's name, in chapter 6, for ``clip_value=2``.
+    weight_decay : float, default 0.0
+        Added to the gradient, after clipping, is ``weight_decay * param``: the gradient of a
+        penalty of ``weight_decay / 2 * sum(weights**2)``. Biases and the scales of normalization
+        layers are not penalized.
 
     Attributes
     ----------
@@ -67,6 +71,7 @@ class Optimizer(Schedule):
 
     slots: ClassVar[dict[str, str]] = {}
     penalizes: ClassVar[bool] = False
+    weight_decay: float = 0.0
 
     net: "LayerBlock"
 
@@ -80,6 +85,7 @@ class Optimizer(Schedule):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         gradient_clipping: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, final_lr, decay_type, decay_each, warmup)
         name = type(self).__name__
@@ -88,6 +94,7 @@ class Optimizer(Schedule):
         self.gradient_clipping = check_flag(gradient_clipping, name, "gradient_clipping")
         if self.gradient_clipping and self.clip_value is None:
             self.clip_value = 2.0
+        self.weight_decay = check_real(weight_decay, name, "weight_decay", 0.0)
         self.first = True
         self.t = 0
 
@@ -105,8 +112,7 @@ class Optimizer(Schedule):
             grads = [holder.param_grad for holder in holders]
         except AttributeError:  # there was no backward pass
             grads = []
-        if self.clip_value is not None or self.clip_norm is not None:
-            grads = self._clipped(grads)
+        grads = self._with_penalty(self._clipped(grads), holders)
         for argument, arrays in (("grad", grads), *remembered):
             if len(arrays) != len(holders):
                 raise RuntimeError(
@@ -140,6 +146,14 @@ class Optimizer(Schedule):
         self.first = t == 0
         for slot in self.slots if t else ():
             setattr(self, slot, [np.array(array, copy=True, order="C") for array in state[slot]])
+
+    def _with_penalty(self, grads: list[Array], holders: Sequence[Any]) -> list[Array]:
+        if not self.weight_decay or self.penalizes:
+            return grads
+        return [
+            grad + self.weight_decay * holder.param if holder.penalized else grad
+            for grad, holder in zip(grads, holders, strict=False)
+        ]
 
     def _clipped(self, grads: list[Array]) -> list[Array]:
         if self.clip_value is not None:

@@ -16,7 +16,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     lr, final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
         As in Optimizer.
 
     Examples
@@ -40,7 +40,7 @@ class SGDMomentum(Optimizer):
     Parameters
     ----------
     lr, final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping
+    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
         As in Optimizer.
     momentum : float, default 0.9
         The share of the velocity that is kept; 0 <= momentum < 1.
@@ -66,8 +66,9 @@ class SGDMomentum(Optimizer):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         gradient_clipping: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
+        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
         super().__init__(lr, final_lr, decay_type, *options)
         name = "SGDMomentum"
         self.momentum = check_real(momentum, name, "momentum", 0.0, 1.0, high_open=True)

@@ -277,6 +277,10 @@ def _prelu(modules: Modules, axes: Axes) -> Found:
     return [built(PReLU(), none(len(slopes), *(1,) * (axes - 2)), [slopes])], 1
 
 
+def _last_steps(modules: Modules, axes: Axes) -> Found:
+    raise NoCounterpart("it must follow a bidirectional recurrent module")
+
+
 # --- normalization ---
 
 
@@ -388,6 +392,7 @@ RULES: dict[type, Rule] = {
     nn.LSTM: _recurrence,
     nn.GRU: _recurrence,
     book.LSTMLayer: _book_lstm,
+    LastSteps: _last_steps,
     nn.Conv1d: conv1d,
     nn.Conv2d: conv2d,
     nn.ConvTranspose2d: conv_transpose2d,

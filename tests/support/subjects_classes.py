@@ -245,6 +245,7 @@ def _operations() -> list[Subject]:
         _made("activations.PReLU_Op", activations.PReLU_Op, _with(param=ones(1, 4)), param=array()),
         _made("activations.GELU", activations.GELU, _no_arguments, tanh=flag()),
         _made("dropout.Dropout", dropout.Dropout, _no_arguments, keep_prob=KEPT, seed=SEED),
+        _made("reshape.Reverse", reshape.Reverse, _no_arguments, integers=flag()),
         _made("reshape.Upsample2D", reshape.Upsample2D, _no_arguments, scale=pair(1)),
         _made("reshape.Reshape", reshape.Reshape, _with(shape=(2, 3)), shape=_reshape()),
         _made("conv.Conv1D_Op", conv.Conv1D_Op, _with(W=ones(2, 3, 2)), W=matrix, **CONV_1D),
@@ -653,9 +654,12 @@ def _optimizers() -> list[Subject]:
         },
         "RMSProp": {"decay": real(**UNIT), "eps": POSITIVE},
         "Adam": {"beta1": real(**UNIT), "beta2": real(**UNIT), "eps": POSITIVE},
-        "AdamW": {"weight_decay": real(0.0)},
+        "AdamW": {},
+        "NAdam": {"momentum_decay": real(0.0)},
         "RegularizedSGD": {"alpha": real(0.0)},
     }
+    for name in set(own) - {"RegularizedSGD"}:
+        own[name]["weight_decay"] = real(0.0)
     made = [
         _made(f"optimizers.{name}", getattr(optimizers, name), _no_arguments, **common, **wanted)
         for name, wanted in own.items()
