@@ -112,7 +112,8 @@ class Optimizer(Schedule):
             grads = [holder.param_grad for holder in holders]
         except AttributeError:  # there was no backward pass
             grads = []
-        grads = self._with_penalty(self._clipped(grads), holders)
+        if self.clip_value is not None or self.clip_norm is not None or self.weight_decay:
+            grads = self._with_penalty(self._clipped(grads), holders)
         for argument, arrays in (("grad", grads), *remembered):
             if len(arrays) != len(holders):
                 raise RuntimeError(

@@ -92,7 +92,9 @@ def _bidirectional(layer: Bidirectional, batch: Array) -> tuple[list[nn.Module],
     ends = np.concatenate([end for _, end in halves], axis=-1)
     memories = [modules[-1].memory for modules, _ in halves if type(modules[-1]) is Recurrence]
     if len(memories) < 2 or len(halves[0][0]) > 2:
-        raise NoCounterpart(f"{layer.layer!r} is no recurrent layer alone, as PyTorch needs")
+        raise NoCounterpart(
+            f"{layer.layer!r} must be a recurrent layer without output_size, as PyTorch's are"
+        )
     first, second = memories
     both = type(first)(
         first.input_size,
