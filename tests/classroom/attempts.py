@@ -377,4 +377,30 @@ ATTEMPTS: dict[str, dict[str, tuple[Change, Change, Change]]] = {
         ),
         "variance": (("d * v**2", "d * v"), ("d ** (2 * a)", "d ** a"), ("d * v**2", "v**2")),
     },
+    "11_many_machines/Code": {
+        "weights": (
+            (" / sum(counts)", " / len(counts)"),
+            ("count * grad", "grad"),
+            (" / sum(counts)", ""),
+        ),
+        "metric": (
+            ("(1 * 1 + 2 * 0.5 + 10 * 0.9) / 13", "(1 + 0.5 + 0.9) / 3"),
+            ("/ 13", "/ 3"),
+            ("10 * 0.9", "0.9"),
+        ),
+        "zero": (
+            ("sum(gradients)", "sum(gradients) / n"),
+            ("piece - v", "piece + v"),
+            ("0.9 * v + 0.1 * g", "0.1 * g"),
+        ),
+    },
+    "11_many_machines/Math": {
+        "bytes": (("2 * (n - 1)", "(n - 1)"), (" / n", ""), ("(n - 1)", "n")),
+        "variance": (
+            ("(1 - mean_of_all) ** 2", "0"),
+            ("(10 * (4 + (1 - mean_of_all) ** 2) + 30 * (2 + (5 - mean_of_all) ** 2)) / 40", "3"),
+            ("(10 * 1 + 30 * 5) / 40", "3"),
+        ),
+        "half": (("max(", "min("), ("<= 2e-3", "<= 8e-3"), ("n * (30e-6", "(30e-6")),
+    },
 }
