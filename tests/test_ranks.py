@@ -1,5 +1,6 @@
 """Several ranks train as one process does. Threads stand for the ranks; for MPI: test_mpi.py."""
 
+import copy
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.dropout import Dropout
 from dlfs.layers import BatchNorm, Dense, RNNLayer
-from dlfs.losses import MeanSquaredError
+from dlfs.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, SGDMomentum
 from dlfs.optimizers.base import global_norm
@@ -354,10 +355,18 @@ def test_layers_that_mix_rows_are_refused(part: Callable[[], Any], words: str) -
         on_threads(2, lambda comm: fit(comm, layers=layers, data=data, shuffle=False))
 
 
-def test_a_loss_that_is_no_mean_is_refused() -> None:
+@pytest.mark.parametrize(
+    "loss",
+    [Summed(), SoftmaxCrossEntropy(class_weight=[1, 3]), SoftmaxCrossEntropy(ignore_index=1)],
+    ids=repr,
+)
+def test_a_loss_that_is_no_mean_is_refused(loss: Loss) -> None:
+    X = DATA[0]
+    y = (X[:, 0] > 0).astype(int) if isinstance(loss, SoftmaxCrossEntropy) else X[:, :2]
+
     def run(comm: Any) -> None:
-        net = NeuralNetwork([Dense(1)], Summed())
-        Trainer(net, SGD(), ranks=comm).fit(*DATA, epochs=1, verbose=0)
+        net = NeuralNetwork([Dense(2)], copy.deepcopy(loss))
+        Trainer(net, SGD(), ranks=comm).fit(X, y, epochs=1, verbose=0)
 
     with pytest.raises(ValueError, match="must be a mean over the rows"):
         on_threads(2, run)

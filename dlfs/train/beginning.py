@@ -122,6 +122,11 @@ def check_rows_are_separate(net: NeuralNetwork, X: Array, y: Array) -> None:
             "Trainer: several ranks cannot share the rows of a batch if a recurrent layer starts "
             "from the mean of all rows' states: make it with carry=True or carry=False"
         )
+    if not is_mean_over_rows(net.loss):
+        raise ValueError(
+            f"Trainer: with several ranks the loss must be a mean over the rows of a batch, but "
+            f"{net.loss!r} divides by something else (class_weight, ignore_index, reduction)"
+        )
     parts = [part for _, layer in net.walk() for part in (layer, *layer.operations)]
     if not any(_unknown(part) for part in (*parts, net.loss)) or len(X) < 2:
         return
@@ -140,6 +145,21 @@ def check_rows_are_separate(net: NeuralNetwork, X: Array, y: Array) -> None:
                 f"Trainer: with several ranks the loss must be a mean over the rows of a batch, "
                 f"but {net.loss!r} is not"
             )
+
+
+def is_mean_over_rows(loss: Any) -> bool:
+    """Return whether a loss of dlfs divides by the number of rows, and by nothing else.
+
+    Examples
+    --------
+    >>> from dlfs.losses import SoftmaxCrossEntropy
+    >>> is_mean_over_rows(SoftmaxCrossEntropy())
+    True
+    >>> is_mean_over_rows(SoftmaxCrossEntropy(class_weight=[1, 3]))
+    False
+    """
+    by_class = [getattr(loss, name, None) for name in ("class_weight", "ignore_index")]
+    return by_class == [None, None] and getattr(loss, "reduction", "mean") == "mean"
 
 
 def _check_part(part: Any, path: str) -> None:
