@@ -1,7 +1,10 @@
 """Normalization layers: normalize, then a learned scale and shift."""
 
+from typing import Any
+
 import numpy as np
 
+from dlfs.base import Operation
 from dlfs.checks import check_int, check_real
 from dlfs.dense import BiasAdd
 from dlfs.layers.base import Layer
@@ -14,7 +17,7 @@ from dlfs.normalization import (
     check_groups,
     statistics_shape,
 )
-from dlfs.types import Array
+from dlfs.types import Array, Shape
 
 
 class BatchNorm(Layer):
@@ -37,8 +40,7 @@ class BatchNorm(Layer):
     Raises
     ------
     TypeError, ValueError
-        In ``forward``, if the input is not (batch, features) or (batch,
-        channels, ...).
+        In ``forward``, if the input is not (batch, features) or (batch, channels, ...).
 
     Examples
     --------
@@ -57,12 +59,8 @@ class BatchNorm(Layer):
     def _setup_layer(self, input_: Array) -> None:
         if input_.ndim < 2 or input_.shape[1] < 1:
             raise ValueError(f"BatchNorm: the input must be (batch, features), got {input_.shape}")
-        shape, dtype = statistics_shape(input_.shape), self._param_dtype(input_)
-        self.operations = [
-            BatchNorm_Op(self.momentum, self.eps),
-            ScaleMultiply(np.ones(shape, dtype=dtype)),
-            BiasAdd(np.zeros(shape, dtype=dtype)),
-        ]
+        after = _scale_and_shift(statistics_shape(input_.shape), self._param_dtype(input_))
+        self.operations = [BatchNorm_Op(self.momentum, self.eps), *after]
 
 
 class LayerNorm(Layer):
@@ -81,8 +79,7 @@ class LayerNorm(Layer):
     Raises
     ------
     TypeError, ValueError
-        In ``forward``, if the input is not (batch, features) or (batch, time,
-        features).
+        In ``forward``, if the input is not (batch, features) or (batch, time, features).
 
     Examples
     --------
@@ -98,12 +95,8 @@ class LayerNorm(Layer):
     def _setup_layer(self, input_: Array) -> None:
         if input_.ndim < 2 or input_.shape[-1] < 1:
             raise ValueError(f"LayerNorm: the input must be (batch, features), got {input_.shape}")
-        shape, dtype = (1, input_.shape[-1]), self._param_dtype(input_)
-        self.operations = [
-            LayerNorm_Op(self.eps),
-            ScaleMultiply(np.ones(shape, dtype=dtype)),
-            BiasAdd(np.zeros(shape, dtype=dtype)),
-        ]
+        after = _scale_and_shift((1, input_.shape[-1]), self._param_dtype(input_))
+        self.operations = [LayerNorm_Op(self.eps), *after]
 
 
 class RMSNorm(Layer):
@@ -122,8 +115,7 @@ class RMSNorm(Layer):
     Raises
     ------
     TypeError, ValueError
-        In ``forward``, if the input is not (batch, features) or (batch, time,
-        features).
+        In ``forward``, if the input is not (batch, features) or (batch, time, features).
 
     Examples
     --------
@@ -179,9 +171,10 @@ class GroupNorm(Layer):
 
     def _setup_layer(self, input_: Array) -> None:
         check_groups(input_, self.groups, "GroupNorm")
-        shape, dtype = statistics_shape(input_.shape), self._param_dtype(input_)
-        self.operations = [
-            GroupNorm_Op(self.groups, self.eps),
-            ScaleMultiply(np.ones(shape, dtype=dtype)),
-            BiasAdd(np.zeros(shape, dtype=dtype)),
-        ]
+        after = _scale_and_shift(statistics_shape(input_.shape), self._param_dtype(input_))
+        self.operations = [GroupNorm_Op(self.groups, self.eps), *after]
+
+
+def _scale_and_shift(shape: Shape, dtype: "np.dtype[Any]") -> list[Operation]:
+    """Return the Operations that follow a normalization; at first they change nothing."""
+    return [ScaleMultiply(np.ones(shape, dtype=dtype)), BiasAdd(np.zeros(shape, dtype=dtype))]

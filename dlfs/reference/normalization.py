@@ -178,16 +178,14 @@ def _normalize(x: Array, axes: Shape, eps: float, owner: str) -> tuple[Array, Ar
     if any(x.shape[axis] == 0 for axis in axes):
         raise ValueError(f"{owner}: there is nothing to average over (shape {x.shape})")
     unit = _unit(x, axes)
-    if unit is None:
-        mean = x.mean(axis=axes, keepdims=True)
-        centred = x - mean
-        var = (centred * centred).mean(axis=axes, keepdims=True)
-        inv_std = 1 / np.sqrt(var + eps)
-        return centred * inv_std, mean, var, inv_std
-    x = x / unit
+    if unit is not None:
+        x = x / unit
     mean = x.mean(axis=axes, keepdims=True)
     centred = x - mean
     var = (centred * centred).mean(axis=axes, keepdims=True)
+    if unit is None:
+        inv_std = 1 / np.sqrt(var + eps)
+        return centred * inv_std, mean, var, inv_std
     inv_std = np.where(var > 0, 1 / np.sqrt(var + eps / unit / unit), unit / np.sqrt(eps))
     inv_std = inv_std.astype(x.dtype, copy=False)
     largest = np.finfo(x.dtype).max
