@@ -97,7 +97,7 @@ def to_torch(net: NeuralNetwork, input_shape: Shape | None = None) -> nn.Sequent
             "input_shape, the shape of one"
         )
     shape = check_input_shape(input_shape, owner)
-    uses = sum(operation.trains for _, layer in net.walk() for operation in layer.operations)
+    uses = sum(operation.trains for operation in net.all_operations())
     if uses > len(net.param_holders()):
         warnings.warn(
             f"{owner}: the network has tied weights; the module has a parameter of its own in each "

@@ -1,6 +1,7 @@
-"""What to say when a training meets NaN or infinity: where the first such numbers are."""
+"""What to do and say when a training meets NaN or infinity: where the first such numbers are."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -24,6 +25,38 @@ class NonFiniteLossError(ArithmeticError):
     ...     print("stopped")
     stopped
     """
+
+
+class RunningStatistics:
+    """The arrays besides parameters that training changes, put back where a batch spoils them."""
+
+    def __init__(self, net: NeuralNetwork) -> None:
+        self._operations = [op for op in net.all_operations() if op.state()]
+        self._before: list[dict[str, Array]] = []
+
+    def remember(self) -> None:
+        """Keep copies of the arrays."""
+        self._before = [
+            {name: array.copy() for name, array in operation.state().items()}
+            for operation in self._operations
+        ]
+
+    def are_spoiled(self) -> bool:
+        """Return whether an array that was finite no longer is."""
+        return any(
+            not np.isfinite(array).all() and bool(np.isfinite(kept).all())
+            for array, kept in self._arrays()
+        )
+
+    def put_back(self) -> None:
+        """Give the arrays the numbers that they had."""
+        for array, kept in self._arrays():
+            np.copyto(array, kept)
+
+    def _arrays(self) -> Iterator[tuple[Array, Array]]:
+        for operation, before in zip(self._operations, self._before, strict=True):
+            for name, array in operation.state().items():
+                yield array, before[name]
 
 
 def failure(net: NeuralNetwork, what: str) -> NonFiniteLossError:

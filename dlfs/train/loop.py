@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.base import Operation
 from dlfs.ranks import Alone
 from dlfs.saving import network_tensors
 from dlfs.train.accumulate import train_in_parts
@@ -18,7 +17,12 @@ from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
 from dlfs.train.early_stopping import EarlyStopping
 from dlfs.train.evaluation import evaluate
-from dlfs.train.failure import NonFiniteLossError, failure, failure_in_evaluation
+from dlfs.train.failure import (
+    NonFiniteLossError,
+    RunningStatistics,
+    failure,
+    failure_in_evaluation,
+)
 from dlfs.train.history import History, Row
 from dlfs.train.interrupt import PatientInterrupt
 from dlfs.train.output import Display
@@ -63,7 +67,7 @@ class Run:
         self._early_stopping = EarlyStopping(
             self.plan.patience, self.standing, self.trainer, self.display
         )
-        self._stateful: list[Operation] = []
+        self._statistics = RunningStatistics(self.net)
         self._interrupt = PatientInterrupt(shared=self.ranks.size > 1)
         self._called = bool(self.callbacks)  # on rank 0
 
@@ -75,9 +79,6 @@ class Run:
         self.optim.start_schedule(plan.epochs, batches)
         if self.standing.base_lr is not None:  # a callback had set it before the checkpoint
             self.optim.lr = self.standing.base_lr
-        self._stateful = [
-            op for _, layer in self.net.walk() for op in layer.operations if op.state()
-        ]
         total = plan.epochs * batches
         with self.display.shown(total, done * batches, plan.epochs), self._interrupt:
             try:
@@ -154,21 +155,18 @@ class Run:
 
     def _step(self, X_batch: Array, y_batch: Array, epoch: int, batch: int) -> float:
         """Learn from a batch and return its loss; one that is not finite changes nothing."""
-        before = [_copied(operation.state()) for operation in self._stateful]
+        self._statistics.remember()
         ranks, parts = self.ranks, self.plan.accumulate
         loss = train_in_parts(self.net, X_batch, y_batch, parts, ranks.train_batch)
         loss = ranks.add_up(self.net, loss, self._interrupt)
-        states = list(zip(self._stateful, before, strict=True))
-        if math.isfinite(loss) and not any(_spoiled(op.state(), old) for op, old in states):
+        if math.isfinite(loss) and not self._statistics.are_spoiled():
             self.optim.step()
             return loss
         became = "running statistics became nan or inf"
         if not math.isfinite(loss):
             became = f"the loss became {loss}"
         error = failure(self.net, f"{became} in batch {batch} of epoch {epoch + 1}")
-        for operation, old in states:
-            for name, array in operation.state().items():
-                np.copyto(array, old[name])
+        self._statistics.put_back()
         raise self.ranks.same_error(error, mine=not math.isfinite(self.net.loss.output))
 
     def _evaluate(self, epoch: int, row: Row) -> bool:
@@ -221,15 +219,3 @@ class Run:
         if self._called:
             trainer, optim = self.trainer, self.optim
             trainer.stop, optim.lr = self.ranks.of_first((trainer.stop, optim.lr))
-
-
-def _copied(arrays: dict[str, Array]) -> dict[str, Array]:
-    return {name: array.copy() for name, array in arrays.items()}
-
-
-def _spoiled(arrays: dict[str, Array], before: dict[str, Array]) -> bool:
-    """Return whether an array that was finite no longer is."""
-    return any(
-        not np.isfinite(array).all() and bool(np.isfinite(before[name]).all())
-        for name, array in arrays.items()
-    )

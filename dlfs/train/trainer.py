@@ -68,10 +68,8 @@ class Trainer:
     """
 
     def __init__(self, net: NeuralNetwork, optim: Optimizer, ranks: Any = None) -> None:
-        check_instance(net, NeuralNetwork, "Trainer", "net")
-        check_instance(optim, Optimizer, "Trainer", "optim")
-        self.net = net
-        self.optim = optim
+        self.net = check_instance(net, NeuralNetwork, "Trainer", "net")
+        self.optim = check_instance(optim, Optimizer, "Trainer", "optim")
         self.optim.net = net
         self.history = History()
         self.stop = False
