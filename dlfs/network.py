@@ -78,8 +78,8 @@ class NeuralNetwork(LayerBlock):
         dtype: Any = "float64",
     ) -> None:
         super().__init__(layers)
-        self.loss = MeanSquaredError() if loss is None else loss
-        check_instance(self.loss, Loss, "NeuralNetwork", "loss")
+        loss = MeanSquaredError() if loss is None else loss
+        self.loss = check_instance(loss, Loss, "NeuralNetwork", "loss")
         warn_of_doubled_probabilities(self.layers, self.loss)
         self.seed = None if seed is None else check_int(seed, "NeuralNetwork", "seed", 0)
         self.dtype = _float_dtype(dtype)
@@ -381,7 +381,7 @@ class NeuralNetwork(LayerBlock):
     @property
     def built(self) -> bool:
         """Whether all layers are set up."""
-        return not any(layer.first for layer in self._leaves())
+        return not any(layer.first for _, layer in self.leaves())
 
     def as_input(self, X: object) -> Array:
         """Return a batch as the first layer takes it.
@@ -436,15 +436,12 @@ class NeuralNetwork(LayerBlock):
         return summary_html(self)
 
     def _any_set_up(self) -> bool:
-        return not all(layer.first for layer in self._leaves())
-
-    def _leaves(self) -> list[Layer]:
-        """Return the layers that are not made of layers."""
-        return [layer for _, layer in self.walk() if not layer.layers]
+        return not all(layer.first for _, layer in self.leaves())
 
     def _claim_layers(self) -> None:
         """Refuse layers that another network uses: they would be one network with two names."""
-        for _, layer in list(self.walk())[1:]:
+        inner = [layer for _, layer in self.walk()][1:]
+        for layer in inner:
             check_instance(layer, Layer, type(self).__name__, "layers")
             owner = _owners.get(layer, lambda: None)()
             if owner is not None:
@@ -453,7 +450,7 @@ class NeuralNetwork(LayerBlock):
                     "layer, or take copy.deepcopy(layer). dlfs.LayerBlock looks at the layers of "
                     "a network without taking them"
                 )
-        for _, layer in list(self.walk())[1:]:
+        for layer in inner:
             _owners[layer] = weakref.ref(self)
 
 

@@ -92,6 +92,10 @@ class LayerTree(Configured):
         for number, layer in enumerate(self.layers):
             yield from layer.walk(f"{path}{'.' if path else ''}layers.{number}")
 
+    def leaves(self) -> list[tuple[str, Any]]:
+        """Return the layers that are not made of layers, each with its place."""
+        return [(path, layer) for path, layer in self.walk() if not layer.layers]
+
     def all_operations(self) -> Iterator[Operation]:
         """Go through the Operations of this layer and of all inside it."""
         for _, layer in self.walk():

@@ -459,7 +459,7 @@ class _Restorer:
         self._undrawn = _Undrawn(np.random.PCG64(0))
         self._undrawn.dtype = net.dtype
         self._held = _numbers_held(self._tensors)
-        self._layers = [(path, layer) for path, layer in net.walk() if not layer.layers]
+        self._layers = net.leaves()
         for path, layer in self._layers:
             # Found before the class's method, and taken away at the first call.
             vars(layer)["set_up"] = functools.partial(self._set_up, layer, path)

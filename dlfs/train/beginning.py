@@ -89,7 +89,7 @@ def begin_together(
             "the version of dlfs": sys.modules["dlfs"].__version__,  # this module is a part of it
             "the version of NumPy": np.__version__,
             "the backend": backend.backend_name(),
-            "the network": f"{net!r}\n{[layer for _, layer in net.walk() if not layer.layers]!r}",
+            "the network": f"{net!r}\n{[layer for _, layer in net.leaves()]!r}",
             "the loss": f"{net.loss!r}",
             "the optimizer": f"{type(optim).__name__}({optim.arguments()})",
             **plan.settings(data),

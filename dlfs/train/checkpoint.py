@@ -225,7 +225,7 @@ class Checkpoint:
 
 def drawing_layers(net: NeuralNetwork) -> list[Layer]:
     """Return the layers that have random numbers of their own: those not made of layers."""
-    return [layer for _, layer in net.walk() if not layer.layers]
+    return [layer for _, layer in net.leaves()]
 
 
 def _restore(

@@ -70,9 +70,8 @@ def failure(net: NeuralNetwork, what: str) -> NonFiniteLossError:
         What became NaN or infinite, and when.
     """
     # The first layer inside a block comes before the block itself.
-    leaves = [(path, layer) for path, layer in net.walk() if not layer.layers]
     blocks = [(path, layer) for path, layer in net.walk() if path and layer.layers]
-    for path, layer in leaves + blocks:
+    for path, layer in net.leaves() + blocks:
         states = [array for op in layer.operations for array in op.state().values()]
         places = {
             "parameters are": layer.params,
