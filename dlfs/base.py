@@ -18,6 +18,7 @@ from dlfs.checks import (
     check_same_shape,
     checked_output_grad,
     plain_array,
+    plain_float_array,
     takes,
 )
 from dlfs.configured import Configured
@@ -35,10 +36,8 @@ class Operation(Configured):
     ----------
     takes_integers : bool
         Set it to True in a class whose input is made of integers, which have no gradient.
-    input_, output : ndarray
-        Of the last ``forward``.
-    input_grad : ndarray
-        Of the last ``backward``.
+    input_, output, input_grad : ndarray
+        Of the last ``forward`` and ``backward``.
     inference : bool
         Whether the last ``forward`` was for prediction rather than training.
 
@@ -91,12 +90,7 @@ class Operation(Configured):
         return self.output
 
     def backward(self, output_grad: Array) -> Array:
-        """Turn the gradient of the output into the gradient of the input.
-
-        Parameters
-        ----------
-        output_grad : ndarray, the shape of the last output
-        """
+        """Turn the gradient of the output, which has its shape, into the gradient of the input."""
         output_grad = checked_output_grad(self, output_grad)
         self.input_grad = self._input_grad(output_grad)
         name = type(self).__name__
@@ -173,9 +167,7 @@ class ParamOperation(Operation):
 
     def __init__(self, param: Array) -> None:
         super().__init__()
-        param = plain_array(param, type(self).__name__, "param")
-        check_float_array(param, type(self).__name__, "param")
-        self.param = param
+        self.param = plain_float_array(param, type(self).__name__, "param")
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Compute the gradients of the parameter, ``param_grad``, and of the input.

@@ -159,8 +159,7 @@ def checked_output_grad(thing: Any, output_grad: Array) -> Array:
     name = type(thing).__name__
     if output is None:
         raise RuntimeError(f"{name}: backward was called before forward")
-    plain: Array = plain_array(output_grad, name, "output_grad")
-    check_float_array(plain, name, "output_grad")
+    plain = plain_float_array(output_grad, name, "output_grad")
     if plain.shape != output.shape:
         raise ValueError(
             f"{name}: output_grad must have the shape of the output, {output.shape}, "
@@ -305,6 +304,11 @@ def check_instance(value: object, kind: type[T], owner: str, name: str) -> T:
     return value
 
 
+def check_layer_input(input_: object, owner: str) -> Array:
+    """Demand an array, and return it as a plain one."""
+    return check_instance(plain_array(input_, owner, "input_"), np.ndarray, owner, "the input")
+
+
 def check_input_shape(
     shape: Sequence[int], owner: str, ndim: int | None = None, name: str = "input_shape"
 ) -> Shape:
@@ -332,6 +336,13 @@ def plain_array(values: Any, owner: str, name: str) -> Any:
         return values
     _check_mask(values, owner, name)
     return np.asarray(values)
+
+
+def plain_float_array(values: Any, owner: str, name: str) -> Array:
+    """Demand an array of float32 or float64, and return it as a plain one."""
+    plain: Array = plain_array(values, owner, name)
+    check_float_array(plain, owner, name)
+    return plain
 
 
 def as_array(values: object, owner: str, name: str) -> Array:

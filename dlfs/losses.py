@@ -19,13 +19,12 @@ from dlfs.checks import (
     as_number_array,
     check_choice,
     check_flag,
-    check_float_array,
     check_int,
     check_probabilities,
     check_range,
     check_real,
     check_same_shape,
-    plain_array,
+    plain_float_array,
 )
 from dlfs.configured import Configured
 from dlfs.types import Array, Shape
@@ -95,8 +94,7 @@ class Loss(Configured):
         if isinstance(target, Weighted):
             sample_weight, target = target.weights, target.target
         if type(prediction) is not np.ndarray or prediction.dtype not in FLOAT_DTYPES:
-            prediction = plain_array(prediction, name, "prediction")
-            check_float_array(prediction, name, "prediction")
+            prediction = plain_float_array(prediction, name, "prediction")
         if prediction.ndim < 1 or prediction.shape[0] < 1:
             raise ValueError(f"{name}: the batch must not be empty, got shape {prediction.shape}")
         self.target = self.as_target(target, prediction.shape, prediction.dtype)

@@ -10,12 +10,11 @@ from dlfs.activations import Linear, own_copy
 from dlfs.base import Operation, backward_through
 from dlfs.checks import (
     check_flag,
-    check_instance,
     check_int,
+    check_layer_input,
     check_real,
     checked_output_grad,
     optional,
-    plain_array,
 )
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
@@ -83,7 +82,7 @@ class Layer(LayerTree):
             True when predicting: what is for training only (dropout) is left out.
         """
         if type(input_) is not np.ndarray:
-            input_ = self._as_array(input_)
+            input_ = check_layer_input(input_, type(self).__name__)
         if self.first:
             self.set_up(input_)
         self.input_ = input_
@@ -116,7 +115,7 @@ class Layer(LayerTree):
         ``forward`` does so at its first call; inner layers do so when the input reaches them.
         ``rng`` is made from ``seed`` unless given.
         """
-        input_ = self._as_array(input_)
+        input_ = check_layer_input(input_, type(self).__name__)
         self.rng = np.random.default_rng(self.seed) if rng is None else rng
         self._setup_layer(input_)
         self._fused = fuse(self.operations)
@@ -126,10 +125,6 @@ class Layer(LayerTree):
 
     def _setup_layer(self, input_: Array) -> None:
         pass
-
-    def _as_array(self, input_: object) -> Array:
-        name = type(self).__name__
-        return check_instance(plain_array(input_, name, "input_"), np.ndarray, name, "the input")
 
     def _param_dtype(self, input_: Array) -> Any:
         """Return the dtype of new parameters: the network's, or else the input's."""

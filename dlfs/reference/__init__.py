@@ -25,6 +25,7 @@ with respect to an argument, ``x_grad``.
 """
 
 import importlib
+import pkgutil
 from typing import TYPE_CHECKING
 
 from dlfs.reference.kernel import KERNELS
@@ -46,11 +47,7 @@ if TYPE_CHECKING:
     from dlfs.reference.rectifiers import *
     from dlfs.reference.recurrent import *
 else:
-    for _module in (
-        *("activations", "rectifiers", "dense", "conv", "conv_transpose", "pooling", "fused"),
-        *("dropout", "normalization", "embedding", "recurrent", "gru", "attention"),
-        *("losses", "optimizers"),
-    ):
-        importlib.import_module(f"dlfs.reference.{_module}")
+    for _module in pkgutil.iter_modules(__path__):  # noqa: F405
+        importlib.import_module(f"{__name__}.{_module.name}")
     globals().update(KERNELS)
     __all__ = list(KERNELS)
