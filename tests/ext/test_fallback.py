@@ -108,6 +108,10 @@ def unusual_arguments(dtype):
         "conv2d_bias_activation",
         (images.view(np.memmap), W, np.ones((1, 2, 1, 1), dtype), "relu"),
     )
+    yield "max_pool2d", (images, 2, 1, 0, 2)
+    yield "max_pool2d", (images, 2, 2, 1, (2, 1))
+    places = np.ones((2, 3, 3, 3), np.uint8)
+    yield "max_pool2d_grad", (np.ones((2, 3, 3, 3), dtype), places, images.shape, 2, 1, 0, 2)
     yield "conv2d_bias_activation_param_grad", (y, y, images, [3, 2, 2, 2], "relu")
     yield "conv2d_bias_activation_param_grad", (y, y.view(np.memmap), images, (3, 2, 2, 2), "tanh")
 
