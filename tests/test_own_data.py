@@ -281,6 +281,15 @@ def test_a_layer_that_carries_its_state_reads_a_batch_at_once():
         fit(np.zeros((4, 3), dtype=int), np.zeros((4, 3, 4)), net, shuffle=False, accumulate=2)
 
 
+@pytest.mark.parametrize(
+    "options", [{"class_weight": [1, 3]}, {"ignore_index": 1}, {"reduction": "sum"}]
+)
+def test_a_loss_that_divides_by_something_else_is_not_accumulated(options) -> None:
+    net = NeuralNetwork([Dense(2)], SoftmaxCrossEntropy(**options))
+    with pytest.raises(ValueError, match="accumulate must be 1 for a loss"):
+        Trainer(net, SGD()).fit(np.ones((4, 3)), np.array([0, 1, 0, 1]), accumulate=2)
+
+
 # --- labels ---
 
 NAMES = np.array(["frog", "ant", "cow"])

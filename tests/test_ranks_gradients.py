@@ -12,7 +12,7 @@ from dlfs.gradcheck.cases import RECIPES, Case
 from dlfs.layers import Layer
 from dlfs.ranks import Ranks, combined_moments, skip_float32
 from dlfs.testing import library_cases
-from dlfs.train.beginning import is_mean_over_rows
+from dlfs.train.accumulate import is_mean_over_rows
 from dlfs.types import Array, IntArray
 from tests.support.ranks import ThreadComm, on_threads
 

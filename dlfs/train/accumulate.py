@@ -1,6 +1,7 @@
 """Gradient accumulation: the gradient of a batch as the sum of those of its parts."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -55,3 +56,18 @@ def train_in_parts(
     for holder, total in zip(net.param_holders(), sums, strict=True):
         holder.param_grad = total
     return loss
+
+
+def is_mean_over_rows(loss: Any) -> bool:
+    """Return whether a loss of dlfs divides by the number of rows, and by nothing else.
+
+    Examples
+    --------
+    >>> from dlfs.losses import SoftmaxCrossEntropy
+    >>> is_mean_over_rows(SoftmaxCrossEntropy())
+    True
+    >>> is_mean_over_rows(SoftmaxCrossEntropy(class_weight=[1, 3]))
+    False
+    """
+    by_class = [getattr(loss, name, None) for name in ("class_weight", "ignore_index")]
+    return by_class == [None, None] and getattr(loss, "reduction", "mean") == "mean"

@@ -13,6 +13,7 @@ from dlfs.layers import Layer
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.ranks import Alone
+from dlfs.train.accumulate import is_mean_over_rows
 from dlfs.train.checkpoint import Checkpoint, Snapshot, Standing, drawing_layers
 from dlfs.train.data import Data
 from dlfs.train.plan import Plan
@@ -145,21 +146,6 @@ def check_rows_are_separate(net: NeuralNetwork, X: Array, y: Array) -> None:
                 f"Trainer: with several ranks the loss must be a mean over the rows of a batch, "
                 f"but {net.loss!r} is not"
             )
-
-
-def is_mean_over_rows(loss: Any) -> bool:
-    """Return whether a loss of dlfs divides by the number of rows, and by nothing else.
-
-    Examples
-    --------
-    >>> from dlfs.losses import SoftmaxCrossEntropy
-    >>> is_mean_over_rows(SoftmaxCrossEntropy())
-    True
-    >>> is_mean_over_rows(SoftmaxCrossEntropy(class_weight=[1, 3]))
-    False
-    """
-    by_class = [getattr(loss, name, None) for name in ("class_weight", "ignore_index")]
-    return by_class == [None, None] and getattr(loss, "reduction", "mean") == "mean"
 
 
 def _check_part(part: Any, path: str) -> None:

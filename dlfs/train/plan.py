@@ -8,6 +8,7 @@ import numpy as np
 
 from dlfs.checks import check_flag, check_instance, check_int, shortened, shown
 from dlfs.network import NeuralNetwork
+from dlfs.train.accumulate import is_mean_over_rows
 from dlfs.train.batches import Transform
 from dlfs.train.callbacks import Callback, ConvTesting
 from dlfs.train.data import Data
@@ -114,7 +115,7 @@ def _steady_name(transform: Transform) -> str:
 
 
 def _check_order(net: NeuralNetwork, shuffle: bool, accumulate: int) -> None:
-    """Refuse to shuffle, or to split, what a layer reads as going on from batch to batch."""
+    """Refuse to shuffle what goes on from batch to batch, and to split what has no equal parts."""
     carrying = [layer for _, layer in net.walk() if getattr(layer, "carry", False)]
     if carrying and shuffle:
         raise ValueError(
@@ -126,6 +127,11 @@ def _check_order(net: NeuralNetwork, shuffle: bool, accumulate: int) -> None:
         raise ValueError(
             f"{OWNER}: accumulate must be 1 where a layer carries its state from batch to batch, "
             f"as {carrying[0]!r} does, got {accumulate}"
+        )
+    if accumulate > 1 and not is_mean_over_rows(net.loss):
+        raise ValueError(
+            f"{OWNER}: accumulate must be 1 for a loss that is not a mean over a batch's rows, "
+            f"as {net.loss!r} (class_weight, ignore_index or reduction), got {accumulate}"
         )
 
 
