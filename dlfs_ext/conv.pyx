@@ -123,9 +123,9 @@ cdef cnp.ndarray convolve(object x, object W, ptrdiff_t groups, object resolved,
 
 def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_input_grad"
-    shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     if not (is_float_nd(output_grad, 4) and is_float_nd(W, 4) and same_type(output_grad, W)):
         check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
+    shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     groups, resolved = resolve(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *resolved.output), owner, "output_grad")
     cdef cnp.ndarray grad = c_array(output_grad), weights = c_array(W)
@@ -153,11 +153,11 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
 
 def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_param_grad"
+    if not (is_float_nd(output_grad, 4) and is_float_nd(x, 4) and same_type(output_grad, x)):
+        check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
     shape = param_shape
     if not is_shape(shape, 4):
         shape = check_input_shape(shape, owner, 4, "param_shape")
-    if not (is_float_nd(output_grad, 4) and is_float_nd(x, 4) and same_type(output_grad, x)):
-        check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
     groups, resolved = resolve(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *resolved.output), owner, "output_grad")
     return weight_gradient(output_grad, x, shape, groups, resolved, None, None, 0)
@@ -219,8 +219,8 @@ def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
 
 def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv1d_input_grad"
-    shape = check_input_shape(input_shape, owner, 3)
     check_arrays(owner, W=(W, WEIGHTS_1D), output_grad=(output_grad, OUTPUTS_1D))
+    shape = check_input_shape(input_shape, owner, 3)
     window = resolve_1d(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
     images = (shape[0], shape[1], 1, shape[2])
@@ -230,8 +230,8 @@ def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
 
 def conv1d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv1d_param_grad"
-    shape = check_input_shape(param_shape, owner, 3, "param_shape")
     check_arrays(owner, x=(x, SEQUENCES), output_grad=(output_grad, OUTPUTS_1D))
+    shape = check_input_shape(param_shape, owner, 3, "param_shape")
     window = resolve_1d(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], window.output[1]), owner, "output_grad")
     weights = (shape[0], shape[1], 1, shape[2])

@@ -26,8 +26,8 @@ def conv_transpose2d(x, W, stride=1, padding=0, output_padding=0, dilation=1, gr
 def conv_transpose2d_input_grad(output_grad, W, input_shape, stride=1, padding=0,
                                 output_padding=0, dilation=1, groups=1):
     owner = "conv_transpose2d_input_grad"
-    shape = check_input_shape(input_shape, owner, 4)
     check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
+    shape = check_input_shape(input_shape, owner, 4)
     window = conv_transpose2d_window(
         shape, W.shape, stride, padding, output_padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
@@ -38,8 +38,8 @@ def conv_transpose2d_input_grad(output_grad, W, input_shape, stride=1, padding=0
 def conv_transpose2d_param_grad(output_grad, x, param_shape, stride=1, padding=0,
                                 output_padding=0, dilation=1, groups=1):
     owner = "conv_transpose2d_param_grad"
-    shape = check_input_shape(param_shape, owner, 4, "param_shape")
     check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
+    shape = check_input_shape(param_shape, owner, 4, "param_shape")
     window = conv_transpose2d_window(
         x.shape, shape, stride, padding, output_padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *window.output), owner, "output_grad")

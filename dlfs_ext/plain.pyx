@@ -174,8 +174,8 @@ def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
 
 def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_input_grad"
-    shape = check_input_shape(input_shape, owner, 4)
     check_arrays(owner, W=(W, WEIGHTS), output_grad=(output_grad, OUTPUTS))
+    shape = check_input_shape(input_shape, owner, 4)
     groups, window = conv2d_window(shape, W.shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
     input_grad = np.zeros(shape, W.dtype)
@@ -185,8 +185,8 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
 
 def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
     owner = "conv2d_param_grad"
-    shape = check_input_shape(param_shape, owner, 4, "param_shape")
     check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
+    shape = check_input_shape(param_shape, owner, 4, "param_shape")
     groups, window = conv2d_window(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *window.output), owner, "output_grad")
     param_grad = np.zeros(shape, x.dtype)

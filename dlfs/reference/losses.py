@@ -182,7 +182,9 @@ def _times(weights: Array | None, terms: Array) -> Array:
 
 
 def _sum(terms: Array, weights: Array | None) -> float:
-    return float(np.sum(_times(weights, terms), dtype=np.float64))
+    if weights is not None:
+        terms = np.multiply(terms, weights, dtype=np.float64)
+    return float(np.sum(terms, dtype=np.float64))
 
 
 def _weighted(probability: Array, cost: Array) -> Array:
