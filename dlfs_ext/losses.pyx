@@ -35,8 +35,8 @@ cdef extern from "losses.h" nogil:
 
 def mean_squared_error(prediction, target, weights=None):
     check_pair(prediction, target, "mean_squared_error", weights)
-    result = elementwise(squared_table[isa_level][is_double(prediction)], prediction, target, weights,
-                         0, 2)
+    result = elementwise(squared_table[isa_level][is_double(prediction)], prediction, target,
+                         weights, 0, 2)
     if not isfinite(<double>result[0]):
         return take_over(reference.mean_squared_error, prediction, target, weights)
     return result
