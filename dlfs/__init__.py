@@ -107,6 +107,7 @@ from dlfs.train.history import History
 
 if TYPE_CHECKING:
     from dlfs import autograd as autograd
+    from dlfs import classroom as classroom
     from dlfs import datasets as datasets
     from dlfs import estimators as estimators
     from dlfs import exercises as exercises
@@ -121,6 +122,7 @@ else:
         __name__,
         (
             "autograd",
+            "classroom",
             "datasets",
             "estimators",
             "exercises",

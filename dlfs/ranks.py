@@ -20,6 +20,7 @@ import math
 import os
 import platform
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
@@ -345,10 +346,12 @@ class Ranks(Alone):
 
     def abort(self, error: BaseException, advice: str = "") -> None:
         """End all ranks, because this one cannot go on, and the others would wait for it."""
-        traceback.print_exception(error)
         what = f"{type(error).__name__}: {error}"
         said = f"dlfs: the training ends on all ranks, because rank {self.rank} failed"
-        print(f"{said} ({what}){advice}", file=sys.stderr, flush=True)
+        where = "".join(traceback.format_exception(error))
+        print(f"{where}{said} ({what}){advice}", file=sys.stderr, flush=True)
+        # Abort also ends those who carry these lines to the terminal.
+        time.sleep(0.5)
         self.comm.Abort(1)
 
     def _share_processors(self) -> None:

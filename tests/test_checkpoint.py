@@ -339,6 +339,23 @@ def test_the_checkpoint_of_another_training_is_refused(what, stored):
     assert stored.read_bytes() == before
 
 
+def test_arguments_that_classes_got_later_have_their_defaults(stored):
+    metadata, tensors = read(stored)
+    network, training = json.loads(metadata["network"]), json.loads(metadata["training"])
+    assert training["optimizer"]["arguments"].pop("weight_decay") == 0
+    assert network["loss"]["arguments"].pop("class_weight") is None
+    metadata |= {"network": json.dumps(network), "training": json.dumps(training)}
+    write(stored, metadata.pop("network"), tensors, **metadata)
+    options = {"checkpoint": stored, "resume": True}
+    for weight_decay in (0.1, 0.0):
+        optim = Adam(0.01, weight_decay=weight_decay)
+        if weight_decay:
+            with pytest.raises(ValueError, match="its optimizer was"):
+                fit(classifier(), optim, classification(), **options)
+        else:
+            fit(classifier(), optim, classification(), **options)
+
+
 def test_a_saved_network_is_no_checkpoint(tmp_path):
     net = classifier()
     net.build((4,))

@@ -141,6 +141,37 @@ def _to_json(value: Any, owner: str, name: str) -> Any:
     raise ValueError(f"{owner}: the argument {name}={shown(value)} cannot be saved")
 
 
+def with_defaults(config: Any, classes: Mapping[str, type]) -> Any:
+    """Return what holds configurations, with the arguments that they leave out.
+
+    A file does not have an argument that its class got later: it means the default.
+
+    Parameters
+    ----------
+    config : dict, list, or a plain value
+    classes : mapping
+        As for ``from_config``; other classes keep the arguments that they have.
+
+    Examples
+    --------
+    >>> from dlfs.optimizers import SGD
+    >>> config = {"class": "dlfs.SGD", "arguments": {"lr": 0.1}}
+    >>> with_defaults(config, {"dlfs.SGD": SGD})["arguments"]["warmup"]
+    0
+    """
+    if isinstance(config, list):
+        return [with_defaults(item, classes) for item in config]
+    if not isinstance(config, dict):
+        return config
+    whole = {key: with_defaults(value, classes) for key, value in config.items()}
+    kind, arguments = whole.get("class"), whole.get("arguments")
+    if isinstance(kind, str) and kind in classes and isinstance(arguments, dict):
+        for name, parameter in inspect.signature(classes[kind]).parameters.items():
+            if parameter.default is not parameter.empty and name not in arguments:
+                arguments[name] = _to_json(parameter.default, kind, name)
+    return whole
+
+
 def from_config(config: Any, classes: Mapping[str, type]) -> Any:
     """Make the object again that ``to_config`` wrote down.
 

@@ -62,7 +62,7 @@ def library_cases(
     >>> @settings(max_examples=5)
     ... @given(library_cases("Tanh"))
     ... def test(case):
-    ...     assert check_gradients(case.target, case.x).passed
+    ...     assert check_gradients(case.target, case.x).verdict != "wrong"
     >>> test()
     """
     dtype = draw(st.sampled_from(("float64", "float32")))

@@ -13,8 +13,9 @@ from dlfs.layers import Layer
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.saving import network_config, network_remarks, network_states, network_tensors
-from dlfs.saving.config import to_config
+from dlfs.saving.config import class_name, to_config, with_defaults
 from dlfs.saving.format import read_file, write_file
+from dlfs.saving.networks import known_classes
 from dlfs.train.history import History
 from dlfs.types import Array
 from dlfs.utils.files import check_writable
@@ -175,8 +176,13 @@ class Checkpoint:
         training = metadata.get("training")
         if not isinstance(training, dict):
             raise ValueError(f"{self.path} holds a network but no training to resume")
-        self._same("network", metadata.get("network"), self.network)
-        self._same("optimizer", training.get("optimizer"), self.optimizer)
+        known = {**known_classes(), class_name(type(optim)): type(optim)}
+        pairs = {
+            "network": (metadata.get("network"), self.network),
+            "optimizer": (training.get("optimizer"), self.optimizer),
+        }
+        for what, (saved, now) in pairs.items():
+            self._same(what, with_defaults(saved, known), with_defaults(now, known))
         epochs = self._same_settings(training.get("settings"))
         try:
             standing = _restore(net, optim, tensors, training)
@@ -217,8 +223,9 @@ class Checkpoint:
 
     def _same(self, what: str, saved: Any, now: Any) -> None:
         if saved != now:
+            verb = "were" if what == "settings" else "was"
             raise ValueError(
-                f"{self.path} belongs to another training: its {what} were {shown(saved, 400)}, "
+                f"{self.path} belongs to another training: its {what} {verb} {shown(saved, 400)}, "
                 f"now {shown(now, 400)}"
             )
 
