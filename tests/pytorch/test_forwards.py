@@ -229,9 +229,9 @@ def in_place_sum(self: Any, x: Any) -> Any:
         (lambda: own(lambda self, x: x.chunk(2, 1)[0]), "nothing else.*getitem"),
         (
             lambda: nn.Sequential(
-                nn.Tanh(), own(lambda self, x: functional.max_pool2d(x, 2, 2, 0, 2))
+                nn.Tanh(), own(lambda self, x: functional.avg_pool2d(x, 2, divisor_override=3))
             ),
-            "module 1, MaxPool2d.*no dilation",
+            "module 1, AvgPool2d.*divisor_override=None",
         ),
         (lambda: nn.Sequential(ResidualModule(nn.Bilinear(1, 1, 1))), "module 0.block.0, Bilinear"),
     ],
