@@ -180,7 +180,7 @@ endef
 define copy_aside
 	rm -rf build/$(1)
 	mkdir -p build/$(1)
-	cp -R dlfs dlfs_ext tests tools notebooks $(wildcard docs) setup.py pyproject.toml README.md LICENSE Makefile MANIFEST.in build/$(1)
+	cp -R dlfs dlfs_ext tests tools notebooks $(wildcard docs) setup.py pyproject.toml README.md LICENSE Makefile MANIFEST.in .gitignore build/$(1)
 	find build/$(1)/dlfs_ext -name '*.so' -delete -o -name '*.c' -delete
 endef
 

@@ -1,5 +1,6 @@
 """dlfs.testing: strategies, and an assertion whose failing case is runnable code."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import hypothesis
@@ -83,7 +84,7 @@ def test_a_failure_is_reported_without_running_many_more_cases() -> None:
 @pytest.fixture
 def no_database() -> Iterator[None]:
     """Leave out hypothesis's database, which replays the smallest case of an earlier run."""
-    name = hypothesis.settings.get_current_profile_name()
+    name = os.environ.get("HYPOTHESIS_PROFILE", "default")  # as in conftest
     current = hypothesis.settings.get_profile(name)
     hypothesis.settings.register_profile("no database", current, database=None)
     hypothesis.settings.load_profile("no database")
