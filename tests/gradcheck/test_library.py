@@ -36,6 +36,15 @@ def test_gradients(name: str, backend: str, data: st.DataObject) -> None:
         report.raise_if_failed()
 
 
+@pytest.mark.parametrize("name", ["MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D"])
+def test_every_window_of_a_drawn_pooling_covers_a_pixel(name: str) -> None:
+    """A dilated window can skip a small image: then its maximum is minus infinity."""
+    chooser = RandomChooser(np.random.default_rng(0))
+    for _ in range(500):
+        case = RECIPES[name].draw(chooser)
+        assert np.isfinite(case.target.forward(case.x)).all(), case.code
+
+
 def test_every_class_has_a_recipe() -> None:
     assert unregistered() == []
 

@@ -55,6 +55,20 @@ def image_size(sketch: Sketch, kernel: tuple[int, ...], options: dict[str, Any])
     return tuple(size)
 
 
+def pooled_size(
+    sketch: Sketch, kernel: tuple[int, ...], options: dict[str, Any]
+) -> tuple[int, ...]:
+    """Draw a size on which every window covers a pixel.
+
+    With less than ``dilation`` pixels the positions of a window can lie on both sides of the image.
+    The maximum of such a window is minus infinity, which has no gradient.
+    """
+    dilation = options.get("dilation", 1)
+    dilation = dilation if isinstance(dilation, tuple) else (dilation,) * len(kernel)
+    size = image_size(sketch, kernel, options)
+    return tuple(max(pixels, d) for pixels, d in zip(size, dilation, strict=True))
+
+
 def _channels(sketch: Sketch) -> tuple[int, int, int]:
     """Draw the number of groups, and the input and output channels of each."""
     return sketch.choose.choice((1, 1, 2)), *sketch.sizes(2, 1, 2)  # type: ignore[return-value]
@@ -114,7 +128,7 @@ def _pooling(kind: type[Any]) -> Callable[[Sketch], Case]:
         options["padding"] = tuple(
             (sketch.choose.integer(0, most), sketch.choose.integer(0, most)) for most in largest
         )
-        size = image_size(sketch, kernel, options)
+        size = pooled_size(sketch, kernel, options)
         sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 3), *size)
         sketch.any_layout("x")
         if kind is AvgPool2D:
@@ -134,7 +148,7 @@ def _pooling_1d(kind: type[Any]) -> Callable[[Sketch], Case]:
         }
         if kind is MaxPool1D:
             options["dilation"] = sketch.choose.choice((1, 1, 2))
-        size = image_size(sketch, (kernel,), options)
+        size = pooled_size(sketch, (kernel,), options)
         sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 3), *size)
         sketch.any_layout("x")
         options["ceil_mode"] = sketch.choose.choice((False, True))
