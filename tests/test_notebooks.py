@@ -118,6 +118,22 @@ def test_a_run_stores_outputs_and_open_exercises_alone(source: Path) -> None:
     assert not any("execution" in cell.metadata for cell in notebook.cells)
 
 
+def test_code_is_folded_and_widgets_are_not_stored(tmp_path: Path) -> None:
+    folded = '\n# %% tags=["hide-input"]\nprint("seen")\n'
+    slider = "import ipywidgets\nslider = ipywidgets.IntSlider()\nslider"
+    both = (
+        "bundle = {'image/png': 'iVBORw0KGgo=', **slider._repr_mimebundle_()}\n"
+        "from IPython.display import display\ndisplay(bundle, raw=True)"
+    )
+    source = stored(tmp_path, folded, slider, both)
+    first, second, third = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
+    assert first.metadata.jupyter.source_hidden
+    assert first.outputs[0].text == "seen\n"
+    assert "jupyter" not in second.metadata
+    assert second.outputs == []
+    assert set(third.outputs[0].data) == {"image/png", "text/plain"}
+
+
 @pytest.mark.parametrize(
     ("end", "old", "new", "said"),
     [

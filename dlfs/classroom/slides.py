@@ -1,8 +1,9 @@
 """Makes slides of notebooks: HTML pages with reveal.js, which need no network.
 
 A heading of the second level begins a slide to the right. Its text, code and pictures go on below
-it, on as many slides as they fill. Solutions and checks of exercises are left out. Formulas become
-MathML, which browsers show by themselves.
+it, on as many slides as they fill. Solutions and checks of exercises are left out, and so is the
+code of cells tagged ``hide-input``, whose outputs are shown. Formulas become MathML, which browsers
+show by themselves.
 """
 
 import html
@@ -119,7 +120,8 @@ def _units(notebook: Notebook) -> Iterator[_Unit]:
         elif source(cell).strip():
             code = source(cell)
             bare = {**cell, "outputs": [], "execution_count": None}
-            yield _Unit(bare, 1 + 0.75 * sum(1 + len(line) // 105 for line in code.split("\n")))
+            if "hide-input" not in cell.get("metadata", {}).get("tags", []):
+                yield _Unit(bare, 1 + 0.75 * sum(1 + len(line) // 105 for line in code.split("\n")))
             for output in cell.get("outputs", []):
                 shown = {**cell, "source": "", "outputs": [output]}
                 yield _Unit(shown, _output_lines(output))

@@ -38,6 +38,13 @@ def test_every_notebook_becomes_slides(title) -> None:
     assert len(re.findall(r"<h[123]>", body)) == len(headings)
 
 
+def test_folded_code_is_left_out_but_not_its_output() -> None:
+    output = {"output_type": "stream", "text": "seen\n"}
+    body = made(cell("markdown", "## A"), cell("code", "hidden = 1", (output,), ("hide-input",)))
+    assert "<pre>seen</pre>" in body
+    assert "hidden" not in body
+
+
 def test_headings_begin_slides_and_long_ones_continue_below() -> None:
     text = "\n\n".join(["word " * 100] * 6)
     body = made(cell("markdown", f"# A\n\nshort\n\n## B\n\n{text}\n\n## C"))

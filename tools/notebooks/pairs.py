@@ -17,6 +17,11 @@ BACKENDS = ("fast", "reference")
 SETTINGS = {"backends", "alone"}
 """The settings of a source's header under ``dlfs:``."""
 
+FOLDED = "hide-input"
+"""The tag of a cell whose code is folded: on the site, in JupyterLab; slides leave it out."""
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 # The version of Python would be a meaningless difference.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -76,6 +81,8 @@ def make_notebook(source: Path) -> NotebookNode:
         name = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
         seen[name] = seen.get(name, 0) + 1
         cell.metadata.pop("lines_to_next_cell", None)  # the source's layout
+        if FOLDED in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = NotebookNode(source_hidden=True)
         cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
     return notebook
 
@@ -100,8 +107,18 @@ def digest(notebook: NotebookNode) -> str:
     return hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()
 
 
+def drop_widgets(notebook: NotebookNode) -> None:
+    """Remove what only a running kernel can show; a picture in the same output stays."""
+    for cell in notebook.cells:
+        for output in list(cell.get("outputs", [])):
+            widget = output.get("data", {}).pop(WIDGET, None)
+            if widget is not None and output.data.keys() <= {"text/plain"}:
+                cell.outputs.remove(output)
+
+
 def write(notebook: NotebookNode, source: Path) -> Path:
     """Store an executed notebook beside its source, with the digest in its metadata."""
+    drop_widgets(notebook)
     notebook.metadata.update(json.loads(json.dumps(METADATA)))  # the kernel adds other entries
     notebook.metadata.setdefault("dlfs", NotebookNode())["digest"] = digest(notebook)
     nbformat.validate(notebook)
