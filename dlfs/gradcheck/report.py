@@ -184,7 +184,9 @@ class GradientReport:
         for number, fact in enumerate(self.facts):
             lines += ["", "What is known"] if number == 0 else []
             lines += _wrapped(f"- {fact}", "  ", "    ")
-        if self.verdict in _NEXT:
+        if not self.results and any(finding.kind == "finite" for finding in self.findings):
+            lines += ["", "Next: correct forward, or check with values for which it is finite."]
+        elif self.verdict in _NEXT:
             lines += ["", _NEXT[self.verdict]]
         return "\n".join(lines)
 

@@ -40,14 +40,14 @@ class Row:
     name, kind : str
         As in its recipe.
     verdicts : dict of str to str
-        For each backend, and for "parity" if there are several: "passed" or "FAILED".
+        For each backend "passed", "UNDECIDED" or "FAILED"; "parity" too if there are several.
     cases : int
         The number of cases checked on each backend.
     worst : float
         The largest error, in units of its tolerance.
     seconds : float
     failures : list of str
-        Reports of failing cases, with the code that builds them.
+        Reports of the cases that did not pass, with the code that builds them.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed."""
+        """Whether nothing is known to be wrong."""
         return "FAILED" not in self.verdicts.values()
 
 
@@ -120,8 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
     examples = 3 if arguments.fast else arguments.examples
     rows, pictures = check_all(recipes, backends, examples, arguments.seed)
     failed = [row for row in rows if not row.passed]
-    for row in failed:
-        print(f"\n{row.failures[0]}")
+    for row in rows:
+        if row.failures:
+            print(f"\n{row.failures[0]}")
     print(f"\n{as_text(rows)}")
     if arguments.json:
         content = {"backends": backends, "examples": examples, "seed": arguments.seed}
@@ -202,6 +203,7 @@ def _check_recipe(
     if len(backends) > 1:
         verdicts["parity"] = "passed"
     row = Row(recipe.name, recipe.kind, verdicts, 0, 0.0, 0.0, [])
+    undecided: list[str] = []
     shown: GradientReport | None = None
     case: Case | None = None
     key = [seed, *recipe.name.encode()]
@@ -220,13 +222,19 @@ def _check_recipe(
                     continue
                 row.worst = max(row.worst, report.worst_ratio)
                 # An empty batch shows only that the passes accept it.
-                if not (report.passed or (case.x.size == 0 and report.verdict == "undecided")):
+                text = f"{report}\n\nAs code:\n\n{case.code}"
+                if report.verdict == "wrong":
                     row.verdicts[backend] = "FAILED"
-                    row.failures.append(f"{report}\n\nAs code:\n\n{case.code}")
+                    row.failures.append(text)
+                elif report.verdict == "undecided" and case.x.size:
+                    if row.verdicts[backend] == "passed":
+                        row.verdicts[backend] = "UNDECIDED"
+                    undecided.append(text)
                 if shown is None or (shown.verdict != "wrong" and _tells_more(report, shown)):
                     shown = report
             if len(backends) > 1 and case is not None:
                 _compare(row, case, backends)
+    row.failures += undecided
     row.seconds = time.perf_counter() - start
     return row, shown
 

@@ -20,7 +20,7 @@ class Row(Protocol):
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed."""
+        """Whether nothing is known to be wrong."""
 
 
 def as_text(rows: Sequence[Row]) -> str:
@@ -45,6 +45,10 @@ def summary(rows: Sequence[Row]) -> str:
     what = f"{len(rows)} {'class' if len(rows) == 1 else 'classes'}, {cases} cases, {seconds:.0f} s"
     if failed:
         return f"{what}: {len(failed)} FAILED ({', '.join(failed)})"
+    undecided = [row.name for row in rows if "UNDECIDED" in row.verdicts.values()]
+    if undecided:
+        names = ", ".join(undecided)
+        return f"{what}: {len(undecided)} UNDECIDED ({names}), the others are correct"
     return f"{what}: every gradient is correct"
 
 

@@ -422,3 +422,18 @@ def test_bad_arguments_are_named(arguments, error, message) -> None:
 def test_bad_options_are_named(options, error) -> None:
     with pytest.raises(error):
         check_gradients(Tanh(), normal(2, 2), **options)
+
+
+def test_an_infinite_output_asks_for_another_forward() -> None:
+    class Log(Operation):
+        def _output(self):
+            with np.errstate(divide="ignore"):
+                return np.log(self.input_)
+
+        def _input_grad(self, output_grad):
+            return output_grad / self.input_
+
+    report = check_gradients(Log(), np.array([[1.0, 0.0]]))
+    assert report.verdict == "wrong"
+    assert "correct forward" in str(report)
+    assert "correct backward" not in str(report)

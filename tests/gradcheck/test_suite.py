@@ -1,5 +1,6 @@
 """The suite that users run: choosing, verdicts, exit status, files."""
 
+import dataclasses
 import json
 import types
 from collections.abc import Callable
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from dlfs import backend, reference
-from dlfs.gradcheck.cases import RECIPES, RandomChooser
+from dlfs.activations import ReLU
+from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser, Sketch
 from dlfs.gradcheck.parity import disagreement
 from dlfs.gradcheck.suite import check_all, choose, main
 
@@ -71,6 +73,24 @@ def test_a_wrong_kernel_is_found_and_the_guilty_path_named(
     printed = capsys.readouterr().out
     assert "1 FAILED (Tanh)" in printed
     assert "FAILED" in html_file.read_text()
+
+
+def test_a_case_that_decides_nothing_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    relu = RECIPES["ReLU"]
+
+    def at_the_kink(sketch: Sketch) -> Case:
+        case = relu.function(sketch)
+        return dataclasses.replace(case, target=ReLU(), x=np.zeros((2, 3), sketch.dtype))
+
+    monkeypatch.setitem(RECIPES, "ReLU", dataclasses.replace(relu, function=at_the_kink))
+    status = main(["ReLU", "Sigmoid", "--examples", "1", "--backend", "reference"])
+    printed = capsys.readouterr().out
+    assert status == 0
+    assert "1 UNDECIDED (ReLU), the others are correct" in printed
+    assert "FAILED" not in printed
+    assert "every gradient is correct" not in printed
 
 
 def test_parity_sees_what_differences_cannot(second_backend: Callable[..., None]) -> None:
