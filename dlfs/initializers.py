@@ -148,8 +148,7 @@ class LayerSeed(np.random.SeedSequence):
 
     Examples
     --------
-    >>> first, second = layer_seeds(20190501, 2)
-    >>> int(first) == int(second)
+    >>> int(LayerSeed(1)) == int(LayerSeed(2))
     False
     """
 
@@ -158,18 +157,6 @@ class LayerSeed(np.random.SeedSequence):
 
     def __int__(self) -> int:
         return self.__index__()
-
-
-def layer_seeds(seed: int | None, count: int) -> list[LayerSeed]:
-    """Return independent seeds, the same ones for the same ``seed``; None draws new ones.
-
-    Examples
-    --------
-    >>> [int(seed) for seed in layer_seeds(1, 2)] == [int(seed) for seed in layer_seeds(1, 2)]
-    True
-    """
-    root = np.random.SeedSequence(seed)
-    return [LayerSeed(root.entropy, spawn_key=(number,)) for number in range(count)]
 
 
 def seed_layers(layers: Sequence[Any], seed: int | None) -> None:

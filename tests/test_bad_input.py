@@ -248,7 +248,6 @@ HARMLESS = {
     "dense.with_features": "serves Operations, after they have checked",
     "base.backward_through": "serves layers, after they have checked",
     "initializers.LayerSeed": "serves networks",
-    "initializers.layer_seeds": "serves networks",
     "initializers.seed_layers": "serves networks",
     "layers.LayerTree": "the base of Layer, tested with it",
     "activations.own_copy": "serves layers",

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 
 import dlfs
 from dlfs import activations, layers, normalization
-from dlfs.initializers import RELU_FAMILY, draw_weights
+from dlfs.initializers import RELU_FAMILY, LayerSeed, draw_weights, seed_layers
 from dlfs.network import NeuralNetwork
 
 SCALES = {"standard": 1.0, "normal": 1.0, "glorot": (2 / 50) ** 0.5, "he": (2 / 20) ** 0.5}
@@ -280,3 +280,37 @@ def test_the_default_learns_the_digits_as_well_as_glorot(activation) -> None:
     uncertainty = (2 * glorot * (1 - glorot) / len(y_test)) ** 0.5
     assert accuracy(None) > glorot - 3 * uncertainty
     assert accuracy("standard") < glorot - 3 * uncertainty
+
+
+# --- seeds ---
+
+
+def _nested() -> list[layers.Layer]:
+    inner = layers.Residual([layers.Dense(3), layers.LayerBlock([layers.Dense(3)])])
+    return [layers.Dense(3), inner, layers.Dense(3)]
+
+
+def _states(parts: list[layers.Layer]) -> list[tuple[int, ...]]:
+    """Return the seed of every layer within layers, as the numbers that a generator gets."""
+    states = []
+    for part in parts:
+        states += [tuple(np.random.default_rng(part.seed).integers(0, 2**62, 2))]
+        states += _states(part.layers)
+    return states
+
+
+def test_every_layer_within_layers_gets_a_seed_of_its_own_that_one_number_decides() -> None:
+    first, again, other, undecided = _nested(), _nested(), _nested(), _nested()
+    for parts, seed in ((first, 5), (again, 5), (other, 6), (undecided, None)):
+        seed_layers(parts, seed)
+    assert len(set(_states(first))) == 6
+    assert _states(first) == _states(again)
+    assert len({*_states(first), *_states(other), *_states(undecided)}) == 18
+
+
+def test_the_seed_of_a_layer_serves_generators_of_the_book() -> None:
+    """They take whole numbers up to 2**32 - 1."""
+    seeds = [LayerSeed(20190501, spawn_key=(number,)) for number in range(50)]
+    drawn = {np.random.RandomState(int(seed)).randint(2**31) for seed in seeds}
+    assert len(drawn) == 50
+    assert all(seed.__index__() == int(seed) < 2**32 for seed in seeds)

@@ -7,13 +7,16 @@ changed function until one fails: first those that detected other changes of it,
 
 Names are mutmut's, with wildcards: ``'dlfs.dropout.*'``. The default is the backward code, and
 ``forward`` everything else, both except for changes tried before; ``left`` means the changes tried
-and not detected.
+and not detected. A number among the names is how many changes of each module are tried, drawn at
+random; paths below ``tests``, and pytest's options, replace the tests of ``pyproject.toml``.
 """
 
 import importlib
 import json
 import os
+import random
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -66,8 +69,11 @@ MEMORY = 6 << 30
 MOST_SECONDS = 5
 
 
-def main(patterns: list[str]) -> int:
-    """Try the changes that the patterns name; return 1 if interrupted."""
+def main(arguments: list[str]) -> int:
+    """Try the changes that the arguments name; return 1 if interrupted."""
+    most = next((int(argument) for argument in arguments if argument.isdecimal()), None)
+    tests = [argument for argument in arguments if argument.startswith(("tests/", "-"))]
+    patterns = [each for each in arguments if not each.isdecimal() and each not in tests]
     # The compiled kernels have their own tests; here they would replace the changed ones.
     sys.modules["dlfs_ext"] = None
     set_mutant_under_test("mutant_generation")
@@ -76,12 +82,13 @@ def main(patterns: list[str]) -> int:
     file_utils.copy_also_copy_files()
     file_utils.setup_source_paths()
     change_decorated_functions()
+    mutmut.walk_source_files = lambda: files_to_change(patterns)
     mutmut.create_mutants(1)
-    changes = Changes(patterns)
-    for pattern in changes.unused:
+    changes = Changes(patterns, most)
+    for pattern in [] if patterns else changes.unused:
         say(f"no function is named {pattern}; BACKWARD in tools/mutate.py is out of date")
     with file_utils.change_cwd("mutants"):
-        selection = config().pytest_add_cli_args_test_selection
+        selection = tests or config().pytest_add_cli_args_test_selection
         quiet = ["-qq", "-s", "--no-summary", "--tb=native", "-p", "no:cacheprovider"]
         status = pytest.main(["--rootdir=.", *quiet, *selection], plugins=[changes])
     changes.save()
@@ -118,6 +125,23 @@ def change_decorated_functions() -> None:
     file_mutation.function_trampoline_arrangement = arranged
 
 
+def files_to_change(patterns: list[str]) -> Iterator[Path]:
+    """Iterate over the source files without those that no pattern names.
+
+    Changing a file takes seconds, and a changed file is slow to import.
+    """
+    everything = not patterns or FORWARD in patterns or LEFT in patterns
+    starts = [pattern.partition("*")[0] for pattern in patterns]
+    for path in file_utils.walk_source_files():
+        module = ".".join(path.with_suffix("").parts) + "."
+        named = any(start.startswith(module) or module.startswith(start) for start in starts)
+        known = SourceFileMutationData(path=path).meta_path.exists()
+        if everything or named or known or not config().should_mutate(path):
+            yield path
+        else:
+            shutil.copy2(path, Path("mutants", path))
+
+
 def is_backward(function: str) -> bool:
     """Return whether a function, by mutmut's name, computes gradients or helps to."""
     if function.startswith("dlfs.autograd."):
@@ -133,14 +157,16 @@ def function_of(name: str) -> str:
 class Changes:
     """A pytest plugin that tries all changes instead of running the tests once."""
 
-    def __init__(self, patterns: list[str]) -> None:
+    def __init__(self, patterns: list[str], most: int | None) -> None:
         self.files: dict[str, SourceFileMutationData] = {}
         self.names: list[str] = []
+        draws = random.Random(0)
         functions: set[str] = set()
         for path in file_utils.walk_mutatable_files():
             data = SourceFileMutationData(path=path)
             data.load()
             functions.update(function_of(name) for name in data.exit_code_by_key)
+            names: list[str] = []
             for name, before in data.exit_code_by_key.items():
                 if LEFT in patterns:
                     chosen = try_now = before in MISSED
@@ -152,7 +178,9 @@ class Changes:
                 if chosen:
                     self.files[name] = data
                 if try_now and chosen:
-                    self.names.append(name)
+                    names.append(name)
+            few = most is not None and most < len(names)
+            self.names += draws.sample(names, most) if few else names
 
         self.thorough = LEFT in patterns
         self.unused = [
@@ -221,10 +249,13 @@ class Changes:
 def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str, float]]:
     """Run the tests; return which of them reach each function, and how long each takes."""
     known = {}
-    sources = [path for folder in ("dlfs", "tests") for path in Path("..", folder).rglob("*.py")]
-    sources.append(Path("../pyproject.toml"))
-    if REACHED.exists() and REACHED.stat().st_mtime > max(p.stat().st_mtime for p in sources):
+    sources = [*Path("dlfs").rglob("*.py"), *Path("tests/support").rglob("*.py")]
+    traced = REACHED.stat().st_mtime if REACHED.exists() else 0
+    if traced > max(path.stat().st_mtime for path in sources):
         known = json.loads(REACHED.read_text(encoding="utf-8"))
+    for test, item in items.items():
+        if item.path.stat().st_mtime > traced:
+            known.pop(test, None)
     say(f"{len(items)} tests, of which {len(items.keys() - known.keys())} are to be traced")
     set_mutant_under_test("stats")
     failed = set()
