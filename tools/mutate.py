@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
     file_utils.copy_also_copy_files()
     file_utils.setup_source_paths()
     change_decorated_functions()
-    mutmut.walk_source_files = lambda: files_to_change(patterns)
+    vars(mutmut)["walk_source_files"] = lambda: files_to_change(patterns)
     mutmut.create_mutants(1)
     changes = Changes(patterns, most)
     for pattern in [] if patterns else changes.unused:
