@@ -1,18 +1,22 @@
-"""Plots: a computational graph, the training history, filters, a confusion matrix.
+"""Plots: a computational graph, the training history, filters, a confusion matrix; handles.
 
 They need matplotlib (the extra "plots").
 """
 
+import base64
+import inspect
 import io
 import math
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlfs.checks import as_float_array, check_finite, check_int, printable, shortened
+from dlfs.train.output import in_notebook
 from dlfs.types import Array, IntArray
 from dlfs.utils.files import write_atomically
 
@@ -319,6 +323,84 @@ def plot_chain(
     return _saved(figure, path)
 
 
+def with_handles(draw: Callable[..., "Figure"], **handles: Sequence[Any]) -> Any:
+    """Return a figure that handles change, or without widgets the figure of the defaults.
+
+    As the last line of a notebook's cell it is shown: with a slider for each handle where
+    ipywidgets is installed, else as a picture.
+
+    Parameters
+    ----------
+    draw : callable
+        Returns a figure. Each argument that has a handle has a default.
+    **handles : sequence
+        The values of the argument of this name, in the slider's order. Its default is one of them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure, or an object that IPython shows as a widget
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If a handle has a name that draw does not have, or lacks the default.
+
+    Examples
+    --------
+    >>> def draw(power=2):
+    ...     return plot_filters(np.arange(1.0, 5.0).reshape(1, 1, 2, 2) ** power)
+    >>> len(with_handles(draw, power=[1, 2, 3]).axes)
+    2
+    """
+    if not callable(draw):
+        raise TypeError(f"with_handles: draw must be callable, got {type(draw).__name__}")
+    arguments = inspect.signature(draw).parameters
+    choices = {name: list(values) for name, values in handles.items()}
+    for name, values in choices.items():
+        if name not in arguments or arguments[name].default not in values:
+            raise ValueError(
+                f"with_handles: {name} must be an argument of draw whose default is one of the "
+                f"handle's {len(values)} values"
+            )
+    figure = _once(draw)
+    if not in_notebook():
+        return figure
+    import ipywidgets  # noqa: PLC0415 - an extra
+
+    first = _png(figure)
+    picture = ipywidgets.Image(value=first)
+    sliders = {
+        name: ipywidgets.SelectionSlider(
+            options=[(str(value), value) for value in values],
+            value=arguments[name].default,
+            description=name,
+        )
+        for name, values in choices.items()
+    }
+
+    def redraw(_: Any) -> None:
+        now = {name: slider.value for name, slider in sliders.items()}
+        picture.value = _png(_once(draw, **now))
+
+    for slider in sliders.values():
+        slider.observe(redraw, "value")
+    return _Handles(ipywidgets.VBox([*sliders.values(), picture]), first)
+
+
+class _Handles:
+    """Sliders and their picture; where they cannot be shown, IPython shows the first picture."""
+
+    def __init__(self, box: Any, first: bytes) -> None:
+        self.box, self.first = box, first
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        widget: dict[str, Any] = self.box._repr_mimebundle_(**options)
+        encoded = base64.b64encode(self.first).decode()
+        return {**widget, "image/png": encoded, "text/plain": "a figure with handles"}
+
+
 def plain(text: str) -> str:
     r"""Return a text in which matplotlib finds no formula.
 
@@ -336,6 +418,20 @@ def _figure(width: float, height: float) -> "Figure":
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'dlfs[plots]'") from error
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def _once(draw: Callable[..., "Figure"], **now: Any) -> "Figure":
+    """Draw a figure that pyplot does not show a second time at the end of the cell."""
+    figure = draw(**now)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close(figure)
+    return figure
+
+
+def _png(figure: "Figure") -> bytes:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
 
 
 def _arrow(ax: "Axes", start: tuple[float, float], end: tuple[float, float], color: str) -> None:

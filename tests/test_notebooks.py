@@ -125,10 +125,12 @@ def test_code_is_folded_and_widgets_are_not_stored(tmp_path: Path) -> None:
         "bundle = {'image/png': 'iVBORw0KGgo=', **slider._repr_mimebundle_()}\n"
         "from IPython.display import display\ndisplay(bundle, raw=True)"
     )
-    source = stored(tmp_path, folded, slider, both)
-    first, second, third = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
+    removed = '\n# %% tags=["remove-cell"]\nassert slider.value == 0\n'
+    source = stored(tmp_path, folded, slider, both, removed)
+    first, second, third, fourth = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
     assert first.metadata.jupyter.source_hidden
     assert first.outputs[0].text == "seen\n"
+    assert fourth.metadata.jupyter.source_hidden
     assert "jupyter" not in second.metadata
     assert second.outputs == []
     assert set(third.outputs[0].data) == {"image/png", "text/plain"}

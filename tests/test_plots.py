@@ -1,5 +1,6 @@
 """What the plots show, read back from matplotlib's objects: places, order, labels, colours."""
 
+import base64
 import re
 
 import numpy as np
@@ -239,3 +240,47 @@ def test_colours_are_what_they_are_called():
     assert np.ptp(grey) < 0.1
     assert not same_color(plots.BLUE, plots.ORANGE)
     assert all(re.fullmatch("#[0-9a-f]{6}", c) for c in (plots.BLUE, plots.ORANGE, plots.GREY))
+
+
+# --- handles ---
+
+
+def power(exponent=2, sign="+"):
+    W = np.arange(1.0, 5.0).reshape(1, 1, 2, 2) ** exponent
+    return plots.plot_filters(W if sign == "+" else -W)
+
+
+def test_without_widgets_there_is_the_figure_of_the_defaults():
+    figure = plots.with_handles(power, exponent=[1, 2, 3], sign="+-")
+    assert figure.axes[0].images[0].get_array()[1, 1] == 16
+
+
+def test_a_handle_changes_the_picture(monkeypatch):
+    pytest.importorskip("ipywidgets")
+    monkeypatch.setattr(plots, "in_notebook", lambda: True)
+    drawn = []
+    monkeypatch.setattr(plots, "_png", lambda figure: drawn.append(figure) or bytes([len(drawn)]))
+    shown = plots.with_handles(power, exponent=[1, 2, 3], sign="+-")
+    exponent, sign, picture = shown.box.children
+    assert (exponent.description, exponent.value, sign.value) == ("exponent", 2, "+")
+    exponent.value = 3
+    sign.value = "-"
+    assert picture.value == bytes([3])
+    corners = [figure.axes[0].images[0].get_array()[1, 1] for figure in drawn]
+    assert corners == [16, 64, -64]
+
+
+def test_handles_are_a_picture_where_there_are_no_widgets(monkeypatch):
+    pytest.importorskip("ipywidgets")
+    monkeypatch.setattr(plots, "in_notebook", lambda: True)
+    shown = plots.with_handles(power, exponent=[1, 2, 3])._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in shown
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    assert "0x" not in shown["text/plain"]
+
+
+def test_a_figure_of_pyplot_is_not_shown_a_second_time():
+    import matplotlib.pyplot as plt
+
+    plots.with_handles(lambda size=1: plt.figure(figsize=(size, size)), size=[1, 2])
+    assert plt.get_fignums() == []

@@ -149,7 +149,7 @@ def progress_bar(
     """
     if disable:
         return NoProgress()
-    if _in_notebook():
+    if in_notebook():
         from tqdm.notebook import tqdm  # noqa: PLC0415 - slow to import, and only for notebooks
     elif not _is_terminal(sys.stderr):
         return ProgressLines(total, initial, epochs, unit)
@@ -181,7 +181,14 @@ def _is_terminal(stream: Any) -> bool:
     return not getattr(stream, "closed", False) and hasattr(stream, "isatty") and stream.isatty()
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Return whether there is a notebook's kernel, and ipywidgets.
+
+    Examples
+    --------
+    >>> in_notebook()
+    False
+    """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     has_kernel = shell is not None and "IPKernelApp" in getattr(shell, "config", {})

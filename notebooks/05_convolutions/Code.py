@@ -8,11 +8,11 @@
 # %% [markdown]
 # # Chapter 5: convolutions, loop by loop
 #
-# You write a convolution with nothing but loops, derive its gradients, and check each of them. Then
-# you find two well-known mistakes in the gradients of a convolution that trains all the same. You
-# need NumPy, and the chain rule of chapter 1.
+# You write a convolution with plain loops, derive its gradients, and check each of them. Then you
+# look at the convolution of the book's library: networks train with it, although its gradients have
+# two mistakes. You need NumPy and the chain rule of chapter 1.
 
-# %%
+# %% tags=["hide-input"]
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -23,8 +23,8 @@ from dlfs.base import Operation, ParamOperation
 from dlfs.conv import Conv1D_Op, Conv2D_Op
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
-from dlfs.plots import BLUE, GREY, ORANGE
 from dlfs.commands.stopwatch import interleaved, readable
+from dlfs.plots import BLUE, GREY, ORANGE, with_handles
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
 plt.rcParams["figure.constrained_layout.use"] = True
@@ -34,12 +34,14 @@ print("backend:", backend_name())
 # %% [markdown]
 # ## 1. A sum that slides
 #
-# A dense layer connects every input with every output. An image does not ask for that: an edge is
-# an edge wherever it is, and a pixel has more to do with its neighbours than with a far corner.
-# So take a few weights, the **kernel**, and let them slide over the input. At each place multiply
-# what lies on top of each other, and add:
+# A dense layer connects every input with every output. For an image this is wasteful: an edge looks
+# the same wherever it is, and a pixel is related to its neighbours more than to a far corner. So a
+# **convolution** has only a few weights, its **kernel**, and slides them over the input. At each
+# place it multiplies every weight by the number that lies under it, and adds the products:
 #
 # $$ y_p = \sum_i x_{p+i} \, w_i $$
+#
+# $x$ is the input, $w$ the kernel and $y$ the output; $p$ is the place, and $i$ counts the weights.
 
 
 # %%
@@ -55,18 +57,23 @@ def slide(x, w):
 slide(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([1.0, 1.0, 1.0]))
 
 # %% [markdown]
-# The same loop smooths or finds jumps: only the weights differ. Five equal ones make a mean of
-# neighbours. Three negative and three positive ones are 0 where nothing changes, large where the
-# signal rises, negative where it falls. A network learns such weights by itself.
+# The same loop can smooth a signal or find its jumps; only the weights differ. Five equal weights
+# take the mean of five neighbours. Three negative and three positive weights give 0 where the
+# signal is constant, a positive number where it rises, and a negative one where it falls. A network
+# learns such weights from its data.
 
 # %%
 signal = np.repeat([0.0, 1.0, 0.3, 0.3, 1.2, 0.1], 12) + 0.06 * rng.standard_normal(72)
+smooth = slide(signal, np.array([1, 1, 1, 1, 1]) / 5)
+jumps = slide(signal, np.array([-1, -1, -1, 1, 1, 1]) / 3)
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 3, figsize=(8, 2.4), sharex=True)
 axes[0].plot(signal, color=GREY)
 axes[0].set_title("a signal with noise")
-axes[1].plot(slide(signal, np.full(5, 1 / 5)), color=BLUE)
+axes[1].plot(smooth, color=BLUE)
 axes[1].set_title("kernel (1, 1, 1, 1, 1) / 5")
-axes[2].plot(slide(signal, np.array([-1, -1, -1, 1, 1, 1]) / 3), color=ORANGE)
+axes[2].plot(jumps, color=ORANGE)
 axes[2].set_title("kernel (−1, −1, −1, 1, 1, 1) / 3")
 for ax in axes:
     ax.set_xlabel("position")
@@ -74,14 +81,14 @@ for ax in axes:
 # %% [markdown]
 # ## 2. Padding and stride
 #
-# Two numbers were lost: five went in, three came out. **Padding** puts zeros around the input, so
-# that the kernel also fits at the border. The **stride** is the step from place to place; a stride
-# of 2 halves the output. With $n$ inputs, $k$ weights, $a$ zeros on either side and stride $s$
-# there are
+# Above, five numbers went in and only three came out. **Padding** puts zeros around the input, so
+# that the kernel also fits at the border. The **stride** is the step from one place to the next; a
+# stride of 2 halves the output. With $n$ inputs, $k$ weights, $a$ zeros on either side and stride
+# $s$ there are
 #
 # $$ \left\lfloor \frac{n + 2a - k}{s} \right\rfloor + 1 $$
 #
-# places.
+# places. ($\lfloor \cdot \rfloor$ rounds down.)
 
 
 # %%
@@ -95,25 +102,28 @@ def conv1d(x, w, stride=1, padding=0):
 
 
 x, w = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([1.0, 1.0, 1.0])
-print("as many as before:", conv1d(x, w, padding=1))
-print("every second one: ", conv1d(x, w, padding=1, stride=2))
+print("padding 1:          ", conv1d(x, w, padding=1))
+print("padding 1, stride 2:", conv1d(x, w, padding=1, stride=2))
+
+# %% tags=["remove-cell"]
 assert conv1d(x, w, padding=1).sum() == 39  # the sum that the book prints
 
 # %% [markdown]
-# ## 3. The gradients: who met whom?
+# ## 3. The gradients
 #
-# Let $G_p$ be the gradient of the loss with respect to $y_p$. All that the forward pass does is one
-# line, again and again:
+# Let $G_p$ be the gradient of the loss with respect to $y_p$. The forward pass repeats one line:
 #
 #     y[p] += X[s p + i] * w[i]
 #
-# A product hands its gradient to each factor, multiplied by the other one. So the line becomes two:
+# The derivative of a product with respect to one factor is the other factor. So the backward pass
+# repeats two lines:
 #
 #     X_grad[s p + i] += G[p] * w[i]
 #     w_grad[i]       += G[p] * X[s p + i]
 #
-# The loops stay as they are. Both are `+=`: an input is used at several places, a weight at all of
-# them, and the shares add up. What arrives at the zeros of the padding is cut off at the end.
+# The loops stay the same. Both lines have `+=`: an input is used at several places, a weight at all
+# places, and the gradients of all uses add up (chapter 1). The padding's zeros have a gradient too;
+# it is not needed, and is cut off at the end.
 
 
 # %%
@@ -130,11 +140,14 @@ def conv1d_backward(G, x, w, stride=1, padding=0):
 x, w = rng.standard_normal(7), rng.standard_normal(3)
 report = check_gradients((conv1d, conv1d_backward), (x, w))
 print(report)
+
+# %% tags=["remove-cell"]
 assert report
 
 # %% [markdown]
-# `check_gradients` moved every number of `x` and `w` a little, and watched the output. It drew a
-# random `G`; you will soon see why not ones. Now with padding and stride:
+# `check_gradients` changes every number of `x` and `w` a little, and compares the change of the
+# output with our gradients. It draws `G` at random. (Section 8 shows what a `G` of ones would
+# miss.) Now with padding and stride:
 
 # %%
 for stride in (1, 2, 3):
@@ -142,23 +155,23 @@ for stride in (1, 2, 3):
         options = {"stride": stride, "padding": padding}
         pair = partial(conv1d, **options), partial(conv1d_backward, **options)
         assert check_gradients(pair, (x, w)), options
-print("nine combinations, all right")
+print("the gradients are right for all nine combinations")
 
 # %% [markdown]
-# ### Why the kernel turns round
+# ### Why the kernel is flipped
 #
-# Look at one input from behind. With stride 1, input 3 is met by output 3 through weight 0, by
-# output 2 through weight 1, by output 1 through weight 2. The later the output, the earlier the
-# weight: seen from the input, the kernel lies the other way round.
+# Which outputs use input 3? With stride 1, output 3 uses it with weight 0, output 2 with weight 1,
+# and output 1 with weight 2. The later the output, the earlier the weight: from the input's side,
+# the kernel is flipped.
 
 
-# %%
+# %% tags=["hide-input"]
 def draw_wires(ax, wires, title):
     colours = [BLUE, ORANGE, GREY]
     for p, k, i in wires:
         ax.plot([k, p + 1], [0, 1], color=colours[i], linewidth=2)
-        ax.text(k + (p + 1 - k) * 0.5, 0.5, f"w{i}", color=colours[i], ha="center",
-                bbox={"color": "white", "pad": 1})  # fmt: skip
+        box = {"color": "white", "pad": 1}
+        ax.text(k + (p + 1 - k) * 0.5, 0.5, f"w{i}", color=colours[i], ha="center", bbox=box)
     for k in range(7):
         ax.text(k, -0.14, f"x{k}", ha="center")
     for p in range(5):
@@ -170,20 +183,23 @@ def draw_wires(ax, wires, title):
 
 
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.4))
-draw_wires(axes[0], [(2, 2 + i, i) for i in range(3)], "forward: what output 2 sees")
-draw_wires(axes[1], [(3 - i, 3, i) for i in range(3)], "backward: what sees input 3")
+draw_wires(axes[0], [(2, 2 + i, i) for i in range(3)], "forward: the inputs of output 2")
+draw_wires(axes[1], [(3 - i, 3, i) for i in range(3)], "backward: the outputs that use input 3")
 
 # %% [markdown]
-# So the input gradient is itself a convolution: of `G` with zeros around it, and the kernel
-# flipped.
+# So the input gradient is itself a convolution: of `G`, with zeros around it, and the flipped
+# kernel.
 
 # %%
 G = rng.standard_normal(5)
 right = conv1d_backward(G, x, w)[0]
 flipped = conv1d(G, w[::-1], padding=len(w) - 1)
-np.testing.assert_allclose(flipped, right, rtol=0, atol=1e-14)
+print("from the loops:    ", right.round(3))
 print("kernel flipped:    ", flipped.round(3))
 print("kernel not flipped:", conv1d(G, w, padding=len(w) - 1).round(3))
+
+# %% tags=["remove-cell"]
+np.testing.assert_allclose(flipped, right, rtol=0, atol=1e-14)
 
 # %% [markdown]
 # ## 4. Batches
@@ -207,9 +223,16 @@ def conv1d_batch_backward(G, x, w, stride=1, padding=0):
 
 batch = rng.standard_normal((4, 7))
 assert check_gradients((conv1d_batch, conv1d_batch_backward), (batch, w))
+
+# %% [markdown]
+# The book computes the gradient of its kernel of ones for these two sequences, and finds the same:
+
+# %%
 books = np.array([np.arange(7.0), np.arange(1.0, 8.0)])
 G, ones = np.ones((2, 7)), np.ones(3)
-print("the book's example:", conv1d_batch_backward(G, books, ones, padding=1)[1])
+print(conv1d_batch_backward(G, books, ones, padding=1)[1])
+
+# %% tags=["remove-cell"]
 assert conv1d_batch_backward(G, books, ones, padding=1)[1].tolist() == [36, 49, 48]
 
 # %% [markdown]
@@ -219,8 +242,8 @@ assert conv1d_batch_backward(G, books, ones, padding=1)[1].tolist() == [36, 49, 
 #
 # $$ y_{pq} = \sum_{i,j} X_{sp+i,\;sq+j} \; w_{ij} $$
 #
-# These are four loops, two over the places and two over the weights; `np.ndindex` runs through
-# several at once.
+# These are four loops, two over the places and two over the weights. `np.ndindex` runs several
+# loops at once.
 
 
 # %%
@@ -236,17 +259,19 @@ def image_conv(x, w, stride=1, padding=0):
 
 
 # %% [markdown]
-# One output pixel, looked at closely: the orange patch of the image, times the kernel, entry by
-# entry, added up.
+# Here is one output pixel in detail. The orange patch of the image is multiplied by the kernel,
+# number by number, and the products are added:
 
 # %%
 small = rng.integers(0, 4, (6, 6)).astype(float)
 cross = np.array([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
 result = image_conv(small, cross)
+print((small[1:4, 2:5] * cross).sum(), "=", result[1, 2])
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 3, figsize=(8, 2.7), width_ratios=(6, 3, 4))
-for ax, numbers, title in zip(
-    axes, (small, cross, result), ("image, 6 × 6", "kernel, 3 × 3", "output, 4 × 4"), strict=True
-):
+titles = "image, 6 × 6", "kernel, 3 × 3", "output, 4 × 4"
+for ax, numbers, title in zip(axes, (small, cross, result), titles):
     ax.imshow(numbers, cmap="RdBu_r", vmin=-16, vmax=16)
     for (i, j), number in np.ndenumerate(numbers):
         ax.text(j, i, f"{number:.0f}", ha="center", va="center")
@@ -255,9 +280,12 @@ box = {"fill": False, "edgecolor": ORANGE, "linewidth": 3}
 axes[0].add_patch(plt.Rectangle((1.5, 0.5), 3, 3, **box))
 axes[2].add_patch(plt.Rectangle((1.5, 0.5), 1, 1, **box))
 assert result[1, 2] == (small[1:4, 2:5] * cross).sum()
+plt.show()
 
 # %% [markdown]
-# And on a digit, with a ring of zeros around it, so that the image keeps its size:
+# Now a digit. One ring of zeros around it keeps the image's size. The kernel `edge` subtracts the
+# pixels on the left of a place from those on its right, so it finds upright edges; its transpose
+# finds level ones.
 
 
 # %%
@@ -268,19 +296,53 @@ def slide_2d(image, w):
 digit = datasets.mnist().X_test[0, 0].astype(float)
 edge = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
 kernels = {"blur": np.ones((3, 3)) / 9, "upright edges": edge, "level edges": edge.T}
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 4, figsize=(8, 2.3))
 axes[0].imshow(digit, cmap="Greys")
 axes[0].set_title("a digit")
-for ax, (name, kernel) in zip(axes[1:], kernels.items(), strict=True):
+for ax, (name, kernel) in zip(axes[1:], kernels.items()):
     ax.imshow(slide_2d(digit, kernel), cmap="RdBu_r", vmin=-4, vmax=4)
     ax.set_title(name)
 for ax in axes:
     ax.axis("off")
 
 # %% [markdown]
-# Red is positive, blue negative: a left edge of the stroke has the other sign than a right one.
+# Red is positive, blue negative: a left edge of a stroke has the opposite sign of a right edge.
 #
-# Backward, the line in the middle becomes two, as in one dimension:
+# **Move the kernel yourself.** When you run the next cell, sliders choose the kernel and its place.
+# (On a page, or without ipywidgets, you see the picture of one place.) The nine numbers under the
+# orange square, times the nine weights, add up to the marked pixel of the output. Where is the sum
+# largest? Where is it negative?
+
+
+# %% tags=["hide-input"]
+def place(kernel="upright edges", row=25, column=10):
+    """Draw one place of a kernel on the digit, and the output."""
+    w, output = kernels[kernel], slide_2d(digit, kernels[kernel])
+    patch = np.pad(digit, 1)[row : row + 3, column : column + 3]
+    fig, axes = plt.subplots(1, 4, figsize=(8, 2.5), width_ratios=(4, 3, 3, 4))
+    axes[0].imshow(digit, cmap="Greys")
+    axes[1].imshow(patch, cmap="Greys", vmin=0, vmax=2)
+    axes[2].imshow(w, cmap="RdBu_r", vmin=-4, vmax=4)
+    axes[3].imshow(output, cmap="RdBu_r", vmin=-4, vmax=4)
+    for ax, numbers in ((axes[1], patch), (axes[2], w)):
+        for (i, j), number in np.ndenumerate(numbers):
+            ax.text(j, i, f"{number:.2f}", ha="center", va="center")
+    titles = "the digit", "under the kernel", f"kernel: {kernel}", f"sum: {output[row, column]:.2f}"
+    for ax, title in zip(axes, titles):
+        ax.set(title=title, xticks=[], yticks=[])
+    frame = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
+    axes[0].add_patch(plt.Rectangle((column - 1.5, row - 1.5), 3, 3, **frame))
+    axes[0].set(xlim=(-1.8, 28.8), ylim=(28.8, -1.8))
+    axes[3].add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
+    return fig
+
+
+with_handles(place, kernel=list(kernels), row=range(28), column=range(28))
+
+# %% [markdown]
+# Backward, the innermost line becomes two, as in one dimension:
 
 
 # %%
@@ -304,13 +366,14 @@ print("both gradients are right, with and without padding and stride")
 # %% [markdown]
 # ## 6. Channels
 #
-# A colour image has three channels, and the outputs of many kernels are many channels for the next
-# layer. Each output channel $o$ sees **all** input channels $c$, each through a kernel of its own:
+# A colour image has three **channels**: red, green and blue. The outputs of several kernels are the
+# channels of the next layer. Each output channel $o$ has a kernel for **every** input channel $c$,
+# and adds their results. With $n$ for the image and $X$ for the padded input,
 #
 # $$ y_{nopq} = \sum_{c,i,j} X_{n,\,c,\,sp+i,\,sq+j} \; W_{coij} $$
 #
-# Images are `(batch, channels, height, width)`, weights `(in, out, height, width)`, as in the book.
-# With the loops over batch and channels these are seven:
+# Images have the shape `(batch, channels, height, width)`, and weights `(in, out, height, width)`,
+# as in the book. With batch and channels there are seven loops:
 
 
 # %%
@@ -326,7 +389,7 @@ def conv2d(x, W, stride=1, padding=0):
 
 
 # %% [markdown]
-# Backward, the one line in the middle becomes two again:
+# Backward, the innermost line becomes two again:
 
 
 # %%
@@ -349,13 +412,14 @@ assert check_gradients(pair, (images, W))
 print("output", conv2d(images, W, **options).shape, "- both gradients are right")
 
 # %% [markdown]
-# Batch, channels, an image that is no square, a kernel that is no square, a stride and a padding:
-# the check used them all. A mistake can hide behind any number that is 1, or equal to another.
+# The check used two images, several channels, an image and a kernel that are not square, a stride
+# and a padding. This is on purpose: a mistake can stay hidden where one of these sizes is 1, or
+# where two of them are equal.
 #
-# What is the sum over channels good for? Let a first convolution make two channels from the digit,
-# one with its upper edges, one with its left edges. A second one blurs both and adds them up, minus
-# a constant: only where *both* are near is something left. The level bar has an upper edge and no
-# left one; what remains is the slanted stroke.
+# Why add over the channels? Here is an example. A first convolution makes two channels from the
+# digit: its upper edges and its left edges. A second one blurs both, adds them, and subtracts a
+# constant. So the result is positive only where *both* kinds of edges are near. The level bar has
+# an upper edge but no left one, and disappears; the slanted stroke remains.
 
 # %%
 blur = np.ones((3, 3)) / 9
@@ -363,24 +427,27 @@ first = np.stack([edge.T, edge])[None]  # one channel in, two out
 second = np.stack([blur, blur])[:, None]  # two in, one out
 edges = np.maximum(conv2d(digit[None, None], first, padding=1), 0)
 slanted = np.maximum(conv2d(edges, second, padding=1) - 2.2, 0)
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 4, figsize=(8, 2.3))
-named = {"the digit": digit, "channel 0: upper edges": edges[0, 0],
-         "channel 1: left edges": edges[0, 1], "added: slanted": slanted[0, 0]}  # fmt: skip
-for ax, (name, image) in zip(axes, named.items(), strict=True):
+shown = digit, edges[0, 0], edges[0, 1], slanted[0, 0]
+titles = "the digit", "channel 0: upper edges", "channel 1: left edges", "added: slanted"
+for ax, image, title in zip(axes, shown, titles):
     ax.imshow(image, cmap="Greys" if image is digit else "magma")
-    ax.set_title(name)
+    ax.set_title(title)
     ax.axis("off")
 bar, stroke = slanted[0, 0, :11].sum(), slanted[0, 0, 11:].sum()
 assert bar < 0.2 * stroke, (bar, stroke)
+plt.show()
 
 # %% [markdown]
-# Nobody writes such kernels by hand. [Convolution_Demos](Convolution_Demos.ipynb) lets a network
-# find its own, and draws them.
+# Such kernels are not written by hand; a network learns them.
+# [Convolution_Demos](Convolution_Demos.ipynb) trains one, and draws its kernels.
 #
 # ## 7. As an Operation
 #
-# An Operation keeps its input and answers for both gradients (chapter 3). Wrapped in one, our loops
-# could be a layer of any network; they would only be slow.
+# An Operation keeps its input, and computes its output and both gradients (chapter 3). As an
+# Operation, our loops could be part of any network. They would only be slow.
 
 
 # %%
@@ -402,15 +469,19 @@ class LoopConv2D(ParamOperation):
         return conv2d_backward(output_grad, self.input_, self.param, self.stride, self.padding)
 
 
+print(check_gradients(LoopConv2D(W, 2, 1), images))
+
+# %% tags=["remove-cell"]
 assert check_gradients(LoopConv2D(W, 2, 1), images)
 
 # %% [markdown]
 # ## 8. The book's way: patches and one matrix product
 #
-# Loops in Python are slow. The book cuts out every patch that the kernel sees, writes each as a
-# row, and multiplies the rows with the weights: one matrix product, which NumPy does fast. Here is
-# that idea, with padding "same": the image keeps its size. (`sliding_window_view` is the cutting
-# out. The rest brings the axes into the right order.)
+# Loops in Python are slow. The book cuts out every patch that the kernel covers, and writes each as
+# a row of a matrix. One product of this matrix with the weights gives all outputs, and NumPy
+# computes it quickly. Here is that idea with padding "same", which means that the image keeps its
+# size. (`sliding_window_view` cuts out the patches. The other calls bring the axes into the right
+# order.)
 
 
 # %%
@@ -436,12 +507,13 @@ by_patches = PatchConv2D(W3).forward(square)
 np.testing.assert_allclose(by_patches, conv2d(square, W3, padding=1), rtol=0, atol=1e-13)
 
 # %% [markdown]
-# The forward pass is right. These are the gradients that the book's library takes, written anew:
+# The forward pass is right. The book's library computes the gradients as follows:
 #
 # - the input gradient: patches of the output gradient, times the weights;
 # - the weight gradient: all patches, times all output gradients.
 #
-# Read them once. They look right, they have the right shapes, and a network trains with them.
+# Read the code below once before you go on. It looks right, the shapes are right, and a network
+# trains with it.
 
 
 # %%
@@ -453,18 +525,18 @@ class BookConv2D(PatchConv2D):
 
     def _param_grad(self, output_grad):
         channels, outputs, size, _ = self.param.shape
-        rows = patches(self.input_, size).transpose(1, 0, 2)  # pixel by pixel, as they were cut
+        rows = patches(self.input_, size).transpose(1, 0, 2)  # by pixel, then by image
         rows = rows.reshape(-1, channels * size * size)
-        grads = output_grad.transpose(0, 2, 3, 1).reshape(-1, outputs)  # image by image
+        grads = output_grad.transpose(0, 2, 3, 1).reshape(-1, outputs)  # by image, then by pixel
         return (rows.T @ grads).reshape(channels, size, size, outputs).transpose(0, 3, 1, 2)
 
 
 # %% [markdown]
 # ### A check with ones passes
 #
-# The book tests a gradient by adding 1 to a number and looking at the *sum* of the outputs. That is
-# an output gradient of all ones. Compare with our loops under such a gradient, and under a random
-# one:
+# The book tests a gradient by adding 1 to one number of the input, and comparing the *sums* of the
+# outputs. This is a test with an output gradient of ones. We compare the book's gradients with
+# those of our loops, first for ones, then for a random output gradient:
 
 
 # %%
@@ -481,15 +553,17 @@ ones_x, ones_W = compare(np.ones((2, 4, 6, 6)))
 drawn_x, drawn_W = compare(rng.standard_normal((2, 4, 6, 6)))
 for name, x_off, W_off in (("ones", ones_x, ones_W), ("random", drawn_x, drawn_W)):
     inside = x_off[1:-1, 1:-1].max()
-    print(
-        f"{name:<7} weight gradient off by {W_off.max():.0e}, input gradient inside by {inside:.0e}"
-    )
+    print(f"output gradient: {name}")
+    print(f"   weight gradient off by {W_off.max():.0e}")
+    print(f"   input gradient off by {inside:.0e}, the image's border excepted")
+
+# %% tags=["remove-cell"]
 assert max(ones_W.max(), ones_x[1:-1, 1:-1].max()) < 1e-12
 assert min(drawn_W.max(), drawn_x[1:-1, 1:-1].max()) > 1
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(7, 2.6))
-for ax, error, title in zip(axes, (ones_x, drawn_x), ("ones", "random numbers"), strict=True):
+for ax, error, title in zip(axes, (ones_x, drawn_x), ("ones", "random numbers")):
     drawing = ax.imshow(error, cmap="Oranges", vmin=0)
     ax.set_title(f"error of the input gradient,\noutput gradient: {title}")
     ax.set_xticks([])
@@ -497,23 +571,26 @@ for ax, error, title in zip(axes, (ones_x, drawn_x), ("ones", "random numbers"),
     fig.colorbar(drawing, ax=ax)
 
 # %% [markdown]
-# With ones, every patch gets the same gradient. It does not matter then which weight meets which
-# pixel, and only the border, where zeros come in, gives the unflipped kernel away. And if all rows
-# of a matrix are equal, nobody notices that they are in the wrong order.
+# With ones, every output pixel has the same gradient. Then it makes no difference which weight
+# belongs to which pixel, so the unflipped kernel is wrong only at the border, where the zeros of
+# the padding are. And where all rows of a matrix are equal, a wrong order of the rows changes
+# nothing.
 #
 # ### A check with random numbers fails, and says why
 
 # %%
 report = check_gradients(BookConv2D(W3), square)
 print(report)
+
+# %% tags=["remove-cell"]
 assert [hint.kind for hint in report.hints][:2] == ["kernel_flipped", "axes_mixed"]
 
 # %% [markdown]
-# Two mistakes, one line each:
+# There are two mistakes, each in one line:
 #
 # 1. The input gradient must use the kernel **flipped**: `self.param[:, :, ::-1, ::-1]`.
 # 2. The patches are sorted by pixel and then by image, the output gradients by image and then by
-#    pixel. The product multiplies pixels of one image with gradients of another. With a batch of
+#    pixel. So the product multiplies pixels of one image by gradients of another. With a batch of
 #    one image it would be right.
 
 
@@ -538,9 +615,9 @@ print("both gradients are right")
 # %% [markdown]
 # ## 9. The same from dlfs
 #
-# `dlfs.conv.Conv2D_Op` and `Conv1D_Op` also take rectangular kernels, "same" padding, dilation and
-# groups. They hand the arithmetic to a backend: `dlfs/reference/conv.py` in NumPy, to be read, or
-# the compiled kernels. All give your numbers.
+# `dlfs.conv.Conv2D_Op` and `Conv1D_Op` compute what our loops compute, and have more options, such
+# as the dilation of exercise 1. A backend does the arithmetic: NumPy (`dlfs/reference/conv.py`,
+# which is easy to read) or the compiled kernels. Both give the same numbers as our loops:
 
 # %%
 ours = LoopConv2D(W, 2, 1)
@@ -557,7 +634,7 @@ for name in available_backends():
         print(f"{name}: the same output, the same gradients")
 
 # %% [markdown]
-# They differ in one thing only. Chapter 9 of these notebooks shows where the time goes.
+# They differ in speed. Chapter 9 shows where the time goes.
 
 # %%
 some, W5 = rng.standard_normal((2, 1, 28, 28)), rng.standard_normal((1, 4, 5, 5))
@@ -572,13 +649,13 @@ for name, seconds in interleaved(alternatives, seconds=0.5).items():
 # %% [markdown]
 # ## Exercises
 #
-# Replace each `...` and run the cell, then the check below it: it says whether you are right, and
-# if not, what it looks like. The solutions are folded away.
+# Replace each `...`, run the cell, and then run the check below it. It says whether the answer is
+# right, and if not, why. A click on "Solution" shows one.
 #
 # ### 1. Dilation
 #
-# With dilation $d$ the kernel's weights sit $d$ apart: $y_p = \sum_i x_{p+di}
-# w_i$. Write the forward pass and both gradients, without padding and stride.
+# With dilation $d$, neighbouring weights are multiplied by inputs that are $d$ apart: $y_p = \sum_i
+# x_{p+di} w_i$. Write the forward pass and both gradients, without padding and stride.
 
 
 # %% tags=["exercise:dilation"]
@@ -630,8 +707,8 @@ check(
 # %% [markdown]
 # ### 2. A kernel by hand
 #
-# Find the 3 × 3 kernel that moves an image one pixel to the **right**
-# (with `slide_2d`; what comes in at the left is 0).
+# Find the 3 × 3 kernel with which `slide_2d` moves an image one pixel to the **right**. (Zeros come
+# in at the left.)
 
 # %% tags=["exercise:shift"]
 shift = ...
@@ -700,8 +777,8 @@ check(
 # %% [markdown]
 # ### 4. One number for each channel
 #
-# A convolutional layer adds a bias: the same number to every
-# pixel of an output channel. Its parameter has the shape `(1, channels, 1, 1)`.
+# A convolutional layer adds a bias, the same number to every pixel of an output channel. Its
+# parameter has the shape `(1, channels, 1, 1)`.
 
 
 # %% tags=["exercise:bias"]
@@ -739,5 +816,5 @@ check(
 # %% [markdown]
 # ## What comes next
 #
-# [Math](Math.ipynb) derives the formulas, sizes and the transposed convolution.
+# [Math](Math.ipynb) derives the formulas, the sizes, pooling and the transposed convolution.
 # [Convolution_Demos](Convolution_Demos.ipynb) trains convolutions on all digits.

@@ -40,7 +40,9 @@ def test_every_notebook_becomes_slides(title) -> None:
 
 def test_folded_code_is_left_out_but_not_its_output() -> None:
     output = {"output_type": "stream", "text": "seen\n"}
-    body = made(cell("markdown", "## A"), cell("code", "hidden = 1", (output,), ("hide-input",)))
+    folded = cell("code", "hidden = 1", (output,), ("hide-input",))
+    removed = cell("code", "assert hidden", (), ("remove-cell",))
+    body = made(cell("markdown", "## A"), folded, removed)
     assert "<pre>seen</pre>" in body
     assert "hidden" not in body
 

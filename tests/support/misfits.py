@@ -585,6 +585,17 @@ OTHERS: list[Row] = [
     ("history.History.of", lambda: history.History.of([], "x"), "stopped must be one of"),
     ("history.History.of", lambda: history.History.of({}, None), "rows must be a list"),
     ("history.History.of", lambda: history.History.of([{"epoch": 1}], None), "row 1 must be"),
+    ("plots.with_handles", lambda: plots.with_handles(3), "draw must be callable, got int"),
+    (
+        "plots.with_handles",
+        lambda: plots.with_handles(plots.plot_filters, b=[1]),
+        "b must be an argument of draw",
+    ),
+    (
+        "plots.with_handles",
+        lambda: plots.with_handles(plots.plot_filters, columns=[2, 3]),
+        "default is one of the handle's 2 values",
+    ),
     ("plots.plot_history", lambda: plots.plot_history(history.History()), "at least one epoch"),
     ("plots.plot_chain", lambda: plots.plot_chain([]), "at least one part"),
     (

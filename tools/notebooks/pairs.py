@@ -17,8 +17,10 @@ BACKENDS = ("fast", "reference")
 SETTINGS = {"backends", "alone"}
 """The settings of a source's header under ``dlfs:``."""
 
-FOLDED = "hide-input"
-"""The tag of a cell whose code is folded: on the site, in JupyterLab; slides leave it out."""
+FOLDED = {"hide-input", "remove-cell"}
+"""The tags of cells whose code is folded in JupyterLab and left out of slides.
+
+The site folds the code of the first, and leaves out the second, which has no output."""
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -81,7 +83,7 @@ def make_notebook(source: Path) -> NotebookNode:
         name = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
         seen[name] = seen.get(name, 0) + 1
         cell.metadata.pop("lines_to_next_cell", None)  # the source's layout
-        if FOLDED in cell.metadata.get("tags", []):
+        if FOLDED & set(cell.metadata.get("tags", [])):
             cell.metadata["jupyter"] = NotebookNode(source_hidden=True)
         cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
     return notebook
