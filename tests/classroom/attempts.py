@@ -235,6 +235,14 @@ ATTEMPTS: dict[str, dict[str, tuple[Change, Change, Change]]] = {
             ("        dlfs.MaxPool2D(2),\n", ""),
         ),
     },
+    "07_PyTorch/From_Scratch": {
+        "rate": (("**9", "**10"), ("0.2 * 0.9**9", "0.2 * 0.9 * 9"), ("0.2 * ", "")),
+        "step": (
+            ("    optim.zero_grad()\n", ""),
+            ("    optim.step()\n", ""),
+            (".item()", ""),
+        ),
+    },
     "07_PyTorch/Math": {
         "same": (
             (" + output_padding", ""),
