@@ -9,14 +9,14 @@
 # %% [markdown]
 # # Chapter 5: convolutional networks on MNIST
 #
-# You train convolutional networks on all 60,000 digits, look at what their filters have learned,
-# and read through their mistakes. You need chapters 3 and 4 (layers, Trainer), and the loops of
+# You train convolutional networks on all 60,000 digits of MNIST, look at what their kernels have
+# learned, and look at their mistakes. You need chapters 3 and 4 (layers, Trainer), and
 # [Code](Code.ipynb) for what a convolution is.
 #
-# This notebook runs on the fast backend. The reference computes the same, but too slowly for a
-# lesson; section 5, which takes a part of the digits, runs on both.
+# This notebook runs on the fast backend. The reference backend computes the same, but would take
+# too long for a lesson. Section 5 uses a part of the digits and runs on both.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -70,10 +70,12 @@ for ax, image, label in zip(axes.ravel(), X_train, y_train, strict=False):
 # %% [markdown]
 # ## 2. One convolution
 #
-# Sixteen kernels of 5 × 5 slide over the image, which gets a border of zeros and so keeps its size.
-# Each kernel makes an image of its own, a **feature map**.
-# ReLU keeps what is positive, pooling keeps the largest of every 2 × 2 pixels, and a dense layer
-# weighs what is left: 31,786 numbers to learn, fewer than half of chapter 4's network.
+# Sixteen kernels of 5 × 5 slide over the image. A border of zeros keeps its size. The output of
+# each kernel is an image again, called a **feature map**. **ReLU**, $\max(0, x)$, sets negative
+# numbers to
+# 0. **Pooling** keeps the largest number of every 2 × 2 pixels ([Math](Math.ipynb), section 12).
+#    `Flatten` puts all numbers of an image in one row, and a dense layer turns them into ten
+#    scores. The network learns 31,786 numbers, fewer than half as many as the network of chapter 4.
 
 # %%
 net = NeuralNetwork(
@@ -91,7 +93,7 @@ net.build((1, 28, 28))
 net
 
 # %% [markdown]
-# One epoch, with a learning rate that falls after every batch:
+# We train for one epoch, with a learning rate that falls after every batch:
 
 # %%
 losses = BatchLosses()
@@ -103,16 +105,17 @@ shallow = history["accuracy"][-1]
 print(f"test accuracy after one epoch: {shallow:.2%}")
 assert shallow >= 0.982, shallow
 
-# %%
+# %% tags=["hide-input"]
 fig = plot_history(history, batch_losses=losses.losses)
 fig.set_dpi(90)
 fig
 
 # %% [markdown]
-# ### What the filters look for
+# ### What the kernels look for
 #
-# A filter answers loudest to a patch of the image that looks like it: ink where it is red, paper
-# where it is blue. Some of these answer to strokes of one direction, some to ends and corners.
+# The kernels of a network are also called *filters*. A filter gives its largest output on a patch
+# of the image that looks like it: ink where the filter is red (positive), paper where it is blue
+# (negative). Some of these filters respond to strokes in one direction, some to ends and corners.
 
 # %%
 W = net.layers[0].params[0]
@@ -121,10 +124,10 @@ fig.set_dpi(90)
 fig
 
 # %% [markdown]
-# Here is what they make of one digit. Every feature map is bright where its filter found what it
-# looks for, and black where ReLU cut off:
+# Here are the feature maps of one digit. A map is bright where the image looks like the filter, and
+# black where ReLU gives 0:
 
-# %%
+# %% tags=["hide-input"]
 net.forward(X_test[:1], inference=True)
 maps = net.layers[0].output[0]
 fig, axes = plt.subplots(2, 9, figsize=(8, 1.95))
@@ -138,10 +141,10 @@ for ax in axes.ravel():
     ax.axis("off")
 
 # %% [markdown]
-# ### Which pixels counted
+# ### Which pixels matter
 #
-# Backpropagation does not have to stop at the weights. Ask for the gradient of the winning class's
-# score, and send it back to the image: it says which pixels would change the score most.
+# Backpropagation can go on to the input. Here we compute the gradient of the largest score with
+# respect to the image. It shows which pixels change the score most.
 
 # %%
 chosen = [0, 1, 2, 8, 18, 247]
@@ -159,12 +162,13 @@ for ax in axes.ravel():
     ax.axis("off")
 
 # %% [markdown]
-# Red: more ink here makes the answer surer. Blue: less sure. Blue lies in the gaps, for example
-# where a stroke would close a figure to another digit.
+# Where a pixel is red, more ink increases the score; where it is blue, it decreases the score. Gaps
+# are blue, for example where another stroke would make a different digit.
 #
-# ### Where it is wrong
+# ### Mistakes
 #
-# Rows are the true digits, columns what the network read. Colour counts the mistakes alone.
+# In this *confusion matrix* a row is a true digit, and a column is a predicted one. The diagonal
+# counts the correct predictions. Colours show mistakes only.
 
 # %%
 prediction = net.predict(X_test)
@@ -175,7 +179,7 @@ fig.set_dpi(75)
 fig
 
 # %% [markdown]
-# And the mistakes of which it was surest. Would you have read them all?
+# These are the mistakes with the highest probability of the predicted class. Can you read them all?
 
 
 # %%
@@ -201,10 +205,11 @@ print(show_mistakes(net), "of 10,000 are wrong")
 # %% [markdown]
 # ## 3. The book's network
 #
-# The book's network has the same sixteen 5 × 5 kernels, Tanh, no pooling, dropout (0.8 are kept),
-# and a dense layer. It prints **90.31 %** after one epoch. Three things hold it back. Put them into
-# the network one by one: the weight gradient of the book's library, which pairs the pixels of one
-# image with the gradients of another ([Code](Code.ipynb), section 8) ...
+# The book's network has the same sixteen 5 × 5 kernels, Tanh, dropout (which keeps 80 % of the
+# numbers), a dense layer, and no pooling. The book prints an accuracy of **90.31 %** after one
+# epoch. There are three reasons why it is not higher. We write them as code to compare. The first
+# is the weight gradient of the book's library, which multiplies pixels of one image by gradients of
+# another ([Code](Code.ipynb), section 8). The second is the size of the first weights:
 
 
 # %%
@@ -230,8 +235,8 @@ def book_glorot(rng, shape, fan_in, fan_out):
 
 
 # %% [markdown]
-# ... then the dense layer's first weights, which have size 1 and make the first loss about 30, and
-# the learning rate, which is 0.1 with momentum from the first batch to the last.
+# The dense layer's first weights have a standard deviation of 1, so the first loss is about 30. The
+# third reason is the learning rate, which is 0.1 with momentum from the first batch to the last.
 
 
 # %%
@@ -268,18 +273,19 @@ for name, share in book.items():
     print(f"{name:<38}{share:.2%}")
 
 # %% [markdown]
-# A rate this high makes the first two runs chaotic: another seed gives another figure, by a percent
-# or two. So the text claims no more than a band for them.
+# With such a high rate the result depends on the seed, by one or two percent. So we only claim that
+# the first two results are in a range: 87 to 94 %, and 91 to 96 %.
 
-# %%
+# %% tags=["remove-cell"]
 _, with_mistakes, with_gradient, with_care = book.values()
 assert 0.87 < with_mistakes < 0.94, with_mistakes
 assert 0.91 < with_gradient < 0.96, with_gradient
 assert with_care > 0.97, with_care
 
 # %% [markdown]
-# How wrong is the wrong gradient? Compare its direction with the right one's, for one batch and a
-# random output gradient: a cosine of 1 is the same direction, 0 has nothing to do with it.
+# How wrong is the wrong gradient? We compare its direction with that of the right one, for one
+# batch and a random output gradient. A cosine of 1 means the same direction. A cosine of 0 means
+# that the two are perpendicular.
 
 # %%
 rng = np.random.default_rng(1)
@@ -296,17 +302,20 @@ print(f"cosine: {cosine:.2f}")
 assert abs(cosine) < 0.3, cosine
 
 # %% [markdown]
-# And yet the loss fell, and 9 of 10 digits are read: the dense layer behind the filters, whose
-# gradient is right, learns to use them whatever they are. A falling loss proves nothing.
+# The gradient points in an unrelated direction, and still the loss fell and 9 of 10 predictions are
+# right. The reason is the dense layer after the filters: its gradient is right, and it learns to
+# use any filters. So a falling loss does not prove that the gradients are right.
 #
-# ## 4. A deeper one
+# ## 4. A deeper network
 #
-# A second convolution reads the sixteen feature maps of the first and looks for figures made of
-# strokes. Pooling in between lets it see twice as far. A hidden layer of 128 decides; dropout
-# keeps it from learning the training set by heart.
+# A second convolution reads the sixteen feature maps of the first, and can find combinations of
+# strokes. With pooling in between, its kernels cover twice the area of the image. Then there is a
+# hidden layer of 128 neurons. Dropout reduces **overfitting**, which means that a network becomes
+# better on the training images but not on others.
 #
-# So do more digits. A digit moved by one pixel is the same digit, and costs nothing: each image
-# joins the training set twice more, moved at random.
+# More training images reduce it, too. A digit that is moved by one pixel is still the same digit,
+# so such images are free: we add two copies of each image, moved at random. This is called *data
+# augmentation*.
 
 
 # %%
@@ -350,7 +359,7 @@ best = history["accuracy"][-1]
 print(f"test accuracy: {best:.2%}, after {sum(history['seconds']):.0f} s of training")
 assert best >= 0.994, best
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6, 2.8))
 wrong = 100 * (1 - np.array(history["accuracy"]))
 ax.plot(history["epoch"], wrong, "o-", color=BLUE, label="two convolutions")
@@ -362,21 +371,21 @@ ax.legend(frameon=False)
 ax.grid(alpha=0.25)
 
 # %% [markdown]
-# Six epochs are enough because the learning rate falls to almost nothing at their end: in the last
-# ones the weights only settle. What is still wrong now:
+# Six epochs are enough because the learning rate falls almost to 0 at their end, so that the
+# weights change little in the last epochs. These are the remaining mistakes:
 
 # %%
 print(show_mistakes(deep), "of 10,000 are wrong")
 
 # %% [markdown]
-# ### What the second convolution sees
+# ### What the second convolution finds
 #
-# Its kernels are no longer pictures: each has 16 × 3 × 3 numbers. Look instead at what makes a
-# feature map brightest. For eight of them, these are the six test digits that excite them most,
-# with the place marked.
+# Its kernels cannot be shown as pictures, because each has 16 × 3 × 3 numbers. Instead, we look for
+# the images in which a feature map has its largest numbers. For eight of the maps, here are six
+# test digits with the place of the largest number.
 
 
-# %%
+# %% tags=["hide-input"]
 def exciting(net, layer, images, shrunk):
     net.forward(images, inference=True)
     maps = net.layers[layer].output
@@ -395,24 +404,24 @@ def exciting(net, layer, images, shrunk):
 exciting(deep, 2, X_test[:500], shrunk=2)
 
 # %% [markdown]
-# ## 5. A very deep one
+# ## 5. A very deep network
 #
-# A chain of thirty convolutions is hard to train, because the gradient is multiplied by a factor in
-# every layer and reaches the first layers far too large or far too small. A **residual connection**
-# goes around a block of layers and adds the block's input to its output, so that the gradient has a
-# direct way back:
+# A chain of thirty convolutions is hard to train. Every layer multiplies the gradient by a factor,
+# so that it becomes far too large or far too small on its way to the first layers. A **residual
+# connection** goes around a block of layers: it adds the block's input to the block's output.
+# $\text{block}'$ is the derivative of the block:
 #
 # $$\text{output} = \text{input} + \text{block}(\text{input}), \qquad
 # \frac{\partial\, \text{output}}{\partial\, \text{input}} = 1 + \text{block}'(\text{input})$$
 #
-# Whatever the block does, the 1 is there. The block learns only the difference (the *residual*)
-# between its input and what the next layers need. Networks built from such blocks are called
-# ResNets (He, Zhang, Ren and Sun, 2016).
+# Because of the 1, the whole gradient also passes around the block. The block learns only the
+# difference (the *residual*) between its input and what the next layers need. Networks built from
+# such blocks are called ResNets (He, Zhang, Ren and Sun, 2016).
 #
 # In dlfs `Residual` is an ordinary layer that contains other layers. So is `Parallel`: its branches
 # receive the same input, and their outputs are added, or concatenated along the channels. Here two
-# branches look at the image with kernels of two sizes. The blocks follow, with or without a
-# connection around each.
+# branches have kernels of different sizes. The blocks follow, with or without a connection around
+# each. `BatchNorm` gives each channel mean 0 and variance 1 ([Math](Math.ipynb), section 10).
 
 
 # %%
@@ -437,8 +446,8 @@ def very_deep(blocks, residual):
 print(very_deep(blocks=2, residual=True).summary())
 
 # %% [markdown]
-# The checker of chapter 8 compares the gradients of such a block with finite differences, and
-# those of two parallel branches:
+# `check_gradients` compares the gradients of such a block, and of two parallel branches, with
+# finite differences:
 
 # %%
 block = Residual([Conv2D(3, 3, bias=False), BatchNorm(), ReLU(), Conv2D(3, 3)])
@@ -450,8 +459,8 @@ for layer in (block, branches):
     assert report
 
 # %% [markdown]
-# Now with fifteen blocks, thirty convolutions. First, how large is the gradient of each
-# convolution's weights, for the first batch and before any training?
+# Now we take fifteen blocks, which have thirty convolutions. First, how large are the gradients of
+# their weights in the first batch, before any training?
 
 
 # %%
@@ -476,10 +485,10 @@ for name, value in ratio.items():
 assert ratio["plain chain"] > 30 > 6 > ratio["residual"], ratio
 
 # %% [markdown]
-# In the plain chain the gradient grows on its way back, layer after layer: one learning rate cannot
-# suit the first layers and the last. With residual connections it keeps about the same size.
+# In the plain chain the gradient grows from layer to layer on its way back, so no learning rate
+# suits both the first and the last layers. With residual connections it keeps about the same size.
 #
-# Train both on the first 2,000 digits for two epochs, with each backend:
+# We train both on the first 2,000 digits for two epochs, with each backend:
 
 # %%
 part = X_train[:2000], y_train[:2000], X_test[:1000], y_test[:1000]
@@ -494,17 +503,16 @@ for backend in ("fast", "reference"):
     assert reached["plain chain"] < 0.3 < 0.65 < reached["residual"], reached
 
 # %% [markdown]
-# The plain chain is hardly better than guessing (10 %). The same layers with residual connections
-# learn at once. (The two backends add numbers in different orders. Over thirty layers and many
-# steps such rounding errors grow, so their figures differ by a few percent.)
+# The plain chain is hardly better than guessing (10 %). With residual connections, the same layers
+# learn quickly. (The two backends add numbers in different orders, and so round differently. These
+# differences grow over thirty layers and many steps, so the two figures differ by a few percent.)
 
 # %% [markdown]
 # ## Exercises
 #
 # ### 1. Count
 #
-# How many numbers does `Conv2D(32, 3)` learn when it reads 16 channels? Its biases
-# count, too.
+# How many numbers does `Conv2D(32, 3)` learn when it reads 16 channels, biases included?
 
 # %% tags=["exercise:count"]
 numbers_to_learn = ...
@@ -522,10 +530,10 @@ check("count", numbers_to_learn, 4640, hint="A kernel for each pair of channels;
 # </details>
 
 # %% [markdown]
-# ### 2. How far does it see?
+# ### 2. The receptive field
 #
-# One pixel after the second pooling of the deeper network depends on a square of the image. How
-# many pixels is it wide? Go backwards, layer by layer.
+# One pixel after the second pooling of the deeper network depends on a square of the image, its
+# *receptive field*. How many pixels wide is this square? Go backwards, layer by layer.
 
 # %% tags=["exercise:sees"]
 width_seen = ...
@@ -552,9 +560,9 @@ check("sees", width_seen, 12, hint="Two pixels before the second pooling; each o
 # %% [markdown]
 # ### 3. Moved digits
 #
-# Write a function that moves all images to the right by `step` pixels (to the left if it is
-# negative), with paper coming in. Then measure: how much does each network mind? (This gives the
-# name `moved` to another function than the one above, which is not needed any more.)
+# Write a function that moves all images to the right by `step` pixels (to the left if `step` is
+# negative), and fills the free pixels with 0. How many digits does each network still read? (The
+# name `moved` belonged to another function above, which is not needed any more.)
 
 
 # %% tags=["exercise:moved"]
@@ -593,16 +601,17 @@ check("moved", moved, try_moved)
 #     print(f"moved by {step}: {one:.1%} with one convolution, {two:.1%} with two")
 # ```
 #
-# A convolution finds a stroke wherever it is, but the dense layer behind it has learned where
-# strokes belong. More pooling makes a network mind less; training with moved images, too.
+# A convolution finds a stroke at any place. But the dense layer after it has learned at which
+# places the strokes of each digit are. With more pooling, or after training with moved images, a
+# network depends less on the place.
 #
 # </details>
 
 # %% [markdown]
 # ### 4. A residual connection from parallel branches
 #
-# Write a function that returns the same as `Residual(layers)`, but uses `Parallel`. An empty branch
-# passes its input on.
+# Write a function that returns a layer that computes the same as `Residual(layers)`, but uses
+# `Parallel`. A branch without layers returns its input.
 
 
 # %% tags=["exercise:connection"]

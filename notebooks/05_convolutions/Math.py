@@ -9,11 +9,11 @@
 # # Chapter 5: the mathematics of convolutions
 #
 # You derive the convolution's three gradients, the size of its output, the transposed convolution
-# and the matrix product behind it, and see what normalization and residual blocks do. Every formula
-# stands next to the line of dlfs that computes it, and a cell proves it, with symbols or with
-# numbers. You need the chain rule, and sums with indices.
+# and the matrix product behind it, and see what normalization, residual blocks and pooling compute.
+# Every formula stands next to the line of dlfs that computes it. A cell checks it, with symbols or
+# with numbers. You need the chain rule, and sums with indices.
 
-# %%
+# %% tags=["hide-input"]
 import inspect
 import textwrap
 
@@ -38,24 +38,29 @@ def quote(source, *starts):
 
 
 def close(a, b, terms=200):
-    """Equal but for the rounding of sums of so many terms of size 1."""
+    """Whether a and b are equal, up to the rounding of sums of this many terms of size 1."""
     return np.abs(a - b).max() <= 8 * terms * np.finfo(float).eps
 
 
 # %% [markdown]
 # ## 1. A convolution is a sum
 #
-# $X$ is the padded input, $W$ the kernel, $s$ the stride, $d$ the dilation. For image $n$, output
-# channel $o$ and output pixel $(p, q)$:
+# $X$ is the padded input, $W$ the kernel, $s$ the stride. With **dilation** $d$, neighbouring
+# weights are multiplied by pixels that are $d$ apart. For image $n$, output channel $o$ and output
+# pixel $(p, q)$, summed over the input channels $c$ and the kernel's rows $i$ and columns $j$:
 #
 # $$ Y_{nopq} = \sum_{c,i,j} X_{n,\; c,\; sp+di,\; sq+dj} \; W_{coij} $$
 #
-# Mathematicians call this a cross-correlation: their convolution has $p - i$ instead of $p + i$, a
-# kernel that is flipped. As weights are learned, it makes no difference which one a network uses.
+# Mathematicians call this a cross-correlation. Their convolution has $p - i$ instead of $p + i$,
+# which means a flipped kernel. A network learns its weights, so it makes no difference which of the
+# two it uses.
 #
-# dlfs turns the loops inside out (`dlfs/reference/conv.py`, `conv2d`). For one kernel position $(i,
-# j)$, `met` is a view of all $X_{n,c,sp+di,sq+dj}$, and the sum over $c$ is one product (the axis
-# `groups` has length 1 here):
+# dlfs has the loops in another order (`dlfs/reference/conv.py`, `conv2d`): the outer loop runs over
+# the kernel's positions $(i, j)$. For each of them `met` is the part of the padded image `x` that
+# this weight is multiplied by: all $X_{n,c,sp+di,sq+dj}$. `pixels` has the same numbers with the
+# output pixels $(p, q)$ in one axis of length `places`. The product `@` with the weights of this
+# position is the sum over $c$. (`n_in` is the number of input channels. `groups` is 1 in this
+# chapter; with more, each output channel uses only some of the input channels.)
 
 # %%
 quote(reference.conv2d, "for ", "pixels =", "output +=")
@@ -85,19 +90,21 @@ print("the definition and dlfs agree for six pairs of stride and dilation")
 # %% [markdown]
 # ## 2. The size of the output
 #
-# The kernel's first and last weight lie $d(k-1)$ apart, so a window covers $d(k-1)+1$ numbers. On
-# an axis of $n$ numbers with $a$ zeros before and $b$ behind, the last window begins at
-# $n + a + b - d(k-1) - 1$ at the latest, and every $s$-th place counts:
+# The part of the input that one output uses is called its *window*. The kernel's first and last
+# weight are $d(k-1)$ apart, so a window covers $d(k-1)+1$ numbers. On an axis of $n$ numbers with
+# $a$ zeros before and $b$ after them, the last window begins at place $n + a + b - d(k-1) - 1$ at
+# the latest (the first place is 0). Of these places, every $s$-th is used:
 #
 # $$ m = \left\lfloor \frac{n + a + b - d(k-1) - 1}{s} \right\rfloor + 1 $$
 #
-# In `dlfs/windows.py`:
+# In `dlfs/windows.py`, where `padded` is $n + a + b$, `covered` the size of a window, and `axis` is
+# 0 for rows and 1 for columns:
 
 # %%
 quote(windows, "covered =", "output.append((padded")
 
 # %% [markdown]
-# Check it by counting:
+# We check it by counting the places one by one:
 
 
 # %%
@@ -112,16 +119,17 @@ for n, k, s, a, b, d in np.ndindex(12, 4, 4, 3, 3, 3):
         options = {"stride": s, "padding": ((a, b), (a, b)), "dilation": d}
         assert window_2d((n, n), k, **options).output[0] == count_places(n, k, s, a, b, d)
         cases += 1
-print(f"{cases} cases: the formula counts right")
+print(f"the formula is right in all of {cases} cases")
 
 # %% [markdown]
-# **"same"** asks for $m = \lceil n / s \rceil$. Solve for the padding: the last window must end at
-# the last number, so together
+# Padding **"same"** means that $m = \lceil n / s \rceil$ ($\lceil \cdot \rceil$ rounds up): with
+# stride 1 the output is as long as the input. We solve for the padding. The last window must end at
+# the last number, so both sides together need
 #
 # $$ a + b = \max\big(0,\; (\lceil n/s \rceil - 1)\, s + d(k-1) + 1 - n \big) $$
 #
-# With $s = 1$ and $d = 1$ this is $k - 1$: for an odd kernel the book's $\lfloor k/2 \rfloor$ on
-# either side.
+# zeros. With $s = 1$ and $d = 1$ this is $k - 1$; for an odd kernel this is the book's
+# $\lfloor k/2 \rfloor$ on either side. In Python `-(-a // b)` rounds up:
 
 # %%
 quote(same_ends, "output =", "total =")
@@ -134,22 +142,24 @@ print("padding for n = 28, k = 5:", same_ends(28, 5, 1, 1))
 # %% [markdown]
 # ## 3. The gradient of the weights
 #
-# Let $L$ be the loss and $G = \partial L / \partial Y$. A weight $W_{coij}$ appears in every output
-# pixel of channel $o$, each time multiplied by one pixel:
+# Let $L$ be the loss and $G = \partial L / \partial Y$. Every output pixel of channel $o$ uses the
+# weight $W_{coij}$ once, multiplied by one pixel:
 #
 # $$ \frac{\partial Y_{n o p q}}{\partial W_{coij}} = X_{n,\;c,\;sp+di,\;sq+dj} $$
 #
-# The chain rule adds all of them up:
+# The chain rule multiplies each by its gradient, and adds:
 #
 # $$ \frac{\partial L}{\partial W_{coij}} = \sum_{n,p,q} G_{nopq} \; X_{n,\;c,\;sp+di,\;sq+dj} $$
 #
-# The sum runs over the batch. For one kernel position it is one product, over $n$ and all pixels:
+# The sum runs over the images of the batch, too. In dlfs, for one position $(i, j)$, `tensordot` is
+# this sum over $n$ and all output pixels (the axes in `summed`); `grad` is $G$:
 
 # %%
 quote(reference.conv2d_param_grad, "for ", "pixels =", "param_grad[")
 
 # %% [markdown]
-# sympy derives it from the definition, on a small case with stride 2:
+# sympy is a library that computes with symbols instead of numbers. We give the definition above
+# arrays of symbols, in a small case with stride 2, and sympy differentiates the result:
 
 
 # %%
@@ -168,13 +178,10 @@ print("one output:\n  ", str(Ys[0, 0, 0, 0]).replace(" + w1000", "\n    + w1000"
 print("dL/dw0000:\n  ", sp.diff(L, Ws[0, 0, 0, 0]))
 
 # %% [markdown]
-# Put numbers in, and compare all the derivatives with dlfs:
+# Now we put numbers in, and compare all derivatives with dlfs:
 
 # %%
-values = {
-    name: rng.integers(-9, 10, a.shape).astype(float)
-    for name, a in zip("xwg", (Xs, Ws, Gs), strict=True)
-}
+values = {name: rng.integers(-9, 10, a.shape).astype(float) for name, a in zip("xwg", (Xs, Ws, Gs))}
 numbers = {s: values[s.name[0]][tuple(map(int, s.name[1:]))] for a in (Xs, Ws, Gs) for s in a.flat}
 
 
@@ -186,27 +193,30 @@ def derivative(variables):
 
 ours = reference.conv2d_param_grad(values["g"], values["x"], Ws.shape, stride=2)
 np.testing.assert_array_equal(derivative(Ws), ours)
-print("equal, to the last bit: these are whole numbers")
+print("equal to the last bit, because all numbers are whole")
 
 # %% [markdown]
 # ## 4. The gradient of the input
 #
-# Pixel $(u, v)$ of the padded image lies under weight $(i, j)$ of window $(p, q)$ exactly if
-# $sp + di = u$ and $sq + dj = v$. Collect those:
+# In window $(p, q)$, weight $(i, j)$ is multiplied by pixel $(u, v)$ of the padded image exactly if
+# $sp + di = u$ and $sq + dj = v$. The chain rule adds over all windows and weights for which this
+# holds:
 #
 # $$
 # \frac{\partial L}{\partial X_{ncuv}}
 # = \sum_{o}\; \sum_{\substack{p,\,i:\; sp+di=u \\ q,\,j:\; sq+dj=v}} G_{nopq} \; W_{coij}
 # $$
 #
-# A sum with a condition is awkward to compute. Turn it round: let every $(p, q, i, j)$ *send* its
-# share to where it came from, and the condition is gone:
+# A sum with a condition is awkward to compute. Without it, we go through all $(p, q, i, j)$ and
+# *add* each term to the pixel that it belongs to. In dlfs `pixels` is again the part of the padded
+# image that weight $(i, j)$ is multiplied by, here of its gradient, and `share` is what is added
+# there:
 
 # %%
 quote(reference.conv2d_input_grad, "for ", "np.matmul", "pixels +=")
 
 # %% [markdown]
-# The padding is cut off at the end (`crop`): the gradient of the zeros is not needed.
+# At the end the padding is cut off, because the gradient of its zeros is not needed.
 
 # %%
 ours = reference.conv2d_input_grad(values["g"], values["w"], Xs.shape, stride=2)
@@ -215,9 +225,10 @@ print("dL/dx0011:", sp.diff(L, Xs[0, 0, 1, 1]))
 print("dL/dx0003:", sp.diff(L, Xs[0, 0, 0, 3]), "and dL/dx0020:", sp.diff(L, Xs[0, 0, 2, 0]))
 
 # %% [markdown]
-# The last one is 0: with stride 2 the last row is never read.
+# The last one is 0: with stride 2 no window covers the last row.
 #
-# **Without stride and dilation** the condition is easy to solve: $p = u - i$. So
+# **Without stride and dilation** ($s = d = 1$) the condition is easy to solve: $p = u - i$ and
+# $q = v - j$. So
 #
 # $$
 # \frac{\partial L}{\partial X_{ncuv}}
@@ -225,10 +236,9 @@ print("dL/dx0003:", sp.diff(L, Xs[0, 0, 0, 3]), "and dL/dx0020:", sp.diff(L, Xs[
 # = \sum_{o,i',j'} \bar G_{n,\;o,\;u+i',\;v+j'} \; W_{c,\;o,\;k-1-i',\;k-1-j'}
 # $$
 #
-# with $i' = k - 1 - i$ and $\bar G$ for $G$ with $k-1$ zeros on every side. That is a convolution
-# with the kernel **flipped** and the two channel axes exchanged. The compiled backend computes it
-# so (`conv2d_input_grad` in `dlfs_ext/conv.pyx`: a negative `step` through the weights is the
-# flip).
+# with $i' = k - 1 - i$, $j' = k - 1 - j$, and $\bar G$ for $G$ with $k-1$ zeros on every side. This
+# is a convolution with the kernel **flipped** and the two channel axes exchanged. The compiled
+# backend computes the gradient in this way (`conv2d_input_grad` in `dlfs_ext/conv.pyx`).
 
 # %%
 G = rng.standard_normal((2, 4, 6, 8))
@@ -236,12 +246,13 @@ turned = W[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
 around = (W.shape[2] - 1, W.shape[3] - 1)
 by_convolution = reference.conv2d(G, turned, padding=around)
 assert close(by_convolution, reference.conv2d_input_grad(G, W, X.shape))
-print("convolving with the flipped kernel gives the input gradient")
+print("the convolution with the flipped kernel gives the input gradient")
 
 # %% [markdown]
 # ## 5. The gradient of the bias
 #
-# The layer adds $b_o$ to every pixel of channel $o$, so its gradient is the third sum:
+# The layer adds the bias $b_o$ to every pixel of output channel $o$. So its gradient is the sum of
+# $G$ over images and pixels:
 #
 # $$ \frac{\partial L}{\partial b_o} = \sum_{n,p,q} G_{nopq} $$
 #
@@ -257,8 +268,9 @@ print(bias_grad.shape)
 # %% [markdown]
 # ## 6. A convolution is a matrix
 #
-# The output is linear in $X$: write both as columns, $y = A x$. Each row of $A$ holds the kernel,
-# at another place. In one dimension, with 6 inputs, 3 weights and stride 1 or 2:
+# The output is linear in $X$. With both written as columns, it is $y = A x$ with a matrix $A$. Each
+# row of $A$ contains the kernel, at another place. Here it is in one dimension, with 6 inputs, 3
+# weights and stride 1, then 2:
 
 
 # %%
@@ -279,48 +291,60 @@ A1
 A2
 
 # %% [markdown]
-# For a linear map the gradient is the transposed matrix: $\partial L / \partial x = A^T g$. Look at
-# the columns of the first matrix from top to bottom: $w_2, w_1, w_0$. There is the flip again.
+# For $y = A x$ the gradient is $\partial L / \partial x = A^T g$, with $g = \partial L / \partial
+# y$. Read a column in the middle of the first matrix from top to bottom: $w_2, w_1, w_0$. This is
+# the flipped kernel again.
 #
-# In two dimensions the matrix has blocks of such matrices, one for each row of the kernel. Here it
-# is for an image of 6 × 6 and a kernel of 3 × 2, found by convolving images with a single 1. Most
-# of it is 0, and the same six numbers stand in every row:
+# In two dimensions the matrix consists of such matrices, one for each row of the kernel. Here it is
+# for an image of 6 × 6 and a kernel of 3 × 2. Its columns are the outputs for images that have a
+# single 1. Most entries are 0, and every row contains the same six numbers:
 
 # %%
 kernel = W[:1, :1]
 units = np.eye(36).reshape(36, 1, 6, 6)
 A = reference.conv2d(units, kernel).reshape(36, 20).T
+print(f"{np.mean(A != 0):.0%} of the entries are not zero")
+
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 4), dpi=80, layout="constrained")
 image = ax.imshow(A, cmap="RdBu_r", vmin=-2, vmax=2)
 ax.set(xlabel="pixel of the image, row by row", ylabel="pixel of the output")
 fig.colorbar(image, ax=ax)
 plt.show()
+
+# %% [markdown]
+# The transposed matrix gives the input gradient:
+
+# %%
 g = rng.standard_normal((1, 1, 4, 5))
 transposed = (A.T @ g.ravel()).reshape(1, 1, 6, 6)
 assert close(transposed, reference.conv2d_input_grad(g, kernel, (1, 1, 6, 6)))
-print(f"{np.mean(A != 0):.0%} of the matrix are not zero")
 
 # %% [markdown]
 # ## 7. The transposed convolution
 #
-# Take $A^T$ as a layer's **forward** pass: it makes large images from small ones. In dlfs it is
-# nothing but the input gradient under another name (the last argument is for groups of channels):
+# A layer can have $A^T$ in its **forward** pass. It makes large images from small ones, and is
+# called a **transposed convolution**. dlfs computes it as the input gradient of a convolution
+# (`swap_channels` exchanges the two channel axes of the weights, and `window` holds stride, padding
+# and dilation):
 
 # %%
 quote(reference.conv_transpose2d, "return conv2d_input_grad")
 
 # %% [markdown]
-# It is called the **adjoint** of the convolution, because for all $x$ and $z$
+# With $\langle u, v \rangle$ for the sum of the products of all entries, for all $x$ and $z$
 #
 # $$ \langle A x,\; z \rangle = \langle x,\; A^T z \rangle $$
 #
-# This is a test that needs no derivative: draw $x$ and $z$, and compare two numbers. Sizes: what a
-# convolution with the same options would have read,
+# This gives a test without derivatives: draw $x$ and $z$ at random, and compare two numbers.
+#
+# From $m$ numbers the transposed convolution makes the number $n$ that a convolution with the same
+# options would have read. We solve the formula of section 2 for $n$:
 #
 # $$ n = (m - 1)\,s - a - b + d(k-1) + 1 + \text{output padding} $$
 #
-# A stride of $s$ maps $s$ input sizes to one output size; the output padding says which one is
-# meant.
+# With a stride of $s$, a convolution has the same output size for $s$ different input sizes. The
+# *output padding*, from 0 to $s - 1$, says which of them is meant.
 
 # %%
 for s, a, d, extra in ((1, 0, 1, 0), (2, 1, 1, 1), (3, 2, 2, 2)):
@@ -337,25 +361,27 @@ for s, a, d, extra in ((1, 0, 1, 0), (2, 1, 1, 1), (3, 2, 2, 2)):
 # %% [markdown]
 # ## 8. im2col: one matrix product
 #
-# There is a second way to a matrix: keep the weights in it, and unroll the *image*. Row $(n, p, q)$
-# of $P$ is the patch that output pixel $(p, q)$ sees:
+# There is a second way to write a convolution with matrices. This time the weights form the second
+# factor, and the first is a matrix $P$ made from the *images*. Row $(n, p, q)$ of $P$ is the patch
+# that belongs to output pixel $(p, q)$ of image $n$:
 #
 # $$
 # P_{(npq),\,(cij)} = X_{n,\;c,\;sp+di,\;sq+dj}
 # \qquad \tilde W_{(cij),\,o} = W_{coij} \qquad \tilde Y = P \tilde W
 # $$
 #
-# Then both gradients are the dense layer's (chapter 3):
+# Building $P$ is called *im2col* (image to columns). The gradients are those of a dense layer
+# (chapter 3), with $\tilde G = \partial L / \partial \tilde Y$:
 #
 # $$
 # \frac{\partial L}{\partial \tilde W} = P^T \tilde G
 # \qquad \frac{\partial L}{\partial P} = \tilde G \tilde W^T
 # $$
 #
-# and the gradient of $X$ adds up the entries of $\partial L/\partial P$ that are copies of one
-# pixel ("col2im"). $P$ holds every pixel up to $k^2$ times: that is its price. dlfs avoids it, in
-# NumPy with one product for each kernel position, compiled with shifted copies
-# (`dlfs_ext/csrc/conv_geometry.h`).
+# The gradient of a pixel of $X$ is the sum of those entries of $\partial L/\partial P$ that are
+# copies of this pixel (*col2im*). The disadvantage is memory: $P$ contains every pixel up to $k^2$
+# times. dlfs does not build $P$. Its NumPy kernels compute one product for each kernel position, as
+# you saw, and the compiled ones use shifted copies (`dlfs_ext/csrc/conv_geometry.h`).
 
 
 # %%
@@ -371,25 +397,27 @@ assert close(P @ W_columns, rows)
 G_rows = G.transpose(0, 2, 3, 1).reshape(-1, W.shape[1])
 W_grad = (P.T @ G_rows).reshape(3, 3, 2, 4).transpose(0, 3, 1, 2)
 assert close(W_grad, reference.conv2d_param_grad(G, X, W.shape))
-print(f"the images: {X.size} numbers, its patches: {P.size}")
+print(f"the images have {X.size} numbers, their patches {P.size}")
 
 # %% [markdown]
-# Both $P$ and $\tilde G$ must list the pixels in the **same order**. The book's library lists them
-# as (pixel, image) in one and (image, pixel) in the other; the product then adds up pairs that
-# never met. [Code](Code.ipynb) shows the check that finds it.
+# The rows of $P$ and $\tilde G$ must be in the **same order**. The book's library has (pixel,
+# image) in one and (image, pixel) in the other, so its product multiplies pixels of one image by
+# gradients of another. [Code](Code.ipynb) shows the check that finds this.
 #
-# ## 9. Why it is worth it
+# ## 9. Fewer weights
 #
-# How many numbers are learned, and how often is each used?
+# How many weights does a layer learn, and how many multiply-adds (a product that is added to a sum)
+# does it compute for one image?
 #
 # | | weights | multiply-adds |
 # |---|---|---|
 # | dense, $cn^2 \to on^2$ | $c\,o\,n^4$ | $c\,o\,n^4$ |
 # | convolution, $k \times k$, "same" | $c\,o\,k^2$ | $c\,o\,k^2 n^2$ |
 #
-# For an MNIST image and 16 channels the dense layer would need 9.8 million weights. The convolution
-# has 400, and uses each 784 times. It also **commutes with shifts**: move the input, and the output
-# moves along.
+# For an image of MNIST and 16 output channels, a dense layer needs 9.8 million weights. The
+# convolution has 400, and uses each of them 784 times. It also **commutes with shifts**: if the
+# input is shifted, the output is shifted in the same way. (Here the figure is far enough from the
+# border.)
 
 # %%
 c, o, n, k = 1, 16, 28, 5
@@ -399,26 +427,31 @@ image[:, :, 3:7, 3:7] = rng.standard_normal((3, 4, 4))
 moved = np.roll(image, (2, 3), axis=(2, 3))
 outputs = [reference.conv2d(each, W, padding="same") for each in (image, moved)]
 assert close(np.roll(outputs[0], (2, 3), axis=(2, 3)), outputs[1])
+print("shifting before or after the convolution gives the same")
 
 # %% [markdown]
 # ## 10. Normalized channels
 #
-# A convolution uses one kernel at all pixels of all images, so all of these are observations of the
-# same feature. **Batch normalization** gives each *channel* mean 0 and variance 1, over batch,
-# height and width: with $m$ the number of images times pixels,
+# Chapter 4 scales the inputs to mean 0 and variance 1, because training works best with numbers of
+# this size. **Normalization** layers do the same inside of a network. **Batch normalization** does
+# it for each channel: a convolution uses the same kernel at all pixels of all images of the batch,
+# so these are observations of one feature. With $b$ for the image, $c$ for the channel, $p$ for the
+# pixel, and $m$ for the number of images times pixels,
 #
 # $$\mu_c = \frac1m \sum_{b,p} x_{bcp}, \qquad
 # \sigma_c^2 = \frac1m \sum_{b,p} (x_{bcp} - \mu_c)^2 + \epsilon, \qquad
 # y_{bcp} = \frac{x_{bcp} - \mu_c}{\sigma_c}$$
 #
-# Each output depends on all inputs of its channel, in three ways: directly, through $\mu_c$ and
-# through $\sigma_c$. With $g$ the output gradient and means over the same axes,
+# ($\epsilon = 10^{-5}$ prevents a division by 0.) An input acts on the outputs of its channel in
+# three ways: directly, through $\mu_c$ and through $\sigma_c$. So its gradient has three terms.
+# With $g$ for the output gradient, and means over batch and pixels,
 #
 # $$x_\text{grad} = \frac1{\sigma_c}
 # \Big(g - \operatorname{mean}(g) - y\,\operatorname{mean}(g\,y)\Big)$$
 #
-# The first mean is there because adding a number to a whole channel changes nothing, the second
-# because multiplying it changes nothing: the gradient has no part in these two directions.
+# Adding a number to a whole channel does not change the output, and neither does multiplying the
+# channel by a number. So the gradient has no component in these two directions: the two means
+# remove them.
 
 # %%
 x, g = rng.standard_normal((2, 4, 3, 5, 6))
@@ -429,23 +462,29 @@ assert close(y, (x - x.mean(axis=axes, keepdims=True)) * inv_std)
 x_grad = g - g.mean(axis=axes, keepdims=True) - y * (g * y).mean(axis=axes, keepdims=True)
 assert close(x_grad * inv_std, reference.batch_norm_grad(g, y, inv_std))
 assert np.abs(x_grad.sum(axis=axes)).max() < 1e-10
+print("mean and variance of the channels:", y.mean(axis=axes).round(3), y.var(axis=axes).round(3))
+print("forward and backward, the formulas and dlfs agree")
 
 # %% [markdown]
-# When the network is used there may be a single image, whose result must not depend on others. Then
-# running means of the training's $\mu_c$ and $\sigma_c^2$ take their place, and the layer is
-# nothing but a scale and a shift. With very small batches the statistics are noise: then
-# `GroupNorm` is better, which takes them from a few channels of *one* image.
+# A trained network may get a single image, and its prediction must not depend on other images. So
+# the layer also keeps running means of $\mu_c$ and $\sigma_c^2$ over the training, and uses these
+# for predictions. Then it only shifts and scales each channel. In very small batches $\mu_c$ and
+# $\sigma_c$ are too noisy. For these there is `GroupNorm`, which computes them from a few channels
+# of *one* image.
 #
 # ## 11. Residual blocks
 #
-# A chain of $N$ layers multiplies Jacobians, $J_N \cdots J_1$. If each shrinks a gradient to 0.8 of
-# its size, thirty of them leave $0.8^{30} \approx 0.001$. A residual block computes $x + f(x)$,
-# with the Jacobian $I + J$. Multiplied out,
+# The *Jacobian* $J$ of a layer is the matrix of the derivatives of all its outputs with respect to
+# all its inputs. A chain of $N$ layers multiplies Jacobians, $J_N \cdots J_1$. If each shrinks a
+# gradient to 0.8 of its size, thirty of them leave $0.8^{30} \approx 0.001$. A **residual block**
+# computes $x + f(x)$, and has the Jacobian $I + J$. For two blocks the product is
 #
 # $$(I + J_2)(I + J_1) = I + J_1 + J_2 + J_2 J_1$$
 #
-# For $N$ blocks these are $2^N$ paths, one for each choice of "through" or "past". The path past
-# all of them has the factor 1: the first block gets the gradient of the end, undiminished.
+# For $N$ blocks it has $2^N$ terms, one for each path from the end to the beginning: at each block
+# a path goes either through its layers or around them. The path around all blocks has the factor 1.
+# So the first block receives the whole gradient of the last, plus the other terms. We multiply
+# random matrices to compare:
 
 # %%
 size, depth = 20, 30
@@ -457,34 +496,38 @@ for J in jacobians[::-1]:
     one, two = one @ J, two + two @ (J / np.sqrt(depth))
     chain.append(np.linalg.norm(one) / np.linalg.norm(g))
     blocks.append(np.linalg.norm(two) / np.linalg.norm(g))
+
+# %% tags=["hide-input"]
 figure, ax = plt.subplots(figsize=(7, 2.8), dpi=90, layout="constrained")
 ax.semilogy(chain, color="#e07a1f", label="chain")
 ax.semilogy(blocks, color="#2a6f97", label="residual blocks")
-ax.set(xlabel="layers gone back through", ylabel="size of the gradient")
+ax.set(xlabel="number of layers, counted from the end", ylabel="size of the gradient")
 ax.legend()
 plt.show()
 assert chain[-1] < 0.02
 assert 0.5 < blocks[-1] < 4
 
 # %% [markdown]
-# In the picture each block is scaled by $1/\sqrt{N}$, so that the sum of thirty stays small. In a
-# ResNet a normalization at the beginning or end of each block keeps it in check. The
-# [demos](Convolution_Demos.ipynb) train thirty convolutions with and without these connections.
+# Here the matrix of each block is multiplied by $1/\sqrt{N}$, so that the sum of thirty terms does
+# not grow too much. In a ResNet, a network of residual blocks, normalization does this. The
+# [demos](Convolution_Demos.ipynb) train thirty convolutions with and without residual connections.
 
 # %% [markdown]
 # ## 12. Pooling, by hand
 #
-# A pooling layer makes an image smaller. It cuts it into blocks, here of 2 x 2, and keeps one
-# number of each: the largest (*max pooling*), or the mean (*average pooling*). Nothing is learned.
+# A **pooling** layer makes an image smaller. It cuts the image into blocks, here of 2 × 2, and
+# keeps one number of each: the largest (*max pooling*), or the mean (*average pooling*). It has no
+# parameters.
 
 # %%
 image = np.array([[1, 3, 2, 0], [4, 2, 1, 5], [0, 1, 7, 2], [2, 6, 3, 3]], dtype=float)
 blocks = image.reshape(2, 2, 2, 2).swapaxes(1, 2)  # (block row, block column, row, column)
 largest, means = blocks.max(axis=(2, 3)), blocks.mean(axis=(2, 3))
 
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.6), dpi=90, layout="constrained")
 titles = ("the image", "max pooling", "average pooling")
-for ax, numbers, title in zip(axes, (image, largest, means), titles, strict=True):
+for ax, numbers, title in zip(axes, (image, largest, means), titles):
     ax.imshow(numbers, cmap="Blues", vmin=0, vmax=10)
     for i, j in np.ndindex(numbers.shape):
         ax.text(j, i, f"{numbers[i, j]:g}", ha="center", va="center")
@@ -502,8 +545,8 @@ assert means.tolist() == [[2.5, 2], [2.25, 3.75]]
 #
 # **The gradient of max pooling.** $y = x_m$, where $m$ is the place of the largest. A small change
 # of another number does not change $y$ at all. So the largest receives the whole gradient, and the
-# other three receive 0. (Where two are equally large, $y$ has a kink, and dlfs gives the gradient
-# to the first.) The forward pass must therefore remember which one it was.
+# other three receive 0. So the backward pass must know which number was the largest. (Where two are
+# equally large, $y$ has a kink, and dlfs gives the whole gradient to the first.)
 
 
 # %%
@@ -521,11 +564,11 @@ def max_pool_grad(output_grad, image):
 
 
 pull = np.array([[10.0, 20.0], [30.0, 40.0]])
-print("max pooling gives back\n", max_pool_grad(pull, image))
-print("average pooling gives back\n", average_pool_grad(pull))
+print("max pooling:\n", max_pool_grad(pull, image))
+print("average pooling:\n", average_pool_grad(pull))
 
 # %% [markdown]
-# The same from dlfs, whose images have two axes more, (batch, channels, height, width):
+# dlfs gives the same. Its images have two more axes, (batch, channels, height, width):
 
 # %%
 for kind, output, grad in (
@@ -540,9 +583,9 @@ print("both layers of dlfs agree")
 # %% [markdown]
 # ## 13. Padding, by hand
 #
-# The book pads in small steps, and so can we: a row of numbers, then every row of an image and
-# whole rows of zeros above and below, then every image and every channel. NumPy's `np.pad` does all
-# of it in one call.
+# The book writes padding in small steps, and so do we. First we pad a row of numbers; then every
+# row of an image, with whole rows of zeros above and below; then every channel of every image.
+# NumPy's `np.pad` does all of this in one call.
 
 
 # %%
@@ -568,9 +611,12 @@ assert np.array_equal(pad_images(images, 2), np.pad(images, ((0, 0), (0, 0), (2,
 # %% [markdown]
 # ## 14. Following the shapes: colour images
 #
-# MNIST's images are grey, with one channel. The photographs of CIFAR-10 are 32 x 32 pixels in three
-# channels (red, green, blue), so one image is an array of shape (3, 32, 32). Only the first
-# layer's kernels notice: they have three input channels. Section 2's formula gives every size.
+# The images of MNIST are grey and have one channel. CIFAR-10 is a collection of 60,000 photographs
+# of ten kinds of things, such as ships and cats. They have 32 × 32 pixels and three channels (red,
+# green, blue), so one image has the shape (3, 32, 32), and a batch of eight has (8, 3, 32, 32). In
+# the network only the first layer changes: its kernels have three input channels. The formula of
+# section 2 gives every size. (We use random numbers in place of photographs, because only shapes
+# matter here.)
 
 # %%
 net = NeuralNetwork(
@@ -590,6 +636,8 @@ for layer in net.layers:
     shapes.append(output.shape[1:])
     sizes = ", ".join(str(param.shape) for param in layer.params)
     print(f"{layer!r:<23} {output.shape!s:<16} {sizes or '-'}")
+
+# %% tags=["remove-cell"]
 assert shapes == [(16, 32, 32), (16, 16, 16), (32, 14, 14), (32, 7, 7), (32 * 7 * 7,), (10,)]
 assert net.layers[0].params[0].shape == (3, 16, 5, 5)
 
@@ -598,8 +646,8 @@ assert net.layers[0].params[0].shape == (3, 16, 5, 5)
 #
 # ### 1. Size
 #
-# A sequence of 100 numbers, a kernel of 7, stride 3, dilation 2, 4 zeros on either
-# side. How long is the output?
+# A convolution reads 100 numbers. Its kernel has 7 weights, its stride is 3, its dilation 2, and
+# there are 4 zeros on either side. How long is the output?
 
 # %% tags=["exercise:size"]
 length = ...
@@ -619,8 +667,8 @@ check("size", length, 32, hint="The window covers 2 * 6 + 1 numbers.")
 # %% [markdown]
 # ### 2. The matrix
 #
-# Write the matrix of `conv1d` with stride `s` and dilation `d` as an array,
-# without padding.
+# Return the matrix $A$ of section 6 as an array: a convolution of `n` numbers with kernel `w`,
+# stride `s` and dilation `d`, without padding.
 
 
 # %% tags=["exercise:matrix"]
@@ -664,8 +712,9 @@ check(
 # %% [markdown]
 # ### 3. col2im
 #
-# Given $\partial L/\partial P$ for stride 1 without padding, add up what belongs to
-# one pixel.
+# You get $\partial L/\partial P$ for stride 1 without padding, the shape of $X$, and the kernel's
+# height and width. Return $\partial L/\partial X$: for each pixel, add the entries that are its
+# copies.
 
 
 # %% tags=["exercise:col2im"]

@@ -8,12 +8,12 @@
 # %% [markdown]
 # # Chapter 6: numbers that know their gradient
 #
-# You build a number that remembers how it was computed and sends a gradient back along that path.
-# Then you see where the simplest way to do so goes wrong, use dlfs's version, and train a network
-# of arrays without writing a single backward pass. You need the chain rule (chapter 1), and
-# chapter 3 for the comparison at the end.
+# You build a number that remembers how it was computed, and use that to compute gradients. Then you
+# see where the simplest way is wrong, use the library's version, and train a network without
+# writing a backward pass. You need the chain rule (chapter 1), and chapter 3 for the comparison at
+# the end.
 
-# %%
+# %% tags=["hide-input"]
 import re
 
 import matplotlib.pyplot as plt
@@ -46,13 +46,14 @@ def show(result, **names):
 # %% [markdown]
 # ## 1. A number that remembers
 #
-# So far each Operation came with a backward pass that somebody derived. For a recurrent network
-# that is a lot of work, and easy to get wrong. There is another way. All that a computer ever does
-# is add, multiply, and a few functions more; each of these has a simple derivative. If every
-# result remembers **what it was computed from** and **how**, the chain rule can be applied by
-# walking back.
+# So far the backward pass of each Operation was derived by hand. For a recurrent network this is a
+# lot of work, and mistakes are easy to make. There is another way: **automatic differentiation**
+# (*autograd*). Every formula consists of sums, products and a few more functions, and each of these
+# has a simple derivative. If every result remembers **what it was computed from** and **how**, the
+# program can apply the chain rule step by step, from the result back to the inputs.
 #
-# Two operations are enough to see everything. (Only the drawing is borrowed from dlfs.)
+# Two operations are enough to see how this works. (Only `Drawable`, which draws graphs, comes from
+# dlfs.)
 
 
 # %%
@@ -82,12 +83,12 @@ def as_number(value):
 a = Number(3)
 b = a * 4
 c = b + 5
-print("c is", c.num, "- and it knows that it is the result of", repr(c.creation_op))
+print("c is", c.num, "and is the result of the operation", repr(c.creation_op))
 show(c, a=a, b=b, c=c)
 
 # %% [markdown]
-# Python calls `__mul__` and `__add__` wherever you write `*` and `+`. The formula is ordinary
-# Python, and the graph is a by-product.
+# Python calls `__mul__` and `__add__` wherever you write `*` and `+`. So the formula is ordinary
+# Python, and computing it also builds the graph.
 #
 # ## 2. Backward
 #
@@ -113,7 +114,7 @@ def shares(number, grad):
 
 
 # %% [markdown]
-# A first attempt: note down the gradient that arrives, and pass the shares on.
+# This is a first attempt. It stores the gradient that arrives, and passes the shares on:
 
 
 # %%
@@ -125,16 +126,15 @@ def backward_1(number, grad=1):
 
 backward_1(c)
 print("dc/da =", a.grad)
-assert (a.grad, b.grad) == (4, 1)
 show(c, a=a, b=b, c=c)
 
 # %% [markdown]
 # $c = 4a + 5$, so 4 is right.
 #
-# ## 3. A value used twice: add, do not overwrite
+# ## 3. A value that is used twice
 #
-# Now let `a` appear in two places: $e = (4a + 3)(a + 2)$. Its derivative is $8a + 11$, at $a = 3$
-# that is 35.
+# Now `a` appears in two places: $e = (4a + 3)(a + 2)$. The derivative is $8a + 11$, and for $a = 3$
+# this is 35.
 
 
 # %%
@@ -148,11 +148,14 @@ def example():
 a, c, d, e = example()
 backward_1(e)
 print("overwritten:", a.grad)
+
+# %% tags=["remove-cell"]
 assert a.grad == 15
 
 # %% [markdown]
-# 15 is what arrived through `d`, the last to come. What had arrived through `c` was overwritten.
-# If $a$ changes a little, $e$ changes through both ways, and the changes add up:
+# 15 is the share that arrived through `d`, the last one. It replaced the share that had arrived
+# through `c`. But if $a$ changes a little, $e$ changes through both $c$ and $d$, and the changes
+# add up:
 #
 # $$
 # \frac{\partial e}{\partial a}
@@ -161,8 +164,7 @@ assert a.grad == 15
 # = 5 \cdot 4 + 15 \cdot 1 = 35
 # $$
 #
-# So gather what arrives, and hand on what has been gathered. This is what the book's
-# `NumberWithGrad` does.
+# So the second attempt adds what arrives. The book's `NumberWithGrad` does the same:
 
 
 # %%
@@ -175,26 +177,24 @@ def backward_2(number, grad=1):
 a, c, d, e = example()
 backward_2(e)
 print("added:", a.grad)
-assert a.grad == 35
 show(e, a=a, c=c, d=d, e=e)
 
 # %% [markdown]
-# ## 4. Right here, wrong elsewhere
+# ## 4. Where this is wrong
 #
-# The example works because what was used twice is a *variable*: it has nobody to hand on to. Put
-# one step before it. This is the smallest graph on which `backward_2` goes wrong:
+# 35 is right, but only because the number that is used twice is a *variable*, which passes nothing
+# on. We put one step before it. This is the smallest graph for which `backward_2` is wrong:
 
 # %%
 a = Number(3)
 b = a * 1
 c = b + b
 backward_2(c)
-print("c = 2 a, and backward_2 says that the gradient of a is", a.grad)
-assert a.grad == 3
+print("c = 2 a, but the gradient of a is", a.grad)
 show(c, a=a, b=b, c=c)
 
 # %% [markdown]
-# `b` is right, and `a` is wrong. Look at it step by step:
+# The gradient of `b` is right, and that of `a` is wrong. Here are the steps:
 
 
 # %%
@@ -205,7 +205,7 @@ def backward_2_aloud(number, names, grad=1):
         print(f"{name} receives {grad}, so {name}.grad is {number.grad}")
     for operand, share in shares(number, number.grad):
         if name and id(operand) in names:
-            print(f"    {name} hands {share} on to {names[id(operand)]}")
+            print(f"    {name} passes {share} to {names[id(operand)]}")
         backward_2_aloud(operand, names, share)
 
 
@@ -215,15 +215,15 @@ c = b + b
 backward_2_aloud(c, {id(a): "a", id(b): "b", id(c): "c"})
 
 # %% [markdown]
-# `b` is visited twice. The first time it hands on 1. The second time it hands on everything that
-# it has gathered, 2, though half of that is on its way already. Together 3.
+# `b` is visited twice. At the first visit it passes 1 to `a`. At the second visit it passes its
+# whole gradient, 2, although a part of it has been passed before. Together this is 3.
 #
-# ### First remedy: hand on only what has just arrived
+# ### First remedy: pass only what has just arrived
 
 
 # %%
 def backward_3(number, grad=1):
-    """Return how many visits it took."""
+    """Compute the gradients, and return the number of visits."""
     number.grad = grad if number.grad is None else number.grad + grad
     return 1 + sum(backward_3(operand, share) for operand, share in shares(number, grad))
 
@@ -233,11 +233,11 @@ b = a * 1
 c = b + b
 backward_3(c)
 print("the gradient of a:", a.grad)
-assert a.grad == 2
 
 # %% [markdown]
-# This is right for every graph. It walks along every *path* from the result to the inputs. How
-# many are there? Double a number $n$ times, and each doubling can be passed in two ways:
+# This is right for every graph. But it follows every *path* from the result to the inputs, and
+# there can be very many. In the next graph a number is doubled $n$ times, as `x + x`. At each
+# addition a path has two ways to go on, so there are $2^n$ paths:
 
 
 # %%
@@ -254,18 +254,22 @@ for n in lengths:
     x, result = doubled(n)
     visits.append(backward_3(result))
     assert x.grad == 2**n
-print(f"{lengths[-1]} additions took {visits[-1]:,} visits")
+print(f"{lengths[-1]} additions: {visits[-1]:,} visits")
+
+# %% tags=["remove-cell"]
 assert visits == [2 ** (n + 1) - 1 for n in lengths]
 
 # %% [markdown]
-# A recurrent cell with gates uses its state about four times at each step. Through 25 steps lead
-# $4^{25} \approx 10^{15}$ paths: at a million visits a second you would wait for 35 years.
+# In a recurrent network with gates (see [Code](Code.ipynb)) each step uses the state about four
+# times. Through 25 steps there are $4^{25} \approx 10^{15}$ paths. With a million visits a second,
+# this would take 35 years.
 #
 # ### Second remedy: wait until everything has arrived
 #
-# Visit each number once, and only after all that depend on it have been visited. Its gradient is
-# then complete. Such an order is called **topological**. A depth-first search finds it: note a
-# number when all that it depends on is noted; then read the list from the end.
+# Visit each number once, and only after all numbers that depend on it have been visited. Then its
+# gradient is complete. Such an order is called **topological**. A *depth-first search* finds it: go
+# from the result to its operands, to their operands, and so on; append a number to a list after all
+# that it depends on; and in the end reverse the list.
 
 
 # %%
@@ -298,7 +302,6 @@ a = Number(3)
 b = a * 1
 c = b + b
 backward_4(c)
-assert (a.grad, b.grad) == (2, 2)
 names = {id(a): "a", id(b): "b", id(c): "c"}
 print("order:", ", ".join(names.get(id(n), "the constant 1") for n in in_order(c)))
 show(c, a=a, b=b, c=c)
@@ -309,23 +312,26 @@ for n in lengths:
     x, result = doubled(n)
     ordered.append(backward_4(result))
     assert x.grad == 2**n
+print(f"{lengths[-1]} additions: {ordered[-1]} visits")
+
+# %% tags=["hide-input"]
 fig, ax = plt.subplots()
 ax.semilogy(lengths, visits, "o-", color=ORANGE, label="along every path (backward_3)")
 ax.semilogy(lengths, ordered, "s-", color=BLUE, label="in topological order (backward_4)")
-ax.set(xlabel="additions x = x + x in a row", ylabel="visits", title="Both are right")
+ax.set(xlabel="additions x = x + x in a row", ylabel="visits", title="Both give the right gradient")
 ax.legend()
 plt.show()
 
 # %% [markdown]
 # ## 5. The library's NumberWithGrad
 #
-# dlfs has the same with all operators. Each has one entry in a table, the value next to its
-# derivatives (`dlfs/autograd/number_rules.py`):
+# dlfs has the same class with all operators. A table has one entry for each operator, with its
+# value and its derivatives (`dlfs/autograd/number_rules.py`):
 #
 #     "mul": Rule(lambda x, y: x * y, (lambda x, y, out: y, lambda x, y, out: x)),
 #     "tanh": Rule(math.tanh, (lambda x, out: 1 - out * out,)),
 #
-# As the last line of a cell, a result draws itself.
+# If a result is the last line of a cell, its graph is drawn.
 
 # %%
 x = NumberWithGrad(0.5)
@@ -334,7 +340,7 @@ y.backward()
 y
 
 # %% [markdown]
-# Every operator against finite differences, at a point where all of them are defined:
+# We compare every operator with finite differences, at a point where all of them are defined:
 
 # %%
 formulas = {
@@ -357,12 +363,13 @@ for name, f in formulas.items():
     assert abs(x.grad - difference) < 1e-7
 
 # %% [markdown]
-# Three things to know:
+# There are three things to know:
 #
-# - A second `backward()` **adds** to `grad`. `zero_grad()` takes it away.
-# - Comparisons compare the numbers, so `if` and loops work: the graph is whatever was *run*.
-# - It keeps its own stack. Python's recursion, and so our `in_order`, ends about a thousand steps
-#   down.
+# - A second `backward()` **adds** to `grad`. `zero_grad()` sets it back to 0.
+# - Comparisons such as `x > 1` compare the numbers, so `if` and loops work. The graph contains the
+#   steps that were *run*.
+# - Graphs can be deep. Python allows about a thousand nested calls, so our `in_order` fails for
+#   longer chains; the library uses a loop instead.
 
 # %%
 x = NumberWithGrad(3)
@@ -373,7 +380,6 @@ print("after two calls:", x.grad)
 y.zero_grad()
 y.backward()
 print("after zero_grad:", x.grad)
-assert x.grad == 6
 
 
 def collatz(x):
@@ -384,27 +390,32 @@ def collatz(x):
 
 start = NumberWithGrad(12)
 collatz(start).backward()
-print("d collatz / d start:", start.grad)
-assert start.grad == 3**2 / 2**7  # 12, 6, 3, 10, 5, 16, 8, 4, 2, 1: two triplings, seven halvings
+# 12, 6, 3, 10, 5, 16, 8, 4, 2, 1: multiplied by 3 twice, and halved seven times
+print("d collatz / d start:", start.grad, "=", 3**2 / 2**7)
 
 total = x = NumberWithGrad(1.0)
 for _ in range(10_000):
     total = total + x
 total.backward()
-print("ten thousand steps down:", x.grad)
+print("after a chain of 10,000 additions:", x.grad)
+
+# %% tags=["remove-cell"]
+assert start.grad == 3**2 / 2**7
 assert x.grad == 10_001
 
 # %% [markdown]
 # ## 6. The same with arrays
 #
-# A network of single numbers would have millions of nodes. `ArrayWithGrad` has one node for a
-# whole array. The graph and the order are the same; only the shares are arrays now. A rule returns
-# its value and, for each operand, how to pull the gradient back (`dlfs/autograd/elementwise.py`):
+# A network of single numbers would have millions of nodes. `ArrayWithGrad` has one node for a whole
+# array. The graph and the order are the same; only the shares are arrays now. A rule returns its
+# value and, for each operand, a function from the gradient `g` of the result to the operand's share
+# (`dlfs/autograd/elementwise.py`):
 #
 #     out = np.tanh(x)
 #     return out, (lambda g: g * (1 - out * out),)
 #
-# Two rules are new. The first is the **matrix product**, as in chapter 1:
+# Two rules are new. The first is the **matrix product**, as in chapter 1. With $G$ for the gradient
+# of $Y$:
 #
 # $$
 # Y = X W \quad\Rightarrow\quad
@@ -416,36 +427,38 @@ rng = np.random.default_rng(6)
 X, W = ArrayWithGrad(rng.standard_normal((5, 3))), ArrayWithGrad(rng.standard_normal((3, 2)))
 Y = X @ W
 G = rng.standard_normal((5, 2))
-Y.backward(G)  # an array needs to be told the gradient of the result
+Y.backward(G)  # the result is not a single number, so its gradient must be given
 np.testing.assert_array_equal(X.grad, G @ W.array.T)
 np.testing.assert_array_equal(W.grad, X.array.T @ G)
 show(Y, X=X, W=W, Y=Y)
 
 # %% [markdown]
 # The second is **broadcasting**. In `X @ W + b` a bias of shape `(2,)` is added to each of five
-# rows: it is used five times. A value used several times gets the sum of the gradients. So
-# whatever NumPy repeats forward is summed backward.
+# rows, so it is used five times. A value that is used several times receives the sum of its
+# gradients. So what NumPy repeats in the forward pass is summed in the backward pass.
 
 # %%
 b = ArrayWithGrad(rng.standard_normal(2))
 (Y + b).backward(G)
+np.testing.assert_allclose(b.grad, G.sum(axis=0), rtol=1e-14)
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(2, 1, figsize=(4, 3.2), height_ratios=[5, 1], sharex=True)
 titles = "gradient of X @ W + b", "b.grad: the sums"
-for ax, values, title in zip(axes, (G, b.grad[np.newaxis]), titles, strict=True):
+for ax, values, title in zip(axes, (G, b.grad[np.newaxis]), titles):
     ax.imshow(values, cmap="RdBu_r", vmin=-4, vmax=4, alpha=0.7, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         ax.text(column, row, f"{value:.2f}", ha="center", va="center")
     ax.set(title=title, yticks=[])
-axes[0].set(ylabel="row: b is used in each")
+axes[0].set(ylabel="row (b is used in each)")
 axes[1].set(xlabel="column", xticks=[0, 1])
 plt.show()
-np.testing.assert_allclose(b.grad, G.sum(axis=0), rtol=1e-14)
 
 # %% [markdown]
 # ## 7. A network without a backward pass
 #
-# Two spirals, one hidden layer of 24 units. The forward pass is three lines; there is no other
-# code.
+# The task is to tell the points of two spirals apart, with one hidden layer of 24 units. We only
+# write the forward pass:
 
 # %%
 turns = np.repeat(np.linspace(0.4, 2.2, 100), 2) * np.pi
@@ -463,12 +476,13 @@ shapes = [(2, 24), (24,), (24, 2), (2,)]
 params = [ArrayWithGrad(rng.standard_normal(shape)) for shape in shapes]
 loss = softmax_cross_entropy(network(spiral[:4], *params), labels[:4])
 loss.backward()
-show(network(spiral[:4], *params), **dict(zip(("W1", "b1", "W2", "b2"), params, strict=True)))
-print(f"the loss behind it is computed in {len(topological_order(loss))} nodes")
+show(network(spiral[:4], *params), **dict(zip(("W1", "b1", "W2", "b2"), params)))
+print(f"with the loss the graph has {len(topological_order(loss))} nodes")
 
 # %% [markdown]
-# The cross-entropy has no backward pass either. It is `-mean(log_softmax)`, and its famous
-# gradient, softmax minus target, comes out by itself. Training takes a new graph at each step:
+# The cross-entropy has no backward pass either. It is computed as `-mean(log_softmax)`. Its
+# gradient, softmax minus target (chapter 4), follows automatically. Each training step builds a new
+# graph, and the update is SGD with momentum:
 
 # %%
 losses = []
@@ -478,16 +492,16 @@ for _ in range(1200):
     for param in params:
         param.grad = None
     loss.backward()
-    for param, speed in zip(params, speeds, strict=True):
+    for param, speed in zip(params, speeds):
         speed *= 0.9
         speed -= 0.2 * param.grad
         param.array += speed
     losses.append(loss.item())
 right = np.mean(network(spiral, *params).array.argmax(axis=1) == labels)
 print(f"loss {losses[0]:.2f} -> {losses[-1]:.4f}, {right:.1%} right")
-assert right > 0.98
 
-# %%
+# %% tags=["hide-input"]
+assert right > 0.98
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 3))
 axes[0].semilogy(losses, color=BLUE)
 axes[0].set(xlabel="step", ylabel="loss", title="training")
@@ -501,11 +515,11 @@ axes[1].set(title="what the network learned", aspect="equal", xlabel="$x_1$", yl
 plt.show()
 
 # %% [markdown]
-# ## 8. A proof of the others
+# ## 8. A check of the hand-written gradients
 #
-# dlfs derives the gradients of its layers by hand. Here nobody derived anything. If the two agree,
-# both are right, or both are wrong in the same way, which is unlikely. First the dense network of
-# chapter 3:
+# The layers of dlfs have gradients that were derived by hand. Those of `ArrayWithGrad` were not. If
+# both agree, both are right, because the same mistake in both is unlikely. First we take a dense
+# network, as in chapter 3:
 
 
 # %%
@@ -518,7 +532,7 @@ def compare(net, x, y, formula):
     by_hand = net.loss.forward(net.forward(x), y)
     net.backward(net.loss.backward())
     print(f"loss     by hand {by_hand:.15f}, by autograd {loss.item():.15f}")
-    for param, grad in zip(params, net.param_grads(), strict=True):
+    for param, grad in zip(params, net.param_grads()):
         distance = np.abs(param.grad - grad).max() / np.abs(grad).max()
         print(f"gradient {grad.shape!s:<14} differs by {distance:.0e} of the largest")
         assert distance < 1e-13
@@ -529,8 +543,7 @@ net = NeuralNetwork([Dense(8, Tanh()), Dense(4)], SoftmaxCrossEntropy(), seed=1)
 compare(net, x, y, network)
 
 # %% [markdown]
-# Then a convolutional one, on eight digits. `conv2d` is one node, whose rule calls the library's
-# kernels:
+# Then a convolutional network, on eight digits. `conv2d` is one node:
 
 
 # %%
@@ -547,17 +560,17 @@ compare(net, images, digits, cnn)
 # %% [markdown]
 # The library's tests do this for every Operation, layer and loss (`tests/autograd/`).
 #
-# What does it cost? Every array that a rule may need is kept until the graph goes away, and each
-# operation is a Python call. The hand-written layers keep less, and the fast backend runs a whole
-# layer in one call. For a first version of a new layer, and to test it, automatic gradients are
-# hard to beat.
+# Automatic gradients have a cost: the graph keeps every array that a rule may need, and each
+# operation is a Python call. The hand-written layers keep less, and the fast backend computes a
+# whole layer in one call. Automatic gradients are best for a first version of a new layer, and for
+# tests.
 #
 # ## 9. Exercises
 #
-# Fill in the `...`; the cell below each says whether it is right.
+# Replace each `...`, run the cell, and then run the check below it.
 #
-# **1. How wrong?** With `b = a * 1; c = b + b; d = c + c` the gradient of `a` is 4. What does
-# `backward_2` say? Work it out on paper.
+# **1. How wrong?** With `b = a * 1; c = b + b; d = c + c` the gradient of `a` is 4. Which number
+# does `backward_2` compute? Find it with pencil and paper.
 
 # %% tags=["exercise:how-wrong"]
 how_wrong = ...
@@ -573,8 +586,8 @@ check(
 # %% [markdown] tags=["solution:how-wrong"]
 # <details><summary>Solution</summary>
 #
-# `c` hands on 1, 1 and then 2, 2. So `b.grad` is 1, 2, 4, 6 at its four visits, and `b` hands all
-# of these on.
+# `c` passes 1, 1 and then 2, 2 to `b`. So `b.grad` is 1, 2, 4, 6 at its four visits, and `b` passes
+# each of these to `a`.
 #
 # ```python
 # how_wrong = 1 + 2 + 4 + 6
@@ -582,8 +595,8 @@ check(
 # </details>
 
 # %% [markdown]
-# **2. Newton's method.** A zero of $f$ is found by $x \leftarrow x - f(x) / f'(x)$. Let a
-# `NumberWithGrad` find the derivative.
+# **2. Newton's method.** It finds a zero of $f$ by repeating $x \leftarrow x - f(x) / f'(x)$.
+# Compute the derivative with a `NumberWithGrad`.
 
 
 # %% tags=["exercise:newton"]
@@ -614,9 +627,9 @@ check("newton", newton, right_zeros, hint="A new NumberWithGrad at each step; re
 # </details>
 
 # %% [markdown]
-# **3. Sum what was repeated.** NumPy broadcast an operand of shape `shape`, and `grad` has the
-# shape of the result. Return the operand's gradient: sum over leading axes that it did not have,
-# and over axes where it had size 1.
+# **3. Sum what was repeated.** NumPy has broadcast an operand of shape `shape`, and `grad` has the
+# shape of the result. Return the operand's gradient: sum over leading axes that the operand does
+# not have, and over axes where its size is 1.
 
 
 # %% tags=["exercise:sum-repeated"]
@@ -648,8 +661,9 @@ check("sum-repeated", sum_repeated, right_sums, hint="grad.sum(axis=..., keepdim
 # </details>
 
 # %% [markdown]
-# **4. A rule of your own.** Softsign is $x / (1 + |x|)$. Write its rule: the value, and in a tuple
-# the function that pulls a gradient back. The check compares with finite differences.
+# **4. A rule of your own.** Softsign is $x / (1 + |x|)$. Write its rule: return the value, and a
+# tuple with the function from the result's gradient to the share of $x$ (see section 6). The check
+# compares it with finite differences.
 
 
 # %% tags=["exercise:softsign"]
@@ -682,9 +696,9 @@ check("softsign", softsign, right_rule, hint="The derivative is 1 / (1 + |x|) **
 # </details>
 
 # %% [markdown]
-# **5. Backward through time, for nothing.** Write a plain recurrent network with `ArrayWithGrad`:
-# $h_t = \tanh(x_t W_x + h_{t-1} W_h)$ from $h_{-1} = 0$. Return the last state. The check compares
-# the gradient of $W_h$ with that of the library's kernel.
+# **5. A recurrent network without a backward pass.** Write a plain recurrent network with
+# `ArrayWithGrad`: $h_t = \tanh(x_t W_x + h_{t-1} W_h)$ from $h_{-1} = 0$. Return the last state
+# $h_t$. The check compares the gradient of $W_h$ with that of the library.
 
 
 # %% tags=["exercise:rnn"]

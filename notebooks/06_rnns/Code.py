@@ -9,16 +9,15 @@
 # %% [markdown]
 # # Chapter 6: recurrent networks
 #
-# A network reads Shakespeare's sonnets character by character and learns to guess what comes next.
-# You will see how a state is carried from step to step, train an RNN, an LSTM and a GRU with the
-# book's settings and then with better ones, let them write, and look into their gates.
+# A network reads Shakespeare's sonnets character by character, and learns to predict the next
+# character. You see how its state goes from step to step. You train an RNN, an LSTM and a GRU, with
+# the book's settings and then with better ones, let them write, and look at their gates.
 #
 # You need chapters 3 and 4: layers, losses, optimizers. [From_Scratch](From_Scratch.ipynb) writes
-# all of it in NumPy, and [Math](Math.ipynb) has the derivations.
-# This notebook trains for about two minutes; the reference backend would need several times as
-# long, so it is run on the fast one only.
+# all of this in NumPy, and [Math](Math.ipynb) derives the gradients. This notebook trains for about
+# two minutes on the fast backend. The reference backend would need several times as long.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -43,9 +42,9 @@ def figure(rows=1, columns=1, height=3.5):
 # %% [markdown]
 # ## 1. A text becomes numbers
 #
-# Each of the 62 characters gets a number. A piece of the text is then a row of integers, and its
-# target is the same row, one character further on: the network is asked at *every* step what comes
-# next.
+# Each of the 62 different characters gets a number, so a piece of the text becomes a row of
+# integers. Its target is the piece that begins one character later: the network predicts the next
+# character at *every* step.
 
 # %%
 text = sonnets()
@@ -59,9 +58,10 @@ print("input ", X[start], repr(vocabulary.decode(X[start])))
 print("target", y[start], repr(vocabulary.decode(y[start])))
 
 # %% [markdown]
-# How well can one guess? Whoever knows nothing gives each character the probability 1/62 and loses
-# $\ln 62 = 4.13$ nats at each. Whoever knows how frequent each character is does better, and
-# whoever also looks at the one before, better still.
+# How good is a prediction? The loss for a character is $-\ln p$, where $p$ is the probability that
+# was predicted for it. Its unit is the *nat*, the unit of natural logarithms. If all characters
+# have the probability 1/62, the loss is $\ln 62 = 4.13$ nats per character. It is smaller if we use
+# how frequent each character is, and still smaller if we also use the character before:
 
 # %%
 counts = np.bincount(indices)
@@ -76,17 +76,18 @@ assert 3.0 < alone < 3.2
 assert 2.3 < after < 2.5
 
 # %% [markdown]
-# A recurrent network looks at all characters before. It cannot store them; it keeps a *state*, a
-# few hundred numbers, and changes it at each step.
+# A recurrent network uses all characters before. It does not store them; it keeps a *state*, a row
+# of a few hundred numbers, and changes it at each step.
 #
-# ## 2. One step, and then the next
+# ## 2. One step, and a sequence of steps
 #
-# A plain recurrent network computes its new state from the input and the old state:
+# A plain recurrent network (RNN) computes its new state $h_t$ from the input $x_t$ and the old
+# state:
 #
 # $$h_t = \tanh(x_t W_x + B + h_{t-1} W_h)$$
 #
 # An `RNNNode` is one such step. The weights are the same at every step. A *layer* goes through the
-# whole sequence in one call; nodes, one after the other, give exactly what it gives.
+# whole sequence in one call. Nodes, one after the other, give the same output:
 
 # %%
 layer = RNNLayer(hidden_size=4)
@@ -102,9 +103,9 @@ print("input", x.shape, "-> output", output.shape)
 
 
 # %% [markdown]
-# Backward it goes the other way round: the gradient of step $t$ comes from the loss at that step
-# *and* from step $t+1$. This is *backpropagation through time*. Let us draw how much of the
-# gradient at the last step is left, 40 steps earlier.
+# The backward pass goes from the last step to the first. The gradient of the state at step $t$
+# comes from the loss at that step *and* from step $t+1$. This is called *backpropagation through
+# time*. We draw how much of the gradient of the last output is left up to 40 steps earlier:
 
 
 # %%
@@ -132,32 +133,34 @@ assert left["RNN"][0] < left["GRU"][0]
 assert left["RNN"][0] < left["LSTM"][0]
 
 # %% [markdown]
-# In an untrained plain network the gradient dies out at every step. A GRU and an LSTM have *gates*:
-# part of their state is handed on without being squashed, and so is its gradient.
+# In an untrained plain network the gradient becomes smaller at every step (the *vanishing
+# gradient*). So the network does not learn to use what it read long before. A GRU and an LSTM have
+# *gates*: a part of their state goes to the next step without passing through $\tanh$, and so does
+# its gradient.
 #
 # ## 3. LSTM and GRU
 #
-# Both compute a *candidate* first, what a plain network would take as its new state. It has weights
-# of its own and a bar over its name:
+# Both first compute a *candidate*, as a plain network computes its new state. It has its own
+# weights, and a bar over its name:
 #
 # $$
 # \bar c = \tanh(x_t W_x + B + h_{t-1} W_h), \qquad
 # \bar h = \tanh\big(x_t W_x + B + (r\, h_{t-1}) W_h\big)
 # $$
 #
-# Then gates decide, number by number, how much of the candidate comes in and how much of the old
-# state stays. A gate is a small layer, too: sums of $x_t$ and $h_{t-1}$ with weights of its own,
-# but through a sigmoid, so that it lies between 0 (shut) and 1 (open). An LSTM carries two states,
-# $h$ and the cell $c$; a GRU has $h$ alone.
+# Then gates control, number by number, how much of the candidate is added and how much of the old
+# state stays. A gate is computed like a candidate, with its own weights, but through a sigmoid. So
+# it is between 0 (closed) and 1 (open). An LSTM has two states, $h$ and the cell $c$; a GRU has
+# only $h$.
 #
 # | LSTM | GRU |
 # |---|---|
 # | forget gate $f$: how much of the cell stays | update gate $u$: how much of the state stays |
-# | input gate $i$: how much of the candidate enters | (the rest, $1-u$, is the candidate's) |
-# | output gate $o$: how much of the cell is shown | reset gate $r$: how much the candidate sees |
+# | input gate $i$: how much of the candidate is added | (the candidate gets the rest, $1-u$) |
+# | output gate $o$: how much of $c$ is in $h$ | reset gate $r$: how much of $h$ is in $\bar h$ |
 # | $c_t = f c_{t-1} + i \bar c$, $h_t = o \tanh c_t$ | $h_t = u h_{t-1} + (1-u) \bar h$ |
 #
-# Are the gradients right? One call answers, for every parameter and the input, on random numbers.
+# Are the gradients right? One call checks those of every parameter and of the input:
 
 # %%
 x = np.random.default_rng(3).standard_normal((3, 5, 2))
@@ -169,9 +172,11 @@ for layer in (RNNLayer(4), LSTMLayer(4), GRULayer(4), GRULayer(4, reset="after")
 # %% [markdown]
 # ## 4. The book's settings, side by side
 #
-# `RNNModel` and `RNNTrainer` have the book's names and arguments. A batch is 32 pieces of 25
-# characters, each beginning one character after the one before; the state's mean is carried to the
-# next batch; AdaGrad takes the steps, and each number of the gradient is cut off at 2.
+# `RNNModel` and `RNNTrainer` have the book's names and arguments. A batch has 32 pieces of 25
+# characters; each piece begins one character after the one before it. Each batch begins with the
+# mean of the states in which the batch before ended. The optimizer is AdaGrad
+# ([From_Scratch](From_Scratch.ipynb), section 7), and each number of the gradient is limited to the
+# range from -2 to 2.
 
 # %%
 ITERATIONS = 800
@@ -183,7 +188,7 @@ for name, kind in kinds.items():
     trainers[name] = RNNTrainer(None, model, optim, batch_size=32)
     trainers[name].train(ITERATIONS, sample_every=200, verbose=0)
 
-# %%
+# %% tags=["hide-input"]
 _, ax = figure()
 for name, trainer in trainers.items():
     mean = np.convolve(trainer.losses, np.ones(50) / 50, mode="valid")
@@ -198,29 +203,31 @@ print({name: round(float(end), 2) for name, end in ends.items()})
 assert all(2.1 < end < 2.6 for end in ends.values()), ends
 
 # %% [markdown]
-# These are losses on text that the network is about to learn from; there is no test here. After 800
-# batches the three are hardly better than the table of pairs above. The GRU is ahead; the LSTM has
-# more to learn and is slower at first. This is what they write:
+# These are losses on the training text, measured just before each step; the book has no test here.
+# After 800 batches the three networks are hardly better than the table of pairs in section 1. The
+# GRU is the best; the LSTM has more weights and learns more slowly at first. Here is what they
+# write:
 
 # %%
 for name, trainer in trainers.items():
     print(f"--- {name}\n{trainer.samples[-1][1]}\n")
 
 # %% [markdown]
-# Words are hinted at, and lines end after a few of them. Not much more: 800 overlapping batches
-# cover only a quarter of the text.
+# There are groups of letters that look like words, and lines end after a few of them. More cannot
+# be expected: the 800 overlapping batches cover only a quarter of the text.
 #
-# ## 5. A better recipe
+# ## 5. Better settings
 #
-# Six changes, each of them usual today:
+# We make six changes, which are all common today:
 #
-# - The text is cut into 16 *streams* that are read side by side, 64 characters at a time. Each
-#   sequence goes on from its own state where the batch before left it (`carry=True`).
+# - The text is cut into 16 *streams*, which are read in parallel, 64 characters at a time. Each
+#   stream goes on with its own state of the batch before (`carry=True`).
 # - An **embedding** turns each character into 64 learned numbers.
-# - **Dropout** leaves out 40 % of what the last layer sees.
-# - **Adam**, whose rate falls to nothing.
-# - The gradient is scaled down where its norm exceeds 1, instead of cutting off single numbers.
-# - The last tenth of the text is kept for the **test**.
+# - **Dropout** sets 40 % of the last layer's inputs to 0 during the training.
+# - The optimizer is **Adam** (chapter 4), with a learning rate that falls almost to 0.
+# - If the norm of the whole gradient is above 1, the gradient is scaled down to norm 1, instead of
+#   limiting single numbers.
+# - The last tenth of the text is not used for training, but for the **test**.
 
 # %%
 cut = len(text) * 9 // 10
@@ -266,7 +273,7 @@ for name, kind in kinds.items():
         callbacks=[diaries[name]],
     )
 
-# %%
+# %% tags=["hide-input"]
 _, axes = figure(1, 2)
 for name, history in histories.items():
     epochs = [row["epoch"] for row in history]
@@ -285,24 +292,27 @@ assert final["LSTM"] < 1.64, final
 assert max(final["LSTM"], final["GRU"]) < final["RNN"], final
 
 # %% [markdown]
-# The gates pay: both curves fall below the plain network's. The GRU is the fastest, and the first
-# to learn the training text by heart: after some eight epochs it gets worse on text that it has
-# not read. A sonnet collection is a small text. Where would you have stopped? (Reset after the
-# product, as in PyTorch, it learns by heart more slowly and ends near 1.65; that is what
-# `dlfs train --model gru` does.)
+# Gates help: both networks with gates reach a lower test loss than the plain one. The GRU learns
+# fastest, and is the first to **overfit**: after about eight epochs its loss on the training text
+# still falls, but on text that it has not read, it rises. The sonnets are a small text. At which
+# epoch would you stop? (With `reset="after"`, as in PyTorch, the GRU overfits more slowly and ends
+# near 1.65; `dlfs train --model gru` uses this.)
 #
-# ## 6. Samples as they get better
+# ## 6. Samples during the training
 #
-# The same network (the LSTM), the same seed, after more and more epochs. At 0 it is untrained:
+# Here is what the LSTM writes after more and more epochs, with the same seed. At 0 it is untrained:
 
 # %%
 for epoch, written in diaries["LSTM"].texts.items():
     print(f"--- epochs: {epoch}\n{written.strip()}\n")
 
 # %% [markdown]
-# First any character may follow any other. Then come spaces and line ends where they belong, then
-# words, then something like grammar. A **temperature** divides the logits before the softmax. Below
-# 1 the network plays safe, above 1 it gets wild:
+# At first, any character follows any other. Then spaces and line ends are at the right places, then
+# there are words, and then something like grammar.
+#
+# The network's outputs are *logits*: numbers that softmax turns into probabilities. When a text is
+# sampled, the logits can be divided by a **temperature** before the softmax. A temperature below 1
+# makes likely characters even more likely; a temperature above 1 makes all characters more alike:
 
 # %%
 for temperature in (0.2, 0.7, 1.3):
@@ -315,9 +325,9 @@ assert sample(nets["LSTM"], vocabulary, 50, "Shall I ", 0, seed=1) == sample(
 # %% [markdown]
 # ## 7. Looking at the gates
 #
-# A layer's kernel keeps its gates to itself; the nodes show them. We read two verses that the
-# network has not seen in training, step by step, and note what each unit's forget gate does. Where
-# it is near 1 the unit remembers, near 0 it wipes its memory clean.
+# A layer does not show its gates, but its nodes do. The network reads two verses from the test
+# text, step by step, and we store the gates. Each number of the cell is called a *unit*. Where a
+# unit's forget gate is near 1, the unit keeps its memory; where it is near 0, the memory is erased.
 
 # %%
 start = text.index("\n", cut + 40) + 1
@@ -335,7 +345,7 @@ for t in range(len(verse)):
 gates = {name: np.array(values).T for name, values in gates.items()}  # (unit, step)
 
 
-# %%
+# %% tags=["hide-input"]
 def show_gates(rows, title, units):
     """Draw gates over the text, in two halves; unit by unit below each other."""
     half = len(verse) // 2
@@ -356,9 +366,10 @@ moving = np.argsort(gates["forget"].std(axis=1))[-12:]
 show_gates(gates["forget"][moving], "The twelve forget gates that move most", moving)
 
 # %% [markdown]
-# Below each column stands the character that was just read; a dot is a space, ↵ the end of a line.
-# Go along the rows: some units let go (black) at the end of every word, others only at certain
-# letters. Nobody told them what a word is. Which gates tell a space best from a letter?
+# Below each column is the character that was just read; a dot is a space, and ↵ the end of a line.
+# A row is a unit. Some units erase their memory (black) at the end of every word, others only at
+# certain letters. The network has learned this; it does not get any information about words. Which
+# gates differ most between spaces and letters?
 
 # %%
 is_space = np.array([letter in " \n" for letter in verse])
@@ -370,10 +381,11 @@ for name, values in gates.items():
     assert np.abs(difference).max() > 0.2
 
 # %% [markdown]
-# ## 8. Layers on layers
+# ## 8. Stacked layers
 #
-# Recurrent layers stack, and mix with all others. These are three stacks of two, a few
-# batches each; any layer's output may have another size than its state (`output_size`).
+# The output of a recurrent layer is a sequence, so another layer can read it. Here are three stacks
+# of two layers, each trained for a few batches. The output of a layer can have another size than
+# its state (`output_size`).
 
 # %%
 STACKS = {
@@ -394,7 +406,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# And one as an ordinary network, with a layer of each kind that this chapter knows:
+# Recurrent layers can also be mixed with other layers. This network has a layer of most kinds that
+# you have met in this chapter:
 
 # %%
 net = NeuralNetwork(
@@ -412,10 +425,11 @@ print(net.summary((64,)))
 # %% [markdown]
 # ## 9. Exercises
 #
-# Fill in the `...`; the cell below each says whether it is right.
+# Replace each `...`, run the cell, and then run the check below it.
 #
-# **1. Surprise in bits.** A loss of $L$ nats a character is how many *bits*? And from how many
-# equally likely characters does the network choose, so to speak (the *perplexity*)?
+# **1. Bits and perplexity.** A *bit* is the unit of logarithms to base 2. How many bits are a loss
+# of $L$ nats? The *perplexity* is the number of equally likely characters that would give the same
+# loss. What is it?
 
 
 # %% tags=["exercise:bits"]
@@ -449,7 +463,7 @@ check(
 # </details>
 
 # %% [markdown]
-# **2. Temperature.** Return the probabilities from which `sample` draws.
+# **2. Temperature.** Return the probabilities from which `sample` draws the next character.
 
 
 # %% tags=["exercise:temperature"]
@@ -479,9 +493,9 @@ check("temperature", probabilities, right_probabilities, hint="softmax(logits / 
 # </details>
 
 # %% [markdown]
-# **3. Through time.** Write the backward pass of a recurrence without weights on the input:
-# $h_t = \tanh(x_t + h_{t-1} W)$, $h_{-1} = 0$. You get the gradient of all $h_t$ and return that of
-# all $x_t$. The check compares with finite differences, on random numbers.
+# **3. Through time.** Write the backward pass of a recurrence without weights for the input: $h_t =
+# \tanh(x_t + h_{t-1} W)$, $h_{-1} = 0$. You get the gradient of all $h_t$, and return that of all
+# $x_t$. The check compares it with finite differences.
 
 
 # %% tags=["exercise:through-time"]
@@ -537,8 +551,9 @@ check(
 # </details>
 
 # %% [markdown]
-# **4. Carried state.** Whoever reads a text in two halves, and carries the state over, must get
-# what one reading gives. Return the output for both halves together.
+# **4. Carried state.** If a layer reads a text in two halves, and carries its state from the first
+# to the second, the output must be the same as for the whole text. Return the output of both
+# halves, joined.
 
 
 # %% tags=["exercise:two-halves"]
@@ -570,6 +585,5 @@ check("two-halves", in_two_halves, right_halves, hint="layer.forward of x[:, :4]
 # </details>
 
 # %% [markdown]
-# **To go on:** `dlfs train --model lstm --data sonnets --save poet.safetensors` trains from the
-# command line, and `dlfs sample poet.safetensors --prompt "Shall I" --temperature 0.6` lets it
-# write.
+# **From the command line:** `dlfs train --model lstm --data sonnets --save poet.safetensors` trains
+# a network, and `dlfs sample poet.safetensors --prompt "Shall I" --temperature 0.6` lets it write.

@@ -8,10 +8,10 @@
 # %% [markdown]
 # # Chapter 6: recurrent networks from nothing
 #
-# You write what `dlfs` has in its recurrent layers: one step of an RNN, an LSTM and a GRU, forward
-# and backward; the layer that goes through a sequence; the model, the optimizer AdaGrad and the
-# trainer. It is about 150 lines of NumPy. Then the library gets the same weights and the same text,
-# and must give the same numbers.
+# A recurrent network reads a sequence, such as a text, step by step. You write all of it in about
+# 150 lines of NumPy: one step of an RNN, an LSTM and a GRU, forward and backward; the layer that
+# goes through a sequence; the model, the optimizer AdaGrad and the trainer. Then the library gets
+# the same weights and the same text, and must give the same numbers.
 #
 # You need chapter 3 (layers, losses, backpropagation) and the chain rule. [Code](Code.ipynb) shows
 # what such networks can do, and [Math](Math.ipynb) derives the gradients.
@@ -32,10 +32,11 @@ from dlfs.text.book import RNNModel, RNNTrainer
 # %% [markdown]
 # ## 1. Characters become rows
 #
-# A network computes with numbers, so each character of the text gets a number of its own: its place
-# in the list of all characters. The network reads that number as a row of zeros with a single one
-# in it, at that place. This is called *one-hot*. A text is then a matrix with a row for each
-# character, and a batch of texts is an array of three axes: (batch, time, characters).
+# A network computes with numbers, so each character of the text gets a number: its place in the
+# list of all characters. The network reads this number as a row of zeros with a single 1, at that
+# place. Such a row is called *one-hot*. A text is then a matrix with a row for each character of
+# the text and a column for each character of the list. A batch of texts is an array with three
+# axes: (batch, time, characters).
 
 
 # %%
@@ -50,7 +51,9 @@ characters = sorted(set(word))
 indices = [characters.index(character) for character in word]
 rows = one_hot(indices, len(characters))
 print("characters", characters, "  numbers", indices)
+print(rows)
 
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(3.4, 3), dpi=90, layout="constrained")
 ax.imshow(rows, cmap="Blues", vmin=0, vmax=1.6)
 for t, i in np.ndindex(rows.shape):
@@ -64,26 +67,27 @@ assert np.array_equal(rows.argmax(axis=1), indices)
 assert np.array_equal(rows.sum(axis=1), np.ones(5))
 
 # %% [markdown]
-# A row that is one-hot, times a matrix of weights, picks out one row of the matrix. The product is
-# mostly zeros, so libraries look the row up instead. The result is the same:
+# The product of a one-hot row and a matrix of weights is one row of the matrix. Most terms of this
+# product are 0, so libraries take the row from the matrix instead. The result is the same:
 
 # %%
 W = np.random.default_rng(0).standard_normal((4, 3))
-assert np.array_equal(rows @ W, W[indices])
+print("the same:", np.array_equal(rows @ W, W[indices]))
 
 # %% [markdown]
 # ## 2. One step of a recurrent network
 #
-# A recurrent network reads one row after the other, and keeps a *state* $h$, which it changes at
-# each step. A *node* is one such step:
+# A recurrent network reads one row after the other. It keeps a *state* $h$, a row of numbers, which
+# it changes at each step. A *node* is one such step. It computes the state after step $t$ from the
+# row $x_t$ and the state before:
 #
 # $$h_t = \tanh(x_t W_x + h_{t-1} W_h + B)$$
 #
-# Backward, the node receives the gradient of the state that it returned, and passes on two: one for
-# its input and one for the state before. The parameters are the same at every step, so each step
+# Backward, the node receives the gradient of the state that it returned, and returns two gradients:
+# of its input, and of the state before. The parameters are the same at every step, so each step
 # *adds* its share to their gradients.
 #
-# Parameters and gradients are dictionaries of arrays here, with the same keys.
+# Parameters `p` and gradients `grads` are dictionaries of arrays, with the same keys.
 
 
 # %%
@@ -104,7 +108,7 @@ class RNNNode:
 
 
 def back_to_inputs(inner_grad, x, h_in, p, grads):
-    """Go back through x @ W_x + h_in @ W_h + B."""
+    """Backward pass of x @ W_x + h_in @ W_h + B."""
     grads["W_x"] += x.T @ inner_grad
     grads["W_h"] += h_in.T @ inner_grad
     grads["B"] += inner_grad.sum(axis=0, keepdims=True)
@@ -114,16 +118,17 @@ def back_to_inputs(inner_grad, x, h_in, p, grads):
 # %% [markdown]
 # ## 3. One step of an LSTM
 #
-# A *long short-term memory* has two states: $h$, which it shows, and the cell $c$, which it keeps.
-# Three *gates*, numbers between 0 and 1, decide what happens to the cell: how much of it stays
-# ($f$, forget), how much of the candidate $\bar c$ comes in ($i$, input), and how much of it is
-# shown ($o$, output).
+# A *long short-term memory* (LSTM) has two states: $h$, which is its output, and the cell $c$,
+# which is its memory. Three *gates*, rows of numbers between 0 and 1, control the cell: how much of
+# it stays ($f$, forget gate), how much of a new value, the *candidate* $\bar c$, is added ($i$,
+# input gate), and how much of the cell is shown in $h$ ($o$, output gate). $\sigma$ is the sigmoid,
+# and the dots stand for $x_t W_x + h_{t-1} W_h + B$:
 #
 # $$f, i, o = \sigma(\dots), \quad \bar c = \tanh(\dots), \qquad
 # c_t = f\,c_{t-1} + i\,\bar c, \qquad h_t = o \tanh(c_t)$$
 #
-# Each of the four has its own weights. They stand side by side in `W_x`, `W_h` and `B`, so one
-# product computes the sums of all four, and `np.split` takes them apart.
+# Each of the four has its own weights. They are side by side in `W_x`, `W_h` and `B`. So one
+# product computes all four sums, and `np.split` takes them apart.
 
 
 # %%
@@ -162,15 +167,15 @@ class LSTMNode:
 # %% [markdown]
 # ## 4. One step of a GRU
 #
-# A *gated recurrent unit* needs one state. The update gate $u$ mixes the old state with a candidate
-# $\bar h$, and the reset gate $r$ says how much of the old state the candidate sees:
+# A *gated recurrent unit* (GRU) has one state. The update gate $u$ mixes the old state with a
+# candidate $\bar h$. The reset gate $r$ controls how much of the old state goes into the candidate:
 #
 # $$r, u = \sigma(\dots), \qquad \bar h = \tanh\big(x_t W_{xh} + (r\,h_{t-1}) W_{hh} + B_h\big),
 # \qquad h_t = u\,h_{t-1} + (1-u)\,\bar h$$
 #
 # The old state is used four times: in both gates, in the candidate, and in the mixture. So its
-# gradient is a sum of four terms. (The book's listing computes $u$ from the sums of $r$, and drops
-# one of the four; [ERRATA](../ERRATA.md) shows both.)
+# gradient is a sum of four terms. (The book's listing computes $u$ from the sums of $r$, and leaves
+# out one of the four terms; [ERRATA](../ERRATA.md) shows both mistakes.)
 
 
 # %%
@@ -206,14 +211,16 @@ class GRUNode:
 # %% [markdown]
 # ## 5. A layer: the same node at every step
 #
-# A layer goes through the sequence with one node for each step, because each step has to remember
-# what it saw. At every step it also turns the state into an output, $y_t = h_t W_v + B_v$.
+# A layer goes through the sequence. It has one node for each step, because each node keeps the
+# values that its backward pass needs. At every step it also computes an output from the state, $y_t
+# = h_t W_v + B_v$.
 #
-# Backward it begins at the last step. The gradient of a state is the sum of two: one from the
-# output at that step, one from the step after it. This is *backpropagation through time*.
+# The backward pass begins at the last step. The gradient of a state is the sum of two gradients:
+# one from the output at that step, one from the next step. This is called *backpropagation through
+# time*.
 #
-# Where does the first state come from? From the batch before: as in the book, each sequence begins
-# with the mean of the final states.
+# The first state comes from the batch before: as in the book, each sequence begins with the mean of
+# the final states of that batch.
 
 
 # %%
@@ -257,8 +264,8 @@ class RecurrentLayer:
 
 
 # %% [markdown]
-# Is it right? `check_gradients` compares the three with finite differences: the gradient of the
-# input, and of each of the five parameters.
+# Are the gradients right? `check_gradients` compares all six with finite differences, for each kind
+# of node: the gradient of the input, and those of the five parameters.
 
 # %%
 NODES = {"RNN": RNNNode, "LSTM": LSTMNode, "GRU": GRUNode}
@@ -293,11 +300,11 @@ for name, node in NODES.items():
 # ## 6. The model: layers and a loss
 #
 # The outputs are *logits*: numbers of any size, which softmax turns into probabilities of the next
-# character. The loss is the cross-entropy, $-\ln p$ of the character that really comes, in *nats*
-# (the unit that goes with the natural logarithm).
+# character. The loss is the cross-entropy, $-\ln p$, where $p$ is the probability of the character
+# that really comes next. Its unit is the *nat*, the unit of natural logarithms.
 #
-# As in the book, the gradient is that of the *sum* over all characters of the batch. So steps are
-# larger than with a mean, and the learning rate must suit that.
+# As in the book, the gradient is that of the *sum* over all characters of the batch, not of their
+# mean. So the steps are larger, and the learning rate must be smaller.
 
 
 # %%
@@ -312,9 +319,9 @@ class Model:
         return x
 
     def single_step(self, x, y):
-        """Compute all gradients for a batch; return the mean loss, in nats a character."""
+        """Compute all gradients for a batch; return the mean loss, in nats per character."""
         logits = self.forward(x)
-        logits = logits - logits.max(axis=-1, keepdims=True)  # the same shares, no overflow
+        logits = logits - logits.max(axis=-1, keepdims=True)  # no overflow in exp
         shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
         truth = one_hot(y, self.size)
         grad = shares - truth
@@ -326,17 +333,18 @@ class Model:
 # %% [markdown]
 # ## 7. AdaGrad
 #
-# Some characters are rare, so some weights seldom get a gradient. AdaGrad gives each number its own
-# step. It adds up the squares of all gradients so far,
+# Some characters are rare, so some weights seldom have a gradient that is not 0. The optimizer
+# AdaGrad adapts the step size of each weight $w$. With $g$ for its gradient and $\eta$ for the
+# learning rate, it adds up the squares of all gradients so far in $s$,
 #
 # $$s \leftarrow s + \varepsilon + g^2, \qquad w \leftarrow w - \eta\,\frac{g}{\sqrt{s}},$$
 #
-# and divides by the root of the sum. A number that had large gradients takes small steps; one that
-# had few keeps taking large ones. All steps become smaller with time. ($\varepsilon = 10^{-7}$
-# prevents a division by zero.)
+# and divides by the root of the sum. A weight with many large gradients soon takes small steps; a
+# weight with few gradients keeps taking large ones. All steps become smaller with time.
+# ($\varepsilon = 10^{-7}$ prevents a division by 0.)
 #
-# Gradients through many steps are sometimes very large. So each number of the gradient is cut off
-# at $\pm 2$ first; this is called *gradient clipping*.
+# Gradients through many steps are sometimes very large. So each number of the gradient is first
+# limited to the range from -2 to 2. This is called *gradient clipping*.
 
 
 # %%
@@ -354,7 +362,11 @@ class OurAdaGrad:
                 param -= self.lr * grad / np.sqrt(squares)
 
 
-# %%
+# %% [markdown]
+# The picture shows the steps for two weights. One has a gradient of 1 in every batch, the other in
+# three batches only:
+
+# %% tags=["hide-input"]
 gradients = np.zeros((60, 2))
 gradients[:, 0] = 1.0  # a gradient at every step
 gradients[9::20, 1] = 1.0  # one at three steps only
@@ -373,9 +385,9 @@ assert steps[49, 1] > 0.05
 # %% [markdown]
 # ## 8. The trainer
 #
-# A batch is a number of pieces of the text, each beginning one character after the one before. The
-# target of a piece is the same piece, one character later. The next batch begins where the last
-# piece of this one began, and one further.
+# A batch consists of pieces of the text. Each piece begins one character after the one before it,
+# and the next batch goes on in the same way. The target of a piece is the piece that begins one
+# character later: at every step, the network predicts the next character.
 
 
 # %%
@@ -438,14 +450,14 @@ for name, (_, _, losses, _) in ours.items():
     assert np.mean(losses[-20:]) < 3.1
 
 # %% [markdown]
-# With no knowledge of the text, every character has the probability 1/62, and the loss is
-# $\ln 62 = 4.13$ nats. All three learn.
+# If all 62 characters have the same probability, 1/62, the loss is $\ln 62 = 4.13$ nats. All three
+# networks learn.
 #
 # ## 9. The same from dlfs
 #
 # `RNNModel` and `RNNTrainer` of the library have the book's names and arguments. We give their
 # layers our first weights. Then the gradients of the first batch must be equal to 12 digits, and
-# the losses must stay together for the whole training.
+# the losses must stay equal (to 8 digits, because rounding errors grow) for the whole training.
 
 # %%
 LAYERS = {"RNN": RNNLayer, "LSTM": LSTMLayer, "GRU": GRULayer}
@@ -488,26 +500,27 @@ for name in NODES:
     assert abs(own[0] - theirs[0]) < 1e-12
     assert curve < 1e-8, curve
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 3.2), dpi=90, layout="constrained")
 for (name, (own, theirs)), color in zip(compared.items(), (GREY, BLUE, ORANGE)):
     ax.plot(own, color=color, linewidth=4, alpha=0.35, label=f"{name}, ours")
     ax.plot(theirs, color=color, linewidth=1, label=f"{name}, dlfs")
-ax.set(xlabel="batch", ylabel="loss, nats a character", title="The library's curves lie on ours")
+ax.set(xlabel="batch", ylabel="loss, nats per character")
+ax.set_title("The library's curves are the same as ours")
 ax.legend(ncols=3, frameon=False, fontsize=8)
 ax.grid(alpha=0.25)
 plt.show()
 
 # %% [markdown]
-# The weights are the same, and so is the arithmetic; only rounding differs, in the last of 16
-# digits. What does the library add? It computes all steps of a sequence in one call, which is many
-# times faster, it looks rows up instead of multiplying by zeros, and it checks what it is given.
+# The formulas and the weights are the same; only rounding differs, in the last of 16 digits. What
+# does the library add? It computes all steps of a sequence in one call, which is many times faster.
+# It takes rows from the weights instead of multiplying by zeros. And it checks its arguments.
 #
-# ## 10. Layers on layers
+# ## 10. Stacked layers
 #
-# A layer's outputs are a sequence again, so another layer can read them. The book stacks a GRU and
-# an LSTM. Nothing in our classes has to change: the model passes the gradient of the second layer's
-# input on to the first.
+# The outputs of a layer are a sequence again, so another layer can read them. The book stacks a GRU
+# and an LSTM. Our classes need no change: `Model` gives the gradient of the second layer's input to
+# the first layer.
 
 # %%
 stacks = {
@@ -528,12 +541,12 @@ for title, names in stacks.items():
 # %% [markdown]
 # ## 11. Exercises
 #
-# Fill in where you see `...`, run the cell, then the check below it.
+# Replace each `...`, run the cell, and then run the check below it.
 #
 # ### 1. Count the parameters
 #
-# How many numbers does an `LSTMLayer` learn that reads 62 characters and has 256 hidden numbers and
-# 62 outputs?
+# An `LSTMLayer` reads 62 characters, has 256 numbers in its state, and 62 outputs. How many numbers
+# does it learn?
 
 # %% tags=["exercise:parameters"]
 parameters = ...
@@ -556,9 +569,10 @@ check(
 # </details>
 
 # %% [markdown]
-# ### 2. A node that cannot explode
+# ### 2. A node with ReLU
 #
-# With $\tanh$ the gradient fades. Write a node with ReLU in its place:
+# The derivative of $\tanh$ is below 1, so gradients become small over many steps. Write a node with
+# ReLU in its place, whose derivative is 0 or 1:
 # $h_t = \max(0,\; x_t W_x + h_{t-1} W_h + B)$. `back_to_inputs` does the last part.
 
 
@@ -616,8 +630,8 @@ check(
 # %% [markdown]
 # ### 3. Two steps of AdaGrad
 #
-# A weight is 1.0. Its gradient is 3.0 in the first batch and 4.0 in the second; nothing is cut off.
-# What is the weight after both steps with $\eta = 0.5$? (Leave $\varepsilon$ out.)
+# A weight is 1.0. Its gradient is 3.0 in the first batch and 4.0 in the second, without clipping.
+# What is the weight after both steps with $\eta = 0.5$? (Ignore $\varepsilon$.)
 
 # %% tags=["exercise:adagrad"]
 weight = ...
@@ -633,7 +647,7 @@ check(
 # %% [markdown] tags=["solution:adagrad"]
 # <details><summary>Solution</summary>
 #
-# The first step has the size of the learning rate, whatever the gradient is.
+# The first step always has the size of the learning rate, because $g / \sqrt{g^2}$ is 1 or -1.
 #
 # ```python
 # weight = 1.0 - 0.5 * 3 / np.sqrt(9) - 0.5 * 4 / np.sqrt(9 + 16)

@@ -8,12 +8,13 @@
 # %% [markdown]
 # # Chapter 6: the mathematics of recurrent networks
 #
-# You derive backpropagation through time for the RNN, the LSTM and the GRU, see why gradients
-# vanish and what gates do about it, and what it costs to cut a long sequence into pieces. Every
-# formula stands next to the line of dlfs that computes it, and a cell proves it. You need the chain
-# rule, the gradient of a matrix product (chapter 1), and the first half of `Autograd_Simple.ipynb`.
+# You derive backpropagation through time for the RNN, the LSTM and the GRU. You see why gradients
+# vanish and how gates prevent it, and what is lost when a long sequence is cut into pieces. Every
+# formula stands next to the line of dlfs that computes it, and a cell checks it. You need the chain
+# rule, the gradient of a matrix product (chapter 1), [Code](Code.ipynb) for what a gate is, and the
+# first half of [Autograd_Simple](Autograd_Simple.ipynb).
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
@@ -30,33 +31,34 @@ COLOURS = {"RNN": "#6c757d", "GRU": "#e07a1f", "LSTM": "#2a6f97"}
 rng = np.random.default_rng(6)
 
 # %% [markdown]
-# ## 1. Notation, and the one idea
+# ## 1. Notation, and the main idea
 #
-# $x_t$ is the input at step $t = 1, \dots, T$, $h_t$ the state after it, $h_0$ the state at the
-# start. All are rows, one for each sequence of a batch. A product with $\odot$ is entry by entry.
-# What the inputs contribute does not depend on the state, so it is one matrix product for all
-# steps, made before:
+# $x_t$ is the input at step $t = 1, \dots, T$, $h_t$ the state after this step, and $h_0$ the state
+# at the start. Each is a matrix with one row for each sequence of the batch. $\odot$ multiplies
+# entry by entry. The part of the input does not depend on the state, so one matrix product computes
+# it for all steps beforehand:
 #
 # $$ z_t = x_t W_x + B $$
 #
 # The gradients of $W_x$, $B$ and $x$ follow from that of $z$ as in a dense layer. What remains is
-# the recurrence $h_t = F(z_t, h_{t-1})$. Let $g_t$ be the gradient that $h_t$ gets from the loss
-# *at step* $t$ (`h_grad` in dlfs), and $\delta_t = \partial L / \partial h_t$ its whole gradient.
-# The state $h_t$ is used twice, for the output and by step $t+1$. Gradients of several uses add up:
+# the recurrence $h_t = F(z_t, h_{t-1})$. Let $g_t$ be the gradient of $h_t$ from the loss *at step*
+# $t$ (`h_grad` in dlfs), and $\delta_t = \partial L / \partial h_t$ its whole gradient. The state
+# $h_t$ is used twice: for the output at step $t$, and by step $t+1$. The gradients of both uses add
+# up:
 #
 # $$
-# \delta_t = g_t + \left[\text{what step } t+1 \text{ hands back}\right]
+# \delta_t = g_t + \left[\text{gradient from step } t+1\right]
 # = g_t + \delta_{t+1} \frac{\partial h_{t+1}}{\partial h_t}
 # $$
 #
-# That is backpropagation through time. Going from the last step to the first is the topological
-# order of this graph: when a step's turn comes, all that depends on it is done.
+# This is backpropagation through time. The order from the last step to the first is a topological
+# order of this graph (see Autograd_Simple): each step is visited after all steps that depend on it.
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 2.4))
 for t in range(1, 5):
-    ax.text(t, 0, f"$h_{t}$", ha="center", va="center", size=13,
-            bbox={"boxstyle": "circle", "fc": "#dbeafe", "ec": "#334155"})  # fmt: skip
+    circle = {"boxstyle": "circle", "fc": "#dbeafe", "ec": "#334155"}
+    ax.text(t, 0, f"$h_{t}$", ha="center", va="center", size=13, bbox=circle)
     ax.annotate("", (t, -0.25), (t, -0.75), arrowprops={"arrowstyle": "->", "color": "#334155"})
     ax.text(t, -0.95, f"$z_{t}$", ha="center", size=11)
     ax.annotate("", (t, 0.3), (t, 0.8), arrowprops={"arrowstyle": "->", "color": "#e07a1f"})
@@ -77,26 +79,28 @@ plt.show()
 #
 #     last = np.tanh(z_t + last @ W_h, out=h[t])
 #
-# Backward: $\tanh' = 1 - \tanh^2$, and $z_t$ has the same gradient as the sum $a_t$ that it is a
-# part of:
+# Backward: $\tanh' = 1 - \tanh^2$, and $z_t$ has the same gradient as the sum $a_t$, of which it is
+# a term:
 #
 # $$
 # \frac{\partial L}{\partial z_t} = \delta_t \odot (1 - h_t^2), \qquad
 # \delta_{t-1} = g_{t-1} + \frac{\partial L}{\partial z_t} W_h^T
 # $$
 #
-# In `rnn_grad`, where `dh` is what the step after hands back:
+# In `rnn_grad`, `dh` is the gradient from the step after, `dh_steps` is $g$, and `dz` the gradient
+# of $z$:
 #
 #     dz[t] = (dh_steps[t] + dh) * (1 - h_steps[t] * h_steps[t])
 #     dh = dz[t] @ W_h.T
 #
-# $W_h$ is used at every step, so its gradient is a sum over all of them. It is one product, of
-# all states before a step with all gradients of $z$ (`product` in `dlfs/reference/recurrent.py`):
+# $W_h$ is used at every step, so its gradient is a sum over all steps. dlfs computes it as one
+# product of the states before each step and the gradients of $z$ (`product` in
+# `dlfs/reference/recurrent.py`):
 #
 # $$ \frac{\partial L}{\partial W_h} = \sum_{t} h_{t-1}^T \frac{\partial L}{\partial z_t} $$
 #
-# Now the proof. sympy differentiates **one step** with two units; we put numbers in, and compare
-# with the kernel.
+# Now the check. sympy, which computes with symbols, differentiates **one step** with two numbers in
+# the state. We put random numbers into its result, and compare it with dlfs.
 
 
 # %%
@@ -109,9 +113,9 @@ def matrix(name, n, m):
 
 
 def derivatives(L, variables):
-    """The derivative of L by each variable, at random numbers; and those numbers."""
+    """The derivative of L by each variable, at random numbers; and these numbers."""
     symbols = sorted(L.free_symbols, key=str)
-    point = dict(zip(symbols, rng.standard_normal(len(symbols)), strict=True))
+    point = dict(zip(symbols, rng.standard_normal(len(symbols))))
     given = [np.array(v.subs(point), dtype=float) for v in variables]
     flat = [sp.diff(L, s) for v in variables for s in v]
     values = iter(sp.lambdify(symbols, flat)(*point.values()))
@@ -120,8 +124,9 @@ def derivatives(L, variables):
 
 
 def same(ours, right):
-    """Equal but for rounding: a few dozen operations on numbers of size 1."""
-    for mine, its in zip(ours, right, strict=True):
+    """Equal, up to the rounding of a few dozen operations on numbers of size 1."""
+    assert len(ours) == len(right)
+    for mine, its in zip(ours, right):
         np.testing.assert_allclose(np.reshape(mine, its.shape), its, rtol=1e-12, atol=1e-13)
 
 
@@ -139,7 +144,7 @@ print("L =", L)
 print("one step of the RNN: the gradients of z, h and W_h are right")
 
 # %% [markdown]
-# For **many steps** the checker moves the numbers a little, and looks at all outputs:
+# For **many steps** `check_gradients` compares with finite differences:
 
 
 # %%
@@ -165,8 +170,9 @@ prove("RNN", reference.rnn, rnn_back, (draw(N, T, H), draw(N, H), draw(H, H)))
 # %% [markdown]
 # ## 3. The LSTM
 #
-# A second state, the cell $c_t$, goes from step to step and is only scaled and added to. All four
-# sums come from one product: $a_t = z_t + h_{t-1} W_h$, cut into $a^f, a^i, a^c, a^o$.
+# The LSTM has a second state, the cell $c_t$. From step to step it is only multiplied by a gate and
+# added to. One product gives the sums of all gates and of the candidate, $a_t = z_t + h_{t-1} W_h$;
+# it is cut into $a^f, a^i, a^c, a^o$.
 #
 # $$
 # f = \sigma(a^f), \quad i = \sigma(a^i), \quad \bar c = \tanh(a^c), \quad o = \sigma(a^o)
@@ -181,14 +187,14 @@ prove("RNN", reference.rnn, rnn_back, (draw(N, T, H), draw(N, H), draw(H, H)))
 #     c_last = np.add(f * c_last, i * c_bar, out=c[t])
 #     h_last = np.multiply(o, np.tanh(c_last), out=h[t])
 #
-# Backward, from the last formula to the first. Let $\gamma_t = \partial L / \partial c_t$. The cell
-# is used by $h_t$ and by $c_{t+1}$:
+# Backward, we go from the last formula to the first. Let $\gamma_t = \partial L / \partial c_t$.
+# The cell is used by $h_t$ and by $c_{t+1}$:
 #
 # $$
 # \gamma_t = \gamma_{t+1} \odot f_{t+1} + \delta_t \odot o \odot (1 - \tanh^2 c_t)
 # $$
 #
-# With $\sigma' = \sigma (1 - \sigma)$ the four gates get
+# With $\sigma' = \sigma (1 - \sigma)$ the four sums have the gradients
 #
 # $$
 # \begin{aligned}
@@ -199,8 +205,9 @@ prove("RNN", reference.rnn, rnn_back, (draw(N, T, H), draw(N, H), draw(H, H)))
 # \end{aligned}
 # $$
 #
-# and the step before gets $\partial L / \partial a_t \; W_h^T$ for its $h$, and
-# $\gamma_t \odot f$ for its $c$. `lstm_grad` says the same, line for line:
+# The step before receives $\partial L / \partial a_t \; W_h^T$ for its $h$, and $\gamma_t \odot f$
+# for its $c$. `lstm_grad` has the same formulas, line by line. `dh` is $\delta_t$, `dc` is
+# $\gamma_t$, and `squashed` is $\tanh(c_t)$:
 #
 #     dc = dc + dh * o * (1 - squashed * squashed)
 #     f_grad[...] = dc * c_before[t] * f * (1 - f)
@@ -241,8 +248,9 @@ prove("LSTM", lstm, lstm_back, (draw(N, T, 4 * H), draw(N, H), draw(N, H), draw(
 # %% [markdown]
 # ## 4. The GRU
 #
-# One state, two gates. The update gate $u$ mixes the old state with the candidate $\bar h$; the
-# reset gate $r$ decides how much of the old state the candidate sees.
+# The GRU has one state and two gates. The update gate $u$ mixes the old state with the candidate
+# $\bar h$. The reset gate $r$ controls how much of the old state goes into the candidate. $W_r$,
+# $W_u$ and $W_c$ are the three parts of $W_h$:
 #
 # $$
 # r = \sigma(z^r + h_{t-1} W_r), \qquad u = \sigma(z^u + h_{t-1} W_u)
@@ -253,13 +261,15 @@ prove("LSTM", lstm, lstm_back, (draw(N, T, 4 * H), draw(N, H), draw(N, H), draw(
 # h_t = u \odot h_{t-1} + (1 - u) \odot \bar h
 # $$
 #
-# This is the book's, `reset="before"`. In `dlfs/reference/gru.py`, `gru`:
+# This is the book's GRU, `reset="before"`. In `dlfs/reference/gru.py`, `gru` (`n` is the number of
+# units, `last` is $h_{t-1}$, and `expit` is the sigmoid):
 #
 #     expit(z_t[:, : 2 * n] + last @ W[:, : 2 * n], out=both)
 #     np.tanh(z_t[:, 2 * n :] + (r * last) @ W[:, 2 * n :], out=h_bar)
 #     last = np.add(u * last, (1 - u) * h_bar, out=h[t])
 #
-# Backward, again from below. Let $p = \partial L / \partial(r \odot h_{t-1})$:
+# Backward, we go again from the last formula to the first. Let
+# $p = \partial L / \partial(r \odot h_{t-1})$:
 #
 # $$
 # \begin{aligned}
@@ -270,7 +280,7 @@ prove("LSTM", lstm, lstm_back, (draw(N, T, 4 * H), draw(N, H), draw(N, H), draw(
 # \end{aligned}
 # $$
 #
-# $h_{t-1}$ stands in **four** places of the formulas above, and so its gradient has four terms:
+# $h_{t-1}$ is in **four** places of the formulas above, so its gradient has four terms:
 #
 # $$
 # \underbrace{\delta_t \odot u}_{\text{past the gates}}
@@ -279,18 +289,20 @@ prove("LSTM", lstm, lstm_back, (draw(N, T, 4 * H), draw(N, H), draw(N, H), draw(
 # + \underbrace{\frac{\partial L}{\partial z^u} W_u^T}_{\text{update gate}}
 # $$
 #
-# In `gru_grad`, the last two in one product:
+# In `gru_grad` the last two are one product, and `inner_grad` is $p$:
 #
 #     dh = dh * u + inner_grad * r + dz[t][:, : 2 * n] @ W[:, : 2 * n].T
 #
 # ### The other GRU
 #
-# cuDNN and PyTorch let the reset gate multiply the *product*, `reset="after"`:
+# In PyTorch, and in cuDNN (NVIDIA's library for GPUs), the reset gate multiplies the *product*. In
+# dlfs this is `reset="after"`:
 #
 # $$ \bar h = \tanh\big(z^h + r \odot (h_{t-1} W_c + b_c)\big) $$
 #
-# All three products with $h_{t-1}$ are then one, which is faster. The gradient of
-# $q = h_{t-1} W_c + b_c$ is $\partial L / \partial z^h \odot r$, and that of $z^r$ has $q$ in it:
+# Then one product computes all three products with $h_{t-1}$, which is faster. The gradient of $q =
+# h_{t-1} W_c + b_c$ is $\partial L / \partial z^h \odot r$, and the gradient of $z^r$ contains $q$
+# (`inner` below):
 #
 #     r_grad[...] = h_bar_grad * inner * r * (1 - r)
 #     dproduct[t][:, 2 * n :] *= r
@@ -344,12 +356,12 @@ prove("GRU, reset before", gru, gru_back, (z0, h0, W0))
 prove("GRU, reset after", gru_after, gru_after_back, (z0, h0, np.vstack([W0, bias])))
 
 # %% [markdown]
-# When are the two one network? Entry by entry, $(r \odot h) W_c$ and $r \odot (h W_c)$ are
+# When do both compute the same? Entry by entry, $(r \odot h) W_c$ and $r \odot (h W_c)$ are
 #
 # $$ \sum_k r_k h_k W_{kj} \quad\text{and}\quad \sum_k r_j h_k W_{kj} $$
 #
-# They agree where $W_c$ is diagonal (and $b_c = 0$), or where all $r_k$ are equal. Otherwise
-# weights trained for one are wrong for the other.
+# They are equal if $W_c$ is diagonal (and $b_c = 0$), or if all $r_k$ are equal. Otherwise the
+# weights that were trained for one are wrong for the other.
 
 # %%
 none = np.zeros((1, 3 * H))
@@ -363,8 +375,9 @@ for name, weights in (("any W_c", W0), ("diagonal W_c", diagonal)):
 # %% [markdown]
 # ## 5. The book's two mistakes in the GRU
 #
-# **Forward**, its code computes the update gate from the sums of the *reset* gate. Then $u = r$
-# always, and $W_u$ and $z^u$ are in no formula. sympy looks for them:
+# **Forward**, the book's code computes the update gate from the sums of the *reset* gate. Then
+# always $u = r$, and $W_u$ and $z^u$ are not used at all. We let sympy search for their symbols in
+# $h_t$:
 
 # %%
 W = matrix("W", 2, 6)
@@ -379,16 +392,17 @@ print("in the right h_t: ", len(unused & gru_step(z, h, W, "before").free_symbol
 assert not unused & h_book.free_symbols
 
 # %% [markdown]
-# It still learns: a gate that resets and updates at once is a network, only not a GRU.
+# The network still learns, because one gate for both tasks also works; but it is not a GRU.
 #
-# **Backward**, its node hands to the gates what comes from the next step, and leaves out $g_t$,
-# what comes from this step's output. And of the four terms above it leaves out
-# $\delta_t \odot u$. Here is the right gradient of $h_{t-1}$ and each of the four, by hand:
+# **Backward**, the book's node computes the gates' gradients from the gradient of the next step
+# alone, without $g_t$, the gradient of this step's output. And of the four terms above it leaves
+# out $\delta_t \odot u$. Here is the right gradient of $h_{t-1}$, and each of the four terms by
+# hand:
 
 
 # %%
 def four_terms(g, z, h, W):
-    """One step back: the four shares of the gradient of the state before."""
+    """One step back: the four terms of the gradient of the state before."""
     n = h.shape[1]
     r, u = expit(z[:, :n] + h @ W[:, :n]), expit(z[:, n : 2 * n] + h @ W[:, n : 2 * n])
     h_bar = np.tanh(z[:, 2 * n :] + (r * h) @ W[:, 2 * n :])
@@ -415,23 +429,24 @@ for name, term in terms.items():
     assert error > 0.01
 
 # %% [markdown]
-# The missing one is the largest, and the very way along which a GRU remembers: you will see in the
-# next section what becomes of the gradient without it.
+# The missing term is the largest, and the one by which a GRU remembers. The next section shows the
+# gradient without it.
 #
 # ## 6. Why gradients vanish
 #
 # From step $t$ back to step $t-k$ the chain rule multiplies $k$ matrices. For the plain network,
-# with rows as states,
+# with states as rows,
 #
 # $$
 # \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}(1 - h_t^2)\, W_h^T, \qquad
 # \left\lVert \frac{\partial h_t}{\partial h_{t-k}} \right\rVert \le \lVert W_h \rVert_2^k
 # $$
 #
-# as $1 - h_t^2 \le 1$. If the largest singular value of $W_h$ is below 1, the gradient vanishes at
-# least as fast as $\lVert W_h \rVert_2^k$. If it is above 1, the gradient may explode; the factors
-# $1 - h_t^2$ work against that. Below, $W_h$ is orthogonal times a factor, so that all singular
-# values are that factor.
+# because $1 - h_t^2 \le 1$. $\lVert W_h \rVert_2$ is the largest *singular value* of $W_h$: the
+# largest factor by which a product with $W_h$ can stretch a row. If it is below 1, the gradient
+# becomes small at least as fast as $\lVert W_h \rVert_2^k$; it *vanishes*. If it is above 1, the
+# gradient may become very large (*explode*), although the factors $1 - h_t^2$ make it smaller.
+# Below, $W_h$ is a rotation times a factor, so that all its singular values are this factor.
 
 # %%
 STEPS, UNITS, BATCH = 60, 32, 16
@@ -441,7 +456,7 @@ start = 0.1 * rng.standard_normal((BATCH, UNITS))
 
 
 def rnn_gradients(W_h, noise):
-    """The gradient of h_T-1, h_T-2, ..., each by one call that goes back so many steps."""
+    """The gradients of h_T-1, h_T-2, ..., by calls that go back 1, 2, ... steps."""
     z = noise * np.random.default_rng(1).standard_normal((BATCH, STEPS, UNITS))
     h = reference.rnn(z, start, W_h)
     for k in range(1, STEPS):
@@ -454,10 +469,11 @@ def norms(gradients):
     return found / np.linalg.norm(seed_grad)
 
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True)
 distance = np.arange(1, STEPS)
-for ax, noise, title in zip(axes, (0.02, 0.5), ("tanh hardly bends", "tanh bends"), strict=True):
+titles = "small states: tanh is almost linear", "larger states"
+for ax, noise, title in zip(axes, (0.02, 0.5), titles):
     for factor, colour in ((0.8, "#2a6f97"), (1.0, "#6c757d"), (1.15, "#e07a1f")):
         left = norms(rnn_gradients(factor * orthogonal, noise))
         ax.semilogy(distance, left, color=colour, label=f"$\\|W_h\\| = {factor}$")
@@ -469,24 +485,26 @@ axes[0].legend(title="dotted: the bound")
 plt.show()
 
 # %% [markdown]
-# A plain network stands on an edge. Too small, and it forgets; large enough to remember, and it
-# may explode. (That is why the book clips gradients.)
+# So a plain network has a problem: with small weights the gradient vanishes, and the network does
+# not learn to use early inputs. With larger weights the gradient may explode. (This is why the book
+# clips gradients.)
 #
-# **Gates** replace the fixed matrix by a way past it. Along the cell of an LSTM and along the state
-# of a GRU one step back is, besides the ways through the gates,
+# **Gates** add a way around this matrix. For the cell of an LSTM and the state of a GRU, one step
+# back multiplies the gradient by
 #
 # $$
 # \frac{\partial c_t}{\partial c_{t-1}} = \mathrm{diag}(f_t) + \dots, \qquad
 # \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}(u_t) + \dots
 # $$
 #
-# Over $k$ steps that is $\prod f$: no matrix, no tanh, and the network chooses $f$ itself. With a
-# bias of 1 on the forget gate, as `LSTMLayer` starts with, it remembers from the beginning.
+# where the dots are the ways through the gates. Over $k$ steps this is a product of the $f_t$,
+# without a matrix and without tanh, and the network can learn values of $f$ near 1. `LSTMLayer`
+# starts with a bias of 1 in the forget gate, so $f$ is large from the beginning.
 
 
 # %%
 def gated(kind, bias):
-    """How a gradient shrinks in a new network whose forget or update gate has this bias."""
+    """Gradients in a new network whose forget or update gate has this bias."""
     draw = np.random.default_rng(1).standard_normal
     columns = {"LSTM": 4, "GRU": 3}[kind]
     z = 0.5 * draw((BATCH, STEPS, columns * UNITS))
@@ -533,16 +551,18 @@ curves = {
     "LSTM, bias 1": (norms(gated("LSTM", 1)), COLOURS["LSTM"], "-"),
     "LSTM, bias 3": (norms(gated("LSTM", 3)), COLOURS["LSTM"], "-."),
 }
+at_30 = {name: values[29] for name, (values, *_) in curves.items()}
+for name, value in at_30.items():
+    print(f"{name:<27} 30 steps back: {value:.0e}")
+
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8, 3.6))
 for name, (values, colour, style) in curves.items():
     ax.semilogy(distance, values, style, color=colour, label=name)
 ax.set(xlabel="steps back", ylabel="size of the gradient", ylim=(1e-16, 10))
-ax.set_title("New networks of 32 units: what arrives k steps before")
+ax.set_title("Size of the gradient in new networks of 32 units")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
-at_30 = {name: values[29] for name, (values, *_) in curves.items()}
-for name, value in at_30.items():
-    print(f"{name:<27} 30 steps back: {value:.0e}")
 assert at_30["RNN"] < 1e-4 * at_30["GRU, bias 1"]
 assert at_30["RNN"] < 1e-4 * at_30["LSTM, bias 1"]
 assert at_30["GRU, bias 1, term left out"] < 1e-6 * at_30["GRU, bias 1"]
@@ -551,16 +571,17 @@ assert at_30["LSTM, bias 3"] > 0.1
 # %% [markdown]
 # ## 7. Truncated backpropagation through time
 #
-# A text has 100 000 steps; nobody keeps the gates of all of them. So a long sequence is cut into
-# pieces of $K$ steps. The **state** is handed on from piece to piece, the **gradient** is not:
-# forward nothing changes, and backward each piece begins with `last_grad` zero. First the exact
-# way, with the gradient handed on, to see that the pieces fit together:
+# A text has 100,000 steps. To keep the gates of all of them would need too much memory, so a long
+# sequence is cut into pieces of $K$ steps. The **state** goes on from piece to piece, but the
+# **gradient** does not: the forward pass stays the same, and in the backward pass each piece begins
+# with a gradient of 0 for its last state. This is called *truncated* backpropagation through time.
+# The function below can do both, so we can compare with the exact gradient:
 
 # %%
 LONG = 48
 
 
-def pieces(K, hand_on):
+def pieces(K, exact):
     """The gradient of W_h of a GRU from pieces of K steps; g is the gradient at each step."""
     draw = np.random.default_rng(2).standard_normal
     z = draw((4, LONG, 3 * H))
@@ -573,34 +594,38 @@ def pieces(K, hand_on):
         state = np.array(h[:, -1])
     W_grad, last_grad = np.zeros_like(W_h), np.zeros_like(state)
     for g_part, h, gates, state in reversed(kept):
-        start = last_grad if hand_on else np.zeros_like(last_grad)
+        start = last_grad if exact else np.zeros_like(last_grad)
         _, last_grad, share = reference.gru_grad(g_part, start, h, gates, state, W_h)
         W_grad += share
     return W_grad
 
 
-full = pieces(LONG, hand_on=False)
+full = pieces(LONG, exact=True)
 lengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 48]
 for K in lengths:
-    np.testing.assert_allclose(pieces(K, hand_on=True), full, rtol=1e-10, atol=1e-11)
-errors = [np.linalg.norm(pieces(K, hand_on=False) - full) / np.linalg.norm(full) for K in lengths]
+    np.testing.assert_allclose(pieces(K, exact=True), full, rtol=1e-10, atol=1e-11)
+errors = [np.linalg.norm(pieces(K, exact=False) - full) / np.linalg.norm(full) for K in lengths]
+
+# %% tags=["hide-input"]
 fig, ax = plt.subplots()
 ax.plot(lengths, errors, "o-", color=COLOURS["GRU"])
 ax.set(xlabel="K, the length of a piece (of 48 steps)", ylabel="error, relative to the gradient")
-ax.set_title("What is lost where the gradient is cut")
+ax.set_title("The error of truncated backpropagation")
 plt.show()
 assert errors[-1] == 0
 assert errors[0] > errors[5] > errors[-1]
 
 # %% [markdown]
-# With the gradient handed on, pieces of every length give the whole gradient. Without, the
-# gradient is wrong by what would have crossed the cuts: on the whole less for longer pieces.
-# `carry=True` in dlfs's layers does this: it carries the state to the next batch, never a gradient.
+# If the gradient goes on from piece to piece, pieces of every length give the exact gradient. If it
+# does not, the part that would cross the cuts is missing; the longer the pieces, the smaller the
+# error. The layers of dlfs with `carry=True` do this: they carry the state to the next batch, but
+# no gradient.
 #
 # ## 8. Characters: a row instead of a product
 #
-# A character with number $n$ is a one-hot row $e_n$ of, here, 62 numbers. Its product with a matrix
-# is the matrix's row $n$, and the gradient of the matrix is a sum over the places where $n$ stood:
+# A character with number $n$ is a one-hot row $e_n$ of 62 numbers here. Its product with a matrix
+# is row $n$ of the matrix. The gradient of this row is a sum over the places where the character is
+# $n$:
 #
 # $$
 # e_n W = W_{n,:}, \qquad
@@ -612,8 +637,8 @@ assert errors[0] > errors[5] > errors[-1]
 #     return table[indices]
 #     np.add.at(table_grad, indices, output_grad)
 #
-# It must be `np.add.at`: `table_grad[indices] += output_grad` would add only once for a character
-# that occurs twice. That is section 3 of `Autograd_Simple.ipynb` again.
+# `np.add.at` is needed here: `table_grad[indices] += output_grad` would add only once for a
+# character that occurs twice. This is the same mistake as in section 3 of Autograd_Simple.
 
 # %%
 indices = rng.integers(0, 62, (4, 25))
@@ -627,17 +652,17 @@ overwritten = np.zeros_like(by_rows)
 overwritten[indices] += z_grad
 wrong = (~np.isclose(overwritten, by_rows).all(axis=1)).sum()
 repeated = (np.bincount(indices.ravel(), minlength=62) > 1).sum()
-print(f"multiplications: {one_hot.size * 64:,} for the product, none for the rows")
+print(f"the product needs {one_hot.size * 64:,} multiplications, the rows none")
 print(f"{repeated} characters occur more than once; += on an index is wrong for {wrong} of them")
 assert wrong == repeated
 
 # %% [markdown]
-# ## 9. The order, once more
+# ## 9. The same by automatic differentiation
 #
-# In the GRU $h_{t-1}$ is used four times by step $t$, and once by its own output. $T$ steps have
-# $4^T$ paths. Nobody walks along them: reverse time is a topological order, and each step is
-# visited once. `ArrayWithGrad` finds such an order by itself, without knowing what time is. It
-# needs the forward formulas only, and so proves all of the above once more:
+# In the GRU step $t$ uses $h_{t-1}$ four times, so $T$ steps have $4^T$ paths. They need not be
+# followed one by one: the order from the last step to the first is a topological order, and each
+# step is visited once. `ArrayWithGrad` of Autograd_Simple finds such an order for any graph. It
+# needs only the forward formulas, so it is a second check of the gradients above:
 
 
 # %%
@@ -657,13 +682,13 @@ variables = [ArrayWithGrad(array) for array in (z0, h0, W0)]
 g = rng.standard_normal((N, T, H))
 gru_forward(*variables, H).backward(g)
 same([v.grad for v in variables], gru_back(g, z0, h0, W0))
-print(f"three gradients of {T} steps, {4**T:,} paths: equal to rounding")
+print(f"{T} steps, {4**T:,} paths: the three gradients are equal, up to rounding")
 
 # %% [markdown]
 # ## 10. Exercises
 #
-# **1. A long memory.** Along the cell, the gradient is multiplied by $f = \sigma(b)$ at each step
-# (with all weights zero). Which bias $b$ leaves 90 % of it after 100 steps?
+# **1. A long memory.** In an LSTM whose weights are all 0, each step multiplies the gradient of the
+# cell by $f = \sigma(b)$. With which bias $b$ are 90 % of the gradient left after 100 steps?
 
 # %% tags=["exercise:long-memory"]
 long_memory = ...
@@ -745,4 +770,4 @@ check(
 # ```
 # </details>
 #
-# Look again at the GRU's update gate: it is the same formula.
+# The update gate of the GRU has the same formula.
