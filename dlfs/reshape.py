@@ -25,12 +25,9 @@ class Flatten(Operation):
     (2, 60)
     """
 
-    def _check_input(self, input_: Array) -> None:
-        super()._check_input(input_)
-        if input_.ndim < 1:
-            raise ValueError("Flatten: the input has no batch axis")
-
     def _output(self) -> Array:
+        if self.input_.ndim < 1:
+            raise ValueError("Flatten: the input has no batch axis")
         batch, *others = self.input_.shape
         return self.input_.reshape(batch, math.prod(others))
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "dlfs"
 
-FILES = ("base.py", "dense.py", "activations.py", "conv.py", "pooling.py", "losses.py")
-FOLDERS = ("layers", "optimizers", "reference")
+FILES = ("base.py", "dense.py", "activations.py", "conv.py", "pooling.py")
+FOLDERS = ("losses", "layers", "optimizers", "reference")
 MORE = ("network.py", "train/trainer.py", "train/loop.py")
 LEFT_OUT = ("layers/fusion.py", "reference/fused.py")
 """A fused step gives what the chain gives, so that a reader of Layer may skip it."""

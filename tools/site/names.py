@@ -58,7 +58,7 @@ GROUPS = (
         "losses",
         "Losses",
         "The number that a training makes small, and how a prediction becomes a decision.",
-        {"": ("dlfs.losses",)},
+        {"": ("dlfs.losses", "dlfs.losses.regression", "dlfs.losses.classes", "dlfs.losses.base")},
     ),
     Group(
         "networks",

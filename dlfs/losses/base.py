@@ -1,0 +1,229 @@
+"""Loss: what all losses share, those of the user too."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dlfs.checks import FLOAT_DTYPES, as_float_array, check_same_shape, plain_float_array
+from dlfs.configured import Configured
+from dlfs.types import Array, Shape
+
+
+class Loss(Configured):
+    """How far predictions are from targets.
+
+    A subclass writes ``_output()``, which computes the loss from ``self.prediction`` and
+    ``self.target``, and ``_input_grad()``, which computes its gradient with respect to the
+    prediction. It may also write ``decision(prediction)``, which accuracy follows. Book, chapter 3.
+
+    Attributes
+    ----------
+    prediction, target, output, input_grad
+        Of the last ``forward`` and ``backward``.
+    sample_weight : ndarray or None
+        The weights of the last ``forward``.
+    takes_logits : bool
+        Whether predictions are logits: any numbers, from which the loss computes probabilities.
+    takes_labels : bool
+        Whether targets may be labels of classes, which a Trainer turns into class numbers.
+    takes_weights : bool
+        Whether ``_output`` and ``_input_grad`` use ``self.sample_weight``; set it in a class that
+        does.
+
+    Examples
+    --------
+    >>> class SumOfErrors(Loss):
+    ...     def _output(self):
+    ...         return float(np.sum(self.prediction - self.target))
+    ...
+    ...     def _input_grad(self):
+    ...         return np.ones_like(self.prediction)
+    >>> SumOfErrors().forward(np.array([[3.0]]), np.array([[1.0]]))
+    2.0
+    """
+
+    takes_logits: ClassVar[bool] = False
+    takes_labels: ClassVar[bool] = False
+    takes_weights: ClassVar[bool] = False
+
+    prediction: Array
+    target: Array
+    sample_weight: Array | None = None
+    output: float
+    input_grad: Array
+
+    def forward(
+        self,
+        prediction: Array,
+        target: "Array | Weighted",
+        sample_weight: Array | None = None,
+    ) -> float:
+        """Compute the loss.
+
+        Parameters
+        ----------
+        prediction : ndarray of float32 or float64, batch axis first
+        target : array_like
+            The same shape, unless the class documents another; (batch,) is read as (batch, 1).
+        sample_weight : array_like, optional
+            How much each observation counts: (batch,), or (batch, time) for sequences. The terms
+            are multiplied by it; the mean is still over their number.
+        """
+        name = type(self).__name__
+        if isinstance(target, Weighted):
+            sample_weight, target = target.weights, target.target
+        if type(prediction) is not np.ndarray or prediction.dtype not in FLOAT_DTYPES:
+            prediction = plain_float_array(prediction, name, "prediction")
+        if prediction.ndim < 1 or prediction.shape[0] < 1:
+            raise ValueError(f"{name}: the batch must not be empty, got shape {prediction.shape}")
+        self.target = self.as_target(target, prediction.shape, prediction.dtype)
+        self.prediction = prediction
+        if sample_weight is not None or self.sample_weight is not None:
+            self.sample_weight = self._checked_weights(sample_weight)
+        self.output = self._output()
+        return self.output
+
+    def backward(self) -> Array:
+        """Return the gradient of the last loss with respect to the prediction."""
+        name = type(self).__name__
+        if not hasattr(self, "prediction"):
+            raise RuntimeError(f"{name}: backward was called before forward")
+        grad = self.input_grad = self._input_grad()
+        if type(grad) is not np.ndarray or grad.shape != self.prediction.shape:
+            check_same_shape(grad, self.prediction, name, "the gradient", "the prediction")
+        return grad
+
+    def as_target(self, target: object, shape: Shape, dtype: "np.dtype[Any]") -> Array:
+        """Return targets for predictions of a shape and dtype, as the loss uses them."""
+        name = type(self).__name__
+        array = as_float_array(target, name, "target", dtype)
+        if len(shape) > 1 and shape[-1] == 1 and array.shape == tuple(shape[:-1]):
+            return array.reshape(shape)
+        if array.shape != tuple(shape):
+            raise ValueError(
+                f"{name}: target must have the shape of the prediction, {tuple(shape)}, "
+                f"got {array.shape}{_advice(array.shape, tuple(shape))}"
+            )
+        return array
+
+    def check_targets(self, target: Array, shape: Shape) -> None:
+        """Check the values of all targets of a training, as ``as_target`` returned them."""
+
+    def measured(
+        self, target: Array, prediction: Array, weights: Array | None
+    ) -> tuple[Array, Array, Array | None]:
+        """Return what metrics compare: targets, predictions, and their weights."""
+        return target, prediction, weights
+
+    def decision(self, prediction: Array) -> Array:
+        """Turn predictions into decisions: what a metric such as accuracy compares with the truth.
+
+        The largest column is the class. A single column means yes above 0.5, or above 0 where the
+        loss takes logits (a logit of 0 is a probability of 0.5). From (batch, ..., columns) come
+        classes (batch, ...); a loss of yes-no questions returns 0 or 1 for each column.
+
+        Examples
+        --------
+        >>> from dlfs.losses import BinaryCrossEntropy
+        >>> BinaryCrossEntropy().decision(np.array([[0.2, -0.9]]))
+        array([[1, 0]])
+        """
+        if prediction.shape[-1] == 1:
+            least = 0.0 if self.takes_logits else 0.5
+            return np.asarray(prediction[..., 0] > least, dtype=np.int64)
+        return np.asarray(prediction.argmax(axis=-1))
+
+    def probabilities(self, prediction: Array) -> Array:
+        """Turn predictions into the probability of each class; a single column into no and yes.
+
+        Raises
+        ------
+        ValueError
+            If the loss does not compute any.
+
+        Examples
+        --------
+        >>> from dlfs.losses import BinaryCrossEntropy
+        >>> BinaryCrossEntropy().probabilities(np.array([[0.0]]))
+        array([[0.5, 0.5]])
+        """
+        raise ValueError(
+            f"{type(self).__name__}: predictions must be logits to give probabilities; train with "
+            "SoftmaxCrossEntropy or BinaryCrossEntropy"
+        )
+
+    def distance_to_kink(self, prediction: Array, target: Array) -> Array:
+        """Return how far predictions are from where the derivative jumps; infinity if nowhere."""
+        return np.full(prediction.shape, np.inf)
+
+    def _checked_weights(self, sample_weight: object) -> Array | None:
+        name = type(self).__name__
+        if sample_weight is None:
+            return None
+        if not self.takes_weights:
+            raise TypeError(
+                f"{name}: sample_weight must be None for a loss that does not use it; a class "
+                "whose _output and _input_grad use self.sample_weight sets takes_weights = True"
+            )
+        return as_float_array(sample_weight, name, "sample_weight", self.prediction.dtype)
+
+    def _output(self) -> float:
+        raise NotImplementedError(f"{type(self).__name__} must define _output()")
+
+    def _input_grad(self) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} must define _input_grad()")
+
+
+class Weighted:
+    """Targets with the weights of their observations: a loss takes them for targets.
+
+    Parameters
+    ----------
+    target, weights : ndarray, batch axis first
+
+    Examples
+    --------
+    >>> from dlfs.losses import MeanSquaredError
+    >>> targets = Weighted(np.array([[1.0], [5.0]]), np.array([1.0, 3.0]))
+    >>> MeanSquaredError().forward(np.zeros((1, 1)), targets[1:])
+    75.0
+    """
+
+    def __init__(self, target: Array, weights: Array) -> None:
+        self.target = target
+        self.weights = weights
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, rows: Any) -> "Weighted":
+        return Weighted(self.target[rows], self.weights[rows])
+
+
+def _advice(got: Shape, needed: Shape) -> str:
+    if math.prod(got) == math.prod(needed) and len(got) < len(needed):
+        return f"; np.asarray(target).reshape{(-1, *needed[1:])} makes it fit"
+    return ""
+
+
+class KernelLoss(Loss):
+    """A loss whose kernel gives value and gradient in one pass."""
+
+    takes_weights = True
+    _grad: Array
+
+    def _spread(self, weights: Array | None, shape: Shape) -> Array | None:
+        """Return the weights of the observations, repeated for each entry of a shape."""
+        if weights is None:
+            return None
+        if weights.ndim < 1 or weights.shape != shape[: weights.ndim]:
+            raise ValueError(
+                f"{type(self).__name__}: sample_weight must have the first axes of {shape}, or all "
+                f"of them, got shape {weights.shape}"
+            )
+        ones = (1,) * (len(shape) - weights.ndim)
+        return np.broadcast_to(weights.reshape(weights.shape + ones), shape)
+
+    def _input_grad(self) -> Array:
+        return self._grad
