@@ -5,6 +5,8 @@ book "Deep Learning From Scratch" (Seth Weidman, O'Reilly 2019); what is used mo
 
 >>> import dlfs
 >>> net = dlfs.NeuralNetwork([dlfs.Dense(13, activation=dlfs.Sigmoid()), dlfs.Dense(1)])
+
+The examples in docstrings assume ``import numpy as np``.
 """
 
 from typing import TYPE_CHECKING

@@ -22,7 +22,6 @@ class Linear(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Linear().forward(np.array([[-1.0, 2.0]]))
     array([[-1.,  2.]])
     """
@@ -43,7 +42,6 @@ class Sigmoid(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Sigmoid().forward(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[0. , 0.5, 1. ]])
     """
@@ -64,7 +62,6 @@ class Tanh(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Tanh().forward(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[-1.,  0.,  1.]])
     """
@@ -86,7 +83,6 @@ class ReLU(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> ReLU().forward(np.array([[-1.0, 0.0, 2.0]]))
     array([[0., 0., 2.]])
     """
@@ -117,7 +113,6 @@ class LeakyReLU(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> LeakyReLU(0.5).forward(np.array([[-1.0, 2.0]]))
     array([[-0.5,  2. ]])
     """
@@ -153,7 +148,6 @@ class ELU(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> ELU().forward(np.array([[-1000.0, 2.0]]))
     array([[-1.,  2.]])
     """
@@ -189,7 +183,6 @@ class GELU(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> GELU().forward(np.array([[0.0, 100.0]]))
     array([[  0., 100.]])
     """
@@ -216,7 +209,6 @@ class SiLU(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> SiLU().forward(np.array([[0.0, 1000.0]]))
     array([[   0., 1000.]])
     """
@@ -245,7 +237,6 @@ class SwiGLU(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> SwiGLU().forward(np.array([[1000.0, -1000.0, 2.0, 3.0]]))
     array([[2000.,   -0.]])
     """
@@ -276,7 +267,6 @@ class Softplus(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Softplus().forward(np.array([[-1000.0, 1000.0]]))
     array([[   0., 1000.]])
     """
@@ -298,7 +288,6 @@ class SELU(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> SELU().forward(np.array([[-1000.0, 1.0]])).round(4)
     array([[-1.7581,  1.0507]])
     """
@@ -324,7 +313,6 @@ class Mish(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Mish().forward(np.array([[0.0, 1000.0]]))
     array([[   0., 1000.]])
     """
@@ -348,7 +336,6 @@ class HardSwish(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> HardSwish().forward(np.array([[-4.0, 0.0, 4.0]]))
     array([[-0.,  0.,  4.]])
     """
@@ -380,7 +367,6 @@ class PReLU_Op(ParamOperation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> PReLU_Op(np.array([[0.25, 0.5]])).forward(np.array([[-1.0, -1.0], [2.0, 2.0]]))
     array([[-0.25, -0.5 ],
            [ 2.  ,  2.  ]])
@@ -423,7 +409,6 @@ class LogSoftmax(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> LogSoftmax().forward(np.array([[0.0, 1000.0]]))
     array([[-1000.,     0.]])
     """
@@ -451,7 +436,6 @@ class Softmax(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Softmax().forward(np.array([[1000.0, 1000.0]]))
     array([[0.5, 0.5]])
     """

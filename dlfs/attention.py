@@ -89,7 +89,6 @@ class Attention_Op(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> qkv = np.array([[[0.0, 0.0, 2.0], [0.0, 0.0, 4.0]]])
     >>> Attention_Op(heads=1).forward(qkv).ravel()
     array([3., 3.])
@@ -158,7 +157,6 @@ class RotaryPositions(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> qkv = np.ones((1, 2, 6))
     >>> RotaryPositions(heads=1).forward(qkv).round(3)
     array([[[ 1.   ,  1.   ,  1.   ,  1.   ,  1.   ,  1.   ],

@@ -43,7 +43,6 @@ class Operation(Configured):
 
     Examples
     --------
-    >>> import numpy as np
     >>> class Square(Operation):
     ...     def _output(self):
     ...         return self.input_**2

@@ -66,7 +66,6 @@ class Conv2D_Op(_Convolution):
 
     Examples
     --------
-    >>> import numpy as np
     >>> op = Conv2D_Op(np.ones((1, 4, 3, 3)))
     >>> op.forward(np.ones((2, 1, 5, 6))).shape
     (2, 4, 5, 6)
@@ -101,7 +100,6 @@ class Conv1D_Op(_Convolution):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Conv1D_Op(np.array([[[1.0, 10.0]]]), padding=0).forward(np.array([[[1.0, 2.0, 3.0]]]))
     array([[[21., 32.]]])
     """
@@ -144,7 +142,6 @@ class ConvTranspose2D_Op(_Convolution):
 
     Examples
     --------
-    >>> import numpy as np
     >>> op = ConvTranspose2D_Op(np.ones((1, 1, 1, 2)), stride=(1, 2), padding=0)
     >>> op.forward(np.array([[[[1.0, 2.0]]]]))
     array([[[[1., 1., 2., 2.]]]])

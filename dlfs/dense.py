@@ -31,7 +31,6 @@ class WeightMultiply(ParamOperation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> multiply = WeightMultiply(np.array([[3.0], [4.0]]))
     >>> multiply.forward(np.array([[1.0, 2.0]]))
     array([[11.]])
@@ -70,7 +69,6 @@ class BiasAdd(ParamOperation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> add = BiasAdd(np.array([[10.0, 20.0]]))
     >>> output = add.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
     >>> input_grad = add.backward(np.ones((2, 2)))

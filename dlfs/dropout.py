@@ -39,7 +39,6 @@ class Dropout(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> dropout = Dropout(0.5, seed=3)
     >>> dropout.forward(np.ones((1, 6)))
     array([[0., 2., 2., 2., 2., 0.]])

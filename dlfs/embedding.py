@@ -30,7 +30,6 @@ class Embedding_Op(ParamOperation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> look_up = Embedding_Op(np.array([[10.0], [20.0], [30.0]]))
     >>> look_up.forward(np.array([[1, 0, 1]]))[0]
     array([[20.],
@@ -74,7 +73,6 @@ class PositionAdd(ParamOperation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> add = PositionAdd(np.array([[1.0], [2.0], [3.0]]))
     >>> add.forward(np.zeros((1, 2, 1))).ravel()
     array([1., 2.])
@@ -134,7 +132,6 @@ class SinusoidAdd(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> SinusoidAdd(2).forward(np.zeros((1, 2, 2))).round(3)
     array([[[0.   , 1.   ],
             [0.841, 0.54 ]]])
@@ -189,7 +186,6 @@ class TableMultiply(ParamOperation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> TableMultiply(np.array([[1.0, 0.0], [0.0, 2.0]])).forward(np.array([[3.0, 4.0]]))
     array([[3., 8.]])
     """

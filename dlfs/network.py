@@ -57,7 +57,6 @@ class NeuralNetwork(LayerBlock):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.activations import Sigmoid
     >>> from dlfs.layers import Dense
     >>> net = NeuralNetwork([Dense(13, activation=Sigmoid()), Dense(1)], seed=20190501)
@@ -217,7 +216,6 @@ class NeuralNetwork(LayerBlock):
 
         Examples
         --------
-        >>> import numpy as np
         >>> from dlfs.layers import Dense
         >>> from dlfs.losses import SoftmaxCrossEntropy
         >>> net = NeuralNetwork([Dense(3)], SoftmaxCrossEntropy())
@@ -242,7 +240,6 @@ class NeuralNetwork(LayerBlock):
 
         Examples
         --------
-        >>> import numpy as np
         >>> from dlfs import SGD, Dense, NeuralNetwork, SoftmaxCrossEntropy, Trainer
         >>> X = np.array([[-1.0], [-2.0], [1.0], [2.0]])
         >>> net = NeuralNetwork([Dense(2)], SoftmaxCrossEntropy())

@@ -49,7 +49,6 @@ class BatchNorm_Op(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> BatchNorm_Op(eps=1e-12).forward(np.array([[1.0], [3.0]])).round(6)
     array([[-1.],
            [ 1.]])
@@ -140,7 +139,6 @@ class LayerNorm_Op(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> LayerNorm_Op(eps=1e-12).forward(np.array([[1.0, 3.0]])).round(6)
     array([[-1.,  1.]])
     """
@@ -179,7 +177,6 @@ class RMSNorm_Op(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> RMSNorm_Op(eps=1e-12).forward(np.array([[1.0, 7.0]])).round(6)
     array([[0.2, 1.4]])
     """
@@ -222,7 +219,6 @@ class GroupNorm_Op(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> GroupNorm_Op(groups=2, eps=1e-12).forward(np.array([[1.0, 3.0, 10.0, 30.0]])).round(6)
     array([[-1.,  1., -1.,  1.]])
     """
@@ -272,7 +268,6 @@ class ScaleMultiply(ParamOperation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> ScaleMultiply(np.array([[10.0, 20.0]])).forward(np.array([[1.0, 2.0]]))
     array([[10., 40.]])
     """

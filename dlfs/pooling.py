@@ -84,7 +84,6 @@ class MaxPool2D(_Pool2D):
 
     Examples
     --------
-    >>> import numpy as np
     >>> MaxPool2D(2).forward(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
     array([[ 5.,  7.],
            [13., 15.]])
@@ -162,7 +161,6 @@ class AvgPool2D(_Pool2D):
 
     Examples
     --------
-    >>> import numpy as np
     >>> AvgPool2D(2).forward(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
     array([[ 2.5,  4.5],
            [10.5, 12.5]])
@@ -268,7 +266,6 @@ class MaxPool1D(_Pool1D):
 
     Examples
     --------
-    >>> import numpy as np
     >>> MaxPool1D(2).forward(np.array([[[1.0, 3.0, 2.0, 0.0]]]))
     array([[[3., 2.]]])
     """
@@ -306,7 +303,6 @@ class AvgPool1D(_Pool1D):
 
     Examples
     --------
-    >>> import numpy as np
     >>> AvgPool1D(2).forward(np.array([[[1.0, 3.0, 2.0, 0.0]]]))
     array([[[2., 1.]]])
     """
@@ -336,7 +332,6 @@ class GlobalMaxPool2D(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> GlobalMaxPool2D().forward(np.arange(16.0).reshape(1, 1, 4, 4))
     array([[15.]])
     """
@@ -377,7 +372,6 @@ class GlobalAvgPool2D(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> GlobalAvgPool2D().forward(np.arange(16.0).reshape(1, 1, 4, 4))
     array([[7.5]])
     """

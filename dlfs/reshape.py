@@ -20,7 +20,6 @@ class Flatten(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Flatten().forward(np.zeros((2, 3, 4, 5))).shape
     (2, 60)
     """
@@ -55,7 +54,6 @@ class Reshape(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Reshape((1, 28, -1)).forward(np.zeros((2, 784))).shape
     (2, 1, 28, 28)
     """
@@ -107,7 +105,6 @@ class Upsample2D(Operation):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Upsample2D(2).forward(np.array([[[[1.0, 2.0]]]]))[0, 0]
     array([[1., 1., 2., 2.],
            [1., 1., 2., 2.]])
@@ -151,7 +148,6 @@ class LastStep(_OfSteps):
 
     Examples
     --------
-    >>> import numpy as np
     >>> LastStep().forward(np.array([[[1.0], [2.0], [3.0]]]))
     array([[3.]])
     """
@@ -177,7 +173,6 @@ class Reverse(_OfSteps):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Reverse().forward(np.array([[[1.0], [2.0], [3.0]]]))[0, :, 0]
     array([3., 2., 1.])
     """

@@ -20,7 +20,6 @@ class Images(NamedTuple):
 
     Examples
     --------
-    >>> import numpy as np
     >>> images = Images(np.zeros((2, 1, 3, 4)), np.array([0, 1]), ("cat", "dog"))
     >>> images.X.shape, images.classes
     ((2, 1, 3, 4), ('cat', 'dog'))

@@ -89,7 +89,6 @@ class Standardizer:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.datasets.prepare import Standardizer
     >>> X_train = np.array([[1.0, 7.0], [3.0, 7.0]])
     >>> scaler = Standardizer.fit(X_train)
@@ -187,7 +186,6 @@ def standardize(X_train: Array, *others: Array) -> tuple[Array, ...]:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.datasets.prepare import standardize
     >>> X_train, X_test = standardize(np.array([[1.0], [3.0]]), np.array([[4.0]]))
     >>> X_train.ravel(), X_test.ravel()

@@ -32,7 +32,6 @@ class Finding:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import Operation
     >>> from dlfs.gradcheck import check_gradients
     >>> class Doubled(Operation):

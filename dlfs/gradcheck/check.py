@@ -92,7 +92,6 @@ def check_gradients(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.activations import Sigmoid, Tanh
     >>> x = np.random.default_rng(0).standard_normal((2, 3))
     >>> bool(check_gradients(Tanh(), x))

@@ -58,7 +58,6 @@ class GradientResult:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import Tanh
     >>> from dlfs.gradcheck import check_gradients
     >>> result = check_gradients(Tanh(), np.ones((3, 4))).results["input_"]

@@ -53,7 +53,6 @@ class Hint:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import Tanh
     >>> from dlfs.gradcheck import check_gradients
     >>> class Wrong(Tanh):
@@ -93,7 +92,6 @@ class GradientReport:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import Dense, Tanh
     >>> from dlfs.gradcheck import check_gradients
     >>> report = check_gradients(Dense(2, activation=Tanh()), np.ones((3, 4)))

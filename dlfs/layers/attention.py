@@ -37,7 +37,6 @@ class SelfAttention(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layer = SelfAttention(heads=2, causal=True)
     >>> layer.forward(np.ones((5, 7, 6))).shape
     (5, 7, 6)

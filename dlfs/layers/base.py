@@ -160,7 +160,6 @@ class Dense(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.activations import Sigmoid
     >>> layer = Dense(neurons=13, activation=Sigmoid())
     >>> layer.forward(np.zeros((4, 7))).shape

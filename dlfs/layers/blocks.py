@@ -43,7 +43,6 @@ class LayerBlock(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.layers import Dense
     >>> block = LayerBlock([Dense(13), Dense(1)])
     >>> block.forward(np.zeros((4, 7))).shape
@@ -99,7 +98,6 @@ class Residual(LayerBlock):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.activations import Tanh
     >>> residual = Residual([Tanh()])
     >>> residual.forward(np.zeros((1, 2)))
@@ -143,7 +141,6 @@ class Parallel(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.layers import Dense
     >>> both = Parallel([[Dense(3)], [Dense(2), Dense(4)]], merge="concat")
     >>> both.forward(np.zeros((5, 6))).shape
@@ -238,7 +235,6 @@ class Bidirectional(Parallel):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.layers import LSTMLayer
     >>> Bidirectional(LSTMLayer(8)).forward(np.zeros((2, 5, 3))).shape
     (2, 5, 16)
@@ -282,7 +278,6 @@ class OperationLayer(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.reshape import Flatten
     >>> OperationLayer(Flatten()).forward(np.zeros((2, 3, 4))).shape
     (2, 12)

@@ -119,7 +119,6 @@ class Conv2D(_ConvLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.activations import Tanh
     >>> layer = Conv2D(out_channels=16, param_size=5, activation=Tanh(), weight_init="glorot")
     >>> layer.forward(np.zeros((2, 1, 28, 28))).shape
@@ -147,7 +146,6 @@ class Conv1D(_ConvLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Conv1D(out_channels=4, param_size=3).forward(np.zeros((2, 1, 10))).shape
     (2, 4, 10)
     """
@@ -174,7 +172,6 @@ class ConvTranspose2D(_ConvLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> ConvTranspose2D(out_channels=4, param_size=4, stride=2).forward(
     ...     np.zeros((2, 1, 7, 7))
     ... ).shape

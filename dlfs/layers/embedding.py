@@ -26,7 +26,6 @@ class Embedding(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> Embedding(vocabulary_size=62, neurons=8).forward(np.array([[3, 1, 4]])).shape
     (1, 3, 8)
     """
@@ -74,7 +73,6 @@ class PositionEmbedding(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layer = PositionEmbedding(length=10)
     >>> layer.forward(np.zeros((2, 7, 4))).shape
     (2, 7, 4)

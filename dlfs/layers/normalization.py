@@ -44,7 +44,6 @@ class BatchNorm(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layer = BatchNorm()
     >>> layer.forward(np.array([[1.0], [3.0]])).round(4)
     array([[-1.],
@@ -83,7 +82,6 @@ class LayerNorm(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> LayerNorm().forward(np.array([[1.0, 3.0]])).round(4)
     array([[-1.,  1.]])
     """
@@ -119,7 +117,6 @@ class RMSNorm(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> RMSNorm().forward(np.array([[1.0, 7.0]])).round(4)
     array([[0.2, 1.4]])
     """
@@ -159,7 +156,6 @@ class GroupNorm(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> GroupNorm(groups=2).forward(np.array([[1.0, 3.0, 10.0, 30.0]])).round(4)
     array([[-1.,  1., -1.,  1.]])
     """

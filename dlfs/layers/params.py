@@ -92,7 +92,6 @@ class ParamList(Sequence[Array]):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.layers import Dense
     >>> layer = Dense(1)
     >>> output = layer.forward(np.ones((1, 2)))

@@ -138,7 +138,6 @@ class RNNLayer(_RecurrentLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layer = RNNLayer(hidden_size=8, output_size=3)
     >>> layer.forward(np.zeros((2, 5, 3))).shape
     (2, 5, 3)
@@ -173,7 +172,6 @@ class LSTMLayer(_RecurrentLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layer = LSTMLayer(hidden_size=8)
     >>> layer.forward(np.zeros((2, 5, 3))).shape
     (2, 5, 8)
@@ -218,7 +216,6 @@ class GRULayer(_RecurrentLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layer = GRULayer(hidden_size=8, reset="after")
     >>> layer.forward(np.zeros((2, 5, 3))).shape
     (2, 5, 8)

@@ -61,7 +61,6 @@ class TiedEmbedding(LayerBlock):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.layers import LayerNorm, PositionEmbedding, TransformerBlock
     >>> gpt = TiedEmbedding(
     ...     vocabulary_size=62,

@@ -41,7 +41,6 @@ class FeedForward(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layer = FeedForward(expand=4)
     >>> layer.forward(np.ones((2, 7, 3))).shape
     (2, 7, 3)
@@ -118,7 +117,6 @@ class TransformerBlock(Layer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> block = TransformerBlock(heads=2)
     >>> block.forward(np.ones((3, 5, 8))).shape
     (3, 5, 8)

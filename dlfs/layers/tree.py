@@ -144,7 +144,6 @@ class LayerTree(Configured):
 
         Examples
         --------
-        >>> import numpy as np
         >>> from dlfs.layers import LSTMLayer
         >>> layer = LSTMLayer(4)
         >>> x = np.ones((1, 6, 3))

@@ -55,7 +55,6 @@ class Optimizer(Schedule):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import Dense, NeuralNetwork
     >>> class SignSGD(Optimizer):
     ...     def _update_rule(self, param, grad):

@@ -162,7 +162,6 @@ class RNN_Op(_Recurrence):
 
     Examples
     --------
-    >>> import numpy as np
     >>> recurrence = RNN_Op(np.array([[0.5]]), h0=np.array([[1.0]]))
     >>> recurrence.forward(np.zeros((1, 2, 1))).round(3)
     array([[[0.462],
@@ -216,7 +215,6 @@ class LSTM_Op(_Recurrence):
 
     Examples
     --------
-    >>> import numpy as np
     >>> memory = LSTM_Op(np.zeros((1, 4)), c0=np.array([[1.0]]))
     >>> memory.forward(np.zeros((1, 1, 4))).round(3), memory.final[1]
     (array([[[0.231]]]), array([[0.5]]))
@@ -286,7 +284,6 @@ class GRU_Op(_Recurrence):
 
     Examples
     --------
-    >>> import numpy as np
     >>> GRU_Op(np.zeros((1, 3)), h0=np.array([[1.0]])).forward(np.zeros((1, 2, 3)))
     array([[[0.5 ],
             [0.25]]])
@@ -341,7 +338,6 @@ def check_streams(owner: str, batch_size: int, cure: str, **data: Array | None) 
 
     Examples
     --------
-    >>> import numpy as np
     >>> check_streams("fit", 2, "drop the last row", X_train=np.zeros((6, 7)))
     """
     for name, X in data.items():

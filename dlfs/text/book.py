@@ -53,7 +53,6 @@ class RNNModel(NeuralNetwork):
 
     Examples
     --------
-    >>> import numpy as np
     >>> layers = [GRULayer(hidden_size=8, output_size=4), LSTMLayer(hidden_size=8, output_size=3)]
     >>> model = RNNModel(layers, sequence_length=5, vocab_size=3)
     >>> model.forward(np.array([[0, 1, 2, 1, 0]])).shape

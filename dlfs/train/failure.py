@@ -16,7 +16,6 @@ class NonFiniteLossError(ArithmeticError):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
     >>> X = np.full((8, 1), 1e200)
     >>> try:

@@ -47,7 +47,6 @@ class Row(dict[str, Any]):
 
     Examples
     --------
-    >>> import numpy as np
     >>> row = Row({"epoch": 1})
     >>> row["note"], row["norm"] = "warm", np.float32(0.5)
     >>> row

@@ -57,7 +57,6 @@ class Trainer:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.layers import Dense
     >>> from dlfs.optimizers import SGD
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)

@@ -59,7 +59,6 @@ def to_2d(a: Array, type: str = "col") -> Array:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import to_2d
     >>> to_2d(np.array([1, 2, 3])).shape, to_2d(np.array([1, 2, 3]), "row").shape
     ((3, 1), (1, 3))
@@ -91,7 +90,6 @@ def normalize(a: Array) -> Array:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import normalize
     >>> normalize(np.array([[0.25], [1.0]]))
     array([[0.25, 0.75],
@@ -126,7 +124,6 @@ def unnormalize(a: Array) -> Array:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import normalize, unnormalize
     >>> unnormalize(normalize(np.array([[0.25], [1.0]])))
     array([[0.25],
@@ -164,7 +161,6 @@ def permute_data(X: Array, y: Array, seed: Seed = None) -> tuple[Array, Array]:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import permute_data
     >>> X = np.arange(6).reshape(3, 2)
     >>> X_new, y_new = permute_data(X, np.array([0, 1, 2]), seed=3)
@@ -201,7 +197,6 @@ def generate_batch(X: Array, y: Array, start: int = 0, batch_size: int = 10) -> 
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import generate_batch
     >>> X_batch, y_batch = generate_batch(np.zeros((12, 5)), np.zeros((12, 1)), start=10)
     >>> X_batch.shape, y_batch.shape
@@ -239,7 +234,6 @@ def generate_batches(X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import generate_batches
     >>> [len(y) for X, y in generate_batches(np.zeros((7, 2)), np.zeros(7), size=3)]
     [3, 3, 1]
@@ -254,7 +248,6 @@ def assert_same_shape(output: Array, output_grad: Array) -> None:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import assert_same_shape
     >>> assert_same_shape(np.zeros((2, 3)), np.zeros((3, 2)))
     Traceback (most recent call last):
@@ -275,7 +268,6 @@ def assert_dim(t: Array, dim: int) -> None:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import assert_dim
     >>> assert_dim(np.zeros((2, 3)), 4)
     Traceback (most recent call last):
@@ -318,7 +310,6 @@ def softmax(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import softmax
     >>> softmax(np.array([[0.0, 0.0], [1000.0, 0.0]]), axis=1)
     array([[0.5, 0.5],
@@ -365,7 +356,6 @@ def exp_ratios(ps: Array) -> Array:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs.utils.np_utils import exp_ratios
     >>> exp_ratios(np.array([0.0, 0.0, 0.0]))
     array([[0.5, 0.5, 0.5],

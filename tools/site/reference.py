@@ -100,6 +100,7 @@ def index_page() -> str:
         "",
         "Every public name has a page with its parameters, its errors and an example that runs.",
         "The names of the first pages are in `dlfs` itself: `from dlfs import Conv2D`.",
+        "The examples assume `import numpy as np`.",
         "",
         "| | |",
         "|---|---|",

@@ -74,7 +74,6 @@ class ConvTesting(Callback):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
     >>> X = np.ones((8, 2))
     >>> trainer = Trainer(NeuralNetwork([Dense(1)], seed=1), SGD(lr=0.1))
@@ -101,7 +100,6 @@ class BatchLosses(Callback):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
     >>> X = np.ones((8, 2))
     >>> curve = BatchLosses()
@@ -129,7 +127,6 @@ class LambdaCallback(Callback):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
     >>> epochs = []
     >>> callback = LambdaCallback(on_epoch_end=lambda trainer, row: epochs.append(row["epoch"]))

@@ -20,7 +20,6 @@ class CSVLogger(Callback):
     Examples
     --------
     >>> import tempfile
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
     >>> X = np.ones((4, 1))
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -106,7 +106,6 @@ class ReduceLROnPlateau(Monitor):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
     >>> optim = SGD(lr=0.4)
@@ -169,7 +168,6 @@ class EarlyStopping(Monitor):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, SoftmaxCrossEntropy, Trainer
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
     >>> y = X[:, 0] > 0
@@ -239,7 +237,6 @@ class ModelCheckpoint(Monitor):
     Examples
     --------
     >>> import tempfile
-    >>> import numpy as np
     >>> from dlfs import SGD, Dense, NeuralNetwork, Trainer, load
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
     >>> with tempfile.TemporaryDirectory() as folder:
