@@ -16,13 +16,10 @@ class _Pool2D(Operation):
     """What MaxPool2D and AvgPool2D share: a window that moves over the image."""
 
     dilation: Pair = 1
+    _shape: Shape  # of the enlarged images
 
     def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Padding = 0,
-        ceil_mode: bool = False,
+        self, kernel_size: Pair, stride: Pair | None, padding: Padding, ceil_mode: bool
     ) -> None:
         super().__init__()
         name = type(self).__name__
@@ -41,21 +38,15 @@ class _Pool2D(Operation):
         options = (self.kernel_size, self.stride, self.padding, self.dilation)
         return window_2d(size, *options, type(self).__name__)
 
-    def _lacking(self, shape: Shape) -> tuple[int, int]:
-        """Return the rows and columns that lack for the windows that ceil_mode adds."""
-        if not self.ceil_mode or len(shape) != 4:
-            return 0, 0
-        return ceil_rest(shape[2:], self.window(shape[2:]))
-
-    def _enlarged(self, x: Array, value: float) -> Array:
-        ends = [(0, rest) for rest in self._lacking(x.shape)]
-        if ends == [(0, 0), (0, 0)]:
-            return x
-        return np.pad(x, ((0, 0), (0, 0), *ends), constant_values=value)
-
-    def _enlarged_shape(self) -> Shape:
-        (batch, channels, height, width), more = self.input_.shape, self._lacking(self.input_.shape)
-        return batch, channels, height + more[0], width + more[1]
+    def _enlarged(self, images: Array, value: float) -> Array:
+        """Return images with the rows and columns that ceil_mode adds, made of ``value``."""
+        if not self.ceil_mode or images.ndim != 4:
+            return images
+        lacking = ceil_rest(images.shape[2:], self.window(images.shape[2:]))
+        if lacking == (0, 0):
+            return images
+        ends = [(0, rest) for rest in lacking]
+        return np.pad(images, ((0, 0), (0, 0), *ends), constant_values=value)
 
     def _cut(self, grad: Array) -> Array:
         return grad[:, :, : self.input_.shape[2], : self.input_.shape[3]]
@@ -113,13 +104,13 @@ class MaxPool2D(_Pool2D):
 
     def _output(self) -> Array:
         images = self._enlarged(self.input_, -np.inf)
+        self._shape = images.shape
         output, self._positions = kernels.max_pool2d(images, *self.options)
         return output
 
     def _input_grad(self, output_grad: Array) -> Array:
-        shape = self._enlarged_shape()
-        grad = kernels.max_pool2d_grad(output_grad, self._positions, shape, *self.options)
-        return self._cut(grad)
+        positions, shape = self._positions, self._shape
+        return self._cut(kernels.max_pool2d_grad(output_grad, positions, shape, *self.options))
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
@@ -181,23 +172,24 @@ class AvgPool2D(_Pool2D):
     def options(self) -> tuple[Any, ...]:
         """The arguments that every kernel takes after the arrays."""
         # Where something lacks, the mean is over all of the window first.
-        include = self.count_include_pad or self._lacking(self.input_.shape) != (0, 0)
+        include = self.count_include_pad or self._shape != self.input_.shape
         return *super().options, include
 
     def _output(self) -> Array:
-        output = kernels.avg_pool2d(self._enlarged(self.input_, 0.0), *self.options)
-        return output * self._shares() if self._lacking(self.input_.shape) != (0, 0) else output
+        images = self._enlarged(self.input_, 0.0)
+        self._shape = images.shape
+        output = kernels.avg_pool2d(images, *self.options)
+        return output if images is self.input_ else output * self._shares()
 
     def _input_grad(self, output_grad: Array) -> Array:
-        if self._lacking(self.input_.shape) != (0, 0):
+        if self._shape != self.input_.shape:
             output_grad = output_grad * self._shares()
-        shape = self._enlarged_shape()
-        return self._cut(kernels.avg_pool2d_grad(output_grad, shape, *self.options))
+        return self._cut(kernels.avg_pool2d_grad(output_grad, self._shape, *self.options))
 
     def _shares(self) -> Array:
         """Return the pixels of the kernel over those that count, for each window."""
         size, counts = self.input_.shape[2:], []
-        window = self.window(self._enlarged_shape()[2:])
+        window = self.window(self._shape[2:])
         for axis in range(2):
             before, after = self.window(size).padding[axis]
             first = np.arange(window.output[axis]) * window.stride[axis] - before
@@ -212,13 +204,16 @@ class _Pool1D(Operation):
 
     _images: _Pool2D
 
-    def __init__(self, kernel_size: int, stride: int | None = None, padding: Padding1D = 0) -> None:
+    def __init__(
+        self, kernel_size: int, stride: int | None, padding: Padding1D, ceil_mode: bool
+    ) -> None:
         super().__init__()
         name = type(self).__name__
         self.kernel_size = check_int(kernel_size, name, "kernel_size", 1, LARGEST)
         given = self.kernel_size if stride is None else stride
         self.stride = check_int(given, name, "stride", 1, LARGEST)
         self.padding = check_padding(padding, name, axes=1)
+        self.ceil_mode = check_flag(ceil_mode, name, "ceil_mode")
 
     def _flat(self) -> tuple[Any, Any, Any]:
         padding = self.padding if isinstance(self.padding, str) else ((0, 0), self.padding)
@@ -278,9 +273,8 @@ class MaxPool1D(_Pool1D):
         dilation: int = 1,
         ceil_mode: bool = False,
     ) -> None:
-        super().__init__(kernel_size, stride, padding)
+        super().__init__(kernel_size, stride, padding, ceil_mode)
         self.dilation = check_int(dilation, "MaxPool1D", "dilation", 1, LARGEST)
-        self.ceil_mode = check_flag(ceil_mode, "MaxPool1D", "ceil_mode")
 
     def as_images(self) -> _Pool2D:
         """Return the pooling of images of height 1 that does the same."""
@@ -315,9 +309,8 @@ class AvgPool1D(_Pool1D):
         count_include_pad: bool = True,
         ceil_mode: bool = False,
     ) -> None:
-        super().__init__(kernel_size, stride, padding)
+        super().__init__(kernel_size, stride, padding, ceil_mode)
         self.count_include_pad = check_flag(count_include_pad, "AvgPool1D", "count_include_pad")
-        self.ceil_mode = check_flag(ceil_mode, "AvgPool1D", "ceil_mode")
 
     def as_images(self) -> _Pool2D:
         """Return the pooling of images of height 1 that does the same."""
@@ -336,30 +329,27 @@ class GlobalMaxPool2D(Operation):
     array([[15.]])
     """
 
-    def _pixels(self, images: Array) -> Array:
-        if images.ndim != 4 or not images.shape[2] * images.shape[3]:
+    _positions: IntArray
+
+    def _check_input(self, input_: Array) -> None:
+        super()._check_input(input_)
+        if input_.ndim != 4 or not input_.shape[2] * input_.shape[3]:
             raise ValueError(
                 "GlobalMaxPool2D: the input must be (batch, channels, height, width), with at "
-                f"least one pixel, got shape {images.shape}"
+                f"least one pixel, got shape {input_.shape}"
             )
-        return images.reshape(*images.shape[:2], images.shape[2] * images.shape[3])
 
     def _output(self) -> Array:
-        pixels = self._pixels(self.input_)
-        self._places = pixels.argmax(axis=2)[:, :, np.newaxis]
-        return np.take_along_axis(pixels, self._places, axis=2)[:, :, 0]
+        output, self._positions = kernels.max_pool2d(self.input_, self.input_.shape[2:])
+        return output[:, :, 0, 0]
 
     def _input_grad(self, output_grad: Array) -> Array:
-        grad = np.zeros(self._pixels(self.input_).shape, dtype=output_grad.dtype)
-        np.put_along_axis(grad, self._places, output_grad[:, :, np.newaxis], axis=2)
-        return grad.reshape(self.input_.shape)
+        shape, windows = self.input_.shape, output_grad[:, :, np.newaxis, np.newaxis]
+        return kernels.max_pool2d_grad(windows, self._positions, shape, shape[2:])
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie for the largest."""
-        pixels = self._pixels(input_)
-        if pixels.shape[2] == 1:
-            return np.full(input_.shape, np.inf)
-        return np.moveaxis(_gaps(np.moveaxis(pixels, 2, 0)), 0, 2).reshape(input_.shape)
+        return MaxPool2D(input_.shape[2:]).distance_to_kink(input_)
 
 
 class GlobalAvgPool2D(Operation):
