@@ -87,15 +87,13 @@ class ReLU(Operation):
     array([[0., 0., 2.]])
     """
 
+    kinks = (0.0,)
+
     def _output(self) -> Array:
         return kernels.relu(self.input_)
 
     def _input_grad(self, output_grad: Array) -> Array:
         return kernels.relu_grad(output_grad, self.input_)
-
-    def distance_to_kink(self, input_: Array) -> Array:
-        """Say how far each entry is from the kink at 0."""
-        return np.abs(input_)
 
 
 class LeakyReLU(Operation):
@@ -117,6 +115,8 @@ class LeakyReLU(Operation):
     array([[-0.5,  2. ]])
     """
 
+    kinks = (0.0,)
+
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
         self.slope = check_real(slope, "LeakyReLU", "slope", 0.0, 1.0, high_open=True)
@@ -126,10 +126,6 @@ class LeakyReLU(Operation):
 
     def _input_grad(self, output_grad: Array) -> Array:
         return kernels.leaky_relu_grad(output_grad, self.input_, self.slope)
-
-    def distance_to_kink(self, input_: Array) -> Array:
-        """Say how far each entry is from the kink at 0."""
-        return np.abs(input_)
 
 
 class ELU(Operation):
@@ -152,6 +148,8 @@ class ELU(Operation):
     array([[-1.,  2.]])
     """
 
+    kinks = (0.0,)
+
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = check_real(alpha, "ELU", "alpha", 0.0, low_open=True)
@@ -161,10 +159,6 @@ class ELU(Operation):
 
     def _input_grad(self, output_grad: Array) -> Array:
         return kernels.elu_grad(output_grad, self.input_, self.alpha)
-
-    def distance_to_kink(self, input_: Array) -> Array:
-        """Say how far each entry is from the kink at 0."""
-        return np.abs(input_)
 
 
 class GELU(Operation):
@@ -292,15 +286,13 @@ class SELU(Operation):
     array([[-1.7581,  1.0507]])
     """
 
+    kinks = (0.0,)
+
     def _output(self) -> Array:
         return SELU_SCALE * kernels.elu(self.input_, SELU_ALPHA)
 
     def _input_grad(self, output_grad: Array) -> Array:
         return SELU_SCALE * kernels.elu_grad(output_grad, self.input_, SELU_ALPHA)
-
-    def distance_to_kink(self, input_: Array) -> Array:
-        """Say how far each entry is from the kink at 0."""
-        return np.abs(input_)
 
 
 class Mish(Operation):
@@ -340,16 +332,14 @@ class HardSwish(Operation):
     array([[-0.,  0.,  4.]])
     """
 
+    kinks = (-3.0, 3.0)
+
     def _output(self) -> Array:
         return self.input_ * np.clip(self.input_ / 6 + 0.5, 0, 1)
 
     def _input_grad(self, output_grad: Array) -> Array:
         s, within = np.clip(self.input_ / 6 + 0.5, 0, 1), np.abs(self.input_) < 3
         return output_grad * (s + np.where(within, self.input_ / 6, 0))
-
-    def distance_to_kink(self, input_: Array) -> Array:
-        """Say how far each entry is from the kinks at -3 and 3."""
-        return np.abs(np.abs(input_) - 3)
 
 
 class PReLU_Op(ParamOperation):
@@ -373,6 +363,7 @@ class PReLU_Op(ParamOperation):
     """
 
     penalized = False
+    kinks = (0.0,)
 
     def _output(self) -> Array:
         x, sizes = self.input_, self.param.shape
@@ -393,10 +384,6 @@ class PReLU_Op(ParamOperation):
         sizes = (1,) * (shares.ndim - self.param.ndim) + self.param.shape
         axes = tuple(axis for axis, size in enumerate(sizes) if size == 1)
         return shares.sum(axis=axes, keepdims=True).reshape(self.param.shape)
-
-    def distance_to_kink(self, input_: Array) -> Array:
-        """Say how far each entry is from the kink at 0."""
-        return np.abs(input_)
 
 
 class LogSoftmax(Operation):

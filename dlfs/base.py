@@ -36,6 +36,8 @@ class Operation(Configured):
     ----------
     takes_integers : bool
         Set it to True in a class whose input is made of integers, which have no gradient.
+    kinks : tuple of float
+        Where the derivative jumps, in a class that computes each number on its own.
     input_, output, input_grad : ndarray
         Of the last ``forward`` and ``backward``.
     inference : bool
@@ -58,6 +60,7 @@ class Operation(Configured):
 
     trains: ClassVar[bool] = False
     takes_integers: ClassVar[bool] = False
+    kinks: ClassVar[tuple[float, ...]] = ()
     inference = False
 
     input_: Array
@@ -109,7 +112,10 @@ class Operation(Configured):
 
         The gradient checker keeps away from kinks.
         """
-        return np.full(input_.shape, np.inf)
+        distance = np.full(input_.shape, np.inf)
+        for kink in self.kinks:
+            distance = np.minimum(distance, np.abs(input_ - kink))
+        return distance
 
     def state(self) -> dict[str, Array]:
         """Return, by name, the arrays besides parameters that training changes."""

@@ -85,7 +85,7 @@ def check_gradients(
     -----
     A layer or network without parameters is built first. Parameters whose entries are all equal,
     such as new biases and scales, get random values: a missing factor does not show where it is 1.
-    Entries too close to a kink, declared (``distance_to_kink``) or not, are skipped, counted and
+    Entries too close to a kink, declared (``kinks``) or not, are skipped, counted and
     listed. A check is undecided, and does not pass, if it skips more than three quarters, if
     differences or the gradient are too imprecise, or if there are no entries. The gradients are
     explained in chapters 1 and 3 of the book.
