@@ -10,7 +10,8 @@ Cython and C. What follows holds for every kernel, in both packages.
   results share no memory with them.
 - **Shapes** are in the docstring: in ``x (batch, features), W (features, neurons) -> (batch,
   neurons)`` axes of one name have one length. ``...`` is any number of further axes, the same
-  everywhere, ``1...`` a 1 for each of them.
+  everywhere, ``1...`` a 1 for each of them. Where none are given, the kernel is elementwise: all
+  arrays, and the result, have one shape.
 - **Errors.** A wrong dtype raises TypeError, a wrong shape or number ValueError, in the same words
   in both packages: "dense: x must have shape (batch, 4), got (2, 3)". Every kernel checks its
   arguments before it computes; a compiled one may call the reference to raise the error.

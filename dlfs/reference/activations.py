@@ -14,8 +14,6 @@ from dlfs.types import Array
 def sigmoid(x: Array) -> Array:
     """Squash to (0, 1): ``1 / (1 + exp(-x))``, without overflow however large ``|x|`` is.
 
-    x (...) -> (...)
-
     >>> sigmoid(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[0. , 0.5, 1. ]])
     """
@@ -25,8 +23,6 @@ def sigmoid(x: Array) -> Array:
 @kernel(output="...", output_grad="...")
 def sigmoid_grad(output_grad: Array, output: Array) -> Array:
     """Gradient of ``sigmoid``: ``output_grad * output * (1 - output)``.
-
-    output_grad (...), output (...) -> x_grad (...)
 
     >>> sigmoid_grad(np.array([[1.0]]), np.array([[0.5]]))
     array([[0.25]])
@@ -38,8 +34,6 @@ def sigmoid_grad(output_grad: Array, output: Array) -> Array:
 def tanh(x: Array) -> Array:
     """Squash to (-1, 1): ``tanh(x)``.
 
-    x (...) -> (...)
-
     >>> tanh(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[-1.,  0.,  1.]])
     """
@@ -49,8 +43,6 @@ def tanh(x: Array) -> Array:
 @kernel(output="...", output_grad="...")
 def tanh_grad(output_grad: Array, output: Array) -> Array:
     """Gradient of ``tanh``: ``output_grad * (1 - output**2)``.
-
-    output_grad (...), output (...) -> x_grad (...)
 
     >>> tanh_grad(np.array([[2.0]]), np.array([[0.5]]))
     array([[1.5]])

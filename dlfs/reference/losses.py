@@ -4,6 +4,8 @@ All losses are sums over the features (or classes) and means over the batch, as 
 (chapters 2 to 4). Sums have as many terms as the batch has numbers, so they are taken in float64
 whatever the dtype. Where the terms overflow in float32, they are computed again in float64.
 
+Where a kernel gives no shapes, prediction, target, weights and gradient are all (batch, ...).
+
 ``weights``, where given, multiply the terms of the sums, and their gradients: a weight for each
 number of the prediction or, where a class is predicted, for each row. The batch counts in full.
 
@@ -26,9 +28,6 @@ def mean_squared_error(
 ) -> tuple[float, Array]:
     """Squared distance: ``sum((p - t)**2) / batch`` and its gradient ``2 * (p - t) / batch``.
 
-    prediction (batch, ...), target (batch, ...), weights (batch, ...) -> float, prediction_grad
-    (batch, ...)
-
     >>> mean_squared_error(np.array([[3.0]]), np.array([[1.0]]))
     (4.0, array([[4.]]))
     """
@@ -47,9 +46,6 @@ def mean_absolute_error(
 ) -> tuple[float, Array]:
     """Absolute distance: ``sum(|p - t|) / batch`` and its gradient ``sign(p - t) / batch``.
 
-    prediction (batch, ...), target (batch, ...), weights (batch, ...) -> float, prediction_grad
-    (batch, ...)
-
     At the kink, p = t, the gradient is 0.
 
     >>> mean_absolute_error(np.array([[3.0]]), np.array([[1.0]]))
@@ -66,9 +62,6 @@ def huber(
     prediction: Array, target: Array, delta: float = 1.0, weights: Array | None = None
 ) -> tuple[float, Array]:
     """Squared error for small distances, absolute error for those beyond delta, delta > 0.
-
-    prediction (batch, ...), target (batch, ...), weights (batch, ...) -> float, prediction_grad
-    (batch, ...)
 
     With ``e = p - t``, the loss is the sum of ``e**2 / 2`` where ``|e| <= delta``, else
     ``delta * (|e| - delta / 2)``, over the batch. The gradient is
@@ -154,11 +147,8 @@ def binary_cross_entropy(
 ) -> tuple[float, Array]:
     """Cross-entropy of yes-no questions, from logits z: ``sum(softplus(z) - t * z) / batch``.
 
-    prediction (batch, ...), target (batch, ...) in [0, 1], weights (batch, ...) -> float,
-    prediction_grad (batch, ...)
-
-    That is ``-t * log(sigmoid(z)) - (1 - t) * log(1 - sigmoid(z))`` without overflow; the gradient
-    is ``(sigmoid(z) - t) / batch``.
+    Targets lie in [0, 1]. The terms are ``-t * log(sigmoid(z)) - (1 - t) * log(1 - sigmoid(z))``,
+    without overflow; the gradient is ``(sigmoid(z) - t) / batch``.
 
     >>> loss, grad = binary_cross_entropy(np.array([[0.0]]), np.array([[1.0]]))
     >>> round(loss, 6), grad

@@ -27,8 +27,6 @@ from dlfs.types import Array
 def sgd_update(param: Array, grad: Array, lr: float, weight_decay: float = 0.0) -> None:
     """Step down the gradient: ``param -= lr * (grad + weight_decay * param)``.
 
-    param (...), grad (...)
-
     >>> param = np.array([1.0])
     >>> sgd_update(param, np.array([2.0]), lr=0.1)
     >>> param
@@ -48,8 +46,6 @@ def sgd_momentum_update(
     nesterov: bool = False,
 ) -> None:
     """Step with momentum: ``velocity = momentum * velocity + lr * grad``, ``param -= velocity``.
-
-    param (...), grad (...), velocity (...)
 
     With Nesterov's look-ahead ``param -= momentum * velocity + lr * grad``.
 
@@ -71,8 +67,6 @@ def adagrad_update(
     param: Array, grad: Array, sum_squares: Array, lr: float, eps: float = 1e-7
 ) -> None:
     """Shrink the step where gradients were large: ``param -= lr * grad / sqrt(sum_squares)``.
-
-    param (...), grad (...), sum_squares (...)
 
     Before that, ``sum_squares += eps + grad**2``: eps is added at every step, as in the book.
 
@@ -98,8 +92,6 @@ def rmsprop_update(
     eps: float = 1e-8,
 ) -> None:
     """Divide by the running root mean square: ``param -= lr * grad / (sqrt(mean_square) + eps)``.
-
-    param (...), grad (...), mean_square (...)
 
     Before that, ``mean_square = decay * mean_square + (1 - decay) * grad**2``, 0 <= decay < 1.
 
@@ -129,8 +121,6 @@ def adam_update(
     weight_decay: float = 0.0,
 ) -> None:
     """Step by the running mean of the gradient over its running root mean square.
-
-    param (...), grad (...), mean (...), mean_square (...)
 
     ``mean = beta1 * mean + (1 - beta1) * grad`` and
     ``mean_square = beta2 * mean_square + (1 - beta2) * grad**2``, 0 <= beta < 1. Both start from

@@ -24,8 +24,6 @@ GELU_NEAR = 40.0
 def relu(x: Array) -> Array:
     """Keep what is above 0: ``max(x, 0)``; NaN stays NaN.
 
-    x (...) -> (...)
-
     >>> relu(np.array([[-1.0, 0.0, 2.0]]))
     array([[0., 0., 2.]])
     """
@@ -35,8 +33,6 @@ def relu(x: Array) -> Array:
 @kernel(x="...", output_grad="...")
 def relu_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``relu``: ``output_grad * (x > 0)``; at the kink, x = 0, it is 0.
-
-    output_grad (...), x (...) -> x_grad (...)
 
     >>> relu_grad(np.array([[5.0, 5.0, 5.0]]), np.array([[-1.0, 0.0, 2.0]]))
     array([[0., 0., 5.]])
@@ -48,8 +44,6 @@ def relu_grad(output_grad: Array, x: Array) -> Array:
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     """Keep a small slope below 0: ``x`` where ``x > 0``, else ``slope * x``; 0 <= slope < 1.
 
-    x (...) -> (...)
-
     >>> leaky_relu(np.array([[-1.0, 0.0, 2.0]]), 0.5)
     array([[-0.5,  0. ,  2. ]])
     """
@@ -59,8 +53,6 @@ def leaky_relu(x: Array, slope: float = 0.01) -> Array:
 @kernel(x="...", output_grad="...", slope=FRACTION)
 def leaky_relu_grad(output_grad: Array, x: Array, slope: float = 0.01) -> Array:
     """Gradient of ``leaky_relu``: ``output_grad`` where ``x > 0``, else ``slope * output_grad``.
-
-    output_grad (...), x (...) -> x_grad (...)
 
     >>> leaky_relu_grad(np.array([[4.0, 4.0]]), np.array([[-1.0, 2.0]]), 0.5)
     array([[2., 4.]])
@@ -72,8 +64,6 @@ def leaky_relu_grad(output_grad: Array, x: Array, slope: float = 0.01) -> Array:
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """Bend towards -alpha below 0: ``x`` where ``x > 0``, else ``alpha * (exp(x) - 1)``; alpha > 0.
 
-    x (...) -> (...)
-
     >>> elu(np.array([[-1000.0, 0.0, 2.0]]))
     array([[-1.,  0.,  2.]])
     """
@@ -83,8 +73,6 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 @kernel(x="...", output_grad="...", alpha=POSITIVE)
 def elu_grad(output_grad: Array, x: Array, alpha: float = 1.0) -> Array:
     """Gradient of ``elu``: ``output_grad`` where ``x > 0``, else ``output_grad * alpha * exp(x)``.
-
-    output_grad (...), x (...) -> x_grad (...)
 
     >>> elu_grad(np.array([[3.0, 3.0]]), np.array([[0.0, 2.0]]))
     array([[3., 3.]])
@@ -96,8 +84,6 @@ def elu_grad(output_grad: Array, x: Array, alpha: float = 1.0) -> Array:
 def gelu(x: Array) -> Array:
     """Gaussian error linear unit: ``x * Phi(x)`` with ``Phi(x) = (1 + erf(x / sqrt(2))) / 2``.
 
-    x (...) -> (...)
-
     >>> gelu(np.array([[-100.0, 0.0, 100.0]]))
     array([[ -0.,   0., 100.]])
     """
@@ -107,8 +93,6 @@ def gelu(x: Array) -> Array:
 @kernel(x="...", output_grad="...")
 def gelu_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``gelu``: ``output_grad * (Phi(x) + x * exp(-x**2 / 2) / sqrt(2 pi))``.
-
-    output_grad (...), x (...) -> x_grad (...)
 
     >>> gelu_grad(np.array([[2.0]]), np.array([[0.0]]))
     array([[1.]])
@@ -123,8 +107,6 @@ def gelu_grad(output_grad: Array, x: Array) -> Array:
 def gelu_tanh(x: Array) -> Array:
     """Approximate ``gelu`` as GPT-2 did: ``x * (1 + tanh(u)) / 2``.
 
-    x (...) -> (...)
-
     ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``. Computed is ``x * sigmoid(2 * u)``, which is the
     same number, without cancellation where x is far below 0.
 
@@ -138,8 +120,6 @@ def gelu_tanh(x: Array) -> Array:
 @kernel(x="...", output_grad="...")
 def gelu_tanh_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``gelu_tanh``: ``output_grad * (s + x * s * (1 - s) * slope)``.
-
-    output_grad (...), x (...) -> x_grad (...)
 
     ``s = sigmoid(2 * u)`` and ``slope``, the derivative of 2 u, is ``2 * sqrt(2 / pi) * (1 + 3 *
     0.044715 * x**2)``.
@@ -159,8 +139,6 @@ def gelu_tanh_grad(output_grad: Array, x: Array) -> Array:
 def silu(x: Array) -> Array:
     """Sigmoid linear unit, also called swish: ``x * sigmoid(x)``.
 
-    x (...) -> (...)
-
     >>> silu(np.array([[-1000.0, 0.0, 1000.0]]))
     array([[  -0.,    0., 1000.]])
     """
@@ -170,8 +148,6 @@ def silu(x: Array) -> Array:
 @kernel(x="...", output_grad="...")
 def silu_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``silu``: ``output_grad * s * (1 + x * (1 - s))`` with ``s = sigmoid(x)``.
-
-    output_grad (...), x (...) -> x_grad (...)
 
     >>> silu_grad(np.array([[2.0]]), np.array([[0.0]]))
     array([[1.]])
@@ -184,8 +160,6 @@ def silu_grad(output_grad: Array, x: Array) -> Array:
 def softplus(x: Array) -> Array:
     """Smooth the ReLU: ``log(1 + exp(x))``, without overflow.
 
-    x (...) -> (...)
-
     >>> softplus(np.array([[-1000.0, 1000.0]]))
     array([[   0., 1000.]])
     """
@@ -195,8 +169,6 @@ def softplus(x: Array) -> Array:
 @kernel(x="...", output_grad="...")
 def softplus_grad(output_grad: Array, x: Array) -> Array:
     """Gradient of ``softplus``: ``output_grad * sigmoid(x)``.
-
-    output_grad (...), x (...) -> x_grad (...)
 
     >>> softplus_grad(np.array([[4.0]]), np.array([[0.0]]))
     array([[2.]])
