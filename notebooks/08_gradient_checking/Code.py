@@ -8,11 +8,12 @@
 # %% [markdown]
 # # Chapter 8: is my gradient right?
 #
-# A wrong gradient rarely crashes. It trains, only worse. You see how a gradient is checked, why the
-# check that most people write first lets mistakes through, and then go hunting: eight broken
-# Operations, each found with one call, and mended by you. You need chapters 1 and 3.
+# A wrong gradient rarely raises an error. The network still learns, but worse. You see how a
+# gradient is checked, and why the check that most people write first misses mistakes. Then you look
+# for mistakes yourself: eight Operations have one each. One call finds it, and you correct it. You
+# need chapters 1 and 3.
 
-# %%
+# %% tags=["hide-input"]
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -24,23 +25,26 @@ from dlfs.base import Operation, ParamOperation
 from dlfs.exercises import check
 from dlfs.gradcheck import GradientError, check_gradients
 from dlfs.losses import Loss
+from dlfs.plots import BLUE, GREY, ORANGE
 from dlfs.testing import arrays_NF, assert_gradients, dense_cases
 
 plt.rcParams.update({"figure.figsize": (7, 3.2), "figure.dpi": 90, "font.size": 9})
 plt.rcParams["figure.constrained_layout.use"] = True
-BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 rng = np.random.default_rng(8)
 
 # %% [markdown]
-# ## 1. The V: no step is right
+# ## 1. Which step?
 #
-# The slope of a function is measured by moving its input a little to either side:
+# To measure the slope of a function, we change its input a little in both directions, by a **step**
+# $h$:
 #
 # $$f'(x) \approx \frac{f(x+h) - f(x-h)}{2h}$$
 #
-# How little? A large step $h$ cuts the curve's corner. A small one subtracts two numbers that are
-# nearly equal, and their last digits are noise. We know the slope of the sigmoid at 0.5, so we can
-# see both errors.
+# How small must $h$ be? A large step is inexact because the function is curved. A small step
+# subtracts two numbers that are nearly equal: their common digits cancel, and the rounding errors
+# remain. A combination of two differences, by Richardson, removes most of the first error
+# ([Math](Math.ipynb) derives it). We know the slope of the sigmoid at 0.5, so we can see all
+# errors.
 
 # %%
 steps = np.logspace(-15, 0, 200)
@@ -65,9 +69,9 @@ errors = {
     "Richardson": np.abs(richardson(sigmoid, 0.5, steps) - true),
 }
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots()
-for (name, error), colour in zip(errors.items(), (BLUE, ORANGE), strict=True):
+for (name, error), colour in zip(errors.items(), (BLUE, ORANGE)):
     ax.loglog(steps, np.maximum(error, 1e-17), ".", ms=3, color=colour, label=name)
 ax.loglog(steps, steps**2 / 30, ":", color=GREY, label="grows with h²")
 ax.loglog(steps, 1e-16 / steps, "--", color=GREY, label="grows with 1 / h")
@@ -80,19 +84,23 @@ middle = (steps > 1e-3) & (steps < 1e-2)
 typical = {name: float(np.median(error[middle])) for name, error in errors.items()}
 for name, error in typical.items():
     print(f"{name:<20} error with steps of about 0.003: {error:.0e}")
+
+# %% tags=["hide-input"]
 assert typical["Richardson"] < typical["central difference"] / 1e4
 assert errors["central difference"][steps < 1e-13].max() > 1e-4
 
 # %% [markdown]
-# Two lessons. Whoever takes $h = 10^{-12}$ "to be exact" gets four digits. And Richardson's trick
-# is worth it: it allows a large step, where there is no noise, and still gets twelve digits.
-# `dlfs.gradcheck` uses it, and reads from several steps how far it can trust the result.
+# The errors form a V: they grow on both sides of the best step. If you choose $h = 10^{-12}$ "to be
+# exact", you get about four correct digits. Richardson's combination allows a large step, where the
+# rounding errors are small, and gives about twelve correct digits. `dlfs.gradcheck` uses it, and
+# estimates from several steps how exact the result is.
 #
-# ## 2. Why all ones lie
+# ## 2. Why an output gradient of ones misses mistakes
 #
-# An Operation has many outputs. A check picks one number: the sum of the outputs, each multiplied
-# by an **output gradient**. The first that comes to mind is ones everywhere: just the sum. Here is
-# a softmax whose backward pass returns zeros.
+# An Operation has many outputs. A check needs one number, so it takes the sum of the outputs, each
+# multiplied by its entry of an **output gradient**. The simplest output gradient is 1 everywhere;
+# then the number is just the sum. Here is a softmax whose backward pass returns zeros, checked in
+# both ways.
 
 
 # %%
@@ -102,7 +110,7 @@ class NoSoftmax(Softmax):
 
 
 def check_with(operation, x, G, h=1e-5):
-    """A gradient check as many write it first; return the largest difference."""
+    """Return the largest difference between backward and finite differences."""
     operation.forward(x)
     grad = operation.backward(G)
     numeric = np.zeros_like(x)
@@ -117,15 +125,18 @@ x = rng.standard_normal((3, 4))
 ones, random = np.ones_like(x), rng.standard_normal(x.shape)
 print(f"ones:   largest difference {check_with(NoSoftmax(), x, ones):.0e}")
 print(f"random: largest difference {check_with(NoSoftmax(), x, random):.0e}")
+
+# %% tags=["hide-input"]
 assert check_with(NoSoftmax(), x, ones) < 1e-9 < 1e-2 < check_with(NoSoftmax(), x, random)
 
 # %% [markdown]
-# Each row of a softmax sums to 1, whatever the input. So the sum of all outputs does not move, its
-# gradient *is* zero, and the check is happy. A random output gradient asks for every output by
-# itself. The same lie hides a convolution whose kernel is the wrong way round, a layer
-# normalization, and a matrix product that mixes up its rows.
+# Each row of a softmax sums to 1, for every input. So the sum of all outputs is constant, its
+# gradient *is* zero, and the check passes. With a random output gradient each output counts on its
+# own. An output gradient of ones also misses a convolution whose kernel is not flipped, a wrong
+# layer normalization, and a matrix product that mixes up its rows.
 #
-# `check_gradients` draws the output gradient at random.
+# `check_gradients` draws the output gradient at random. (`backend="reference"` runs the check on
+# the NumPy backend only, which is enough here.)
 
 # %%
 print(check_gradients(NoSoftmax(), x, backend="reference"))
@@ -133,13 +144,13 @@ print(check_gradients(NoSoftmax(), x, backend="reference"))
 # %% [markdown]
 # ## 3. A picture of a mistake
 #
-# A report draws what it compared: the gradient of backward, that of the differences, and what is
-# between them. Where is this product of matrices wrong?
+# `report.plot()` draws the gradient from backward, the gradient from the differences, and how much
+# they differ. Where is the mistake in this product of matrices?
 
 
 # %%
 class LateColumns(ParamOperation):
-    """A product with a weight matrix; the weight gradient has been made with one column too few."""
+    """A product with a weight matrix; the last column of its gradient is a copy of another."""
 
     def _output(self):
         return self.input_ @ self.param
@@ -158,13 +169,29 @@ report = check_gradients(LateColumns(W), rng.standard_normal((5, 4)), backend="r
 report.plot()
 
 # %% [markdown]
-# In the last column, and nowhere else. An image says at a glance what one number never would.
+# The mistake is in the last column. A single number, such as the largest difference, would not show
+# that.
 #
-# ## 4. The hunt
+# ## 4. Find the mistake
 #
-# Eight Operations, each with one mistake. Look at the code first: do you see it? Then run the check
-# and read the report. Mend it in the cell below, where only the broken method is missing.
+# Each of these eight Operations has one mistake. Look at the code first: do you see it? Then run
+# the check and read the report. Write the correct method in the cell below it; the rest of the
+# class stays as it is. The next cell says whether it is right.
 #
+# The function `verdict` prints the result of a check, and the most likely cause of the mistake.
+
+
+# %%
+def verdict(report):
+    print("passed" if report else "FAILED")
+    for known in (report.hints or report.facts)[:1]:
+        print(textwrap.fill(str(known), 88))
+
+
+rows = rng.standard_normal((5, 3))
+found = []
+
+# %% [markdown]
 # ### 1: a sigmoid
 
 
@@ -177,15 +204,7 @@ class Sigmoid1(Operation):
         return output_grad * self.input_ * (1 - self.input_)
 
 
-def verdict(report):
-    """Print whether a check passed, and what the mistake looks like."""
-    print("passed" if report else "FAILED")
-    for known in (report.hints or report.facts)[:1]:
-        print(textwrap.fill(str(known), 88))
-
-
-rows = rng.standard_normal((5, 3))
-found = [check_gradients(Sigmoid1(), rows, backend="reference")]
+found.append(check_gradients(Sigmoid1(), rows, backend="reference"))
 verdict(found[-1])
 
 
@@ -199,7 +218,7 @@ check(
     "sigmoid",
     Sigmoid1Mended,
     lambda cls: check_gradients(cls(), rows, backend="reference"),
-    hint="s'(x) = s (1 - s), and s is the output.",
+    hint="The derivative is s (1 - s). Which is s here: the input or the output?",
 )
 
 # %% [markdown] tags=["solution:sigmoid"]
@@ -243,7 +262,7 @@ check(
     "bias",
     Bias2Mended,
     lambda cls: check_gradients(cls(B), rows, backend="reference"),
-    hint="One bias enters every row. What enters many results gets the sum of their gradients.",
+    hint="Each bias is used in every row, so its gradient is a sum over the rows.",
 )
 
 # %% [markdown] tags=["solution:bias"]
@@ -283,7 +302,7 @@ check(
     "relu",
     ReLU3Mended,
     lambda cls: check_gradients(cls(), rows, backend="reference"),
-    hint="Is an output of a ReLU ever below 0?",
+    hint="Can an output of a ReLU be below 0?",
 )
 
 # %% [markdown] tags=["solution:relu"]
@@ -317,7 +336,8 @@ found.append(check_gradients(Product4(square), rows, backend="reference"))
 verdict(found[-1])
 
 # %% [markdown]
-# With a square matrix no shape complains. Never try your code on square matrices only.
+# With a square matrix all shapes fit, in spite of the mistake. So do not test with square matrices
+# only.
 
 
 # %% tags=["exercise:product"]
@@ -330,7 +350,7 @@ check(
     "product",
     Product4Mended,
     lambda cls: check_gradients(cls(rng.standard_normal((3, 2))), rows, backend="reference"),
-    hint="Look at the shapes: (rows, out) times what gives (rows, in)?",
+    hint="Which matrix times an array of the shape (rows, out) gives the shape (rows, in)?",
 )
 
 # %% [markdown] tags=["solution:product"]
@@ -371,7 +391,7 @@ check(
     "softmax",
     Softmax5Mended,
     lambda cls: check_gradients(cls(), rows, backend="reference"),
-    hint="Every input moves every output of its row: p (g - sum(g p)).",
+    hint="Every input changes every output of its row, so all output gradients of the row count.",
 )
 
 # %% [markdown] tags=["solution:softmax"]
@@ -429,7 +449,7 @@ check(
 # %% [markdown]
 # ### 7: a square
 #
-# The numbers that backward returns here are right. Look again.
+# Here backward returns the correct numbers. What else is wrong?
 
 
 # %%
@@ -456,13 +476,14 @@ check(
     "square",
     Square7Mended,
     lambda cls: check_gradients(cls(), rows, backend="reference"),
-    hint="Whose array is output_grad?",
+    hint="Does output_grad have the same numbers after backward as before?",
 )
 
 # %% [markdown] tags=["solution:square"]
 # <details><summary>Solution</summary>
 #
-# The output gradient belongs to whoever calls, and may be needed by another branch.
+# `*=` changes the array in place. The array belongs to the caller, who may need it again, for
+# example for another branch of the network.
 #
 # ```python
 # class Square7Mended(Square7):
@@ -472,9 +493,10 @@ check(
 # </details>
 
 # %% [markdown]
-# ### 8: a sum that slides
+# ### 8: a convolution
 #
-# Three weights slide over each row, as in chapter 5.
+# Three weights slide over each row, as in chapter 5. `Slide8` has two gradients; the last line says
+# which one is wrong.
 
 
 # %%
@@ -509,7 +531,7 @@ check(
     "slide",
     Slide8Mended,
     lambda cls: check_gradients(cls(kernel), signal, backend="reference"),
-    hint="The last weight meets a pixel first. On the way back, slide from the other end.",
+    hint="Which weight meets the first number of a row? Backward, the kernel must be flipped.",
 )
 
 # %% [markdown] tags=["solution:slide"]
@@ -523,20 +545,21 @@ check(
 # ```
 # </details>
 
-# %%
+# %% tags=["hide-input"]
 assert len(found) == 8
 assert not any(found)
 
 # %% [markdown]
-# Eight mistakes, eight calls. How many would a loss curve have shown you?
+# Eight calls have found eight mistakes. A loss curve would have shown few of them.
 #
-# ## 5. Your own Operation, proven
+# ## 5. Test your own Operation
 #
-# One case proves little: a mistake in the last row does not show with one row. **hypothesis** is a
-# library that tests a statement on a hundred cases. You say what a case is, with a *strategy*; it
-# draws them, the odd ones first, and when one fails it looks for a smaller one that fails too.
-# `dlfs.testing` has strategies for what Operations take: `arrays_NF` are arrays of rows and
-# features, of many shapes. Here is an activation that the library does not have.
+# One case is not enough: a mistake in the second row does not show if the input has one row.
+# **hypothesis** is a library that tests a statement on a hundred cases. You describe the cases with
+# a *strategy*, and the library draws them at random. If a case fails, the library searches for a
+# smaller one that fails too. `dlfs.testing` has strategies for the inputs of Operations:
+# `arrays_NF` draws arrays of rows and features, of many shapes. Here it tests an activation that
+# dlfs does not have.
 
 
 # %%
@@ -550,7 +573,7 @@ class Swing(Operation):
         return output_grad * (np.sin(self.input_) + self.input_ * np.cos(self.input_))
 
 
-# The same cases at every run, so that the text below stays true; and no limit on the time.
+# Draw the same cases in every run, without a limit of time.
 settings.register_profile("chapter 8", derandomize=True, database=None, deadline=None)
 settings.load_profile("chapter 8")
 drawn = []
@@ -568,9 +591,9 @@ print(f"{len(drawn)} cases of {len(shapes)} shapes, among them", *shapes[:5])
 assert len(drawn) >= 100
 
 # %% [markdown]
-# No counterexample. `assert_gradients` says the same in one line, and where a case fails it reports
-# the smallest one, as code to paste. This product has a mistake that shows only from the third row
-# on:
+# All cases passed. `assert_gradients` does the same in one line. If a case fails, it reports the
+# smallest one, as code that you can run. The next product has a mistake that shows only if there
+# are three rows or more:
 
 
 # %%
@@ -594,25 +617,25 @@ except GradientError as error:
     smallest = str(error)
     print(smallest)
 
-# %%
+# %% tags=["hide-input"]
 assert "ThirdRow" in smallest
 assert "as code" in smallest
 
 # %% [markdown]
-# Five lines are a test for your own project: a class, a strategy, a call. The library tests itself
-# in the same way: `dlfs gradcheck` runs over every Operation, layer and loss, on both backends, and
-# over a hundred wrong ones (`docs/mutants.md`) show that it would notice.
+# You can test the Operations of your own project in the same way. dlfs tests itself so: the command
+# `dlfs gradcheck` checks every Operation, layer and loss on both backends. More than a hundred
+# wrong Operations (`docs/mutants.md`) show that the check finds mistakes.
 #
-# Which gradients of the book are wrong, and what shows it, is in [ERRATA.md](../ERRATA.md).
+# [ERRATA.md](../ERRATA.md) lists the wrong gradients of the book, each with a check that finds it.
 #
 # ## 6. Two more exercises
 #
-# **Your own Operation, from nothing.** *Squareplus* is a smooth relative of the ReLU:
+# **Your own Operation.** *Squareplus* is a smooth function similar to the ReLU:
 #
 # $$ s(x) = \frac{x + \sqrt{x^2 + 4}}{2} $$
 #
-# Write its class, forward and backward. The check tries some values, and then lets hypothesis look
-# for a case in which the two do not belong together.
+# Write its class, forward and backward. The check compares some values; then hypothesis searches
+# for a case in which the gradient is wrong.
 
 
 # %% tags=["exercise:squareplus"]
@@ -625,7 +648,7 @@ class Squareplus(Operation):
 # %%
 def is_squareplus(cls):
     output = cls().forward(np.array([[0.0, 1.5, -1.5]]))
-    assert np.allclose(output, [[1.0, 2.0, 0.5]]), "forward gives other numbers"
+    assert np.allclose(output, [[1.0, 2.0, 0.5]]), "forward is not squareplus"
     assert_gradients(cls, arrays_NF())
 
 
@@ -633,7 +656,7 @@ check(
     "squareplus",
     Squareplus,
     is_squareplus,
-    hint="The slope of sqrt(x**2 + 4) is x / sqrt(x**2 + 4).",
+    hint="Use the chain rule for the root. And backward multiplies by output_grad.",
 )
 
 # %% [markdown] tags=["solution:squareplus"]
@@ -650,8 +673,8 @@ check(
 # </details>
 
 # %% [markdown]
-# **A loss whose value you know:** the absolute error, the mean over the rows of
-# $\sum |\text{prediction} - \text{target}|$. Write its gradient, and prove it.
+# **A loss.** The absolute error is the mean over the rows of
+# $\sum |\text{prediction} - \text{target}|$. Write its gradient.
 
 
 # %%
@@ -670,7 +693,7 @@ check(
     "absolute",
     MyAbsoluteError,
     lambda cls: check_gradients(cls(), rows, y=target, backend="reference"),
-    hint="The slope of |z| is the sign of z; and do not forget the mean.",
+    hint="What is the slope of |z| for positive z, and for negative z? Then comes the mean.",
 )
 
 # %% [markdown] tags=["solution:absolute"]

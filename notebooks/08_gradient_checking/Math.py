@@ -8,11 +8,11 @@
 # %% [markdown]
 # # Chapter 8: the mathematics of a gradient check
 #
-# How wrong is a difference, how do you make it less wrong, and how far may two gradients be apart
-# before one of them is a mistake? You derive what `dlfs.gradcheck` computes, and meet the line that
-# computes it. You need Taylor series, and `Code.ipynb` of this chapter.
+# How large is the error of a difference, and how can it be made smaller? How much may two gradients
+# differ before one of them is wrong? You derive what `dlfs.gradcheck` computes, and see the lines
+# that compute it. You need Taylor series, and [Code](Code.ipynb) of this chapter.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
@@ -20,18 +20,18 @@ import sympy as sp
 from dlfs.activations import Softmax
 from dlfs.exercises import check
 from dlfs.gradcheck.derivative import complex_step, quick, study
+from dlfs.plots import BLUE, GREY
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
 plt.rcParams["figure.constrained_layout.use"] = True
-BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 rng = np.random.default_rng(8)
 EPS = float(np.finfo(np.float64).eps)
 
 # %% [markdown]
 # ## 1. The best step
 #
-# Taylor's series of $f(x+h)$ and $f(x-h)$ differ in the sign of the odd terms. So in the **central
-# difference** the even ones cancel:
+# The Taylor series of $f(x+h)$ and $f(x-h)$ differ in the signs of the odd powers of $h$. So in the
+# **central difference** the even powers cancel:
 #
 # $$ D(h) = \frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x)
 #    + \frac{h^4}{120} f^{(5)}(x) + \dots $$
@@ -54,9 +54,9 @@ def D(step):
 D(h)
 
 # %% [markdown]
-# The computer stores $f$ with a relative error of about $\varepsilon = 2 \cdot 10^{-16}$, so the
-# difference is off by about $\varepsilon |f| / h$ more. The sum of both errors is smallest where
-# its derivative is zero:
+# A computer stores $f$ with a relative error of about $\varepsilon = 2 \cdot 10^{-16}$. This adds
+# an error of about $\varepsilon |f| / h$ to the difference. The sum of both errors is smallest
+# where its derivative is zero:
 
 # %%
 eps, f, third, step = sp.symbols("epsilon |f| |f'''| h", positive=True)
@@ -66,13 +66,16 @@ assert sp.simplify(best_step - (3 * eps * f / third) ** sp.Rational(1, 3)) == 0
 best_step
 
 # %% [markdown]
-# The cube root of $\varepsilon$ is $6 \cdot 10^{-6}$, and the error there is about
-# $\varepsilon^{2/3} \approx 4 \cdot 10^{-11}$: two thirds of the digits, at the very best.
+# If $f$ and its third derivative are about 1, the best step is about the cube root of
+# $\varepsilon$, $6 \cdot 10^{-6}$. The error there is about $\varepsilon^{2/3} \approx 4 \cdot
+# 10^{-11}$. So at best two thirds of the digits are correct.
 #
 # ## 2. Richardson: let the errors cancel
 #
-# We know *how* the difference is wrong: by a term in $h^2$. With half the step that term is a
-# quarter. Take four times the finer one, minus the coarser, and it is gone:
+# The largest error of the difference is the term with $h^2$. With half the step that term is a
+# quarter as large. So it cancels in four times the difference with half the step, minus the
+# difference with the whole step. The result is three times the slope. The same trick works once
+# more, for the term with $h^4$:
 #
 # $$ T(h) = \frac{4\,D(h/2) - D(h)}{3}, \qquad R(h) = \frac{16\,T(h/2) - T(h)}{15} $$
 
@@ -89,20 +92,23 @@ def R(step):
 for name, formula in (("D", D(h)), ("T", T(h)), ("R", R(h))):
     error = sp.expand(formula - derivatives[1])
     order = min(sp.degree(term, h) for term in error.as_ordered_terms())
-    print(f"{name}: wrong by order h^{order}")
+    print(f"{name}: the error begins with h^{order}")
 assert R(h).coeff(h, 2) == R(h).coeff(h, 4) == 0 != R(h).coeff(h, 6)
 
 # %% [markdown]
-# `_richardson` in `dlfs/gradcheck/derivative.py` computes exactly this, from three steps:
+# `_richardson` in `dlfs/gradcheck/derivative.py` computes exactly this. `columns` are the
+# differences with three steps, each half of the one before; `once` are the two $T$, and `column` is
+# $R$:
 #
 # ```python
 # once = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(columns)]
 # column = (16 * once[1] - once[0]) / 15
 # ```
 #
-# It also says how far it can be trusted. $T(h)$ and $T(h/2)$ are both less exact than $R(h)$, so
-# their distance is more than the error of $R$; to that comes rounding, $\varepsilon |f| / h$. Does
-# the promise hold? A thousand random points, and four functions whose derivatives we know:
+# It also gives a bound of its error. $T(h)$ and $T(h/2)$ are both less exact than $R(h)$, so their
+# distance is larger than the error of $R$. The rounding, $\varepsilon |f| / h$, is added to that.
+# Is the error always below the bound? Here are a thousand random points, on four functions whose
+# derivatives we know:
 
 # %%
 functions = {
@@ -115,41 +121,42 @@ one = np.array(1.0)
 
 
 def along(function, point):
-    """Return the function along a line through the point, as the checker wants it."""
+    """Return the function along a line through the point: the form that the checker takes."""
     return lambda t: np.asarray(function(point + t))
 
 
-true_errors, promised = [], []
+true_errors, bounds = [], []
 for function, slope in functions.values():
     for point in rng.uniform(-2, 2, 250):
         estimate = quick(along(function, point), one, 0.01, 1e-8, abs(point))
         true_errors.append(abs(estimate.value - slope(point)))
-        promised.append(estimate.error)
+        bounds.append(estimate.error)
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(4.6, 3.4))
-ax.loglog(np.maximum(true_errors, 1e-17), promised, ".", ms=3, color=BLUE)
+ax.loglog(np.maximum(true_errors, 1e-17), bounds, ".", ms=3, color=BLUE)
 ax.plot([1e-17, 1e-8], [1e-17, 1e-8], color=GREY, lw=1)
-ax.set(xlabel="true error", ylabel="promised: not more than", xlim=(5e-18, 1e-10))
+ax.set(xlabel="true error", ylabel="its bound", xlim=(5e-18, 1e-10))
 ax.set_ylim(1e-14, 1e-8)
 plt.show()
 print(f"median true error {np.median(true_errors):.0e}")
-assert all(np.array(true_errors) < np.array(promised))
+assert all(np.array(true_errors) < np.array(bounds))
 assert np.median(true_errors) < 1e-12
 
 # %% [markdown]
-# All points are above the line: no error is larger than promised. This is why the checker needs no
-# tolerance from you.
+# All points are above the line: no error is larger than its bound. So the checker can derive its
+# tolerance, and you do not have to choose one.
 #
 # ## 3. Without any difference
 #
-# Step into the complex plane. For an analytic function, real on the real line,
+# There is a formula that subtracts nothing. It uses complex numbers. If a function has a Taylor
+# series, and is real for real numbers, then
 #
 # $$ f(x + ih) = f(x) + i h f'(x) - \frac{h^2}{2} f''(x) - \dots
 #    \quad\Rightarrow\quad f'(x) = \frac{\operatorname{Im} f(x + ih)}{h} + O(h^2) $$
 #
-# Nothing is subtracted, so nothing cancels, and $h$ may be $10^{-30}$. `complex_step`, next to
-# `_richardson`, is used where the Operation takes complex numbers:
+# No digits are lost, and $h$ can be as small as $10^{-30}$. `complex_step`, in the same file, is
+# used if the Operation accepts complex numbers. `line` is the function along a line:
 #
 #     column = np.imag(line(1j * h)) / h
 
@@ -165,14 +172,14 @@ assert abs(exact.value - (1 - np.tanh(at) ** 2)) <= 4 * EPS
 #
 # An Operation with outputs $y_j$ and inputs $x_i$ has the Jacobian
 # $J_{ji} = \partial y_j / \partial x_i$. Backward returns $G^\top J$ for an output gradient $G$.
-# Suppose it uses a wrong one, $J + E$. The check sees
+# Suppose it uses a wrong one, $J + E$. The check sees the difference
 #
-# $$ G^\top (J + E) - G^\top J = G^\top E, $$
+# $$ G^\top (J + E) - G^\top J = G^\top E $$
 #
-# and misses the mistake exactly if $G$ is orthogonal to every column of $E$. If $E \neq 0$ those
-# $G$ fill a subspace with at least one dimension less than all: a random $G$ lies in it with
-# probability 0. But $(1, \dots, 1)$ may well do. For a softmax,
-# $J = \operatorname{diag}(p) - p p^\top$:
+# It misses the mistake exactly if $G$ is orthogonal to every column of $E$. If $E \neq 0$, these
+# $G$ are a subspace that has at least one dimension less than the whole space. A random $G$ lies in
+# it with probability 0, but $(1, \dots, 1)$ may lie in it. For a softmax with the output $p$, $J =
+# \operatorname{diag}(p) - p p^\top$ (chapter 4). This is $(1, 1, 1)\, J$:
 
 # %%
 p = sp.Matrix(sp.symbols("p_1:4", positive=True))
@@ -183,8 +190,9 @@ assert seen == sp.zeros(1, 3)
 seen
 
 # %% [markdown]
-# Zero in every place: with ones, a backward pass that returns $0$, or any multiple of $J$, is
-# "right". The same in numbers, with the class of dlfs:
+# All entries are zero. So with an output gradient of ones, a backward pass passes the check if it
+# returns zeros, or any multiple of the correct gradient. Here are numbers, from the softmax of
+# dlfs:
 
 # %%
 softmax = Softmax()
@@ -196,11 +204,12 @@ print(f"largest entry, random: {np.abs(with_random).max():.2f}")
 assert np.abs(with_ones).max() < 8 * EPS < 0.01 < np.abs(with_random).max()
 
 # %% [markdown]
-# **Large arrays.** A million weights would take two million forward passes. Instead, move all of
-# them at once, along a random direction $u$: the slope is $g \cdot u$. If the analytic gradient is
-# wrong by $e$, the two slopes differ by $e \cdot u$. With normally distributed $u$ that is normal
-# with deviation $\lVert e \rVert$: small compared with $\lVert e \rVert$ only with bad luck. How
-# often is it below a thousandth?
+# **Large arrays.** To check each of a million weights by itself would take two million forward
+# passes. Instead, the checker changes all weights at once, along a random direction $u$. The slope
+# along $u$ must be $g \cdot u$, with the gradient $g$ from backward. If that gradient is wrong by
+# $e$, the slopes differ by $e \cdot u$. If the entries of $u$ have a standard normal distribution,
+# $e \cdot u$ is normal with the standard deviation $\lVert e \rVert$. It is rarely much smaller
+# than $\lVert e \rVert$. How often is it below a thousandth of that?
 
 # %%
 e = np.zeros(500)
@@ -208,24 +217,30 @@ e[17] = 1.0  # a single wrong entry
 slopes = np.abs(rng.standard_normal((20_000, e.size)) @ e)
 share = float(np.mean(slopes < 1e-3))
 expected = 1e-3 * np.sqrt(2 / np.pi)  # the normal density at 0, times the width
-print(f"one direction: {share:.5f}, expected {expected:.5f}; four: {expected**4:.0e}")
+print(f"one direction: {share:.5f}, expected {expected:.5f}")
+print(f"four directions: expected {expected**4:.0e}")
+
+# %% tags=["hide-input"]
 # of 20,000 trials, five standard deviations around what is expected
 assert abs(share - expected) < 5 * np.sqrt(expected / len(slopes))
 
 # %% [markdown]
-# `_along_directions` in `dlfs/gradcheck/compare.py` takes four,
+# `_along_directions` in `dlfs/gradcheck/compare.py` takes four directions:
 #
 #     direction = rng.standard_normal(grad.shape)
 #     terms = grad * direction
 #
-# and compares the sum of the terms with the slope. Where they differ it halves the entries until
-# one that is wrong is left, to say where the mistake is.
+# It compares the sum of the terms with the slope. If they differ, it searches for a wrong entry: it
+# checks half of the entries at a time, until one is left. So the report can say where the mistake
+# is.
 #
-# ## 5. A kink, seen from the step
+# ## 5. How a kink is recognized
 #
-# At a kink the slopes on both sides differ by a **jump**. In a smooth place they differ too, by
-# $h f''(x)$, which shrinks with $h$; a jump stays. `study` follows it over many steps, and asks
-# what four halvings have left of it:
+# A **kink** is a point where the slope jumps, as that of a ReLU at 0. There the slope measured to
+# the left (with $-h$) and the slope measured to the right (with $+h$) differ. At a smooth point
+# they differ too, by $h f''(x)$; but this becomes smaller with $h$, and the jump at a kink does
+# not. `study` measures the difference for many steps, and compares the last one with the one four
+# halvings before:
 #
 #     jump = last[0] if abs(last[0]) > 0.5 * abs(before[0]) else 0.0
 
@@ -237,17 +252,19 @@ for name, (function, point) in places.items():
     assert (found.jump > 1) == (name == "|x| at 0")
 
 # %% [markdown]
-# The central difference at 0 is the mean of both slopes, here 0: an answer to another question.
+# At the kink of $|x|$ the central difference is the mean of the two slopes, 0. That is neither of
+# them, so the checker does not compare it with the gradient: it skips such entries, and counts
+# them.
 #
 # ## 6. How much rounding is in *your* gradient?
 #
-# The analytic gradient $g$ is not exact either, least of all in float32. The checker computes it
-# again at pairs of points $x \pm d$. As $g$ is smooth,
+# The gradient from backward, $g$, is not exact either, above all in float32. The checker computes
+# it again at pairs of points $x \pm d$. Because $g$ is smooth,
 #
 # $$ \frac{g(x + d) + g(x - d)}{2} - g(x) = \frac{g''(x)}{2} d^2 + \dots, $$
 #
-# which is below rounding when $d$ is small. What is left over *is* rounding. A wrong gradient is as
-# smooth as a right one: this excuses no mistake.
+# which is smaller than the rounding if $d$ is small. So what the left side gives *is* the rounding.
+# Mistakes do not become part of it: a wrong gradient is as smooth as a correct one.
 
 # %%
 X = rng.standard_normal((1000, 300)).astype(np.float32)
@@ -260,22 +277,26 @@ print(f"typical rounding {np.median(rounding):.0e}, as measured {np.median(left_
 assert 1 / 4 < np.median(left_over) / np.median(rounding) < 4
 
 # %% [markdown]
-# `rounding` in `dlfs/gradcheck/rounding.py` does this; `allowance` adds a margin, because few
-# samples may be small by luck:
+# `rounding` in `dlfs/gradcheck/rounding.py` does this. `allowance` adds a margin, because a few
+# samples can all be small by chance. `spread` is the measured rounding of each entry:
 #
 #     np.maximum(spread[name], np.abs(means[name] - grad), out=spread[name])
 #     allowed: Array = 4 * spread + 4 * typical + 8 * eps * np.abs(grad.astype(np.float64))
 #
 # ## Exercises
 #
-# **1.** How does the *one-sided* difference $(f(x+h) - f(x))/h$ go wrong? Give the first term of
-# its error, as an expression of sympy in `h` and `derivatives`.
+# Fill in the `...`; the cell below each exercise says whether the answer is right.
+#
+# **1.** What is the error of the *one-sided* difference $(f(x+h) - f(x))/h$? Give its first term,
+# as an expression of SymPy in `h` and `derivatives`.
 
 # %% tags=["exercise:onesided"]
 first_term = ...
 
 # %%
-check("onesided", first_term, h * derivatives[2] / 2, hint="Divide the series by h, take f' off.")
+check(
+    "onesided", first_term, h * derivatives[2] / 2, hint="Divide the series by h, and subtract f'."
+)
 
 # %% [markdown] tags=["solution:onesided"]
 # <details><summary>Solution</summary>
@@ -286,8 +307,8 @@ check("onesided", first_term, h * derivatives[2] / 2, hint="Divide the series by
 # </details>
 
 # %% [markdown]
-# **2.** With $D(h)$ and $D(h/3)$ instead of $D(h/2)$: which combination has no term in $h^2$? Write
-# it as a function of the two.
+# **2.** You have $D(h)$ (`coarse`) and $D(h/3)$ (`fine`), instead of $D(h/2)$. Which combination
+# has no term with $h^2$? Write it as a function of the two.
 
 
 # %% tags=["exercise:thirds"]
@@ -300,7 +321,7 @@ def no_square(function):
     return error.coeff(h, 2) == 0 and error.coeff(h, 0) == 0
 
 
-check("thirds", combine, no_square, hint="The term is a ninth; and f' itself must stay.")
+check("thirds", combine, no_square, hint="How large is the term with h/3? And f' itself must stay.")
 
 # %% [markdown] tags=["solution:thirds"]
 # <details><summary>Solution</summary>
@@ -312,9 +333,9 @@ check("thirds", combine, no_square, hint="The term is a ninth; and f' itself mus
 # </details>
 
 # %% [markdown]
-# **3.** A matrix product $Y = X W$ whose weight gradient mixes up the rows of $X$: it uses
-# $(P X)^\top G$ with a permutation $P$. For which $G$, other than all ones, does a check not see
-# it? Give one for three rows and two columns in which not all numbers are equal.
+# **3.** The weight gradient of a matrix product $Y = X W$ mixes up the rows of $X$: it is
+# $(P X)^\top G$, with a permutation $P$ of the rows. For some output gradients $G$ a check does not
+# see the mistake. Give one with three rows and two columns, in which not all numbers are equal.
 
 # %% tags=["exercise:permuted"]
 hiding = ...
@@ -325,11 +346,11 @@ def hides(G):
     X, swap = rng.standard_normal((3, 4)), [1, 2, 0]
     G = np.asarray(G, dtype=float)
     if G.shape != (3, 2) or np.ptp(G) == 0:
-        return "it must be 3x2, with different numbers in it"
+        return "it must have 3 rows and 2 columns, and not only equal numbers"
     return bool(np.allclose(X[swap].T @ G, X.T @ G))
 
 
-check("permuted", hiding, hides, hint="What does a permutation of rows leave as it is?")
+check("permuted", hiding, hides, hint="Which matrices do not change when their rows are permuted?")
 
 # %% [markdown] tags=["solution:permuted"]
 # <details><summary>Solution</summary>

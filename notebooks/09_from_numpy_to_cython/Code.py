@@ -9,11 +9,12 @@
 # %% [markdown]
 # # Chapter 9: one convolution, from NumPy to Cython
 #
-# You compute the same convolution with loops in Python, with NumPy, with loops in Cython, with one
-# large matrix product, and with dlfs's fast kernel on one thread and on all. Each gives the same
-# numbers; you measure how fast, and see what holds each one back. You need chapter 5.
+# You compute the same convolution in six ways: with loops in Python, with NumPy, with loops in
+# Cython, with one large matrix product, and with dlfs's fast kernel on one thread and on all
+# threads. All give the same numbers. You measure their speed, and see what limits each of them. You
+# need chapter 5.
 
-# %%
+# %% tags=["hide-input"]
 import os
 
 # One core against one core: must be set before NumPy is imported.
@@ -49,9 +50,10 @@ print(f"{os.cpu_count()} processors, {THREADS} threads, instructions: {dlfs_ext.
 # %% [markdown]
 # ## 1. The task
 #
-# Eight images of 16 channels become 32 channels, with kernels of 5 × 5 and padding 2, all in
-# float32. What counts is how many multiplications (each with an addition) that takes, whoever does
-# them:
+# The input is a batch of eight images with 16 channels and 28 × 28 pixels. The output has 32
+# channels; the kernels are 5 × 5, and the padding is 2. All numbers are float32. We measure the
+# work in **multiply-adds**, multiplications with an addition each, and count those of the
+# definition:
 
 # %%
 rng = np.random.default_rng(9)
@@ -63,9 +65,10 @@ FLOP = 2 * multiply_adds
 print(f"{multiply_adds / 1e6:.0f} million multiply-adds")
 
 # %% [markdown]
-# Sums of floats depend a little on their order, so "the same numbers" needs a measure. Adding $n$
-# products in any order is off by at most about $n\,\varepsilon \sum |x w|$ (the Math notebook says
-# why). That sum of absolute values is a convolution itself:
+# Because of rounding, a sum of floats depends a little on the order of its terms. So what does "the
+# same numbers" mean? If $n$ products are added in any order, the error is at most about
+# $n\,\varepsilon \sum |x w|$ ([Math](Math.ipynb) says why). The sum of absolute values is itself a
+# convolution:
 
 # %%
 exact = reference.conv2d(x.astype(float), W.astype(float), padding=2)
@@ -82,8 +85,9 @@ def same(y, images=8, channels=32):
 # %% [markdown]
 # ## 2. Loops in Python
 #
-# The definition, seven loops. For the full task they would take a minute, so they get one image
-# and two output channels, and are paid by the multiply-add.
+# The definition of the convolution is seven loops. For the whole batch they would take a minute. So
+# we run them for one image and two output channels, and divide the time by the number of
+# multiply-adds.
 
 
 # %%
@@ -110,15 +114,16 @@ print(f"off by at most {same(by_python, 1, 2):.0e}; {readable(per_multiply_add)}
 seconds = {"Python loops": per_multiply_add * multiply_adds}
 
 # %% [markdown]
-# Hundreds of nanoseconds for what a processor does in a fraction of one. Every `+`, every `*`,
-# every index is a search for the right method of an object, and each number is an object of its
-# own.
+# A multiply-add takes hundreds of nanoseconds here; a processor can do it in a fraction of one. In
+# Python each number is an object, and each `+`, `*` and index first has to find the method of the
+# object that does it.
 #
-# ## 3. NumPy: the loops move inside
+# ## 3. NumPy: the loops run in C
 #
-# For one kernel position, all output pixels need the same thing: a matrix product over the
-# channels, with the image shifted a little. 25 positions are 25 NumPy calls; the loops over images,
-# pixels and channels run inside NumPy. This is the idea of `dlfs/reference/conv.py`.
+# For each of the 25 positions in the kernel, all output pixels need the same: a matrix product over
+# the channels, with the image shifted by the position. So 25 calls of NumPy are enough, and the
+# loops over images, pixels and channels run in compiled code. `dlfs/reference/conv.py` works like
+# this.
 
 
 # %%
@@ -135,9 +140,10 @@ print(f"off by at most {same(conv_numpy(padded, W)):.0e}")
 # %% [markdown]
 # ## 4. Loops in Cython
 #
-# Cython translates Python to C. If it knows the types, the C code is the loop that you meant. If
-# not, it is what Python would have done, without the interpreter. Here is one kernel twice; the
-# second time with types.
+# **Cython** translates Python to C, which a C compiler then compiles. If the types of the variables
+# are declared, the C code is a loop over numbers. Without types the C code calls the same functions
+# of Python that the interpreter would call. Here is a convolution in one dimension, first without
+# types, then with types. (`float[::1]` is a contiguous array of float32.)
 
 # %%
 SOURCE = """\
@@ -159,9 +165,9 @@ def typed(const float[::1] x, const float[::1] w, float[::1] y):
 """
 
 # %% [markdown]
-# `cython -a` writes a page that shows, for each line, the C code behind it, and paints the line
-# yellow: the more calls into Python, the darker. The next cell compiles the source in a folder of
-# its own. It needs Cython and a C compiler; where they are missing it says so, and you go on.
+# `cython -a` writes a page with the C code of each line. The lines are yellow: the more calls of
+# Python, the darker the yellow. The next cell compiles the source in a temporary folder. It needs
+# Cython and a C compiler. If they are missing it prints that, and you can continue with section 5.
 
 
 # %%
@@ -191,8 +197,8 @@ if sliding is None:
     print("Cython or a C compiler is missing here, the cells of this section show nothing:", page)
 
 # %% [markdown]
-# The page is long; this picks its colours out of it. The number is Cython's score: how much Python
-# is behind the line.
+# The page is long. The next cell shows only the lines with their colours, and the score that Cython
+# gives to each: the higher the score, the more calls of Python.
 
 # %%
 START = '<pre class="cython line score-'
@@ -226,9 +232,9 @@ lines = annotated(page) if sliding else []
 show_yellow(lines)
 
 # %% [markdown]
-# In `typed` only the first line is yellow: there the arguments are checked, once for each call. The
-# loops are white. Now the C code behind the line that does the work, `total += x[p + i] * w[i]`.
-# With types it is two indices, and one multiply-add of what lies there in memory:
+# In `typed` only the first line is yellow: it checks the arguments, once for each call. The loops
+# are white. Now look at the C code of the line that does the work, `total += x[p + i] * w[i]`. With
+# types it computes two indices, and does one multiply-add:
 
 
 # %%
@@ -243,8 +249,8 @@ for statement in c_code(lines, 1):
     print(textwrap.fill(re.sub(r"__pyx_v_|__pyx_", "", statement), 88, subsequent_indent="    "))
 
 # %% [markdown]
-# Without types it calls into Python for `p + i`, for `x[...]`, for `w[i]`, for `*` and for `+`, and
-# counts references in between:
+# Without types it calls functions of Python for `p + i`, for `x[...]`, for `w[i]`, for `*` and for
+# `+`, and counts references in between:
 
 # %%
 statements = c_code(lines, 0)
@@ -269,11 +275,11 @@ if sliding:
         print(f"{name:<8}{1e9 * taken / (25 * len(y)):8.2f} ns for a multiply-add")
 
 # %% [markdown]
-# Compiling alone gains little. Types gain the rest: a factor of hundreds, as far as the C compiler
-# can see what the loop does.
+# Compiling alone helps little. The types make the code faster by a factor of hundreds, because now
+# the C compiler can translate the loop to a few instructions.
 #
-# `dlfs_ext/plain.pyx` is written like `typed`, for every convolution (`dlfs.use_backend("plain")`
-# trains with it). Your seven loops are in it, one for one:
+# `dlfs_ext/plain.pyx` is written like `typed`, for every kernel of dlfs
+# (`dlfs.use_backend("plain")` trains with it). It has the same seven loops for the convolution:
 
 # %%
 print(f"off by at most {same(plain.conv2d(x, W, padding=2)):.0e}")
@@ -281,10 +287,12 @@ print(f"off by at most {same(plain.conv2d(x, W, padding=2)):.0e}")
 # %% [markdown]
 # ## 5. One matrix product: im2col and BLAS
 #
-# The plain loop does one multiply-add after the other, each waiting for the sum before it, and
-# loads two numbers for each. A matrix product can do better: the libraries behind NumPy's `@`
-# (BLAS) cut matrices into blocks that stay in the caches, and hold many sums in vector registers at
-# once. So write every patch as a row of a matrix, once, and multiply.
+# The plain loop does one multiply-add after the other. Each waits for the sum before it, and each
+# loads two numbers from memory. The libraries behind NumPy's matrix product `@` (**BLAS**) are
+# faster. They divide matrices into blocks that fit into the caches (small, fast memories in the
+# processor), and keep many sums in vector registers (the processor's own variables, of several
+# numbers each). To use BLAS, write all patches of the images into a matrix, and multiply it by the
+# weights. This is called **im2col**.
 
 
 # %%
@@ -301,11 +309,13 @@ print(f"the images: {x.nbytes / 1e6:.1f} MB, their patches: {25 * x.nbytes / 1e6
 # %% [markdown]
 # ## 6. The fast kernel
 #
-# The patches are 25 times as large as the images, and writing them takes longer than it should.
-# dlfs's kernel makes 5 copies instead of 25, one for each kernel column: further down a copy lies
-# what the next kernel row needs. And it does what BLAS does, for exactly this shape: a tile of 8
-# output channels by 3 vectors of pixels stays in registers, while all $16 \cdot 5 \cdot 5$ taps
-# pass by. From `dlfs_ext/csrc/conv_registers.h`:
+# The patches are 25 times as large as the images, so writing them takes much of the time. dlfs's
+# kernel makes only 5 shifted copies of the images, one for each column of the kernel. The rows of
+# the kernel need no more copies, because they read the same copy from a later row on. Then the
+# kernel does what BLAS does, for exactly this shape: a tile of 8 output channels by 3 vectors of
+# pixels stays in registers, while the loop goes through all $16 \cdot 5 \cdot 5$ **taps** (an input
+# channel and a position in the kernel). This is the loop in `dlfs_ext/csrc/conv_registers.h`, with
+# `MR` = 8 and `NV` = 3:
 #
 # ```c
 # for (ptrdiff_t k = 0; k < taps; k++, weights += MR) {
@@ -317,7 +327,7 @@ print(f"the images: {x.nbytes / 1e6:.1f} MB, their patches: {25 * x.nbytes / 1e6
 # }
 # ```
 #
-# `sum` is 24 vectors that never see memory; the compiler unrolls both inner loops.
+# `sum` is 24 vectors that stay in registers; the compiler unrolls both inner loops.
 
 # %%
 set_num_threads(1)
@@ -327,8 +337,9 @@ print(f"off by at most {same(one_thread):.0e}")
 # %% [markdown]
 # ## 7. Threads
 #
-# Images do not depend on each other: each thread takes some. Every output is computed in the same
-# way whoever computes it, so the result is the same to the last bit.
+# A **thread** is a part of the program that runs at the same time as others, on another core of the
+# processor. The images do not depend on each other, so each thread computes some of them. Every
+# output is computed in the same order on any thread, so all bits of the result are the same.
 
 # %%
 set_num_threads(THREADS)
@@ -339,9 +350,9 @@ print(f"{THREADS} threads: the same bits")
 # %% [markdown]
 # ## 8. The stopwatch
 #
-# Everything is timed in turns, in one process, and the fastest round counts: other work on the
-# machine can only slow a program down. The figures are this machine's. GFLOP/s are billions of
-# additions and multiplications in a second.
+# All versions run in turns, in one process, and the fastest round counts, because other programs on
+# the computer can only slow a version down. The stored figures are those of the computer that ran
+# this notebook. GFLOP/s are billions of additions and multiplications in a second.
 
 
 # %%
@@ -393,12 +404,12 @@ _ = ax.set_xlim(right=max(speed.values()) * 3)
 # %% [markdown]
 # ## 9. The roofline
 #
-# How fast could it be? Two things set a limit: how many multiply-adds a core can do, and how many
-# bytes it can get. Measure both.
+# How fast can a program be on this computer? Two things limit it: how many operations a core can do
+# in a second, and how many bytes it can load. We measure both.
 #
-# - **Peak.** Multiply-adds on registers alone, in independent chains (the yardstick of the
-#   benchmarks, too).
-# - **Bandwidth.** Copy an array that fits into no cache, and a small one that does.
+# - The **peak** is the number of operations in a second if all numbers are in registers.
+# - The **bandwidth** is the number of bytes in a second, measured by copying a large array, which
+#   does not fit into the caches, and a small one, which does.
 
 
 # %%
@@ -425,13 +436,13 @@ cache = 500 * 2 * little.nbytes / limits["caches"] / 1e9
 print(f"one core: {peak:.0f} GFLOP/s; memory {memory:.0f} GB/s, caches {cache:.0f} GB/s")
 
 # %% [markdown]
-# The **arithmetic intensity** of a program is how many operations it does for each byte that it
-# moves. With $I$ operations a byte and a bandwidth of $B$ it can do at most
+# The **arithmetic intensity** of a program is the number of operations for each byte that it reads
+# or writes. With the intensity $I$ and the bandwidth $B$ it can do at most
 #
 # $$ \min(\text{peak},\; B \cdot I) $$
 #
-# operations a second: the roofline. Count the bytes of each version, as arrays that it walks
-# through:
+# operations in a second. This limit is the **roofline**. For each version, we count the bytes of
+# the arrays that it reads and writes:
 
 # %%
 X, Y, K = x.nbytes, exact.size * 4, W.nbytes
@@ -465,15 +476,16 @@ ax.set_ylim(bottom=min(speed.values()) / 4)
 _ = ax.legend(frameon=False, fontsize=8, loc="lower left")
 
 # %% [markdown]
-# Read it from the left:
+# From left to right:
 #
-# - **NumPy** moves its arrays 25 times. Its roof is the sloping part: even perfect arithmetic would
-#   wait for data. And products with an inner axis of 16 are too small for BLAS to be at its best.
-# - **im2col** does with few, large steps, but writes its patches first.
-# - The **fast kernel** comes closest to the flat roof. More speed needs more cores, or fewer
-#   operations.
-# - The **loops** in Python and Cython are far below any roof, though they move as little as
-#   possible. What holds them back are the instructions around each multiply-add.
+# - **NumPy** reads and writes its arrays 25 times. It is under the sloping part of the roof, where
+#   the data limits the speed. Besides, its matrix products are small (the inner axis is 16), and
+#   BLAS is not at its best for small products.
+# - **im2col** has one large matrix product, but it must write the patches first.
+# - The **fast kernel** is closest to the flat part of the roof. It can only become faster with more
+#   cores, or with fewer operations.
+# - The **loops** in Python and Cython are far below the roof, although they read and write as
+#   little as possible. They are slow because of the other instructions around each multiply-add.
 
 # %%
 for name, value in speed.items():
@@ -481,11 +493,11 @@ for name, value in speed.items():
     print(f"{name:<24}{value / roof:9.3%} of its roof")
 
 # %% [markdown]
-# ## 10. Through the roof: fewer operations
+# ## 10. Above the roof: fewer operations
 #
-# For 3 × 3 kernels Winograd found a way to 4 output pixels with 16 multiplications instead of 36
-# (the Math notebook derives it). dlfs takes it for float32. Count the operations of the
-# *definition*, and the kernel seems faster than the machine can be:
+# For 3 × 3 kernels there is an algorithm by Winograd. It computes 4 output pixels with 16
+# multiplications instead of 36 ([Math](Math.ipynb) derives it). dlfs uses it for float32. If we
+# still count the operations of the *definition*, the kernel seems to be faster than the peak:
 
 # %%
 W3 = rng.standard_normal((64, 64, 3, 3)).astype(np.float32)
@@ -502,7 +514,9 @@ print(f"{nominal:.0f} GFLOP/s by the definition, where the peak is {peak:.0f}; o
 # %% [markdown]
 # ## Exercises
 #
-# **1. Under the roof.** Write the roofline as a function.
+# Fill in the `...`; the cell below each exercise says whether the answer is right.
+#
+# **1. The roofline.** Write the roofline as a function.
 
 
 # %% tags=["exercise:roof"]
@@ -522,8 +536,8 @@ check("roof", attainable, lambda f: bool(f(2.0, 100.0, 20.0) == 40 and f(50.0, 1
 #
 # </details>
 #
-# **2. A ReLU.** It does one operation (a comparison) for each number; reading and writing a float32
-# are 8 bytes. How many operations for each byte, and what would make it faster?
+# **2. A ReLU.** It does one operation (a comparison) for each number, and reads and writes a
+# float32, which has 4 bytes. What is its arithmetic intensity? And what would make it faster?
 
 # %% tags=["exercise:relu"]
 operations_per_byte = ...
@@ -538,15 +552,15 @@ check("relu", operations_per_byte, 1 / 8)
 # operations_per_byte = 1 / (4 + 4)
 # ```
 #
-# It stands at the far left: bandwidth is all that counts. Faster arithmetic is useless. What helps
-# is not to go to memory at all: dlfs applies bias and activation while a layer's output is still in
-# the cache (`dlfs/layers/fusion.py`).
+# It is far to the left in the picture, where only the bandwidth counts; faster arithmetic does not
+# help. It becomes faster if its input is still in the cache: dlfs applies bias and activation right
+# after the matrix product, to one part of the output after the other (`dlfs/layers/fusion.py`).
 #
 # </details>
 #
-# **3. A matrix product in blocks.** Compute `A @ B` block by block: for each block of rows and each
-# block of columns, add up products of blocks along the inner axis. Sizes need not be multiples of
-# `size`.
+# **3. A matrix product in blocks.** Compute `A @ B` block by block. For each block of rows of `A`
+# and each block of columns of `B`, add the products of blocks along the inner axis. The last blocks
+# may be smaller than `size`.
 
 
 # %% tags=["exercise:blocks"]

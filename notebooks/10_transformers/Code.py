@@ -9,27 +9,24 @@
 # %% [markdown]
 # # Chapter 10: transformers
 #
-# The book ends in 2019 with recurrent networks. This chapter is about what replaced them. You
-# compute attention by hand on six words, write it as an Operation and check its gradient, build the
-# transformer's block from parts that you know, and train a small GPT that writes sonnets. You see
-# where it looks, how text is drawn from its probabilities, and what it costs.
+# The book ends in 2019, with recurrent networks. This chapter is about transformers, which have
+# replaced them. You compute attention by hand on six words, write it as an Operation and check its
+# gradient, and build a transformer from parts that you know. Then it competes with an LSTM: both
+# learn to reverse and to sort digits, and you see where the transformer looks.
 #
-# You need chapter 6: embeddings, states, and how a network writes character by character. The
-# derivations are in `Math.ipynb`. All trainings here together take less than a minute; the longer
-# ones are shown with the command that makes them.
+# You need chapter 6 (embeddings, states) and chapter 8 (`check_gradients`). [Math](Math.ipynb) has
+# the derivations. [GPT](GPT.ipynb) continues this notebook: there a transformer writes sonnets. All
+# trainings here together take less than a minute.
 
-# %%
+# %% tags=["hide-input"]
 import math
-from collections import Counter
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML, display
 
-from dlfs import AdamW, NeuralNetwork, Operation, SoftmaxCrossEntropy, Trainer, reference
+from dlfs import AdamW, NeuralNetwork, Operation, SoftmaxCrossEntropy, reference
 from dlfs.attention import Attention_Op
-from dlfs.commands.recipes import gpt
-from dlfs.datasets import sonnets
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
 from dlfs.layers import (
@@ -43,32 +40,28 @@ from dlfs.layers import (
     SelfAttention,
     TransformerBlock,
 )
-from dlfs.text import Vocabulary, sample, streams, windows
+from dlfs.plots import BLUE, GREY, ORANGE
 
-BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
+plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
+plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(10)
 
-
-def figure(rows=1, columns=1, height=3.2, width=7):
-    options = {"figsize": (width, height), "dpi": 90, "layout": "constrained"}
-    return plt.subplots(rows, columns, **options)
-
-
 # %% [markdown]
-# ## 1. Why a recurrent network forgets
+# ## 1. The short memory of recurrent networks
 #
-# A recurrent network reads a text through a narrow door. After each character everything that it
-# remembers is in its state, and the state has the same size after ten characters as after ten
-# thousand. Each step changes it, so what was read long ago is overwritten little by little. The
-# gradient goes back through the same steps, and shrinks on the way (chapter 6).
+# A recurrent network reads a text step by step. What it remembers is in its state, and the state
+# has the same size after ten characters as after ten thousand. Each step changes the state, so what
+# was read long ago is gradually overwritten. The gradient goes back through the same steps, and
+# shrinks on the way (chapter 6).
 #
-# Attention keeps *all* positions, and lets each one look at any other directly. Here is how much of
-# the last output's gradient arrives at each step's input, in an untrained network:
+# **Attention** is an Operation that works differently: it keeps all positions of the sequence, and
+# each position can use any other one directly. The picture compares the two, before any training:
+# if the loss depends only on the last output, how large is the gradient at the input of each step?
 
 
 # %%
-def gradient_left(layer, steps=40, features=8):
-    """Return the size of the gradient of each step's input, if only the last output matters."""
+def gradient_at_each_step(layer, steps=40, features=8):
+    """Return the size of the gradient of each step's input, if only the last output counts."""
     layer.seed = 1
     x = np.random.default_rng(0).standard_normal((20, steps, features))
     output_grad = np.zeros_like(layer.forward(x))
@@ -76,38 +69,43 @@ def gradient_left(layer, steps=40, features=8):
     return np.sqrt(np.mean(layer.backward(output_grad) ** 2, axis=(0, 2)))
 
 
-left = {
-    "LSTM": gradient_left(LSTMLayer(64)),
-    "attention": gradient_left(SelfAttention(heads=2, causal=True)),
+sizes = {
+    "LSTM": gradient_at_each_step(LSTMLayer(64)),
+    "attention": gradient_at_each_step(SelfAttention(heads=2, causal=True)),
 }
-_, ax = figure(height=2.8)
-for (name, size), colour in zip(left.items(), (ORANGE, BLUE), strict=True):
-    ax.semilogy(np.arange(-39, 1), size / size[-1], color=colour, label=name)
+
+# %% tags=["hide-input"]
+_, ax = plt.subplots(figsize=(7, 2.8))
+for name, colour in (("LSTM", ORANGE), ("attention", BLUE)):
+    ax.semilogy(np.arange(-39, 1), sizes[name] / sizes[name][-1], color=colour, label=name)
 ax.set(xlabel="step, counted from the last", ylabel="size of the gradient, last = 1")
 ax.legend()
 plt.show()
-assert left["LSTM"][0] < 1e-3 * left["LSTM"][-1]
-assert left["attention"][0] > 0.01 * left["attention"][-1]
+assert sizes["LSTM"][0] < 1e-3 * sizes["LSTM"][-1]
+assert sizes["attention"][0] > 0.01 * sizes["attention"][-1]
 
 # %% [markdown]
-# The LSTM's gradient falls with every step. That of attention does not depend on the distance:
-# every position is exactly one step away. Only the last one gets more, because it also asks the
-# question.
+# The LSTM's gradient becomes smaller with every step. That of attention does not depend on the
+# distance, because the path from each position to the last output has the same length. The last
+# position has a larger gradient than the others, because its input enters the output in one more
+# way: as the query, which the next section explains.
 #
 # ## 2. Attention by hand
 #
-# Take a sentence of six words: *the cat slept because it purred*. What does *it* mean? To know, the
-# position of *it* must get something from the position of *cat*. So each position has three
-# vectors:
+# Take a sentence of six words: *the cat slept because it purred*. What does *it* mean? To know
+# that, the position of *it* needs information from the position of *cat*. In attention each
+# position has three vectors:
 #
-# - a **query** $q$: what it looks for,
-# - a **key** $k$: what it is found by,
-# - a **value** $v$: what it gives to those who find it.
+# - a **query** $q$: what the position looks for,
+# - a **key** $k$: what the position can be found by,
+# - a **value** $v$: the information that it gives to the positions that find it.
 #
-# The **score** of a pair is the product $q \cdot k$. A softmax turns the scores of one query into
-# **weights** that sum to 1, and the output is the mean of the values with these weights. In a
-# network all three vectors are learned. Here we write them down. Keys have three features: noun,
-# verb, filler; *it* is a bit of a noun. Values have two: animal, action.
+# The **score** of two positions is the product $q \cdot k$ of the query of one and the key of the
+# other. The softmax (chapter 4) turns the scores of one query into **weights**, which sum to 1. The
+# output at the position of the query is the mean of the values, with these weights. In a network
+# all three vectors are computed from learned parameters. Here we choose them. A key has three
+# features: noun, verb, other word. A pronoun such as *it* is half a noun. A value has two features:
+# animal, action.
 
 # %%
 WORDS = "the cat slept because it purred".split()
@@ -119,9 +117,9 @@ V = np.array([[0, 0], [1, 0], [0, 1], [0, 0], [0, 0], [0, 1]], dtype=float)
 def attention_with_loops(Q, K, V):
     steps, width = Q.shape
     weights, output = np.zeros((steps, steps)), np.zeros_like(V)
-    for t in range(steps):  # the position that asks
+    for t in range(steps):  # the position of the query
         scores = np.zeros(steps)
-        for s in range(steps):  # the position that is looked at
+        for s in range(steps):  # the position of the key
             for i in range(width):
                 scores[s] += Q[t, i] * K[s, i]
         powers = np.exp(scores / math.sqrt(width))
@@ -132,37 +130,40 @@ def attention_with_loops(Q, K, V):
 
 
 output, weights = attention_with_loops(Q, K, V)
+print("output of 'it': animal {:.2f}, action {:.2f}".format(*output[WORDS.index("it")]))
 
 
+# %% tags=["hide-input"]
 def draw_weights(ax, weights, rows, columns, title=""):
-    """Draw who (row) looks at whom (column)."""
+    """Draw the weights: a row for each query, a column for each key."""
     ax.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
     ax.set_title(title, fontsize=10)
 
 
-_, ax = figure(height=3.4, width=5)
-draw_weights(ax, weights, WORDS, WORDS, "each row: where this word looks")
+_, ax = plt.subplots(figsize=(5, 3.4))
+draw_weights(ax, weights, WORDS, WORDS, "each row: the weights of one query")
 for t in range(6):
     for s in range(6):
         colour = "white" if weights[t, s] > 0.5 else "black"
         ax.text(s, t, f"{weights[t, s]:.2f}", ha="center", va="center", color=colour, fontsize=8)
 plt.show()
-print("what 'it' got: animal {:.2f}, action {:.2f}".format(*output[WORDS.index("it")]))
 assert weights[WORDS.index("it")].argmax() == WORDS.index("cat")
 assert np.allclose(weights.sum(axis=1), 1)
 
 # %% [markdown]
-# *it* looks at *cat* and now carries "animal". Both verbs found their noun. Nothing was said about
-# distance: the far word is as easy to reach as the near one.
+# Most of the weight of *it* is on *cat*, so its output says "animal". Each of the two verbs gives
+# most of its weight to its noun. The distance does not matter: a word far away is as easy to reach
+# as the neighbour. (The scores are divided by $\sqrt{3}$, the root of the number of features. The
+# reason comes below.)
 #
-# The three loops are two matrix products with a softmax between them:
+# The loops are two matrix products, with a softmax between them:
 #
 # $$ S = \frac{Q K^\top}{\sqrt{d}}, \qquad P = \operatorname{softmax}(S), \qquad O = P V $$
 #
-# $d$ is the number of features of a query. The kernel of dlfs takes $Q$, $K$ and $V$ side by side
-# in one array, with a batch axis in front.
+# The rows of $Q$, $K$ and $V$ are the positions, $d$ is the number of features of a query, $S$ are
+# the scores, $P$ the weights, and $O$ is the output.
 
 
 # %%
@@ -176,53 +177,68 @@ def attention(Q, K, V):
 
 
 assert np.allclose(attention(Q, K, V), output)
+
+# %% [markdown]
+# The library's kernel takes $Q$, $K$ and $V$ side by side in one array, with an axis for the batch
+# in front. It gives the same numbers:
+
+# %%
 x = rng.standard_normal((6, 9))
-packed = reference.attention(x[np.newaxis], heads=1)[0]
-assert np.allclose(attention(*np.split(x, 3, axis=1)), packed)
+from_library = reference.attention(x[np.newaxis], heads=1)[0]
+assert np.allclose(attention(*np.split(x, 3, axis=1)), from_library)
 
 # %% [markdown]
 # ### Why divide by $\sqrt{d}$?
 #
-# The sum of $d$ products of random numbers has a standard deviation of $\sqrt{d}$. Large scores
-# drive the softmax into a corner: one weight is nearly 1, all others 0, and its gradient is nearly
-# 0. Dividing keeps the scores at the same size, whatever the width.
+# A score is a sum of $d$ products. If the numbers are random, with a standard deviation of 1, the
+# sum has a standard deviation of $\sqrt{d}$. Large scores make the softmax extreme: one weight is
+# nearly 1, all others are nearly 0, and so is the gradient. The division keeps the scores at the
+# same size for every $d$.
 
 # %%
-print(" d    largest weight of 16: plain   divided")
+print("  d    largest of 16 weights: without division   with division")
 for width in (4, 16, 64, 256):
     q, k = rng.standard_normal((2, 500, 16, width))
     scores = q @ k.swapaxes(1, 2)
     plain, divided = (softmax(s).max(axis=-1).mean() for s in (scores, scores / math.sqrt(width)))
-    print(f"{width:>3} {plain:>28.2f} {divided:>9.2f}")
+    print(f"{width:>3} {plain:>39.2f} {divided:>15.2f}")
+
+# %% tags=["hide-input"]
 assert plain > 0.9
 assert divided < 0.4
 
 # %% [markdown]
 # ### The mask
 #
-# A network that writes must not see the next character: it would only copy it. So the scores of
-# later positions are set to $-\infty$ *before* the softmax. Their weights are then 0, and the
-# others still sum to 1. This is **causal** attention. Setting the weights to 0 *after* the softmax
-# is a classic mistake: the rows no longer sum to 1, and the first words know from their sum how
-# much was cut off.
+# A network that predicts the next character must not see that character: otherwise it learns only
+# to copy it. So the scores of later positions are set to $-\infty$ before the softmax. Their
+# weights are then 0, and the other weights still sum to 1. This is **causal** attention, and the
+# array that says which positions a query may use is the **mask**. A common mistake is to set the
+# weights to 0 after the softmax: then the rows no longer sum to 1, and the sum depends on the words
+# that were cut off.
 
 # %%
-seen = np.tri(6, dtype=bool)
-causal = softmax(np.where(seen, Q @ K.T / math.sqrt(3), -np.inf))
-late = softmax(Q @ K.T / math.sqrt(3)) * seen
-_, axes = figure(1, 2, height=2.8)
-draw_weights(axes[0], causal, WORDS, WORDS, "mask before the softmax")
-draw_weights(axes[1], late, WORDS, WORDS, "after it: the mistake")
+allowed = np.tri(6, dtype=bool)  # True on and below the diagonal
+before = softmax(np.where(allowed, Q @ K.T / math.sqrt(3), -np.inf))
+after = softmax(Q @ K.T / math.sqrt(3)) * allowed
+print("sums of the rows, mask before the softmax:", before.sum(axis=1).round(2))
+print("sums of the rows, mask after the softmax: ", after.sum(axis=1).round(2))
+
+# %% tags=["hide-input"]
+_, axes = plt.subplots(1, 2, figsize=(7, 2.8))
+draw_weights(axes[0], before, WORDS, WORDS, "mask before the softmax")
+draw_weights(axes[1], after, WORDS, WORDS, "mask after the softmax: the mistake")
 for ax in axes:
     ax.tick_params(axis="x", labelrotation=40)
 plt.show()
-print("sums of rows:", causal.sum(axis=1).round(2), late.sum(axis=1).round(2))
-assert np.allclose(causal.sum(axis=1), 1)
+assert np.allclose(before.sum(axis=1), 1)
+assert after.sum(axis=1).min() < 0.9
 
 # %% [markdown]
 # ## 3. The gradient
 #
-# Backward goes through the same steps from the end. With $G$ the gradient of the output:
+# Backward goes through the same steps in the reverse order. With $G$ for the gradient of the output
+# and $\odot$ for the product entry by entry:
 #
 # $$
 # V_{grad} = P^\top G, \qquad P_{grad} = G V^\top, \qquad
@@ -231,8 +247,9 @@ assert np.allclose(causal.sum(axis=1), 1)
 #
 # $$ Q_{grad} = \frac{S_{grad} K}{\sqrt d}, \qquad K_{grad} = \frac{S_{grad}^\top Q}{\sqrt d} $$
 #
-# The middle formula is the softmax of chapter 4, row by row; `Math.ipynb` derives it. The mask
-# needs no line of its own: where $P = 0$, $S_{grad} = 0$ too.
+# The sum over $s$ goes along each row. The formula with it is the gradient of the softmax from
+# chapter 4, for each row; [Math](Math.ipynb) derives it. Backward needs no line for the mask: where
+# $P = 0$, $S_{grad} = 0$ too.
 
 
 # %%
@@ -260,7 +277,8 @@ assert report
 
 
 # %% [markdown]
-# What if a line is wrong? Two classic mistakes, and what the checker says:
+# Here are two typical mistakes: the sum along the wrong axis, and a gradient without the division
+# by $\sqrt d$. The checker names both.
 
 
 # %%
@@ -273,7 +291,7 @@ class WrongAxis(CausalAttention):
         return np.concatenate([q_grad, k_grad, self.p.T @ output_grad], axis=1)
 
 
-class ForgottenScale(CausalAttention):
+class MissingDivision(CausalAttention):
     def _input_grad(self, output_grad):
         p_grad = output_grad @ self.v.T
         s_grad = self.p * (p_grad - np.sum(self.p * p_grad, axis=1, keepdims=True))
@@ -282,19 +300,18 @@ class ForgottenScale(CausalAttention):
         return np.concatenate([q_grad, k_grad, self.p.T @ output_grad], axis=1)
 
 
-for wrong in (WrongAxis, ForgottenScale):
+for wrong in (WrongAxis, MissingDivision):
     report = check_gradients(wrong(), rng.standard_normal((5, 9)))
     assert report.verdict == "wrong"
-    assert report.hints
     print(f"{wrong.__name__}: {report.hints[0].message}\n")
 
 # %% [markdown]
 # ## 4. Several heads
 #
-# One softmax makes one choice. A word may have to look for its noun *and* for the beginning of the
-# sentence. So the features are split into **heads**. Each has its own queries, keys and values, and
-# attends on its own; the outputs are put side by side again. Two heads of width 3 cost as much as
-# one of width 6.
+# One softmax makes one choice. But a word may need two things: its noun, and the beginning of the
+# sentence. So the features are divided among several **heads**. Each head has its own queries, keys
+# and values, and computes attention with them; then the outputs of the heads are put side by side.
+# Two heads of width 3 take as many multiplications as one head of width 6.
 
 # %%
 heads, width = 2, 3
@@ -307,8 +324,9 @@ for head in range(heads):
 assert np.allclose(np.concatenate(outputs, axis=1), Attention_Op(heads=2).forward(qkv)[0])
 
 # %% [markdown]
-# The layer `SelfAttention(heads)` has two matrices around this: one makes queries, keys and values
-# from the input (all heads at once), the other mixes the heads' outputs.
+# In the layer `SelfAttention(heads)` one weight matrix computes the queries, keys and values of all
+# heads from the input, and a second one mixes the heads' outputs. ("Self", because queries and keys
+# come from the same sequence.)
 
 # %%
 layer = SelfAttention(heads=2, causal=True)
@@ -320,8 +338,8 @@ assert check_gradients(SelfAttention(heads=2, causal=True), rng.standard_normal(
 # %% [markdown]
 # ## 5. Positions
 #
-# Attention has no idea of order. Shuffle the words, and each gets exactly what it got before: for
-# attention, *dog bites man* is *man bites dog*.
+# Attention without a mask ignores the order. If the words change places, the outputs change places
+# in the same way, and are otherwise equal. *Dog bites man* and *man bites dog* are the same to it.
 
 # %%
 x = rng.standard_normal((1, 6, 8))
@@ -331,34 +349,71 @@ layer.seed = 1
 assert np.allclose(layer.forward(x)[:, order], layer.forward(x[:, order]))
 
 # %% [markdown]
-# So each position gets a vector of its own, which is added to the word's. It may be learned like an
-# embedding (`PositionEmbedding(length)`), or made of sines and cosines of many wavelengths
-# (`sinusoidal=True`). Two positions of the sinusoidal kind have a product that depends only on
-# their distance: the three curves on the right lie on each other.
+# So each position gets a vector, which is added to the word's vector. The vectors can be learned
+# like an embedding (`PositionEmbedding(length)`), or be made of sines and cosines of many
+# wavelengths (`sinusoidal=True`). The product of two sinusoidal vectors depends only on their
+# distance: the three curves on the right coincide.
 
-# %%
+# %% tags=["hide-input"]
 layer = PositionEmbedding(64, sinusoidal=True)
 positions = layer.forward(np.zeros((1, 64, 32)))[0]
-_, axes = figure(1, 2, height=2.8)
+_, axes = plt.subplots(1, 2, figsize=(7, 2.8))
 axes[0].imshow(positions, aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
 axes[0].set(title="a vector for each position", xlabel="feature", ylabel="position")
 products = positions @ positions.T
-for start, colour in ((8, BLUE), (32, ORANGE), (56, GREY)):
-    axes[1].plot(np.arange(64) - start, products[start], color=colour, label=f"position {start}")
-axes[1].set(title="product with the others", xlabel="distance", xlim=(-40, 40))
+for start, colour, width in ((8, BLUE, 5), (32, ORANGE, 3), (56, GREY, 1)):
+    distances = np.arange(64) - start
+    axes[1].plot(distances, products[start], color=colour, lw=width, label=f"position {start}")
+axes[1].set(title="its product with the other vectors", xlabel="distance", xlim=(-40, 40))
 axes[1].legend(fontsize=8)
 plt.show()
 assert np.allclose(products[8, 12], products[40, 44])
 
 # %% [markdown]
-# A third way turns queries and keys by an angle that grows with the position (`rotary=True`); then
-# every score knows the distance. `Math.ipynb` has the proof.
+# There is a third way: rotate each query and each key by an angle that grows with its position
+# (`rotary=True`). Then every score depends on the distance of its two positions. [Math](Math.ipynb)
+# proves it.
 #
-# ## 6. The proof: reverse and sort
+# ## 6. The block
 #
-# Is it worth it? Here is a task that needs memory. The network reads ten digits, then ten blanks;
-# at the blanks it must give the digits in reverse order, or sorted. A transformer of two blocks
-# competes with an LSTM that has as many weights. Both see the same examples, each only once.
+# Attention moves information between positions. What each position does with that information is
+# computed by two dense layers with an activation between them, the same for all positions; the
+# first layer has four times as many neurons as features (`FeedForward`). Both parts are built into
+# the network in the same way:
+#
+# $$ h = x + \operatorname{attention}(\operatorname{norm}(x)), \qquad
+#    y = h + \operatorname{feedforward}(\operatorname{norm}(h)) $$
+#
+# The sums are **residual connections** (chapter 5): through the term $x$ the gradient of the output
+# reaches the input unchanged, for any number of blocks. The norm is **layer normalization**
+# (`LayerNorm`): it brings the features of each position to mean 0 and variance 1, so that every
+# block gets numbers of the same size. `TransformerBlock` consists of these parts and nothing else:
+
+# %%
+block = TransformerBlock(heads=2)
+by_hand = [
+    Residual([LayerNorm(), SelfAttention(heads=2, causal=True)]),
+    Residual([LayerNorm(), FeedForward(expand=4)]),
+]
+x = rng.standard_normal((2, 5, 8))
+nets = [NeuralNetwork([block], seed=3), NeuralNetwork(by_hand, seed=3)]
+for net in nets:
+    net.build((5, 8))
+for mine, theirs in zip(nets[1].params(), nets[0].params()):
+    mine[...] = theirs  # the same weights in both
+assert np.array_equal(nets[0].predict(x), nets[1].predict(x))
+assert check_gradients(TransformerBlock(heads=2), x)
+print(nets[0].summary((5, 8)))
+
+# %% [markdown]
+# A **transformer** is a chain of such blocks.
+#
+# ## 7. Reverse and sort: a transformer against an LSTM
+#
+# Here is a task that needs memory. The network reads ten digits, then ten blanks. At the blanks it
+# must give the ten digits in reverse order, or sorted. A transformer of two blocks competes with an
+# LSTM that has about as many weights. Both get the same examples, each only once. There is no mask:
+# the digits are the input, and nothing has to be hidden.
 
 
 # %%
@@ -396,8 +451,14 @@ def lstm():
     return [Embedding(11, 64), LSTMLayer(128)]
 
 
+# %% [markdown]
+# The training is chapter 3's loop: take a batch, compute the gradients, step. Ten times along the
+# way it measures the accuracy on new digits.
+
+
+# %%
 def compete(task, name, layers, batches):
-    """Train on batches, and return the accuracy on new digits along the way."""
+    """Train on batches; return the network, and the accuracy on new digits along the way."""
     net = NeuralNetwork(
         [*layers, Last(DIGITS), Dense(10)], SoftmaxCrossEntropy(), seed=1, dtype="float32"
     )
@@ -419,7 +480,7 @@ def compete(task, name, layers, batches):
     curve.append(np.mean(right))
     print(
         f"{task:<8} {name:<12} {net.parameter_count():>7,} weights: "
-        f"{right.mean():.1%} of the digits, {right.all(axis=1).mean():.1%} of the rows"
+        f"{right.mean():.1%} of the digits, {right.all(axis=1).mean():.1%} of the rows are right"
     )
     return net, np.arange(len(curve)) * share // BATCH, curve
 
@@ -431,9 +492,9 @@ results = {
     for name, make in (("transformer", transformer), ("LSTM", lstm))
 }
 
-# %%
-_, axes = figure(1, 2, height=2.8)
-for ax, task in zip(axes, ("reverse", "sort"), strict=True):
+# %% tags=["hide-input"]
+_, axes = plt.subplots(1, 2, figsize=(7, 2.8))
+for ax, task in zip(axes, ("reverse", "sort")):
     for name, colour in (("transformer", BLUE), ("LSTM", ORANGE)):
         _, batches, curve = results[task, name]
         ax.plot(batches, curve, color=colour, label=name)
@@ -448,21 +509,24 @@ assert final["sort", "LSTM"] > 0.98
 assert final["reverse", "LSTM"] < 0.95
 
 # %% [markdown]
-# For reversing, the transformer is done after a hundred batches, a second or two. The LSTM has to
-# squeeze ten digits *and their order* into its state, and unpack them from the other end: after
-# three hundred batches about three digits in four are right, and few rows without a mistake. Longer
-# training helps it. Sorting is another matter. There the order does not count, it is enough to know
-# how often each digit came, and ten counters are just what an LSTM's cells are good at: it learns
-# to sort *faster* than the transformer. A state of fixed size is no handicap if what must be
-# remembered fits into it.
+# The transformer reverses almost without mistakes after about a hundred batches, in a second or
+# two. The LSTM must store ten digits *and their order* in its state, and read them out from the
+# other end: after three hundred batches about three digits in four are right, and few rows have no
+# mistake. Longer training helps it.
 #
-# And where does the transformer look? `Attention_Op` has kept its input, so we compute the weights
-# once more, for all heads of a block:
+# Sorting is different. The order of the digits does not count there: it is enough to know how often
+# each digit came, and the cells of an LSTM can count. It learns to sort faster than the
+# transformer. A state of fixed size is enough if the necessary information fits into it.
+#
+# ## 8. Where it looks
+#
+# Where does the transformer look when it reverses? `Attention_Op` has kept its input, the queries
+# and keys, so we can compute the weights of all heads once more:
 
 
 # %%
 def weights_of(net, X):
-    """Return the weights of each block: (heads, queries, keys), for the first row of X."""
+    """Return the weights (heads, queries, keys) of each block, for the first row of X."""
     net.forward(X, inference=True)
     found = []
     for _, layer in net.walk():
@@ -479,306 +543,80 @@ def weights_of(net, X):
 
 
 X, _ = examples("reverse", 1, seed=3)
-maps = weights_of(results["reverse", "transformer"][0], X)
+maps = np.concatenate(weights_of(results["reverse", "transformer"][0], X))
 labels = [*map(str, X[0, :DIGITS]), *["_"] * DIGITS]
-_, axes = figure(2, 4, height=4.4)
-for block in range(2):
-    for head in range(4):
-        ax = axes[block, head]
-        draw_weights(ax, maps[block][head], labels, labels, f"block {block + 1}, head {head + 1}")
-        ax.tick_params(labelsize=6)
+
+# %% tags=["hide-input"]
+_, axes = plt.subplots(2, 4, figsize=(7, 4.4))
+for number, ax in enumerate(axes.flat):
+    title = f"block {number // 4 + 1}, head {number % 4 + 1}"
+    draw_weights(ax, maps[number], labels, labels, title)
+    ax.tick_params(labelsize=6)
 plt.show()
-hits = [m[DIGITS:].argmax(axis=1) == np.arange(DIGITS)[::-1] for m in np.concatenate(maps)]
+hits = np.array([m[DIGITS:].argmax(axis=1) == np.arange(DIGITS)[::-1] for m in maps])
 best = int(np.argmax(np.mean(hits, axis=1)))
 print(
-    f"block {best // 4 + 1}, head {best % 4 + 1}: {np.sum(hits[best])} of {DIGITS} blanks look "
-    "most at the digit that they must copy"
+    f"block {best // 4 + 1}, head {best % 4 + 1}: {np.sum(hits[best])} of {DIGITS} blanks give the "
+    "largest weight to the digit that they must copy"
 )
 assert np.mean(hits[best]) >= 0.6
 
 # %% [markdown]
-# Look at the lower half of each map, the rows of the blanks. Where a dark line goes from the upper
-# right to the lower left, it is the reversal itself: the first blank looks at the last digit, the
-# second at the one before. Nobody programmed that. The heads share the work: one serves the first
-# blanks, another the last ones.
+# The lower half of each map has the rows of the blanks. A dark line there from the upper right to
+# the lower left is the reversal: the first blank looks at the last digit, the second blank at the
+# digit before it. The network has learned this; it was not programmed. Some heads of the first
+# block have the whole line, others only a part of it.
 #
-# ## 7. The block
-#
-# Attention moves information between positions. What to make of it, each position decides by
-# itself, in two dense layers, the first four times as wide (`FeedForward`). Both parts are wrapped
-# in the same way:
-#
-# $$ h = x + \operatorname{attention}(\operatorname{norm}(x)), \qquad
-#    y = h + \operatorname{feedforward}(\operatorname{norm}(h)) $$
-#
-# The sums are **residual connections** (chapter 5): the gradient passes them unchanged, however
-# many blocks there are. **LayerNorm** brings each position's features to mean 0 and variance 1, so
-# that every block sees numbers of the same size. `TransformerBlock` is nothing but these parts:
+# Here is one row of a map by itself: the weights of one blank's query. The darker a digit, the
+# larger its weight; the line marks the digit that the blank must copy.
+
 
 # %%
-block = TransformerBlock(heads=2)
-by_hand = [
-    Residual([LayerNorm(), SelfAttention(heads=2, causal=True)]),
-    Residual([LayerNorm(), FeedForward(expand=4)]),
-]
-x = rng.standard_normal((2, 5, 8))
-nets = [NeuralNetwork([block], seed=3), NeuralNetwork(by_hand, seed=3)]
-for net in nets:
-    net.build((5, 8))
-for mine, theirs in zip(nets[1].params(), nets[0].params(), strict=True):
-    mine[...] = theirs
-assert np.array_equal(nets[0].predict(x), nets[1].predict(x))
-assert check_gradients(TransformerBlock(heads=2), x)
-print(nets[0].summary((5, 8)))
+def look(head, blank):
+    """Return the weights of a blank's query in a head, as shaded digits (HTML)."""
+    row = maps[head - 1][DIGITS + blank - 1]
+    cells = []
+    for position, (weight, label) in enumerate(zip(row, labels)):
+        line = f"3px solid {ORANGE}" if position == DIGITS - blank else "none"
+        colour = "white" if weight > 0.5 else "black"
+        shade = [round(255 - weight * (255 - c)) for c in (42, 111, 151)]
+        cells.append(
+            f'<span style="display:inline-block;width:1.6em;text-align:center;color:{colour};'
+            f'background:rgb({shade[0]},{shade[1]},{shade[2]});border-bottom:{line}">{label}</span>'
+        )
+    name = f"block {(head - 1) // 4 + 1}, head {(head - 1) % 4 + 1}, blank {blank}: "
+    return f"{name}<code>{''.join(cells)}</code>"
+
+
+HTML(look(best + 1, blank=1))
 
 # %% [markdown]
-# ## 8. A GPT that writes sonnets
-#
-# Embedding, positions, blocks, a normalization, and a dense layer that gives one logit for each
-# character: this is a GPT. As in chapter 6, it is asked at every step what comes next. Each piece
-# of 64 characters is a sequence of its own, so pieces may be shuffled. This one is small, with two
-# blocks of width 64, and is trained for 15 seconds or so:
+# In JupyterLab, run the next cell and choose: the handles go through the eight heads (four in each
+# block) and the ten blanks. In which block do the heads look at the right digit?
 
-# %%
-text = sonnets()
-vocabulary = Vocabulary.of(text)
-indices, cut = vocabulary.encode(text), len(text) * 9 // 10
-X, y = (pieces[::13] for pieces in windows(indices[:cut], 64))
-X_test, y_test = streams(indices[cut:], streams=1, length=64)
+# %% tags=["hide-input"]
+try:
+    import ipywidgets
+except ImportError:
+    pass  # without widgets, call look(head, blank) with other numbers
+else:
+    head = ipywidgets.IntSlider(best + 1, 1, 8, description="head")
+    blank = ipywidgets.IntSlider(1, 1, DIGITS, description="blank")
+    shown = ipywidgets.HTML(look(head.value, blank.value))
 
-net = gpt(len(vocabulary), context=64, width=64, heads=4, blocks=2, keep=0.9, dtype="float32")
-optim = AdamW(0.004, final_lr=4e-5, decay_type="cosine", decay_each="batch", warmup=1)
-history = Trainer(net, optim).fit(
-    *(X, y, X_test, y_test),
-    epochs=4,
-    eval_every=1,
-    batch_size=32,
-    early_stopping=False,
-    verbose=0,
-)
-print(f"{net.parameter_count():,} weights")
-print("test loss after each epoch:", [round(float(loss), 2) for loss in history["test_loss"]])
-print(sample(net, vocabulary, 300, "\n", temperature=0.7, seed=1))
-assert history["test_loss"][-1] < 2.2
+    def update(change):
+        shown.value = look(head.value, blank.value)
+
+    head.observe(update, "value")
+    blank.observe(update, "value")
+    display(ipywidgets.VBox([head, blank, shown]))
 
 # %% [markdown]
-# Lines and letters are learned, words only half. More of everything helps: `dlfs train --model gpt`
-# trains four blocks of width 128 on nine passes over overlapping pieces. Its test loss after each:
-# 2.36, 2.10, 1.93, 1.84, 1.77, 1.73, 1.70, 1.69, 1.69 (stored results, seed 1). It then writes
-# (temperature 0.8):
+# ## 9. Exercises
 #
-#     Show should canot gave in to my leaves doth shake
-#     I glas their heaven his good the happy owers,
-#     That all they grace is with my worth mayst glod,
+# Fill in the `...`; the cell below each exercise says whether the answer is right.
 #
-# Beside chapter 6:
-#
-# | | weights | test loss, nats a character |
-# |---|--:|--:|
-# | plain recurrent network (chapter 6) | | 1.75 |
-# | GRU (chapter 6) | | 1.74 |
-# | LSTM (chapter 6; `dlfs train --model lstm`) | 348,606 | **1.62** |
-# | the small GPT above | 112,190 | 2.08 |
-# | `dlfs train --model gpt` | 817,470 | 1.69 |
-#
-# So the LSTM is still better *here*. That is no accident. The sonnets are a small text, less than
-# 100,000 characters, and a transformer has nothing built in: it must learn even that neighbours
-# matter more than what is far away. The LSTM also reads on from piece to piece, where this GPT sees
-# at most 64 characters. What made transformers win is that they get better with more text, and that
-# all positions of a sequence are computed at the same time, which keeps large machines busy.
-#
-# ## 9. Where it looks
-#
-# Two verses that it has not seen in training, and the weights of some heads of the network above.
-# Each row is the position that asks for the *next* character; ␣ is a space, ↵ the end of a line.
-
-# %%
-start = text.index("\n", cut + 40) + 1
-verse = text[start : start + 40]
-marks = [{"\n": "↵", " ": "␣"}.get(letter, letter) for letter in verse]
-maps = np.concatenate(weights_of(net, vocabulary.encode(verse)[np.newaxis]))
-spread = -np.sum(maps * np.log(maps + 1e-12), axis=2).mean(axis=1)
-_, axes = figure(1, 2, height=4.2, width=8)
-for ax, head in zip(axes, np.argsort(spread)[[0, 4]], strict=True):
-    draw_weights(ax, maps[head], marks, marks, f"block {head // 4 + 1}, head {head % 4 + 1}")
-    ax.tick_params(labelsize=6.5)
-plt.show()
-distance = np.arange(40)[:, np.newaxis] - np.arange(40)
-for head in range(8):
-    mean = np.sum(maps[head] * distance, axis=1)[10:].mean()
-    print(f"block {head // 4 + 1}, head {head % 4 + 1}: looks {mean:4.1f} characters back")
-assert np.all(maps[:, ~np.tri(40, dtype=bool)] == 0), "no weight on what comes later"
-
-# %% [markdown]
-# Some heads look at the last few characters only: they know how words are spelled. Others spread
-# their weight over the line. Such maps are easy to over-interpret: a weight says where a value came
-# from, not what was made of it.
-#
-# ## 10. Drawing characters: temperature, top-k, top-p
-#
-# The network gives probabilities; `sample` draws. The **temperature** divides the logits (chapter
-# 6). But with sixty characters, and thousands of draws, something very unlikely is drawn now and
-# then, and the text derails. **Top-k** draws from the $k$ likeliest only. **Top-p** draws from the
-# likeliest that together have the probability $p$: few where the network is sure, many where it is
-# not.
-
-# %%
-_, axes = figure(2, 1, height=4.4)
-for ax, prompt in zip(axes, ("Shall I compare th", "Shall I compare thee to a "), strict=True):
-    logits = net.predict(vocabulary.encode(prompt)[np.newaxis])[0, -1].astype(float)
-    p = softmax(logits)
-    order = np.argsort(-p)[:20]
-    kept = int(np.sum(np.cumsum(p[order]) - p[order] < 0.9))
-    colours = [BLUE] * kept + ["#c9d6df"] * (20 - kept)
-    names = [{"\n": "↵", " ": "␣"}.get(c, c) for c in vocabulary.decode(order)]
-    ax.bar(range(20), p[order], color=colours)
-    ax.set_xticks(range(20), names)
-    ax.axvline(4.5, color=ORANGE, lw=1, ls="--")
-    ax.set_title(f"after {prompt!r}: top-p 0.9 keeps {kept} (blue)", fontsize=10)
-axes[0].text(4.6, 0.8 * axes[0].get_ylim()[1], "top-k 5 keeps those left of the line", color=ORANGE)
-plt.show()
-
-# %%
-for options in ({}, {"top_k": 5}, {"top_p": 0.8}, {"temperature": 0.0}):
-    written = sample(net, vocabulary, 120, "Shall I ", seed=4, **options)
-    print(f"--- {options}\nShall I {written}\n")
-greedy = sample(net, vocabulary, 50, "Shall I ", temperature=0.0)
-assert greedy == sample(net, vocabulary, 50, "Shall I ", top_k=1, seed=9)
-
-# %% [markdown]
-# Always taking the likeliest (`temperature=0`) goes round in circles; drawing from everything
-# spells badly. The truth lies between.
-#
-# ### The cache
-#
-# For each new character all earlier ones are needed again, but only their keys and values, and
-# these do not change: the mask sees to it that earlier positions never learn of later ones. So
-# `sample` keeps them (a **KV cache**), and computes one new position instead of all. The text is
-# the same.
-
-# %%
-within = {"length": 50, "prompt": "Shall I ", "seed": 2}
-with_cache, without = (sample(net, vocabulary, cache=cache, **within) for cache in (True, False))
-assert with_cache == without
-n = 8 + 50
-print(f"positions computed: with the cache {n - 1}, without {sum(range(8, n))}")
-
-# %% [markdown]
-# The saving grows with the length: each character costs one position instead of all of them.
-#
-# ## 11. Scaling up: where the work and the memory go
-#
-# Count the multiply-adds of one block for one position, width $w$, context $T$: the projections
-# take $4 w^2$, the two dense layers $8 w^2$, and the scores and the mean of values $2 T w$. (A
-# causal mask saves half of the latter, if the kernel makes use of it.) So a block has $12 w^2$
-# weights, and each is used once for each position. Attention itself only matters once $T$ is larger
-# than $6 w$.
-
-# %%
-net4 = gpt(dtype="float32")
-net4.build((64,))
-counted = sum(param.size for param in net4.params() if param.shape[0] >= 128 <= param.shape[1])
-assert counted == 4 * 12 * 128**2, counted
-
-contexts = 2 ** np.arange(5, 16)
-_, axes = figure(1, 2, height=2.9)
-for width, colour in ((128, GREY), (768, BLUE), (4096, ORANGE)):
-    share = 2 * contexts * width / (2 * contexts * width + 12 * width**2)
-    axes[0].semilogx(contexts, share, color=colour, label=f"width {width:,}", base=2)
-axes[0].set(title="attention's share of the work", xlabel="context", ylim=(0, 1))
-axes[0].legend(fontsize=8)
-plain = 4 * 32 * 4 * contexts**2.0
-blocked = 4 * 32 * 4 * np.minimum(contexts, 128) * contexts
-axes[1].loglog(contexts, plain / 2**20, color=ORANGE, label="all weights stored", base=2)
-axes[1].loglog(contexts, blocked / 2**20, color=BLUE, label="in blocks", base=2)
-axes[1].set(title="memory of attention, MiB", xlabel="context (batch 32, 4 heads of 32)")
-axes[1].legend(fontsize=8)
-plt.show()
-
-# %% [markdown]
-# The plain formula stores $T^2$ weights for each head. The compiled kernel of dlfs never does: it
-# goes through the keys in blocks, with a running maximum and a running sum, and in backward
-# computes the weights again. Memory then grows with $T$ alone (FlashAttention; `Math.ipynb`
-# derives it, and exercise 3 lets you write it).
-#
-# How large are the networks that you know from the news?
-
-# %%
-head = f"{'':<14}{'blocks':>7}{'width':>7}{'context':>9}{'weights':>13}"
-print(f"{head}{'cache of a full context':>25}")
-for name, blocks, width, context in (
-    ("this chapter", 4, 128, 64),
-    ("GPT-2", 12, 768, 1024),
-    ("GPT-2 XL", 48, 1600, 1024),
-    ("GPT-3", 96, 12288, 2048),
-):
-    size, cache = blocks * 12 * width**2, 2 * blocks * width * context * 2
-    print(
-        f"{name:<14}{blocks:>7}{width:>7,}{context:>9,}{size / 1e6:>12,.1f}M"
-        f"{cache / 2**20:>21,.2f} MiB"
-    )
-
-# %% [markdown]
-# (Without embeddings; two bytes a number.) The block is the same in all of them.
-#
-# ## 12. A tokenizer of byte pairs
-#
-# Larger models do not read characters but **tokens**, pieces of words: then the same context holds
-# more text. Byte pair encoding finds them by counting. Start with the characters; join the most
-# frequent pair of neighbours into a new token; repeat. (Those who read all languages start with the
-# 256 bytes of UTF-8: hence the name.)
-
-
-# %%
-def merge(tokens, pair):
-    """Join each occurrence of a pair of neighbours."""
-    merged, i = [], 0
-    while i < len(tokens):
-        if tuple(tokens[i : i + 2]) == pair:
-            merged.append(pair[0] + pair[1])
-            i += 2
-        else:
-            merged.append(tokens[i])
-            i += 1
-    return merged
-
-
-def learn(text, merges):
-    """Return the pairs that were joined, in their order, and the tokens of the text."""
-    tokens, pairs = list(text), []
-    for _ in range(merges):
-        (pair, _), *_ = Counter(pairwise(tokens)).most_common(1)
-        tokens = merge(tokens, pair)
-        pairs.append(pair)
-    return pairs, tokens
-
-
-def encode(text, pairs):
-    tokens = list(text)
-    for pair in pairs:
-        tokens = merge(tokens, pair)
-    return tokens
-
-
-pairs, tokens = learn(text[:30_000], merges=120)
-print("the first:", [a + b for a, b in pairs[:12]])
-print("the longest:", sorted({a + b for a, b in pairs}, key=len)[-8:])
-example = "Shall I compare thee to a summer's day?"
-print("|".join(encode(example, pairs)))
-print(f"{30_000 / len(tokens):.2f} characters a token")
-assert "".join(encode(example, pairs)) == example
-assert "".join(tokens) == text[:30_000]
-
-# %% [markdown]
-# The first pairs are a space with a *t*, and an *e* with a space; later come endings, and whole
-# words. The text becomes little more than half as long, and the vocabulary three times as large.
-# With 50,000 merges, as in GPT-2, a token is about four characters of English.
-#
-# ## 13. Exercises
-#
-# Fill in the `...`; the cell below each says whether it is right.
-#
-# **1. The mask.** Return the weights of causal attention for scores (time, time).
+# **1. The mask.** Return the weights of causal attention for an array of scores (time, time).
 
 
 # %% tags=["exercise:mask"]
@@ -790,8 +628,6 @@ def causal_weights(scores):
 def right_mask(attempt):
     scores = np.random.default_rng(1).standard_normal((4, 4))
     found = attempt(scores)
-    if found is ...:
-        return ...
     if not np.allclose(np.sum(found, axis=1), 1):
         return "each row must sum to 1: is the mask before the softmax?"
     return bool(np.allclose(found, softmax(np.where(np.tri(4) > 0, scores, -np.inf))))
@@ -804,105 +640,56 @@ check("mask", causal_weights, right_mask, hint="np.tri(4, dtype=bool) says what 
 #
 # ```python
 # def causal_weights(scores):
-#     seen = np.tri(len(scores), dtype=bool)
-#     return softmax(np.where(seen, scores, -np.inf))
+#     allowed = np.tri(len(scores), dtype=bool)
+#     return softmax(np.where(allowed, scores, -np.inf))
 # ```
 # </details>
 
 # %% [markdown]
-# **2. Top-p.** Set the probabilities that top-p leaves out to 0, and make the others sum to 1.
+# **2. One step back.** The keys of six positions are the rows of the identity matrix, `np.eye(6)`.
+# Return queries (6, 6) with which each position, except the first, gives more than 0.99 of its
+# weight to the position before it.
 
 
-# %% tags=["exercise:top-p"]
-def top_p(p, share):
+# %% tags=["exercise:previous"]
+def queries_that_look_back():
     return ...
 
 
 # %%
-def right_top_p(attempt):
-    p = np.array([0.1, 0.5, 0.05, 0.35])
-    found = attempt(p, 0.8)
-    if found is ...:
-        return ...
-    if not np.isclose(np.sum(found), 1):
-        return "what is left must sum to 1"
-    if np.count_nonzero(attempt(p, 0.5)) != 1:
-        return "0.5 is reached by the likeliest alone"
-    return bool(np.allclose(found, np.array([0, 0.5, 0, 0.35]) / 0.85))
+def right_previous(attempt):
+    Q = np.asarray(attempt(), dtype=float)
+    if Q.shape != (6, 6):
+        return f"the shape must be (6, 6), got {Q.shape}"
+    found = softmax(Q @ np.eye(6) / math.sqrt(6))
+    if list(found[1:].argmax(axis=1)) != [0, 1, 2, 3, 4]:
+        return "the largest weight of each row must be at the position before it"
+    smallest = found[range(1, 6), range(5)].min()
+    return True if smallest > 0.99 else f"the right position, but its weight is {smallest:.2f}"
 
 
 check(
-    "top-p",
-    top_p,
-    right_top_p,
-    hint="Sort, take np.cumsum, and keep those before which less than the share was reached.",
+    "previous",
+    queries_that_look_back,
+    right_previous,
+    hint="A score is the product of a query and a key. np.eye(6, k=...) moves the diagonal.",
 )
 
-# %% [markdown] tags=["solution:top-p"]
+# %% [markdown] tags=["solution:previous"]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def top_p(p, share):
-#     order = np.argsort(-p)
-#     before = np.cumsum(p[order]) - p[order]
-#     kept = np.where(before < share, p[order], 0)
-#     result = np.zeros_like(p)
-#     result[order] = kept / kept.sum()
-#     return result
+# def queries_that_look_back():
+#     return 20 * np.eye(6, k=-1)
 # ```
-# </details>
-
-# %% [markdown]
-# **3. In blocks.** Compute the output of *one* query without ever holding all of its weights: go
-# through the keys two at a time, and keep the largest score so far, the sum of the powers, and the
-# sum of powers times values. When a larger score comes, what was summed must be scaled down.
-
-
-# %% tags=["exercise:blocks"]
-def in_blocks(q, K, V, size=2):
-    return ...
-
-
-# %%
-def right_blocks(attempt):
-    rng = np.random.default_rng(3)
-    q, K, V = 30 * rng.standard_normal(4), rng.standard_normal((6, 4)), rng.standard_normal((6, 3))
-    found, small = attempt(q, K, V), attempt(q / 30, K, V)
-    if found is ...:
-        return ...
-    if not np.all(np.isfinite(found)):
-        return "powers of large scores overflow: subtract the largest score first"
-    right = np.allclose(found, softmax(K @ q / 2) @ V)
-    return bool(right and np.allclose(small, softmax(K @ q / 60) @ V))
-
-
-check(
-    "blocks",
-    in_blocks,
-    right_blocks,
-    hint="If the largest grows from m to M, multiply both sums by exp(m - M).",
-)
-
-# %% [markdown] tags=["solution:blocks"]
-# <details><summary>Solution</summary>
 #
-# ```python
-# def in_blocks(q, K, V, size=2):
-#     largest, total, output = -np.inf, 0.0, np.zeros(V.shape[1])
-#     for start in range(0, len(K), size):
-#         scores = K[start : start + size] @ q / math.sqrt(len(q))
-#         new = max(largest, scores.max())
-#         powers = np.exp(scores - new)
-#         total = total * np.exp(largest - new) + powers.sum()
-#         output = output * np.exp(largest - new) + powers @ V[start : start + size]
-#         largest = new
-#     return output / total
-# ```
+# The factor makes the softmax nearly choose: the larger the scores, the more extreme the weights.
 # </details>
 
 # %% [markdown]
-# **4. RMSNorm.** Many newer models leave out the mean: $y = x / \sqrt{\operatorname{mean}(x^2)}$.
-# Write its gradient. The check compares with finite differences.
+# **3. RMSNorm.** Many newer models use a normalization without the mean:
+# $y = x / \sqrt{\operatorname{mean}(x^2)}$. Write its gradient. The check compares it with finite
+# differences.
 
 
 # %% tags=["exercise:rms"]
@@ -919,7 +706,7 @@ check(
     "rms",
     RootMeanSquare,
     lambda cls: check_gradients(cls(), np.random.default_rng(4).standard_normal((3, 5))),
-    hint="As in LayerNorm, take away the part along the output; there is no mean to take away.",
+    hint="As in LayerNorm, subtract the part along the output; there is no mean to subtract.",
 )
 
 # %% [markdown] tags=["solution:rms"]
@@ -936,51 +723,5 @@ check(
 #         return (output_grad - along * self.output) / self.root
 # ```
 # </details>
-
-# %% [markdown]
-# **5. How many weights?** Return the number of weights of a GPT as `gpt` builds it: with biases,
-# normalizations, embeddings and the last dense layer.
-
-
-# %% tags=["exercise:weights"]
-def weights_of_gpt(characters, context, width, blocks):
-    return ...
-
-
-# %%
-def right_weights(attempt):
-    sizes = ((62, 64, 128, 4), (10, 7, 8, 3))
-    found = [attempt(*size) for size in sizes]
-    if ... in found:
-        return ...
-    counts = []
-    for characters, context, width, blocks in sizes:
-        net = gpt(characters, context, width, 2, blocks)
-        net.build((context,))
-        counts.append(net.parameter_count())
-    return True if found == counts else f"it must be {counts}, got {found}"
-
-
-check(
-    "weights",
-    weights_of_gpt,
-    right_weights,
-    hint="A block: 12 w² for its matrices, 9 w for their biases, 4 w for two normalizations.",
-)
-
-# %% [markdown] tags=["solution:weights"]
-# <details><summary>Solution</summary>
 #
-# ```python
-# def weights_of_gpt(characters, context, width, blocks):
-#     block = 12 * width**2 + 13 * width
-#     ends = characters * width + context * width + 2 * width + width * characters + characters
-#     return blocks * block + ends
-# ```
-# </details>
-
-# %% [markdown]
-# **To go on:** `dlfs train --model gpt --save poet.safetensors` trains the larger one, and
-# `dlfs sample poet.safetensors --prompt "Shall I" --top-p 0.9` lets it write. Replace LayerNorm by
-# `RMSNorm`, GELU by `SwiGLU`, and the learned positions by `rotary=True`, and you have the block of
-# most models of today.
+# [GPT](GPT.ipynb) is the next notebook: there the same blocks learn to write.

@@ -9,12 +9,13 @@
 # %% [markdown]
 # # Chapter 11: one training, many machines
 #
-# You cut a batch into parts, compute the gradient of each part separately, and add them up: first
-# in one process, then with an all-reduce that you write yourself, then on real processes with MPI.
-# You see four ways to get it wrong, what large batches change, and how far it scales. You need
-# chapters 3 and 4; batch normalization is explained where it comes up.
+# Several processes, on one computer or on many, can train one network together. You divide a batch
+# into parts, compute the gradient of each part separately, and add the gradients: first in one
+# process, then with an all-reduce that you write yourself, then in real processes with MPI. You see
+# four typical mistakes, the effect of large batches, and how the speed grows with the number of
+# processes. You need chapters 3 and 4.
 
-# %%
+# %% tags=["hide-input"]
 import os
 
 # One core for each process: must be set before NumPy is imported.
@@ -36,12 +37,14 @@ from dlfs import BatchNorm, Dense, Dropout, NeuralNetwork, SGDMomentum, Trainer
 from dlfs.activations import Tanh
 from dlfs.exercises import check
 from dlfs.losses import SoftmaxCrossEntropy
+from dlfs.plots import BLUE, GREY, ORANGE
 from dlfs.ranks import combined_moments
 
 plt.rcParams.update({"figure.figsize": (7, 3), "figure.dpi": 90, "font.size": 9})
 plt.rcParams["figure.constrained_layout.use"] = True
-BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 rng = np.random.default_rng(11)
+
+# %%
 digits = dlfs.datasets.mnist()
 X, y = digits.X_train[:60].astype(float), digits.y_train[:60]
 
@@ -58,21 +61,21 @@ def gradient(net, X, y):
     return loss, np.concatenate([grad.ravel() for grad in net.param_grads()])
 
 
-def apart(a, b):
-    """Return how far two arrays are apart, relative to the second."""
+def difference(a, b):
+    """Return how much two arrays differ, relative to the second."""
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
 # %% [markdown]
 # ## 1. The gradient of a sum is the sum of the gradients
 #
-# The loss of a batch is a mean over its rows, $L = \frac1N \sum_i \ell_i$. Cut the rows into parts
-# of $n_r$ rows. Each part has its own mean loss $L_r$, and
+# The loss of a batch is the mean over its rows, $L = \frac1N \sum_i \ell_i$. Divide the rows into
+# parts; part $r$ has $n_r$ rows and the mean loss $L_r$. Then
 #
 # $$ L = \sum_r \frac{n_r}{N}\, L_r, \qquad \nabla L = \sum_r \frac{n_r}{N}\, \nabla L_r . $$
 #
-# So each worker, called a **rank**, can compute the gradient of its own rows. The weight
-# $n_r / N$ matters: 60 rows on 7 ranks do not come out even.
+# So each process, called a **rank**, can compute the gradient of its own rows. The weights $n_r /
+# N$ are necessary: 60 rows cannot be divided equally among 7 ranks.
 
 # %%
 net = network()
@@ -81,26 +84,31 @@ parts = np.array_split(np.arange(60), 7)
 print("rows of each rank:", [len(rows) for rows in parts])
 weighted = sum(len(rows) / 60 * gradient(net, X[rows], y[rows])[1] for rows in parts)
 plain = sum(gradient(net, X[rows], y[rows])[1] for rows in parts) / 7
-print(f"weighted sum: off by {apart(weighted, whole):.0e}")
-print(f"plain mean:   off by {apart(plain, whole):.1%}")
-assert apart(weighted, whole) < 1e-13
-assert apart(plain, whole) > 0.005
+print(f"error of the weighted sum: {difference(weighted, whole):.0e}")
+print(f"error of the plain mean:   {difference(plain, whole):.1%}")
+
+# %% tags=["hide-input"]
+assert difference(weighted, whole) < 1e-13
+assert difference(plain, whole) > 0.005
 
 # %% [markdown]
-# The plain mean of the ranks' gradients is a few percent wrong, and no error message tells.
-# `train_batch` takes the weight itself: `net.train_batch(X, y, weight=...)`.
+# The plain mean of the ranks' gradients is wrong by about a percent, and raises no error. In dlfs,
+# `net.train_batch(X, y, weight=...)` multiplies by the weight.
 #
-# ## 2. All-reduce: everyone gets the sum
+# ## 2. All-reduce: every rank gets the sum
 #
-# After the backward pass each rank holds a different array, and each needs the sum of all. That is
-# an **all-reduce**. The simplest way is a **tree**: in each round half of the ranks send all they
-# have to a neighbour, which adds it; then the sum goes back the same way. A **ring** cuts the array
-# into as many pieces as there are ranks, and in each round everyone passes one piece on.
+# After the backward pass each rank has a different array, and each needs the sum of all arrays.
+# This is called an **all-reduce**. Here are two algorithms for it.
+#
+# - A **tree**: in each round half of the remaining ranks send their whole array to a neighbour,
+#   which adds it. Then the sum goes back the same way.
+# - A **ring**: each rank divides its array into as many pieces as there are ranks. In each round
+#   every rank sends one piece to the next rank.
 
 
 # %%
 def tree(arrays):
-    """Return each rank's sum, and how many numbers the busiest rank sent, in how many rounds."""
+    """Return the sums, how many numbers the busiest rank sends, and the number of rounds."""
     arrays, n, size, rounds = [a.copy() for a in arrays], len(arrays), len(arrays[0]), 0
     step = 1
     while step < n:
@@ -115,6 +123,7 @@ def tree(arrays):
 
 
 def ring(arrays):
+    """Return the sums, how many numbers each rank sends, and the number of rounds."""
     n = len(arrays)
     pieces = [np.array_split(a.copy(), n) for a in arrays]
     sent = 0
@@ -144,13 +153,16 @@ for n in (2, 4, 8, 16):
     print(f"{n:5d} {'     '.join(lines)}")
 
 # %% [markdown]
-# The tree needs few rounds: $2 \log_2 n$. The ring sends little: never more than twice the array,
-# however many ranks there are. A round costs its **latency**, a number sent 1 / **bandwidth**; so
-# small arrays travel by tree, and large ones by ring. MPI chooses by itself.
+# The tree has few rounds: $2 \log_2 n$. The ring sends few numbers: less than twice the array, for
+# any number of ranks. Each round takes a fixed time, the **latency**; each byte takes 1 /
+# **bandwidth**. So a tree is faster for small arrays, and a ring for large ones. MPI chooses the
+# algorithm itself.
 #
-# ## 3. A training of four ranks, by hand
+# ## 3. A training on four ranks, by hand
 #
-# Four copies of a network, one batch each step, a sum of gradients, and the same step on each copy:
+# Four copies of a network stand for four ranks. In each step a batch is divided among them, their
+# gradients are added, and every copy makes the same step. A fifth network trains alone, on the
+# whole batches:
 
 # %%
 alone, copies = network(), [network() for _ in range(4)]
@@ -174,15 +186,19 @@ for step in range(20):
 for param, *others in zip(alone.params(), *(net.params() for net in copies)):
     assert all(np.allclose(other, param, rtol=0, atol=1e-13) for other in others)
     assert all(np.array_equal(other, others[0]) for other in others)
-print("20 steps: four ranks have the same bits, and one process has the same within rounding")
+print("after 20 steps: all four ranks have the same bits, the fifth network the same numbers")
 
 # %% [markdown]
-# ## 4. The real one
+# (Rounding makes a difference between the fifth network and the four copies, below $10^{-13}$,
+# because they add in another order.)
 #
-# MPI starts the same program several times and connects the processes. In dlfs one argument is
-# enough: `Trainer(..., ranks=MPI.COMM_WORLD)`. The program below is what you would run on a
-# cluster. `python -m mpi4py` ends all ranks if one has an error; otherwise the others would wait
-# for ever.
+# ## 4. Real processes
+#
+# **MPI** (message passing interface) is a standard for programs on many computers. It starts the
+# same program several times, and the processes send each other messages. In dlfs one argument is
+# enough: `Trainer(..., ranks=MPI.COMM_WORLD)`. The program below would run in the same way on a
+# cluster. `python -m mpi4py` ends all ranks if one of them has an error; otherwise the others would
+# wait without end.
 
 # %%
 PROGRAM = """
@@ -204,6 +220,8 @@ PROGRAM = """
     if MPI.COMM_WORLD.rank == 0:
         print(json.dumps([history["train_loss"], history["accuracy"]]))
 """
+
+# %% tags=["hide-input"]
 beside = Path(sys.executable).parent
 mpiexec = shutil.which("mpiexec", path=f"{beside}{os.pathsep}{os.environ['PATH']}")
 assert mpiexec, "this chapter needs MPI: pip install 'dlfs[mpi]'"
@@ -227,36 +245,42 @@ def on_ranks(n, program):
     return json.loads(done.stdout)
 
 
+# %%
 results = {n: on_ranks(n, PROGRAM) for n in (1, 2, 3)}
 for n, (losses, accuracy) in results.items():
     print(f"{n} rank{'s' * (n > 1)}: losses {losses}, accuracy {accuracy}")
+
+# %% tags=["hide-input"]
+for losses, accuracy in results.values():
     assert np.allclose(losses, results[1][0], rtol=1e-10, atol=0)
     assert accuracy == results[1][1]
 
 # %% [markdown]
-# The losses agree to ten digits and more; only the order of the sums differs. On the command line
-# it is `dlfs train --model cnn --ranks 2`.
+# The losses agree to ten digits and more. They differ only because the ranks add in another order.
+# On the command line, `dlfs train --model cnn --ranks 2` trains with two ranks.
 #
-# ## 5. Four traps
+# ## 5. Four mistakes
 #
-# None of these raises an error. The training runs, and is another one.
+# None of these mistakes raises an error. The training runs, but it is not the training of one
+# process.
 #
-# **A plain mean** of uneven parts you have seen: a few percent off.
+# **1. A plain mean** of parts with different numbers of rows: section 1.
 #
-# **A permutation for each rank.** If each rank shuffles for itself, and takes its part, some rows
-# come twice and others never:
+# **2. A different permutation on each rank.** If each rank shuffles the rows by itself and takes
+# its part, some rows are used twice and others not at all:
 
 # %%
 taken = [
     np.random.default_rng(rank).permutation(60)[rank * 15 : rank * 15 + 15] for rank in range(4)
 ]
 seen = len(set(np.concatenate(taken)))
-print(f"{seen} of 60 rows were seen in this epoch")
+print(f"{seen} of 60 rows were used in this epoch")
 assert seen < 60
 
 # %% [markdown]
-# **Batch normalization by rank.** It subtracts the mean of the batch and divides by its standard
-# deviation. Computed on each rank's own rows, both are others, and so is the gradient:
+# **3. Batch normalization of each rank's rows.** Batch normalization (chapter 5) subtracts the mean
+# of the batch and divides by its standard deviation. If each rank computes them from its own rows,
+# both are different, and so is the gradient:
 
 # %%
 net = network(BatchNorm())
@@ -264,11 +288,14 @@ _, whole = gradient(net, X, y)
 for n in (2, 4, 15):
     rows = np.array_split(np.arange(60), n)
     mine = sum(len(part) / 60 * gradient(net, X[part], y[part])[1] for part in rows)
-    print(f"{n:2d} ranks of {60 // n:2d} rows: the gradient is {apart(mine, whole):.0%} off")
-assert apart(mine, whole) > 0.1
+    print(
+        f"{n:2d} ranks with {60 // n:2d} rows: error of the gradient {difference(mine, whole):.0%}"
+    )
+assert difference(mine, whole) > 0.1
 
 # %% [markdown]
-# dlfs combines the ranks' counts, means and variances, so that all normalize by the whole batch's:
+# In dlfs the ranks send each other their counts, means and variances, and compute from them the
+# mean and the variance of the whole batch ([Math](Math.ipynb) has the formula):
 
 # %%
 features = rng.normal(size=(60, 20))
@@ -282,8 +309,8 @@ print(
 )
 
 # %% [markdown]
-# **Equal dropout.** Every rank starts from the same seed. If each draws a mask for its own rows,
-# all draw the same one, and rows of different ranks lose the same neurons:
+# **4. The same dropout mask on each rank.** All ranks start with the same seed. If each draws a
+# mask for its own rows, all draw the same mask, and the same neurons are dropped on every rank:
 
 # %%
 masks = [Dropout(0.5, seed=1) for _ in range(4)]
@@ -292,13 +319,14 @@ print("equal masks on all ranks:", all(np.array_equal(mask, drawn[0]) for mask i
 assert all(np.array_equal(mask, drawn[0]) for mask in drawn)
 
 # %% [markdown]
-# In dlfs each rank takes its rows of the mask for the whole batch. That costs no time: the
-# generator can skip the numbers of the other ranks.
+# In dlfs each rank uses its rows of the mask for the whole batch. This takes no extra time, because
+# the generator can skip the numbers of the other ranks.
 #
-# ## 6. The same sum, one part after the other
+# ## 6. One process, one part after the other
 #
-# If a batch does not fit into memory, one process can compute its parts in turn and add the
-# gradients: **gradient accumulation**, `fit(..., accumulate=4)`. It is the sum of section 1 again.
+# If a batch does not fit into memory, one process can compute the gradients of its parts one after
+# the other, and add them. This is **gradient accumulation**: `fit(..., accumulate=4)`. The sum is
+# that of section 1.
 
 # %%
 finals = []
@@ -307,16 +335,16 @@ for accumulate in (1, 4):
     trainer = Trainer(net, SGDMomentum(lr=0.05))
     trainer.fit(X, y, epochs=3, batch_size=30, accumulate=accumulate, verbose=0)
     finals.append(np.concatenate([param.ravel() for param in net.params()]))
-print(f"accumulated or not: {apart(finals[1], finals[0]):.0e} apart")
-assert apart(finals[1], finals[0]) < 1e-12
+print(f"difference of the weights, with and without: {difference(finals[1], finals[0]):.0e}")
+assert difference(finals[1], finals[0]) < 1e-12
 
 # %% [markdown]
 # ## 7. Large batches
 #
-# More ranks pay only if each has enough to do, so the batch grows with their number. Then an epoch
-# has fewer steps. Try it: the same digits, batches of 32 and of 512, for four epochs. The usual
-# remedy (Goyal et al., 2017) is a learning rate that grows with the batch, after a **warm-up** in
-# which it rises slowly.
+# More ranks help only if each has enough work. So with more ranks the batch is usually larger, and
+# an epoch has fewer steps. What does this change? We train on the same digits with batches of 32
+# and of 512 rows, for four epochs. The usual remedy (Goyal et al., 2017) is a learning rate that
+# grows with the batch, after a **warm-up**, in which it rises slowly to its full value.
 
 # %%
 train_X, train_y = digits.X_train[:8000], digits.y_train[:8000]
@@ -352,20 +380,24 @@ trials = {
 found = {name: accuracy(*arguments) for name, arguments in trials.items()}
 for name, share in found.items():
     print(f"{name:45s} {share:.1%}")
+
+# %% tags=["hide-input"]
 small, large, scaled, warmed, wild = found.values()
 assert large < small - 0.02
 assert scaled > large + 0.01
 assert wild < scaled - 0.02
 
 # %% [markdown]
-# The large batch with the small rate has learned less, because it made a sixteenth of the steps. A
-# rate sixteen times as large makes up for most of that. The warm-up makes no difference here; it
-# helps where the rate is near its limit. Far beyond the limit the training breaks down.
+# With the large batch and the small rate the network has learned less, because it made only a
+# sixteenth of the steps. A rate sixteen times as large makes up for most of that. The warm-up makes
+# no difference here; it helps if the rate is near its limit. With a rate far above the limit the
+# training fails.
 #
-# ## 8. How far does it scale?
+# ## 8. How many ranks are worth using?
 #
-# A step on n ranks takes $T(n) = T_1 / n + a \log_2 n + b\,m$ for $m$ bytes of gradients, with the
-# latency $a$ and $1 / b$ the bandwidth. Measure $a$ and $b$ with two ranks here, and predict:
+# A step on $n$ ranks takes $T(n) = T_1 / n + a \log_2 n + b\,m$: the computation, the latency $a$
+# of each round, and the time for $m$ bytes of gradients with the bandwidth $1 / b$. We measure $a$
+# and $b$ with two ranks on this computer:
 
 # %%
 MEASURE = """
@@ -389,7 +421,11 @@ measured = {int(size): seconds for size, seconds in on_ranks(2, MEASURE).items()
 for size, seconds in measured.items():
     print(f"{size:9,d} bytes: {1e6 * seconds:8.0f} us")
 
-# %%
+# %% [markdown]
+# The formula then predicts the **efficiency** $T_1 / (n\,T(n))$: the speedup, divided by the number
+# of ranks. The network is that of section 7; a row takes about two microseconds.
+
+# %% tags=["hide-input"]
 a, b = measured[4], (measured[4_000_000] - measured[400_000]) / 3_600_000
 net = dlfs.NeuralNetwork([dlfs.Flatten(), Dense(89), Tanh(), Dense(10)], SoftmaxCrossEntropy())
 net.build((1, 28, 28))
@@ -397,7 +433,7 @@ bytes_sent = 4 * net.parameter_count()
 n = np.arange(1, 1001)
 fig, axis = plt.subplots()
 for rows, colour in ((60, GREY), (1000, BLUE), (60_000, ORANGE)):
-    alone = rows * 2e-6  # two microseconds a row
+    alone = rows * 2e-6
     steps = alone / n + (n > 1) * (a * np.log2(n) + 2 * (n - 1) / n * bytes_sent * b)
     axis.semilogx(n, alone / (n * steps), color=colour, label=f"batch of {rows:,}")
 axis.set(xlabel="ranks", ylabel="efficiency $T_1 / (n\\,T_n)$", ylim=(0, 1.05))
@@ -405,14 +441,16 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# With a batch of 60 rows this network does not pay even on two ranks: the sum takes longer than the
-# step. With large batches it does, for a while. `docs/scaling.md` has the figures for larger
-# networks, faster cables and 1,000 ranks. Here two ranks share two processors with whatever else
-# runs: they show that the results are right, not how fast a cluster is.
+# With a batch of 60 rows a second rank does not help: the all-reduce takes longer than the step.
+# With larger batches more ranks help, up to a limit. `docs/scaling.md` has measurements with larger
+# networks, other connections and up to 1,000 ranks. This notebook runs two ranks on one computer:
+# it shows that the results are right, but not the speed of a cluster.
 #
 # ## Exercises
 #
-# **1. Weights.** Write the gradient of the batch from the ranks' gradients and row counts.
+# Fill in the `...`; the cell below each exercise says whether the answer is right.
+#
+# **1. Weights.** Compute the gradient of the batch from the ranks' gradients and numbers of rows.
 
 
 # %% tags=["exercise:weights"]
@@ -447,7 +485,12 @@ check(
 accuracy_of_all = ...
 
 # %%
-check("metric", accuracy_of_all, 11 / 13)
+check(
+    "metric",
+    accuracy_of_all,
+    11 / 13,
+    hint="On how many rows altogether is the prediction right?",
+)
 
 # %% [markdown] tags=["solution:metric"]
 # <details><summary>Solution</summary>
@@ -456,17 +499,20 @@ check("metric", accuracy_of_all, 11 / 13)
 # accuracy_of_all = (1 * 1 + 2 * 0.5 + 10 * 0.9) / 13
 # ```
 #
-# A metric that is no mean over rows, such as the root of the mean square or the area under a curve,
-# has no such formula. dlfs gathers the predictions of all ranks and measures once.
+# Some metrics are not means over the rows, for example the root of the mean squared error. They
+# have no such formula. For all metrics dlfs collects the predictions of all ranks, and computes the
+# metric once.
 #
 # </details>
 #
-# **3. ZeRO-1: a part of the optimizer for each rank.** Momentum keeps a velocity for each
-# parameter, on every rank the same: n copies. Rajbhandari et al. (2020) let each rank keep and
-# update only its slice. The gradients are summed so that each rank gets only its slice
-# (`Reduce_scatter`); afterwards the updated parameters are gathered (`Allgather`), which sends as
-# much as one all-reduce. Write one such step of all ranks: return the parameters after
-# `velocity = 0.9 * velocity + 0.1 * gradient; param = param - velocity`, and the velocities.
+# **3. ZeRO-1: a part of the optimizer on each rank.** Momentum has a velocity for each parameter.
+# All $n$ ranks store the same velocities, $n$ times. Rajbhandari et al. (2020) let each rank store
+# and update only a slice of them. Each rank gets only its slice of the summed gradients
+# (`Reduce_scatter`), and updates its slice of the parameters. Then every rank gets all slices
+# (`Allgather`). Together this sends as much as one all-reduce.
+#
+# Write one such step for all ranks, with `velocity = 0.9 * velocity + 0.1 * gradient` and
+# `param = param - velocity`. Return the parameters, and the slices of the velocities.
 
 
 # %% tags=["exercise:zero"]
@@ -482,13 +528,18 @@ def try_zero(function):
     expected = 0.9 * velocity + 0.1 * sum(grads)
     new, slices = function(param.copy(), grads, np.array_split(velocity, 3))
     if [len(part) for part in slices] != [4, 3, 3]:
-        return "Each rank must keep only its slice of the velocities."
+        return "Each rank must have only its slice of the velocities."
     return bool(
         np.allclose(np.concatenate(slices), expected) and np.allclose(new, param - expected)
     )
 
 
-check("zero", zero_step, try_zero, hint="np.array_split cuts parameters and gradients alike.")
+check(
+    "zero",
+    zero_step,
+    try_zero,
+    hint="np.array_split divides parameters and gradients in the same way.",
+)
 
 # %% [markdown] tags=["solution:zero"]
 # <details><summary>Solution</summary>

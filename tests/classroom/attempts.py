@@ -351,6 +351,14 @@ ATTEMPTS: dict[str, dict[str, tuple[Change, Change, Change]]] = {
             ("np.tri(len(scores), dtype=bool)", "~np.tri(len(scores), dtype=bool).T"),
             ("scores, -np.inf", "-np.inf, scores"),
         ),
+        "previous": (("20 *", "2 *"), ("k=-1", "k=1"), ("np.eye(6, k=-1)", "np.eye(5, k=-1)")),
+        "rms": (
+            (" - along * self.output", ""),
+            (") / self.root\n", ")\n"),
+            ("self.input_**2", "self.input_"),
+        ),
+    },
+    "10_transformers/GPT": {
         "top-p": (
             (" - p[order]\n", "\n"),
             ("kept / kept.sum()", "kept"),
@@ -360,11 +368,6 @@ ATTEMPTS: dict[str, dict[str, tuple[Change, Change, Change]]] = {
             ("total * np.exp(largest - new) + powers", "total + powers"),
             ("return output / total", "return output"),
             ("output * np.exp(largest - new) + powers", "output + powers"),
-        ),
-        "rms": (
-            (" - along * self.output", ""),
-            (") / self.root\n", ")\n"),
-            ("self.input_**2", "self.input_"),
         ),
         "weights": (
             ("12 * width**2", "8 * width**2"),
