@@ -92,7 +92,7 @@ assert difference(weighted, whole) < 1e-13
 assert difference(plain, whole) > 0.005
 
 # %% [markdown]
-# The plain mean of the ranks' gradients is wrong by about a percent, and raises no error. In dlfs,
+# The plain mean of the ranks' gradients is wrong by a few percent, and raises no error. In dlfs,
 # `net.train_batch(X, y, weight=...)` multiplies by the weight.
 #
 # ## 2. All-reduce: every rank gets the sum

@@ -228,7 +228,7 @@ check(
     "bytes",
     bytes_sent,
     lambda f: bool(sp.simplify(f - 2 * (n - 1) * m / n) == 0),
-    hint="How many rounds are there, and how many bytes has a piece?",
+    hint="How many rounds are there, and how many bytes does a piece have?",
 )
 
 # %% [markdown] tags=["solution:bytes"]
