@@ -85,7 +85,7 @@ typical = {name: float(np.median(error[middle])) for name, error in errors.items
 for name, error in typical.items():
     print(f"{name:<20} error with steps of about 0.003: {error:.0e}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert typical["Richardson"] < typical["central difference"] / 1e4
 assert errors["central difference"][steps < 1e-13].max() > 1e-4
 
@@ -126,7 +126,7 @@ ones, random = np.ones_like(x), rng.standard_normal(x.shape)
 print(f"ones:   largest difference {check_with(NoSoftmax(), x, ones):.0e}")
 print(f"random: largest difference {check_with(NoSoftmax(), x, random):.0e}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert check_with(NoSoftmax(), x, ones) < 1e-9 < 1e-2 < check_with(NoSoftmax(), x, random)
 
 # %% [markdown]
@@ -545,7 +545,7 @@ check(
 # ```
 # </details>
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert len(found) == 8
 assert not any(found)
 
@@ -617,7 +617,7 @@ except GradientError as error:
     smallest = str(error)
     print(smallest)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert "ThirdRow" in smallest
 assert "as code" in smallest
 

@@ -220,7 +220,7 @@ expected = 1e-3 * np.sqrt(2 / np.pi)  # the normal density at 0, times the width
 print(f"one direction: {share:.5f}, expected {expected:.5f}")
 print(f"four directions: expected {expected**4:.0e}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 # of 20,000 trials, five standard deviations around what is expected
 assert abs(share - expected) < 5 * np.sqrt(expected / len(slopes))
 

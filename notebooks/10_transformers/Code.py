@@ -203,7 +203,7 @@ for width in (4, 16, 64, 256):
     plain, divided = (softmax(s).max(axis=-1).mean() for s in (scores, scores / math.sqrt(width)))
     print(f"{width:>3} {plain:>39.2f} {divided:>15.2f}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert plain > 0.9
 assert divided < 0.4
 

@@ -77,7 +77,7 @@ print("test loss after each epoch:", [round(float(loss), 2) for loss in history[
 # %%
 print(sample(net, vocabulary, 300, "\n", temperature=0.7, seed=1))
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert history["test_loss"][-1] < 2.2
 
 # %% [markdown]
@@ -200,7 +200,7 @@ for name, options in (
     written = sample(net, vocabulary, 120, "Shall I ", seed=4, **options)
     print(f"--- {name}\nShall I {written}\n")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 greedy = sample(net, vocabulary, 50, "Shall I ", temperature=0.0)
 assert greedy == sample(net, vocabulary, 50, "Shall I ", top_k=1, seed=9)
 
@@ -329,7 +329,7 @@ example = "Shall I compare thee to a summer's day?"
 print("|".join(encode(example, pairs)))
 print(f"{30_000 / len(tokens):.2f} characters in a token, on average")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert "".join(encode(example, pairs)) == example
 assert "".join(tokens) == text[:30_000]
 assert 1.7 < 30_000 / len(tokens) < 2

@@ -87,7 +87,7 @@ plain = sum(gradient(net, X[rows], y[rows])[1] for rows in parts) / 7
 print(f"error of the weighted sum: {difference(weighted, whole):.0e}")
 print(f"error of the plain mean:   {difference(plain, whole):.1%}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert difference(weighted, whole) < 1e-13
 assert difference(plain, whole) > 0.005
 
@@ -250,7 +250,7 @@ results = {n: on_ranks(n, PROGRAM) for n in (1, 2, 3)}
 for n, (losses, accuracy) in results.items():
     print(f"{n} rank{'s' * (n > 1)}: losses {losses}, accuracy {accuracy}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 for losses, accuracy in results.values():
     assert np.allclose(losses, results[1][0], rtol=1e-10, atol=0)
     assert accuracy == results[1][1]
@@ -381,7 +381,7 @@ found = {name: accuracy(*arguments) for name, arguments in trials.items()}
 for name, share in found.items():
     print(f"{name:45s} {share:.1%}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 small, large, scaled, warmed, wild = found.values()
 assert large < small - 0.02
 assert scaled > large + 0.01

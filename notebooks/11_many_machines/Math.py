@@ -92,7 +92,7 @@ whole_mean = sum(len(p) * p.mean() for p in parts) / 60
 combined = sum(len(p) * (p.var() + (p.mean() - whole_mean) ** 2) for p in parts) / 60
 print(f"true {np.var(numbers):.6f}, combined {combined:.6f}, from sums of squares {cancelling:.6f}")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 assert abs(combined - np.var(numbers)) < 1e-6
 assert abs(cancelling - np.var(numbers)) > 1e-3
 
