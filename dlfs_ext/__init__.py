@@ -28,14 +28,9 @@ MODULES = (
 try:
     # The first compiled module loads OpenMP's library.
     with short_waiting():
-        import dlfs_ext.runtime  # noqa: F401
-    from dlfs_ext.runtime import (
-        available_isas,
-        get_num_threads,
-        isa,
-        set_isa,
-        set_num_threads,
-    )
+        import dlfs_ext.threads  # noqa: F401
+    from dlfs_ext.instructions import available_isas, isa, set_isa
+    from dlfs_ext.threads import get_num_threads, set_num_threads
 
     for _module in MODULES:
         _compiled = vars(importlib.import_module(f"dlfs_ext.{_module}"))

@@ -9,8 +9,9 @@ from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape, same_type
 from dlfs_ext.elementwise cimport DEAR, CHEAP, binary, binary_fn, unary, unary_fn
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport empty_like
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -61,8 +62,7 @@ def softmax(x):
     cdef const char *first = <const char *>cnp.PyArray_DATA(source)
     cdef char *target = <char *>cnp.PyArray_DATA(out)
     cdef softmax_fn *fn = softmax_table[isa_level][is_double(source)]
-    cdef Team team = gather(<double>rows * n * DEAR, fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>rows * n * DEAR), i
     with nogil:
         if threads == 1:
             fn(first, target, rows, n)
@@ -72,7 +72,6 @@ def softmax(x):
                 if i * chunk < rows:
                     fn(first + i * chunk * step, target + i * chunk * step,
                        min(chunk, rows - i * chunk), n)
-    dismiss(&team)
     return out
 
 

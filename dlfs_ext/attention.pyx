@@ -15,8 +15,9 @@ from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport Block, empty_like, empty_nd, new_block
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -80,8 +81,7 @@ cdef bint run(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint ca
     cdef attention_heads_fn *fn = attention_heads_table[isa_level][is_double(packed)]
     cdef double seen = <double>task.time * task.time / (2 if causal else 1)
     # A number of the scores costs about as much as 32 multiply-adds, for its exponential.
-    cdef Team team = gather(units * seen * (task.width * products + 32), fn)
-    cdef int threads = team.threads, i, bad = 0
+    cdef int threads = threads_for(units * seen * (task.width * products + 32)), i, bad = 0
     cdef size_t size = dlfs_attention_scratch(task.time, task.width) * cnp.PyArray_ITEMSIZE(packed)
     size = (size + 63) // 64 * 64
     cdef Block scratch = new_block(threads * size)
@@ -94,7 +94,6 @@ cdef bint run(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint ca
             for i in prange(threads, num_threads=threads, schedule="static"):
                 if i * chunk < units:
                     bad += not fn(task, i * chunk, min(i * chunk + chunk, units), memory + i * size)
-    dismiss(&team)
     return bad == 0
 
 

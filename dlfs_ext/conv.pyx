@@ -25,9 +25,10 @@ from dlfs.windows import conv1d_window, conv2d_window
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd, same_type
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.options cimport is_shape, remember, remembered
 from dlfs_ext.pool cimport empty_1d, empty_nd
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level, threads_for
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -342,8 +343,7 @@ cdef cnp.ndarray fill(conv_layout *layout):
 cdef int run(conv_run_fn *fn, const conv_job *job, ptrdiff_t tasks, size_t scratch_bytes,
              double cost) except -1:
     """Distribute the tasks; every thread has its own scratch memory."""
-    cdef Team team = gather(cost, fn)
-    cdef ptrdiff_t threads = min(team.threads, tasks), i
+    cdef ptrdiff_t threads = min(threads_for(cost), tasks), i
     cdef size_t each = (scratch_bytes + 127) // 64 * 64
     cdef cnp.ndarray scratch = empty_1d(threads * each, cnp.NPY_UINT8)
     cdef char *memory = <char *>cnp.PyArray_DATA(scratch)
@@ -353,20 +353,17 @@ cdef int run(conv_run_fn *fn, const conv_job *job, ptrdiff_t tasks, size_t scrat
         else:
             for i in prange(threads, num_threads=threads, schedule="static"):
                 fn(job, tasks * i // threads, tasks * (i + 1) // threads, memory + i * each)
-    dismiss(&team)
     return 0
 
 
 cdef int reduce(conv_reduce_fn *fn, const conv_job *job, ptrdiff_t tasks, double cost) except -1:
-    cdef Team team = gather(cost, fn)
-    cdef ptrdiff_t threads = min(team.threads, tasks), i
+    cdef ptrdiff_t threads = min(threads_for(cost), tasks), i
     with nogil:
         if threads == 1:
             fn(job, 0, tasks)
         else:
             for i in prange(threads, num_threads=threads, schedule="static"):
                 fn(job, tasks * i // threads, tasks * (i + 1) // threads)
-    dismiss(&team)
     return 0
 
 

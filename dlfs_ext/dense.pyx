@@ -21,8 +21,9 @@ from dlfs_ext.features cimport (
     per_feature,
     sum_features,
 )
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport Block, empty_2d, empty_like, new_block
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -236,8 +237,7 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     cdef ptrdiff_t b_column = cnp.PyArray_STRIDE(b, 1 - b0) // size
     cdef cnp.ndarray c = empty_2d(m, n, cnp.PyArray_TYPE(a))
     cdef product_fn *fn = product_table[isa_level][is_double(a)]
-    cdef Team team = gather(<double>m * n * k, fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>m * n * k), i
     cdef Block scratch = new_block(threads * <size_t>DLFS_PANEL_BYTES)
     cdef char *panels = <char *>scratch.data
     cdef const char *ad = <const char *>cnp.PyArray_DATA(a)
@@ -272,7 +272,6 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
                         fn(min(chunk, m - start), n, k, ad + start * a_row * size, a_row, a_column,
                            bd, b_row, b_column, cd + start * n * size, n, shift, activation,
                            panels + i * DLFS_PANEL_BYTES)
-    dismiss(&team)
     return c
 
 

@@ -9,8 +9,9 @@ from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport empty_like
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -35,8 +36,7 @@ def dropout(x, mask, keep_prob):
     cdef const char *xd = <const char *>cnp.PyArray_DATA(source)
     cdef const unsigned char *md = <const unsigned char *>cnp.PyArray_DATA(kept)
     cdef char *od = <char *>cnp.PyArray_DATA(out)
-    cdef Team team = gather(<double>n * 3, fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>n * 3), i
     with nogil:
         if threads == 1:
             fn(xd, md, od, n, 1 / keep)
@@ -48,7 +48,6 @@ def dropout(x, mask, keep_prob):
                 if start < n:
                     fn(xd + start * size, md + start, od + start * size, min(chunk, n - start),
                        1 / keep)
-    dismiss(&team)
     return out
 
 

@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 
 from dlfs_ext.arrays cimport c_array
 from dlfs_ext.pool cimport empty_like
-from dlfs_ext.runtime cimport Team, dismiss, gather
+from dlfs_ext.threads cimport threads_for
 
 cdef extern from "activations.h" nogil:
     ctypedef void unary_fn(const void *x, void *out, ptrdiff_t n, double parameter) noexcept
@@ -23,8 +23,7 @@ cdef inline cnp.ndarray unary(unary_fn *fn, object x_, double parameter, int cos
     cdef ptrdiff_t n = cnp.PyArray_SIZE(x), size = cnp.PyArray_ITEMSIZE(x), start, chunk
     cdef const char *source = <const char *>cnp.PyArray_DATA(x)
     cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef Team team = gather(<double>n * cost, fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>n * cost), i
     with nogil:
         if threads == 1:
             fn(source, target, n, parameter)
@@ -36,7 +35,6 @@ cdef inline cnp.ndarray unary(unary_fn *fn, object x_, double parameter, int cos
                 if start < n:
                     fn(source + start * size, target + start * size,
                        min(chunk, n - start), parameter)
-    dismiss(&team)
     return out
 
 
@@ -47,8 +45,7 @@ cdef inline cnp.ndarray binary(binary_fn *fn, object g_, object y_, double param
     cdef const char *first = <const char *>cnp.PyArray_DATA(g)
     cdef const char *second = <const char *>cnp.PyArray_DATA(y)
     cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef Team team = gather(<double>n * cost, fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>n * cost), i
     with nogil:
         if threads == 1:
             fn(first, second, target, n, parameter)
@@ -60,5 +57,4 @@ cdef inline cnp.ndarray binary(binary_fn *fn, object g_, object y_, double param
                 if start < n:
                     fn(first + start * size, second + start * size, target + start * size,
                        min(chunk, n - start), parameter)
-    dismiss(&team)
     return out

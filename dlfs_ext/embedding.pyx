@@ -10,8 +10,8 @@ from dlfs.reference.embedding import check_indices
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport empty_2d, empty_nd
-from dlfs_ext.runtime cimport isa_level
 
 cnp.import_array()
 

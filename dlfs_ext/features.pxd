@@ -3,7 +3,7 @@ cimport numpy as cnp
 from cython.parallel cimport prange
 
 from dlfs_ext.pool cimport empty_nd
-from dlfs_ext.runtime cimport Team, dismiss, gather
+from dlfs_ext.threads cimport threads_for
 
 # See csrc/features_tile.h.
 ctypedef void (*feature_map_t)(const void *x, const void *y, const void *p, const void *q,
@@ -48,8 +48,7 @@ cdef inline int map_features(feature_map_t fn, cnp.ndarray x, object y, object p
     cdef const void *qd = data_or_null(q)
     cdef const void *rd = data_or_null(r)
     cdef void *od = cnp.PyArray_DATA(out)
-    cdef Team team = gather(<double>cnp.PyArray_SIZE(x) * cost, <const void *>fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>cnp.PyArray_SIZE(x) * cost), i
     if cnp.PyArray_SIZE(x) == 0:
         return 0
     with nogil:
@@ -60,7 +59,6 @@ cdef inline int map_features(feature_map_t fn, cnp.ndarray x, object y, object p
             for i in prange(threads, num_threads=threads, schedule="static"):
                 fn(xd, yd, pd, qd, rd, od, min(i * chunk, rows), min((i + 1) * chunk, rows),
                    features, inner)
-    dismiss(&team)
     return 0
 
 
@@ -74,8 +72,7 @@ cdef inline int sum_features(feature_sum_t fn, cnp.ndarray x, object y, object p
     cdef const void *pd = data_or_null(p)
     cdef void *od = data_or_null(out)
     cdef void *sd = cnp.PyArray_DATA(sums)
-    cdef Team team = gather(<double>cnp.PyArray_SIZE(x) * cost, <const void *>fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>cnp.PyArray_SIZE(x) * cost), i
     with nogil:
         if threads == 1:
             fn(xd, yd, pd, od, sd, 0, features, outer, features, inner)
@@ -87,5 +84,4 @@ cdef inline int sum_features(feature_sum_t fn, cnp.ndarray x, object y, object p
             for i in prange(threads, num_threads=threads, schedule="static"):
                 fn(xd, yd, pd, od, sd, min(i * chunk, features), min((i + 1) * chunk, features),
                    outer, features, inner)
-    dismiss(&team)
     return 0

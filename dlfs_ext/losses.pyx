@@ -15,8 +15,8 @@ from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport empty_like
-from dlfs_ext.runtime cimport isa_level
 
 cnp.import_array()
 

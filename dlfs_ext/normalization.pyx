@@ -20,8 +20,9 @@ from dlfs_ext.features cimport (
     per_feature,
     sum_features,
 )
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport empty_like, empty_nd
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -155,8 +156,7 @@ cdef tuple by_rows(layer_norm_fn *fn, object x, double eps, str owner):
     cdef const char *xd = <const char *>cnp.PyArray_DATA(source)
     cdef char *od = <char *>cnp.PyArray_DATA(out)
     cdef char *sd = <char *>cnp.PyArray_DATA(inverse)
-    cdef Team team = gather(<double>rows * n * 5, fn)
-    cdef int threads = team.threads
+    cdef int threads = threads_for(<double>rows * n * 5)
     with nogil:
         if threads == 1:
             fn(xd, od, sd, rows, n, eps)
@@ -166,7 +166,6 @@ cdef tuple by_rows(layer_norm_fn *fn, object x, double eps, str owner):
                 if i * chunk < rows:
                     fn(xd + i * chunk * n * size, od + i * chunk * n * size, sd + i * chunk * size,
                        min(chunk, rows - i * chunk), n, eps)
-    dismiss(&team)
     return out, inverse
 
 
@@ -182,8 +181,7 @@ cdef cnp.ndarray by_rows_grad(layer_norm_grad_fn *fn, object output_grad, object
     cdef const char *yd = <const char *>cnp.PyArray_DATA(y)
     cdef const char *sd = <const char *>cnp.PyArray_DATA(s)
     cdef char *od = <char *>cnp.PyArray_DATA(out)
-    cdef Team team = gather(<double>rows * n * 5, fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>rows * n * 5), i
     with nogil:
         if threads == 1:
             fn(gd, yd, sd, od, rows, n)
@@ -193,7 +191,6 @@ cdef cnp.ndarray by_rows_grad(layer_norm_grad_fn *fn, object output_grad, object
                 if i * chunk < rows:
                     fn(gd + i * chunk * n * size, yd + i * chunk * n * size, sd + i * chunk * size,
                        od + i * chunk * n * size, min(chunk, rows - i * chunk), n)
-    dismiss(&team)
     return out
 
 

@@ -13,7 +13,8 @@ from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape, same_type
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+from dlfs_ext.instructions cimport isa_level
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -145,8 +146,7 @@ cdef int update(update_fn *fn, object param, object grad_, object first, object 
     cdef const char *g = <const char *>cnp.PyArray_DATA(grad)
     cdef char *s = NULL if first is None else <char *>cnp.PyArray_DATA(first)
     cdef char *t = NULL if second is None else <char *>cnp.PyArray_DATA(second)
-    cdef Team team = gather(<double>n * 16, fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>n * 16), i
     with nogil:
         if threads == 1:
             fn(p, g, s, t, n, c)
@@ -159,7 +159,6 @@ cdef int update(update_fn *fn, object param, object grad_, object first, object 
                     fn(p + start * size, g + start * size,
                        s + start * size if s != NULL else NULL,
                        t + start * size if t != NULL else NULL, min(chunk, n - start), c)
-    dismiss(&team)
     return 0
 
 

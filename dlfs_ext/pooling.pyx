@@ -19,9 +19,10 @@ from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.options cimport is_shape, remember, remembered
 from dlfs_ext.pool cimport empty_1d, empty_nd
-from dlfs_ext.runtime cimport Team, dismiss, gather, isa_level
+from dlfs_ext.threads cimport threads_for
 
 cnp.import_array()
 
@@ -63,8 +64,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
     cdef max_pool_fn *fn = max_pool_table[isa_level][is_double(images)]
     cdef ptrdiff_t planes = dims[0] * dims[1], area = window.height * window.width
     cdef ptrdiff_t out_area = dims[2] * dims[3], first, i
-    cdef Team team = gather(work_of(&window, planes), fn)
-    cdef ptrdiff_t threads = max(1, min(team.threads, planes))
+    cdef ptrdiff_t threads = max(1, min(threads_for(work_of(&window, planes)), planes))
     cdef size_t each = scratch_bytes(&window, is_double(images))
     cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
     cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
@@ -81,7 +81,6 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
                 fn(&window, source + first * area * size, target + first * out_area * size,
                    places + first * out_area * place, planes * (i + 1) // threads - first,
                    scratch + i * each)
-    dismiss(&team)
     return out, positions
 
 
@@ -111,8 +110,7 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
     cdef max_pool_grad_fn *fn = max_pool_grad_table[isa_level][is_double(grad)]
     cdef ptrdiff_t planes = dims[0] * dims[1], area = window.height * window.width
     cdef ptrdiff_t out_area = window.out_height * window.out_width, first, i
-    cdef Team team = gather(work_of(&window, planes), fn)
-    cdef ptrdiff_t threads = max(1, min(team.threads, planes))
+    cdef ptrdiff_t threads = max(1, min(threads_for(work_of(&window, planes)), planes))
     cdef size_t each = scratch_bytes(&window, is_double(grad))
     cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
     cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
@@ -129,7 +127,6 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
                 fn(&window, source + first * out_area * size, places + first * out_area * place,
                    target + first * area * size, planes * (i + 1) // threads - first,
                    scratch + i * each)
-    dismiss(&team)
     return out
 
 
@@ -249,8 +246,7 @@ cdef size_t scratch_bytes(const pool_window *w, int wide) noexcept:
 
 cdef int run_mean(avg_pool_fn *fn, const pool_window *window, cnp.ndarray x, cnp.ndarray out,
                   ptrdiff_t area, ptrdiff_t out_area, ptrdiff_t planes) except -1:
-    cdef Team team = gather(work_of(window, planes), fn)
-    cdef ptrdiff_t threads = max(1, min(team.threads, planes)), i, first
+    cdef ptrdiff_t threads = max(1, min(threads_for(work_of(window, planes)), planes)), i, first
     cdef size_t each = scratch_bytes(window, is_double(x)), size = cnp.PyArray_ITEMSIZE(x)
     cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
     cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
@@ -264,14 +260,12 @@ cdef int run_mean(avg_pool_fn *fn, const pool_window *window, cnp.ndarray x, cnp
                 first = planes * i // threads
                 fn(window, source + first * area * size, target + first * out_area * size,
                    planes * (i + 1) // threads - first, scratch + i * each)
-    dismiss(&team)
     return 0
 
 
 cdef int run_planes(plane_fn *fn, cnp.ndarray x, cnp.ndarray out, ptrdiff_t area,
                     ptrdiff_t step, ptrdiff_t out_step, ptrdiff_t planes) except -1:
-    cdef Team team = gather(<double>planes * area, fn)
-    cdef ptrdiff_t threads = max(1, min(team.threads, planes)), i, first
+    cdef ptrdiff_t threads = max(1, min(threads_for(<double>planes * area), planes)), i, first
     cdef size_t size = cnp.PyArray_ITEMSIZE(x)
     cdef const char *source = <const char *>cnp.PyArray_DATA(x)
     cdef char *target = <char *>cnp.PyArray_DATA(out)
@@ -283,7 +277,6 @@ cdef int run_planes(plane_fn *fn, cnp.ndarray x, cnp.ndarray out, ptrdiff_t area
                 first = planes * i // threads
                 fn(source + first * step * size, target + first * out_step * size, area,
                    planes * (i + 1) // threads - first)
-    dismiss(&team)
     return 0
 
 

@@ -8,7 +8,7 @@ from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport is_double, is_float, same_shape, same_type
 from dlfs_ext.elementwise cimport CHEAP, DEAR, binary, binary_fn, unary, unary_fn
-from dlfs_ext.runtime cimport isa_level
+from dlfs_ext.instructions cimport isa_level
 
 cnp.import_array()
 

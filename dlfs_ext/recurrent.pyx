@@ -11,8 +11,8 @@ from dlfs.reference.recurrent import GATES, SEQUENCE, STATE
 from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport Block, empty_2d
-from dlfs_ext.runtime cimport isa_level
 from dlfs_ext.steps cimport (
     address,
     empty_3d,

@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 
 from dlfs_ext.arrays cimport c_array
 from dlfs_ext.pool cimport Block, empty_nd, new_block
-from dlfs_ext.runtime cimport Team, dismiss, gather
+from dlfs_ext.threads cimport threads_for
 
 cdef extern from "steps.h" nogil:
     enum:
@@ -75,13 +75,11 @@ cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff
     A thread's own memory holds, for each of its sequences, `states` rows of one number a unit and
     one row of all gates.
     """
-    cdef Team team
     cdef int threads, i
     cdef ptrdiff_t own, share
     if s.batch == 0:
         return 0
-    team = gather(<double>s.batch * s.time * s.hidden * s.hidden * gates, <const void *>fn)
-    threads = team.threads
+    threads = threads_for(<double>s.batch * s.time * s.hidden * s.hidden * gates)
     if threads > s.batch:
         threads = <int>s.batch
     share = (s.batch + threads - 1) // threads
@@ -95,7 +93,6 @@ cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff
             for i in prange(threads, num_threads=threads, schedule="static"):
                 fn(s, min(i * share, s.batch), min((i + 1) * share, s.batch),
                    memory + i * own * size)
-    dismiss(&team)
     return 0
 
 
@@ -103,8 +100,7 @@ cdef inline int sum_weight_grad(weight_grad_t fn, const sequences *s, const void
                                 ptrdiff_t b_row, ptrdiff_t n, void *c, ptrdiff_t c_row, void *sums,
                                 ptrdiff_t size) except -1:
     """The first n columns of C = A.T B, distributed among the threads; sums are never split."""
-    cdef Team team = gather(<double>s.batch * s.time * s.hidden * n, <const void *>fn)
-    cdef int threads = team.threads, i
+    cdef int threads = threads_for(<double>s.batch * s.time * s.hidden * n), i
     cdef ptrdiff_t groups = (n + DLFS_WIDEST - 1) // DLFS_WIDEST, share
     if threads > groups:
         threads = <int>groups
@@ -119,5 +115,4 @@ cdef inline int sum_weight_grad(weight_grad_t fn, const sequences *s, const void
             for i in prange(threads, num_threads=threads, schedule="static"):
                 fn(s, a, b, b_row, c, c_row, sums, min(i * share, n), min((i + 1) * share, n),
                    memory + i * own * size)
-    dismiss(&team)
     return 0

@@ -3,8 +3,7 @@
 libgomp's threads spin for milliseconds before they sleep. On a shared machine the spinning thread
 occupies the processor that the working thread needs: training on two threads took up to fifty times
 as long as on one. A tenth of a millisecond is enough: threads stay awake from one kernel of a
-training step to the next, because waking them takes almost as long. Where even this is too long,
-runtime.pyx detects it and uses one thread.
+training step to the next.
 """
 
 import os

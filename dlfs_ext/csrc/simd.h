@@ -28,7 +28,7 @@
  *    targets.h can be included only once in a C file: a .pyx that needs two tile headers includes a
  *    third that includes both.
  * 3. In the .pyx:
- *        from dlfs_ext.runtime cimport isa_level
+ *        from dlfs_ext.instructions cimport isa_level
  *        cdef extern from "my.h" nogil:
  *            ctypedef void scale_fn(const void *x, void *y, ptrdiff_t n) noexcept
  *            scale_fn *scale_table[3][2]

@@ -10,17 +10,31 @@ Tolerances are bounds of the rounding error:
 """
 
 import importlib
+from collections.abc import Iterator
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 
+import dlfs_ext
 from dlfs import reference
-from dlfs_ext import fallback
+from dlfs_ext import fallback, threads  # type: ignore[attr-defined]
 
 DTYPES = st.sampled_from([np.dtype(np.float32), np.dtype(np.float64)])
 wide = np.longdouble
 """Wider than float64 where the platform has such a type."""
+
+
+def each_number_of_threads(*counts: int) -> Iterator[int]:
+    """Set each number of threads in turn, which then share even the smallest work."""
+    before, least = dlfs_ext.get_num_threads(), threads._least_share(1.0)
+    try:
+        for count in counts:
+            dlfs_ext.set_num_threads(count)
+            yield count
+    finally:
+        threads._least_share(least)
+        dlfs_ext.set_num_threads(before)
 
 
 def twins(module):

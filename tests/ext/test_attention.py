@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_within, twins, wide
+from tests.ext.common import DTYPES, arrays, assert_within, each_number_of_threads, twins, wide
 
 fast, reference = twins("attention")
 
@@ -119,14 +119,10 @@ def test_the_same_bits_for_any_number_of_threads(dtype):
     rng = np.random.default_rng(0)
     qkv = rng.standard_normal((5, 150, 3 * 3 * 16)).astype(dtype)
     g = rng.standard_normal((5, 150, 3 * 16)).astype(dtype)
-    before, results = dlfs_ext.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3, 7):
-            dlfs_ext.set_num_threads(threads)
-            output = dlfs_ext.attention(qkv, 3, True)
-            results.append((output, dlfs_ext.attention_grad(g, qkv, output, 3, True)))
-    finally:
-        dlfs_ext.set_num_threads(before)
+    results = []
+    for _ in each_number_of_threads(1, 2, 3, 7):
+        output = dlfs_ext.attention(qkv, 3, True)
+        results.append((output, dlfs_ext.attention_grad(g, qkv, output, 3, True)))
     for output, grad in results[1:]:
         np.testing.assert_array_equal(output, results[0][0])
         np.testing.assert_array_equal(grad, results[0][1])

@@ -5,8 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_linear, assert_within, twins, widened
+from tests.ext.common import (
+    DTYPES,
+    arrays,
+    assert_linear,
+    assert_within,
+    each_number_of_threads,
+    twins,
+    widened,
+)
 
 fast, reference = twins("conv")
 fast_transpose, reference_transpose = twins("conv_transpose")
@@ -229,19 +236,14 @@ def test_threads_do_not_change_a_bit(dtype, x_shape, W_shape, options):
     generator = np.random.default_rng(5)
     x, W = (generator.standard_normal(shape).astype(dtype) for shape in (x_shape, W_shape))
     g = reference.conv2d(x, W, **options)
-    before, results = dlfs_ext.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3, 5):
-            dlfs_ext.set_num_threads(threads)
-            results.append(
-                (
-                    fast.conv2d(x, W, **options),
-                    fast.conv2d_input_grad(g, W, x_shape, **options),
-                    fast.conv2d_param_grad(g, x, W_shape, **options),
-                )
-            )
-    finally:
-        dlfs_ext.set_num_threads(before)
+    results = [
+        (
+            fast.conv2d(x, W, **options),
+            fast.conv2d_input_grad(g, W, x_shape, **options),
+            fast.conv2d_param_grad(g, x, W_shape, **options),
+        )
+        for _ in each_number_of_threads(1, 2, 3, 5)
+    ]
     for others in results[1:]:
         for one, other in zip(results[0], others, strict=True):
             assert one.tobytes() == other.tobytes()

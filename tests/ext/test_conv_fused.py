@@ -8,7 +8,7 @@ from hypothesis import given
 import dlfs_ext
 from dlfs import reference
 from dlfs.reference.fused import FUSED_ACTIVATIONS
-from tests.ext.common import DTYPES, arrays, assert_within, widened
+from tests.ext.common import DTYPES, arrays, assert_within, each_number_of_threads, widened
 from tests.ext.test_conv import convolutions, winograd, winograd_bound
 
 pytestmark = pytest.mark.usefixtures("isa")
@@ -87,17 +87,13 @@ def test_any_number_of_threads_gives_the_same_bits_and_the_values_of_the_chain(s
     generator = np.random.default_rng(3)
     x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in shapes)
     b = generator.uniform(-1, 1, (1, W.shape[1], 1, 1)).astype(dtype)
-    before, results = dlfs_ext.get_num_threads(), []
+    results = []
     y = dlfs_ext.bias_activation(dlfs_ext.conv2d(x, W), b, "tanh")
     g = generator.uniform(-1, 1, y.shape).astype(dtype)
-    try:
-        for threads in (1, 2, 5):
-            dlfs_ext.set_num_threads(threads)
-            output = dlfs_ext.conv2d_bias_activation(x, W, b, "tanh")
-            grads = dlfs_ext.conv2d_bias_activation_param_grad(g, y, x, W.shape, "tanh")
-            results.append((output, *grads))
-    finally:
-        dlfs_ext.set_num_threads(before)
+    for _ in each_number_of_threads(1, 2, 5):
+        output = dlfs_ext.conv2d_bias_activation(x, W, b, "tanh")
+        grads = dlfs_ext.conv2d_bias_activation_param_grad(g, y, x, W.shape, "tanh")
+        results.append((output, *grads))
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)

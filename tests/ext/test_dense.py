@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-import dlfs_ext
 from dlfs.reference.fused import FUSED_ACTIVATIONS
 from tests.ext.common import (
     DTYPES,
@@ -14,6 +13,7 @@ from tests.ext.common import (
     assert_linear,
     assert_ulps,
     assert_within,
+    each_number_of_threads,
     in_layout,
     shapes,
     twins,
@@ -168,22 +168,17 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, m, k, n):
     generator = np.random.default_rng(m * n)
     x, W = generator.standard_normal((m, k)), generator.standard_normal((k, n))
     x, W, b = x.astype(dtype), W.astype(dtype), W[:1].astype(dtype)
-    before = dlfs_ext.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 3, 7):
-            dlfs_ext.set_num_threads(threads)
-            y = fast.dense(x, W, b, "tanh")
-            results.append(
-                (
-                    y,
-                    fast.weight_multiply_input_grad(y, W),
-                    fast.weight_multiply_param_grad(y, x),
-                    *fast.bias_activation_grad(y, y, "tanh"),
-                )
+    results = []
+    for _ in each_number_of_threads(1, 2, 3, 7):
+        y = fast.dense(x, W, b, "tanh")
+        results.append(
+            (
+                y,
+                fast.weight_multiply_input_grad(y, W),
+                fast.weight_multiply_param_grad(y, x),
+                *fast.bias_activation_grad(y, y, "tanh"),
             )
-    finally:
-        dlfs_ext.set_num_threads(before)
+        )
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)

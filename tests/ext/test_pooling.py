@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_linear, twins
+from tests.ext.common import DTYPES, arrays, assert_linear, each_number_of_threads, twins
 
 fast, reference = twins("pooling")
 
@@ -161,24 +160,20 @@ def test_positions_of_large_windows_are_checked():
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_threads_do_not_change_a_bit(dtype, kernel):
     x = np.random.default_rng(7).standard_normal((30, 16, 45, 45)).astype(dtype)
-    before, results = dlfs_ext.get_num_threads(), []
-    try:
-        for threads in (1, 2, 5):
-            dlfs_ext.set_num_threads(threads)
-            output, positions = fast.max_pool2d(x, kernel)
-            mean = fast.avg_pool2d(x, kernel)
-            results.append(
-                (
-                    output,
-                    positions,
-                    mean,
-                    fast.max_pool2d_grad(output, positions, x.shape, kernel),
-                    fast.avg_pool2d_grad(mean, x.shape, kernel),
-                    fast.global_avg_pool2d(x),
-                )
+    results = []
+    for _ in each_number_of_threads(1, 2, 5):
+        output, positions = fast.max_pool2d(x, kernel)
+        mean = fast.avg_pool2d(x, kernel)
+        results.append(
+            (
+                output,
+                positions,
+                mean,
+                fast.max_pool2d_grad(output, positions, x.shape, kernel),
+                fast.avg_pool2d_grad(mean, x.shape, kernel),
+                fast.global_avg_pool2d(x),
             )
-    finally:
-        dlfs_ext.set_num_threads(before)
+        )
     for others in results[1:]:
         for one, other in zip(results[0], others, strict=True):
             assert one.tobytes() == other.tobytes()

@@ -7,7 +7,7 @@ from hypothesis import given
 
 import dlfs.reference
 import dlfs_ext
-from tests.ext.common import DTYPES, arrays
+from tests.ext.common import DTYPES, arrays, each_number_of_threads
 
 reference = dlfs.reference
 
@@ -127,15 +127,10 @@ def test_more_sequences_than_are_done_at_once(kind, dtype):
 def test_any_number_of_threads_gives_the_same_bits(kind, dtype, batch):
     inputs, h_grad, ends = numbers(kind, dtype, batch, 12, 129)
     given = backward_arguments(kind, inputs, h_grad, ends)
-    before = dlfs_ext.get_num_threads()
     results = []
-    try:
-        for threads in (1, 2, 3, 7):
-            dlfs_ext.set_num_threads(threads)
-            forward = function(dlfs_ext, kind)(*inputs)
-            results.append(forward + function(dlfs_ext, kind, "_grad")(*given))
-    finally:
-        dlfs_ext.set_num_threads(before)
+    for _ in each_number_of_threads(1, 2, 3, 7):
+        forward = function(dlfs_ext, kind)(*inputs)
+        results.append(forward + function(dlfs_ext, kind, "_grad")(*given))
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)

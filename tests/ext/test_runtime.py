@@ -14,7 +14,7 @@ import pytest
 import dlfs
 import dlfs.reference
 import dlfs_ext
-from dlfs_ext import runtime  # type: ignore[attr-defined]
+from dlfs_ext import threads  # type: ignore[attr-defined]
 
 
 def run(code, **environment):
@@ -84,82 +84,20 @@ def test_bad_number_of_threads(bad):
         dlfs_ext.set_num_threads(bad)
 
 
-QUICK, SLOW = (2.0, 1.1), (2.0, 40.0)
-"""Seconds on one thread and on several, on an idle and on a busy machine."""
-
-
-def practise(*phases):
-    """The way of each call, for (number of calls, their times)."""
-    times = iter([times for times, calls in phases for _ in range(calls)])
-    return runtime._practise(
-        sum(calls for _, calls in phases), lambda several: next(times)[several]
-    )
-
-
-@pytest.mark.parametrize(("times", "way"), [(QUICK, "together"), (SLOW, "alone")])
-def test_threads_are_used_where_they_are_faster(times, way):
-    taken = practise((times, 1000))
-    assert taken[:8] == ["together"] * 3 + ["alone"] * 2 + ["together"] * 3
-    assert taken[8:].count(way) > 950
-    # The other way is tried from time to time, at growing intervals.
-    trials = [i for i in range(9, 1000) if taken[i] != way and taken[i - 1] == way]
-    assert 3 <= len(trials) <= 10
-    pauses = np.diff(trials)
-    assert (pauses[1:] > pauses[:-1]).all()
-
-
-def test_that_a_thread_must_be_woken_is_no_argument_against_threads():
-    before = []
-
-    def seconds(several):
-        before.append(several)
-        return 2.0 if not several else 1.1 if before[-2:] == [True, True] else 5.0
-
-    assert runtime._practise(1000, seconds)[8:].count("together") > 980
-
-
-def test_a_machine_that_becomes_busy_is_noticed_and_one_that_becomes_quiet_again():
-    busy = practise((QUICK, 500), (SLOW, 100))[500:]
-    # A few bad times outweigh earlier good ones.
-    assert busy[10:].count("together") <= 12
-    quiet = practise((SLOW, 100), (QUICK, 2000))[100:]
-    assert quiet[-1000:].count("alone") <= 10
-
-
-def test_one_interruption_does_not_count():
-    interrupted = practise((QUICK, 100), ((2.0, 1000.0), 1), (QUICK, 20))[101:]
-    assert interrupted.count("alone") <= 1
-
-
-def feel(*phases):
-    """The mood of each call, for (number of calls, their times alone and together)."""
-    times = iter([times for times, calls in phases for _ in range(calls)])
-    return runtime._feel(sum(calls for _, calls in phases), lambda alone: next(times)[not alone])
-
-
-FAR, NEAR = (1.0, 1.5), (1.0, 0.7)
-"""Times of a step of small kernels on one thread and on several, where the exchange between the
-processors' caches is slow, and where it is fast."""
-
-
-@pytest.mark.parametrize(("times", "mood"), [(NEAR, "together"), (FAR, "alone")])
-def test_small_kernels_share_a_mood(times, mood):
-    felt = feel((times, 20_000))
-    assert felt[0] == "together"
-    assert felt[5000:].count(mood) > 0.98 * 15_000
-    trials = [i for i in range(1, len(felt)) if felt[i] != mood and felt[i - 1] == mood]
-    assert 3 <= len(trials) <= 10
-    assert (np.diff(trials)[1:] > np.diff(trials)[:-1]).all()
-
-
-def test_the_mood_follows_the_machine():
-    assert feel((NEAR, 2000), (FAR, 8000))[-2000:].count("alone") > 1900
-    assert feel((FAR, 2000), (NEAR, 8000))[-2000:].count("together") > 1900
-
-
-def test_the_mood_does_not_change_for_a_small_difference_or_one_interruption():
-    assert feel(((1.0, 1.02), 10_000))[-8000:].count("together") > 7500
-    assert feel((NEAR, 1000), ((60.0, 60.0), 1), (NEAR, 1000))[1001:].count("together") > 900
+def test_a_thread_is_used_only_for_a_share_of_the_work_that_is_large_enough():
+    least = threads._least_share(100.0)
+    before = dlfs_ext.get_num_threads()
+    try:
+        dlfs_ext.set_num_threads(4)
+        work = (0, 99, 199.9, 200, 299.9, 300, 400, 1e30, np.inf)
+        found = [threads._threads_for(amount) for amount in work]
+        if dlfs_ext.get_num_threads() == 4:  # 1 where there is no OpenMP
+            assert found == [1, 1, 1, 2, 2, 3, 4, 4, 4]
+        dlfs_ext.set_num_threads(1)
+        assert threads._threads_for(1e9) == 1
+    finally:
+        dlfs_ext.set_num_threads(before)
+        assert threads._least_share(least) == 100
 
 
 def chain(seed):
@@ -184,11 +122,11 @@ def test_eight_python_threads_at_once():
     def work(seed):
         results[seed] = chain(seed)
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
     assert results == expected
 
 
@@ -196,7 +134,6 @@ FORK = """
 import os, sys
 import numpy as np
 import dlfs_ext
-from dlfs_ext import runtime
 dlfs_ext.set_num_threads(2)
 x = np.random.default_rng(0).standard_normal((1000, 2000))
 before = dlfs_ext.tanh(x)

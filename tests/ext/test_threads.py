@@ -7,6 +7,7 @@ import pytest
 
 import dlfs
 import dlfs_ext
+from tests.ext.common import each_number_of_threads
 from tests.ext.nets import NETS, OPTIMIZERS, train
 
 THREADS = 8
@@ -76,10 +77,7 @@ def kernel_calls(seed):
 @pytest.fixture(params=[1, 2])
 def openmp_threads(request):
     """Kernels that use several threads, called from threads."""
-    before = dlfs.get_num_threads()
-    dlfs.set_num_threads(request.param)
-    yield request.param
-    dlfs.set_num_threads(before)
+    yield from each_number_of_threads(request.param)
 
 
 def test_kernels(openmp_threads):

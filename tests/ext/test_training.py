@@ -7,6 +7,7 @@ import pytest
 
 import dlfs
 import dlfs_ext
+from tests.ext.common import each_number_of_threads
 from tests.ext.nets import NETS, OPTIMIZERS, data, train
 
 pytestmark = pytest.mark.usefixtures("isa")
@@ -74,16 +75,10 @@ def test_a_fused_chain_learns_what_the_chain_learns(name, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NETS)
 def test_any_number_of_threads_learns_the_same_bits(name, dtype):
-    before = dlfs.get_num_threads()
     results = []
-    try:
-        for threads in (1, 2, 3):
-            dlfs.set_num_threads(threads)
-            with dlfs.use_backend("fast"):
-                # Large batches: small work stays on one thread.
-                results.append(train(NETS[name], "adam", 4, dtype, rows=700))
-    finally:
-        dlfs.set_num_threads(before)
+    for _ in each_number_of_threads(1, 2, 3):
+        with dlfs.use_backend("fast"):
+            results.append(train(NETS[name], "adam", 4, dtype, rows=90))
     for losses, params in results[1:]:
         assert losses == results[0][0]
         for one, other in zip(params, results[0][1], strict=True):

@@ -1,0 +1,2 @@
+# The index of the instruction set in the tables of csrc/simd.h.
+cdef int isa_level
