@@ -8,13 +8,13 @@
 # %% [markdown]
 # # Chapter 2: from linear regression to a neural network
 #
-# You train two models on house prices by hand: every forward step is one line of NumPy, and every
-# backward step is one line too. You compare the first with scikit-learn, find out why the second
-# is better, and catch a bug in the book's gradient.
+# You train two models of house prices by hand: each step of the forward pass is one line of NumPy,
+# and so is each step of the backward pass. You compare the first model with scikit-learn, see why
+# the second one is better, find a mistake in the book's gradient, and see a model learn too much.
 #
-# You need: NumPy, and the chain rule from chapter 1.
+# You need NumPy, and the chain rule from chapter 1.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
@@ -23,68 +23,137 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import dlfs
+from dlfs.classroom.cells import plot_style
 from dlfs.datasets import boston
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.exercises import check
 from dlfs.gradcheck import check_gradients
 from dlfs.metrics import mae, rmse
-from dlfs.plots import BLUE, GREY, ORANGE, plot_chain
+from dlfs.plots import BLUE, GREY, ORANGE, plot_chain, with_handles
+
+plot_style()
 
 # %% [markdown]
 # ## 1. The data
 #
-# 506 districts around Boston in 1970. Each has 13 features, for example the rooms of its houses
-# (`RM`), its crime rate (`CRIM`) and the share of poor residents (`LSTAT`), and the median price of
-# a house, in thousands of dollars. The data is old and famous, and it has a fault that you must
-# know of: column `B` encodes the race of the residents. It is here to reproduce the book's figures,
-# and for nothing else.
+# The data has a row for each of 506 districts around Boston in 1970. A row has 13 **features**, for
+# example the number of rooms of its houses (`RM`), its crime rate (`CRIM`) and the share of poor
+# residents (`LSTAT`). The **target** is the median price of a house, in thousands of dollars. The
+# data is old and famous, and it has a fault: the column `B` encodes the race of the residents. We
+# use it to reproduce the book's figures, and for nothing else.
 #
-# Each feature is scaled to mean 0 and standard deviation 1, as in the book. (Strictly, the scale
-# should come from the training rows alone; the book's figures were made this way.)
+# Each feature is **standardized**: we subtract its mean and divide by its standard deviation, so
+# that all features have mean 0 and standard deviation 1. (Strictly, both should be computed from
+# the training rows alone. We do as the book did.)
+#
+# A model is useful if it is right about districts that it has not seen. This is called
+# **generalization**. To measure it, we train on 70 % of the rows, the *training rows*, and compare
+# with the truth on the others, the *test rows*.
 
 # %%
 houses = boston()
 X = StandardScaler().fit_transform(houses.X)
-X_train, X_test, y_train, y_test = train_test_split(
-    X, houses.y.reshape(-1, 1), test_size=0.3, random_state=80718
-)
+y = houses.y.reshape(-1, 1)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=80718)
 X_train.shape, X_test.shape, y_train.shape
 
 # %% [markdown]
-# A look before you start. Both features tell something about the price, and neither tells it along
-# a straight line. (The row of points at the top: prices above 50 were cut off.)
+# Look at the data before you start. Both features tell something about the price, but not along a
+# straight line. (The row of points at the top: prices above 50 were cut off.)
 
-# %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3), dpi=80, layout="constrained", sharey=True)
-for ax, name in zip(axes, ("RM", "LSTAT"), strict=True):
+# %% tags=["hide-input"]
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
+for ax, name in zip(axes, ("RM", "LSTAT")):
     ax.scatter(houses.X[:, houses.feature_names.index(name)], houses.y, s=8, color=BLUE, alpha=0.5)
     ax.set(xlabel=name)
-    ax.grid(alpha=0.25)
 axes[0].set_ylabel("price in $1000")
 plt.show()
 
 # %% [markdown]
-# ## 2. What there is to beat
+# ## 2. A model to compare with
 #
-# Linear regression has a solution in closed form, and scikit-learn finds it. Two numbers say how
-# far its predictions are from the truth, in thousands of dollars: the mean absolute error, and the
-# root of the mean squared error, which punishes large errors more.
+# **Linear regression** predicts the price as a sum: each feature times a weight, plus one number
+# that does not depend on the features, the **intercept** (or bias). The weights with the smallest
+# squared error can be computed directly, and scikit-learn does so.
 
 # %%
 sklearn_model = LinearRegression().fit(X_train, y_train)
 p_sklearn = sklearn_model.predict(X_test)
-print(f"scikit-learn: MAE {mae(y_test, p_sklearn):.4f}, RMSE {rmse(y_test, p_sklearn):.4f}")
+print(f"intercept {sklearn_model.intercept_[0]:.2f}, mean price {y_train.mean():.2f}")
+for i in np.argsort(-np.abs(sklearn_model.coef_[0]))[:4]:
+    print(f"weight of {houses.feature_names[i]:<8}{sklearn_model.coef_[0][i]:>6.2f}")
+
+# %% [markdown]
+# The intercept is the prediction for a district whose features are all 0. After standardizing, this
+# is an average district, so the intercept is close to the mean price. The weights can be compared,
+# because all features have the same standard deviation: `LSTAT` counts most.
+#
+# How good are the predictions? Four numbers measure it:
+#
+# - **MAE**, the mean absolute error, in thousands of dollars;
+# - **RMSE**, the root of the mean squared error, also in thousands of dollars. Squaring gives large
+#   errors more weight;
+# - the RMSE as a share of the mean price;
+# - **R²**, which compares with the simplest model: always predict the mean. It is 1 minus the
+#   model's squared error divided by the squared error of the mean. So 1 is perfect, and 0 is no
+#   better than the mean.
+
+
+# %%
+def r_squared(y, p):
+    return 1 - np.sum((y - p) ** 2) / np.sum((y - y.mean()) ** 2)
+
+
+def report_errors(name, p):
+    error = rmse(y_test, p)
+    share = error / y_test.mean()
+    print(f"{name:<33} MAE {mae(y_test, p):.4f}", end="  ")
+    print(f"RMSE {error:.4f} = {share:.1%} of the mean price  R² {r_squared(y_test, p):.3f}")
+
+
+report_errors("scikit-learn", p_sklearn)
+
+# %% tags=["remove-cell"]
 assert f"{mae(y_test, p_sklearn):.4f}" == "3.5671"
 assert f"{rmse(y_test, p_sklearn):.4f}" == "5.0476"
+assert np.isclose(r_squared(y_test, p_sklearn), sklearn_model.score(X_test, y_test))
+assert abs(sklearn_model.intercept_[0] - y_train.mean()) < 0.3
+assert houses.feature_names[np.argmax(np.abs(sklearn_model.coef_[0]))] == "LSTAT"
+
+# %% [markdown]
+# In a plot of predicted against actual prices, a perfect model would have all points on the line:
+
+
+# %% tags=["hide-input"]
+def scatter(ax, p, title):
+    ax.scatter(p, y_test, s=12, color=BLUE, alpha=0.6)
+    ax.plot([0, 50], [0, 50], color=GREY)
+    ax.set(xlabel="predicted price", ylabel="actual price", title=title)
+
+
+figure, ax = plt.subplots(figsize=(4.5, 3.5))
+scatter(ax, p_sklearn, "scikit-learn, test rows")
+plt.show()
 
 # %% [markdown]
 # ## 3. Linear regression, step by step
 #
-# Forward: multiply the features by weights, add a bias, compare with the truth.
+# Now we find the weights without scikit-learn, by taking many small steps downhill. Each step uses
+# a **batch**, a few rows of the data. For a batch of three rows and $k$ features, the forward pass
+# multiplies the features by the weights, adds the bias, and computes the loss. Written out:
 #
-# $$N = XW \qquad P = N + B \qquad L = \operatorname{mean}\,(y - P)^2$$
+# $$X = \begin{bmatrix} x_{11} & x_{12} & \cdots & x_{1k} \\ x_{21} & x_{22} & \cdots & x_{2k} \\
+# x_{31} & x_{32} & \cdots & x_{3k} \end{bmatrix} \qquad
+# W = \begin{bmatrix} w_1 \\ w_2 \\ \vdots \\ w_k \end{bmatrix} \qquad
+# N = XW = \begin{bmatrix} x_{11} w_1 + x_{12} w_2 + \dots + x_{1k} w_k \\
+# x_{21} w_1 + x_{22} w_2 + \dots + x_{2k} w_k \\
+# x_{31} w_1 + x_{32} w_2 + \dots + x_{3k} w_k \end{bmatrix}$$
 #
-# Whatever the backward pass will need is kept.
+# $$P = N + b = \begin{bmatrix} n_1 + b \\ n_2 + b \\ n_3 + b \end{bmatrix}
+# = \begin{bmatrix} p_1 \\ p_2 \\ p_3 \end{bmatrix} \qquad
+# L = \frac{(y_1 - p_1)^2 + (y_2 - p_2)^2 + (y_3 - p_3)^2}{3}$$
+#
+# The code does the same for any number of rows. It keeps the values that the backward pass needs.
 
 
 # %%
@@ -97,9 +166,9 @@ def linear_forward(X, y, weights):
 
 # %% [markdown]
 # As a graph, with the shapes for a batch of 23 rows. (The boxes are classes of `dlfs`, used here
-# for the drawing alone; chapter 3 builds them.)
+# only for the drawing; chapter 3 builds them.)
 
-# %%
+# %% tags=["hide-input"]
 steps = [WeightMultiply(np.zeros((13, 1))), BiasAdd(np.zeros((1, 1)))]
 P = steps[1].forward(steps[0].forward(X_train[:23]))
 squared = dlfs.MeanSquaredError()
@@ -109,9 +178,9 @@ figure.set_dpi(75)
 figure
 
 # %% [markdown]
-# Backward, along the orange arrows, from the loss to the parameters. Squaring gives a factor
-# $2(P - y)$. The bias is added, so it passes on what it receives. The product multiplies by its
-# other factor, transposed, as in chapter 1:
+# The backward pass follows the orange arrows, from the loss to the parameters. The square gives the
+# factor $2(P - y)$. The bias is only added, so the gradient passes it unchanged. The product
+# multiplies by its other factor, transposed, as in chapter 1:
 #
 # $$\frac{\partial L}{\partial P} = -2\,(y - P) \qquad
 # \frac{\partial L}{\partial N} = \frac{\partial L}{\partial P} \qquad
@@ -122,17 +191,17 @@ figure
 # %%
 def linear_gradients(info, weights):
     dLdP = -2 * (info["y"] - info["P"])
-    dLdN = dLdP * 1  # P = N + B: the bias shifts, it does not scale
+    dLdN = dLdP * 1  # P = N + B: the slope is 1
     dLdW = info["X"].T @ dLdN
-    dLdB = dLdP.sum(axis=0)  # one bias meets every row
+    dLdB = dLdP.sum(axis=0)  # the same bias is added to every row
     return {"W": dLdW, "B": dLdB}
 
 
 # %% [markdown]
-# One thing in there does not fit: the loss is a *mean* over the rows, this is the gradient of the
-# *sum*. The book does it so, and so do we here, to get its figures. All it changes is the scale: a
-# batch of 23 rows takes steps 23 times as large. The checker fails it, and one slope shows the
-# ratio:
+# One thing does not match: the loss is a *mean* over the rows, but this is the gradient of the
+# *sum*. The book does it in this way, and so do we, to get its figures. Only the scale changes: for
+# a batch of 23 rows, the steps are 23 times as large. `check_gradients` notices, and the slope in
+# one weight shows the ratio, for four rows:
 
 # %%
 rng = np.random.default_rng(0)
@@ -151,28 +220,30 @@ def backward(output_grad, W, B):
 
 
 report = check_gradients((forward, backward), (W, B))
-assert not report
 W_grad = backward(1.0, W, B)[0]
 step = np.array([[1e-6], [0], [0]])
 slope = (forward(W + step, B) - forward(W - step, B)) / 2e-6
-print(
-    f"backward says {W_grad[0, 0]:.4f}, the slope is {slope:.4f}: ratio {W_grad[0, 0] / slope:.4f}"
-)
+print("check_gradients:", "passed" if report else "failed")
+print(f"gradient {W_grad[0, 0]:.4f}, slope {slope:.4f}: ratio {W_grad[0, 0] / slope:.4f}")
+
+# %% tags=["remove-cell"]
+assert not report
 assert abs(W_grad[0, 0] / slope - 4) < 1e-6  # four rows
 
 # %% [markdown]
 # ## 4. Training
 #
-# Shuffle the rows, walk through them in batches, take a small step against the gradient after each
-# batch, start again. The legacy generator `np.random.RandomState` draws the very numbers that the
-# book's code drew.
+# Shuffle the rows, go through them in batches, and after each batch take a small step against the
+# gradient. The **learning rate** says how small. When all rows have been used once, an **epoch** is
+# over; shuffle and start again. The old generator `np.random.RandomState` draws the same numbers as
+# the book's code.
 
 
 # %%
-def train(forward, gradients, weights, random, n_iter, learning_rate=0.001, batch_size=23):
+def train(forward, gradients, weights, random, n_iter, X, y, learning_rate=0.001, batch_size=23):
     losses, start = [], 0
-    order = random.permutation(len(X_train))
-    X, y = X_train[order], y_train[order]
+    order = random.permutation(len(X))
+    X, y = X[order], y[order]
     for _ in range(n_iter):
         if start >= len(X):
             order = random.permutation(len(X))
@@ -188,57 +259,71 @@ def train(forward, gradients, weights, random, n_iter, learning_rate=0.001, batc
 # %%
 random = np.random.RandomState(180708)
 start = {"W": random.randn(13, 1), "B": random.randn(1, 1)}
-linear, linear_losses = train(linear_forward, linear_gradients, start, random, n_iter=1000)
-
+linear, linear_losses = train(
+    linear_forward, linear_gradients, start, random, 1000, X_train, y_train
+)
 p_linear = X_test @ linear["W"] + linear["B"]
-print(f"by hand: MAE {mae(y_test, p_linear):.4f}, RMSE {rmse(y_test, p_linear):.4f}")
+report_errors("linear regression by hand", p_linear)
+print(f"intercept by hand {linear['B'].item():.2f}, scikit-learn {sklearn_model.intercept_[0]:.2f}")
+
+# %% tags=["remove-cell"]
 assert f"{mae(y_test, p_linear):.4f}" == "3.5644"
 assert f"{rmse(y_test, p_linear):.4f}" == "5.0497"
+assert abs(linear["B"].item() - sklearn_model.intercept_[0]) < 0.5
 
 # %% [markdown]
-# These are the book's figures to the last digit. And the coefficients are scikit-learn's, nearly:
-# gradient descent with small batches never stands quite still.
+# These are the book's figures to the last digit. Weights and intercept are nearly those of
+# scikit-learn. Not quite: each batch has a slightly different gradient, so training with batches
+# never stands still.
 
-# %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), dpi=80, layout="constrained")
+# %% tags=["hide-input"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5))
 left.plot(linear_losses, color=BLUE, linewidth=0.7)
 left.set(xlabel="batch", ylabel="loss", yscale="log", title="the loss of each batch")
 at = np.arange(13)
 right.bar(at - 0.2, sklearn_model.coef_[0], 0.4, color=GREY, label="scikit-learn")
 right.bar(at + 0.2, linear["W"][:, 0], 0.4, color=ORANGE, label="by hand")
 right.set_xticks(at, houses.feature_names, rotation=60)
-right.set(ylabel="weight", title="what each feature counts")
-right.legend(frameon=False)
+right.set(ylabel="weight", title="how much each feature counts")
+right.legend()
 plt.show()
 assert np.abs(sklearn_model.coef_[0] - linear["W"][:, 0]).max() < 0.5
 
 # %% [markdown]
-# ### What training walks through
+# ### The surface of the loss
 #
-# The loss is a function of 14 numbers. Hold twelve of them where they ended, vary the weights of
-# `RM` and `LSTAT`, and you can draw it: a bowl. The orange line is the way that these two weights
-# took, seen after 0, 1, 2, 4, ... batches. It goes down fast where the bowl is steep. At the end it
-# takes a turn: the other twelve weights are on their way, too, and move the bottom of this bowl.
+# The loss is a function of 14 numbers. We hold twelve of them at their final values and vary the
+# weights of `RM` and `LSTAT`. Then the loss can be drawn as a map, and it has the form of a bowl.
+# The orange line shows these two weights after 0, 1, 2, 4, ... batches. They move fast where the
+# bowl is steep. The line turns at the end, because the other weights change too, and that moves the
+# bottom of this bowl.
 
 
-# %%
+# %% tags=["hide-input"]
 def after(n_iter):
     random = np.random.RandomState(180708)
     start = {"W": random.randn(13, 1), "B": random.randn(1, 1)}
-    weights, _ = train(linear_forward, linear_gradients, start, random, n_iter)
+    weights, _ = train(linear_forward, linear_gradients, start, random, n_iter, X_train, y_train)
     return weights["W"][[5, 12], 0]
 
 
 way = np.array([after(n) for n in (0, *2 ** np.arange(10), 1000)])
 rm, lstat = np.meshgrid(np.linspace(-3, 6, 61), np.linspace(-8, 3, 61))
-rest = X_train @ linear["W"] + linear["B"] - y_train
-rest = rest - X_train[:, [5, 12]] @ linear["W"][[5, 12]]  # the error without these two
-height = np.mean((rest[:, :, None] + X_train[:, 5, None, None] * rm
-                  + X_train[:, 12, None, None] * lstat) ** 2, axis=0)  # fmt: skip
+two = X_train[:, [5, 12]]  # RM and LSTAT
+rest = X_train @ linear["W"] + linear["B"] - y_train - two @ linear["W"][[5, 12]]
+height = np.mean(
+    (rest[:, :, None] + two[:, 0, None, None] * rm + two[:, 1, None, None] * lstat) ** 2, axis=0
+)
 
-figure, ax = plt.subplots(figsize=(7, 4), dpi=80, layout="constrained")
-filled = ax.contourf(rm, lstat, height, levels=np.geomspace(height.min(), height.max(), 16),
-                     cmap="viridis", norm="log")  # fmt: skip
+
+def draw_bowl(ax):
+    levels = np.geomspace(height.min(), height.max(), 16)
+    ax.grid(False)
+    return ax.contourf(rm, lstat, height, levels=levels, cmap="viridis", norm="log")
+
+
+figure, ax = plt.subplots(figsize=(7, 4))
+filled = draw_bowl(ax)
 ax.plot(*way.T, "o-", color=ORANGE, markersize=4)
 ax.annotate("start", way[0], way[0] + [0.2, 0.3], color="white")
 ax.set(xlabel="weight of RM", ylabel="weight of LSTAT", title="loss on the training rows")
@@ -247,43 +332,98 @@ plt.show()
 assert height.min() < 1.01 * np.mean((X_train @ linear["W"] + linear["B"] - y_train) ** 2)
 
 # %% [markdown]
+# ### How large a step?
+#
+# The learning rate decides how training moves on this surface. Each dot is a step against the
+# gradient of the bowl, 25 of them, from the same start. With a small rate the steps are safe and
+# slow. With a larger one they jump from side to side, and still arrive. Above a certain rate each
+# jump is longer than the one before, and the loss grows without end. ([Math](Math.ipynb), section
+# 4, derives that rate.)
+
+
+# %% tags=["hide-input"]
+def descend(rate, steps=25):
+    w, path = np.array([[-2.0], [2.0]]), []
+    for _ in range(steps + 1):
+        path.append(w[:, 0])
+        w = w - rate * 2 / len(two) * two.T @ (rest + two @ w)
+    return np.array(path)
+
+
+def final_loss(rate):
+    return np.mean((rest + two @ descend(rate)[-1][:, None]) ** 2)
+
+
+def draw_descent(ax, rate):
+    draw_bowl(ax)
+    ax.plot(*descend(rate).T, "o-", color=ORANGE, markersize=4)
+    ax.set(xlim=(-3, 6), ylim=(-8, 3), xlabel="weight of RM", ylabel="weight of LSTAT")
+    ax.set_title(f"rate {rate:g}: loss {final_loss(rate):,.0f}", size=11)
+
+
+_, axes = plt.subplots(1, 3, figsize=(9, 3))
+for ax, rate in zip(axes, (0.02, 0.55, 0.66)):
+    draw_descent(ax, rate)
+plt.show()
+
+# %% [markdown]
+# Move the handle, and find the rate at which the steps begin to jump, and the rate at which they no
+# longer arrive. (The handle needs a running kernel. Elsewhere you see one more picture.)
+
+
+# %% tags=["hide-input"]
+def descent(rate=0.2):
+    figure, ax = plt.subplots(figsize=(4.5, 3.5))
+    draw_descent(ax, rate)
+    return figure
+
+
+with_handles(descent, rate=[0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.55, 0.6, 0.62, 0.64, 0.66])
+
+# %% tags=["remove-cell"]
+assert final_loss(0.55) < final_loss(0.02) < final_loss(0.66)
+assert final_loss(0.55) < 1.1 * height.min()
+
+# %% [markdown]
 # ## 5. What a straight line cannot do
 #
-# The feature that counts most is the last one, `LSTAT`. Vary it alone, hold all others at their
-# mean, and see what the model says. It can only say a straight line; the houses do not lie on one.
+# The feature that counts most is `LSTAT`. We vary it alone, hold all others at their mean, and look
+# at the predictions. The model can only predict along a straight line, but the prices follow a
+# curve.
 
 
-# %%
+# %% tags=["hide-input"]
 def vary_last_feature(predict, n=40):
     rows = np.repeat(X_test.mean(axis=0, keepdims=True), n, axis=0)
     rows[:, -1] = np.linspace(-1.5, 3.5, n)
     return rows[:, -1], predict(rows)[:, 0]
 
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), dpi=80, layout="constrained")
-left.scatter(p_linear, y_test, s=12, color=BLUE, alpha=0.6)
-left.plot([0, 50], [0, 50], color=GREY)
-left.set(xlabel="predicted price", ylabel="actual price", title="a perfect model is on the line")
-right.scatter(X_test[:, -1], y_test, s=12, color=BLUE, alpha=0.6, label="houses")
-line = vary_last_feature(lambda rows: rows @ linear["W"] + linear["B"])
-right.plot(*line, color=ORANGE, label="linear model")
-right.set(xlabel="LSTAT (standardized)", ylabel="price", title="the most important feature")
-right.legend(frameon=False)
-plt.show()
+def draw_predictions(p, predict, name, title):
+    _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5))
+    scatter(left, p, title)
+    right.scatter(X_test[:, -1], y_test, s=12, color=BLUE, alpha=0.6, label="test rows")
+    right.plot(*vary_last_feature(predict), color=ORANGE, label=name)
+    right.set(xlabel="LSTAT (standardized)", ylabel="price", title="the most important feature")
+    right.legend()
+    plt.show()
+
+
+draw_predictions(
+    p_linear, lambda rows: rows @ linear["W"] + linear["B"], "linear model", "linear regression"
+)
 
 # %% [markdown]
 # ## 6. A neural network, step by step
 #
-# Three steps, where there was one: learn 13 combinations of the features, bend each with a sigmoid,
-# and do linear regression on the result.
+# The network has three steps. It computes 13 combinations of the features, applies a sigmoid to
+# each, and does linear regression on the results:
 #
 # $$M_1 = XW_1 \qquad N_1 = M_1 + B_1 \qquad O_1 = \sigma(N_1)$$
 #
 # $$M_2 = O_1W_2 \qquad P = M_2 + B_2 \qquad L = \operatorname{mean}\,(y - P)^2$$
 #
-# Without the sigmoid the second product would only mix the first one's columns once more: two
-# straight lines after each other are a straight line. With it, each of the 13 hidden **neurons** is
-# a soft switch, and the last step adds up switches.
+# The sigmoid turns any number into one between 0 and 1:
 
 
 # %%
@@ -291,6 +431,23 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+# %% tags=["hide-input"]
+at = np.linspace(-6, 6, 121)
+figure, ax = plt.subplots(figsize=(6, 2.6))
+ax.plot(at, sigmoid(at), color=BLUE, label="sigmoid")
+ax.plot(at, sigmoid(at) * (1 - sigmoid(at)), color=ORANGE, label="its slope")
+ax.set(xlabel="x", ylabel="value")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# Without the sigmoid, the second product would only combine the combinations: two linear steps in a
+# row are one linear step. With it, each of the 13 columns of $O_1$, the hidden **neurons**, is a
+# soft switch: near 0 for some rows and near 1 for others. The last step adds up switches, and such
+# a sum can follow a curve.
+
+
+# %%
 def network_forward(X, y, weights):
     N1 = X @ weights["W1"] + weights["B1"]
     O1 = sigmoid(N1)
@@ -303,12 +460,17 @@ def network_predict(X, weights):
 
 
 # %% [markdown]
-# The graph is longer, and so is the way back. First the hidden layer, then the output layer and the
-# loss; what leaves the first row on the right enters the second one on the left:
+# The graph is longer now. The first row is the hidden layer. Its output, on the right, is the input
+# of the second row: the output layer and the loss.
 
-# %%
-steps = [WeightMultiply(np.zeros((13, 13))), BiasAdd(np.zeros((1, 13))), dlfs.Sigmoid(),
-         WeightMultiply(np.zeros((13, 1))), BiasAdd(np.zeros((1, 1)))]  # fmt: skip
+# %% tags=["hide-input"]
+steps = [
+    WeightMultiply(np.zeros((13, 13))),
+    BiasAdd(np.zeros((1, 13))),
+    dlfs.Sigmoid(),
+    WeightMultiply(np.zeros((13, 1))),
+    BiasAdd(np.zeros((1, 1))),
+]
 P = X_train[:23]
 for step in steps:
     P = step.forward(P)
@@ -319,13 +481,14 @@ for part in (steps[:3], [*steps[3:], squared]):
     display(figure)
 
 # %% [markdown]
-# Each line of it is as simple as before; only the sigmoid is new, with its slope $O_1(1 - O_1)$:
+# The backward pass has the same kind of steps as before. Only the sigmoid is new, with its slope
+# $O_1(1 - O_1)$:
 #
 # $$\frac{\partial L}{\partial O_1} = \frac{\partial L}{\partial P}\, W_2^T \qquad
 # \frac{\partial L}{\partial N_1} = \frac{\partial L}{\partial O_1} \odot O_1 \odot (1 - O_1)$$
 #
-# ($\odot$ multiplies entry by entry. The book leaves out the factor 2 now. It is swallowed by the
-# learning rate.)
+# ($\odot$ multiplies entry by entry. The book leaves out the factor 2 of the square here. This has
+# the same effect as half the learning rate.)
 
 
 # %%
@@ -341,11 +504,10 @@ def network_gradients(info, weights):
 
 
 # %% [markdown]
-# Before you train with a gradient, ask whether it is one. Half the sum of squares has exactly this
-# gradient:
+# Check a gradient before you train with it. This should be the gradient of half the sum of squares:
 
 
-# %%
+# %% tags=["hide-input"]
 def check_network(gradients):
     rng = np.random.default_rng(1)
     X, y = rng.standard_normal((5, 3)), rng.standard_normal((5, 1))
@@ -363,15 +525,18 @@ def check_network(gradients):
     return check_gradients((half_squares, backward), tuple(map(rng.standard_normal, shapes)))
 
 
+# %%
 report = check_network(network_gradients)
-assert report
 print(report)
 
+# %% tags=["remove-cell"]
+assert report
+
 # %% [markdown]
-# ## 7. The book's figure, and the book's bug
+# ## 7. The book's figure, and the book's mistake
 #
-# The book's listing sums the gradient of the first bias twice: once over the rows, which is right,
-# and then over the 13 hidden neurons. What is left is one number, and all 13 biases move together.
+# The book's listing sums the gradient of the first bias twice: over the rows, which is correct, and
+# then over the 13 hidden neurons. One number is left, so all 13 biases get the same step.
 
 
 # %%
@@ -383,119 +548,225 @@ def book_gradients(info, weights):
 
 report = check_network(book_gradients)
 print(report)
+
+# %% tags=["remove-cell"]
 assert [name for name, result in report.results.items() if not result.passed] == ["B1"]
 
 
 # %%
-def trained_network(gradients):
+def start_network():
     random = np.random.RandomState(180807)
     shapes = {"W1": (13, 13), "B1": (1, 13), "W2": (13, 1), "B2": (1, 1)}
-    start = {name: random.randn(*shape) for name, shape in shapes.items()}
-    return train(network_forward, gradients, start, random, n_iter=10_000)
+    return {name: random.randn(*shape) for name, shape in shapes.items()}, random
 
 
 results = {}
-for name, gradients in (("book", book_gradients), ("right", network_gradients)):
-    weights, losses = trained_network(gradients)
-    p = network_predict(X_test, weights)
-    results[name] = weights, losses, p
-    print(f"{name + ' gradient:':<16} MAE {mae(y_test, p):.4f}, RMSE {rmse(y_test, p):.4f}")
-assert f"{mae(y_test, results['book'][2]):.4f}" == "2.5951"
-assert f"{rmse(y_test, results['book'][2]):.4f}" == "3.8851"
-assert abs(mae(y_test, results["right"][2]) - 2.541) < 0.01
-assert abs(rmse(y_test, results["right"][2]) - 3.952) < 0.01
+for name, gradients in (("book", book_gradients), ("correct", network_gradients)):
+    start, random = start_network()
+    weights, losses = train(network_forward, gradients, start, random, 10_000, X_train, y_train)
+    results[name] = weights, losses, network_predict(X_test, weights)
+
+p_book, p_network = results["book"][2], results["correct"][2]
+report_errors("scikit-learn", p_sklearn)
+report_errors("linear regression by hand", p_linear)
+report_errors("neural network, book's gradient", p_book)
+report_errors("neural network, correct gradient", p_network)
+
+# %% tags=["remove-cell"]
+assert f"{mae(y_test, p_book):.4f}" == "2.5951"
+assert f"{rmse(y_test, p_book):.4f}" == "3.8851"
+assert abs(mae(y_test, p_network) - 2.541) < 0.01
+assert abs(rmse(y_test, p_network) - 3.952) < 0.01
 
 # %% [markdown]
-# The first line is what the book prints, to the last digit. A wrong gradient that trains well: that
-# is why you check gradients, and do not trust a loss that goes down. On these 152 test rows the
-# right gradient is a little better by one measure and a little worse by the other; that is chance.
-# Either way the network is far ahead of linear regression:
+# The third line has the figures that the book prints, to the last digit. The gradient is wrong, and
+# the network still trains well: a falling loss does not prove that a gradient is correct. On these
+# 152 test rows the correct gradient has a lower MAE and a higher RMSE. Such small differences are
+# chance. Both networks are far better than linear regression.
 
-# %%
-weights, losses, p_network = results["right"]
-models = {
-    "scikit-learn": p_sklearn,
-    "linear regression by hand": p_linear,
-    "neural network, book's gradient": results["book"][2],
-    "neural network, right gradient": p_network,
-}
-print(f"{'error in $1000 on the test rows':<34}{'MAE':>8}{'RMSE':>8}")
-for name, p in models.items():
-    print(f"{name:<34}{mae(y_test, p):>8.2f}{rmse(y_test, p):>8.2f}")
+# %% tags=["hide-input"]
+weights, losses, _ = results["correct"]
 
 
-# %%
 def smooth(losses, width=50):
     return np.convolve(losses, np.full(width, 1 / width), mode="valid")
 
 
-figure, ax = plt.subplots(figsize=(7, 3.2), dpi=80, layout="constrained")
+figure, ax = plt.subplots()
 ax.plot(smooth(linear_losses), color=GREY, label="linear regression")
 ax.plot(smooth(losses), color=ORANGE, label="neural network")
 ax.set(xlabel="batch", ylabel="loss, mean of 50 batches", xscale="log", yscale="log")
-ax.grid(alpha=0.25)
-ax.legend(frameon=False)
+ax.legend()
 plt.show()
 assert smooth(losses)[-1] < 0.5 * smooth(linear_losses)[-1]
 
 # %% [markdown]
-# Both fall fast at first. The linear model has nothing more to learn after a hundred batches; the
-# network goes on. Its predictions are closer to the truth, and follow the bend of the houses:
+# Both losses fall fast at first. The linear model stops improving after about a hundred batches;
+# the network goes on. Its predictions are closer to the truth, and follow the curve of the prices:
 
-# %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), dpi=80, layout="constrained")
-left.scatter(p_network, y_test, s=12, color=BLUE, alpha=0.6)
-left.plot([0, 50], [0, 50], color=GREY)
-left.set(xlabel="predicted price", ylabel="actual price", title="closer to the line")
-right.scatter(X_test[:, -1], y_test, s=12, color=BLUE, alpha=0.6, label="houses")
-line = vary_last_feature(lambda rows: network_predict(rows, weights))
-right.plot(*line, color=ORANGE, label="neural network")
-right.set(xlabel="LSTAT (standardized)", ylabel="price", title="the most important feature")
-right.legend(frameon=False)
-plt.show()
+# %% tags=["hide-input"]
+draw_predictions(
+    p_network, lambda rows: network_predict(rows, weights), "neural network", "neural network"
+)
 
 # %% [markdown]
-# ## 8. How large a step?
+# ### The strongest neurons
 #
-# Too small a learning rate, and training has not arrived after 2000 batches; too large, and it
-# jumps about, or away for good (then there is no point in the picture). Between them lies a wide
-# valley. You find it by trying powers of ten, and the roots between them. The right picture shows
-# three of these trainings from the inside: too slow, right, and too restless.
+# A hidden neuron has 13 weights for the features, a column of $W_1$, and one weight for the price,
+# an entry of $W_2$. The neurons with the largest $|W_2|$ change the price most. Here are the three
+# strongest ones. Each neuron reacts to a combination of features: red features switch it on, blue
+# features switch it off.
+
+# %% tags=["hide-input"]
+strongest = np.argsort(-np.abs(weights["W2"][:, 0]))[:3]
+columns = weights["W1"][:, strongest].T
+figure, ax = plt.subplots(figsize=(8, 2.4))
+image = ax.imshow(columns, cmap="RdBu_r", vmin=-np.abs(columns).max(), vmax=np.abs(columns).max())
+ax.set_xticks(range(13), houses.feature_names, rotation=60)
+ax.set_yticks(range(3), [f"{weights['W2'][n, 0]:+.1f} for the price" for n in strongest])
+ax.grid(False)
+figure.colorbar(image, ax=ax, label="weight in $W_1$")
+plt.show()
+
+# %% tags=["remove-cell"]
+assert np.all(np.diff(np.abs(weights["W2"][strongest, 0])) <= 0)
+
+# %% [markdown]
+# ## 8. Choosing the learning rate
+#
+# The learning rate is not learned: you choose it before training. Such a number is called a
+# **hyperparameter**. Others are the number of hidden neurons, the size of a batch, and the number
+# of batches.
+#
+# To choose, train with several values and compare. But compare on which rows? Not on the training
+# rows: there the model has seen the answers. And not on the test rows: if you choose what is best
+# on the test rows, the result there is better than on new data, and the test no longer measures
+# generalization. So we hold out a third set from the training rows, the **validation rows**. Train
+# on the training rows, choose with the validation rows, and use the test rows once, at the end.
 
 # %%
+X_fit, y_fit = X_train[:254], y_train[:254]
+X_val, y_val = X_train[254:], y_train[254:]
+
 rates = np.geomspace(1e-6, 1e-1, 11)
 scores, courses = [], []
 for rate in rates:
-    random = np.random.RandomState(180807)
-    shapes = {"W1": (13, 13), "B1": (1, 13), "W2": (13, 1), "B2": (1, 1)}
-    begin = {name: random.randn(*shape) for name, shape in shapes.items()}
-    with np.errstate(all="ignore"):  # too large a rate, and the weights overflow
-        found, course = train(network_forward, network_gradients, begin, random, 2000, rate)
-        courses.append(course)
-        scores.append(rmse(y_test, network_predict(X_test, found)))
+    start, random = start_network()
+    with np.errstate(all="ignore"):  # if the rate is too large, the weights overflow
+        found, course = train(
+            network_forward, network_gradients, start, random, 2000, X_fit, y_fit, rate
+        )
+        scores.append(rmse(y_val, network_predict(X_val, found)))
+    courses.append(course)
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), dpi=80, layout="constrained")
+best = np.nanargmin(scores)
+print(f"best on the validation rows: rate {rates[best]:.0e}, RMSE {scores[best]:.2f}")
+print("diverged:", ", ".join(f"{rate:.0e}" for rate in rates[np.isnan(scores)]))
+
+# %% tags=["hide-input"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5))
 left.plot(rates, scores, "o-", color=BLUE)
-left.set(xscale="log", xlabel="learning rate", ylabel="RMSE on the test rows")
-for at, color in ((2, GREY), (6, BLUE), (9, ORANGE)):
+left.set(xscale="log", xlabel="learning rate", ylabel="RMSE on the validation rows")
+for at, color in ((2, GREY), (6, BLUE), (8, ORANGE)):
     right.plot(smooth(courses[at]), color=color, label=f"learning rate {rates[at]:.0e}")
 right.set(yscale="log", xlabel="batch", ylabel="loss, mean of 50 batches")
-right.legend(frameon=False, fontsize=8)
-for ax in (left, right):
-    ax.grid(alpha=0.25)
+right.legend(fontsize=8)
 plt.show()
-best = np.nanmin(scores)
-print(f"best at {rates[np.nanargmin(scores)]:.0e}: RMSE {best:.2f}")
-print("diverged at", ", ".join(f"{rate:.0e}" for rate in rates[np.isnan(scores)]))
-assert scores[0] > 2 * best
+
+# %% [markdown]
+# If the rate is too small, training has not arrived after 2000 batches. If it is too large, the
+# loss jumps, or grows without end (then there is no point in the left picture). In between there is
+# a wide range of good rates. A grid of powers of ten, and their half steps, is fine enough to find
+# it. At the rate 0.01 the loss of the training batches is lowest, but the error on the validation
+# rows is not. The next section shows why.
+
+# %% tags=["remove-cell"]
+assert scores[0] > 2 * scores[best]
 assert np.isnan(scores[-1])
+assert 1e-4 < rates[best] < 2e-2
+assert smooth(courses[8])[-1] < smooth(courses[best])[-1]
+assert scores[8] > scores[best]
+
+# %% [markdown]
+# ## 9. Learning too much
+#
+# What if there are only 50 training rows? The network has 196 parameters. We train it for a long
+# time, and compute the RMSE on the training rows and on the validation rows after every 500
+# batches:
+
+
+# %%
+def train_and_watch(gradients):
+    weights, random = start_network()
+    errors = []
+    for _ in range(20):
+        weights, _ = train(
+            network_forward, gradients, weights, random, 500, X_train[:50], y_train[:50]
+        )
+        on_training = rmse(y_train[:50], network_predict(X_train[:50], weights))
+        on_validation = rmse(y_val, network_predict(X_val, weights))
+        errors.append([on_training, on_validation])
+    return np.array(errors)
+
+
+plain = train_and_watch(network_gradients)
+print(f"first: training rows {plain[0, 0]:.2f}, validation rows {plain[0, 1]:.2f}")
+print(f"last:  training rows {plain[-1, 0]:.2f}, validation rows {plain[-1, 1]:.2f}")
+
+# %% [markdown]
+# The error on the training rows goes to 0: the network reproduces these 50 prices, with all that is
+# chance in them. On rows that it has not seen, it gets *worse* with time. This is **overfitting**.
+# It happens easily if there are many parameters for each row.
+#
+# **Regularization** is anything that makes overfitting harder. One way is to stop early, when the
+# error on the validation rows is lowest. Another is to add a penalty to the loss for large weights,
+# $\frac{c}{2} \sum w^2$. Its gradient is $c\,w$, so each step pulls the weights a little towards 0
+# (*weight decay*). The strength $c$ is a hyperparameter. (Chapter 4 shows a third way, dropout.)
+
+
+# %%
+def with_penalty(c):
+    def gradients(info, weights):
+        grads = network_gradients(info, weights)
+        return grads | {name: grads[name] + c * weights[name] for name in ("W1", "W2")}
+
+    return gradients
+
+
+penalized = {c: train_and_watch(with_penalty(c)) for c in (1.0, 5.0)}
+for c, errors in penalized.items():
+    print(f"c = {c:g}: training rows {errors[-1, 0]:.2f}, validation rows {errors[-1, 1]:.2f}")
+
+# %% tags=["hide-input"]
+figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
+for ax, (title, errors) in zip(
+    axes, {"no penalty": plain, **{f"c = {c:g}": e for c, e in penalized.items()}}.items()
+):
+    ax.plot(range(500, 10_001, 500), errors[:, 0], color=BLUE, label="training rows")
+    ax.plot(range(500, 10_001, 500), errors[:, 1], color=ORANGE, label="validation rows")
+    ax.set(title=title, xlabel="batch", ylim=(0, 7))
+    ax.set_xticks([0, 5000, 10_000])
+axes[0].set_ylabel("RMSE")
+axes[1].legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# With $c = 1$ the error on the training rows is larger, and the error on new rows is much smaller.
+# With $c = 5$ the penalty is too strong: both errors are large, because the network cannot even
+# learn what the rows have in common. This is called *underfitting*.
+
+# %% tags=["remove-cell"]
+assert plain[-1, 0] < 0.3
+assert plain[-1, 1] > plain[:, 1].min() + 0.5
+assert penalized[1.0][-1, 1] < plain[:, 1].min()
+assert penalized[5.0][-1].min() > penalized[1.0][-1, 1]
 
 # %% [markdown]
 # ## Exercises
 #
-# Replace the `...`, run the cell, then the check below it.
+# Replace the `...` and run the cell, then the check below it.
 #
-# ### 1. The gradient that belongs to the loss
+# ### 1. The gradient of this loss
 #
 # Write the gradient of the *mean* squared error of the linear model, so that the check of section 3
 # passes.
@@ -505,7 +776,7 @@ assert np.isnan(scores[-1])
 def mean_gradients(info, weights): ...
 
 
-# %%
+# %% tags=["hide-input"]
 def gradients_pass(gradients):
     def backward(output_grad, W, B):
         weights = {"W": W, "B": B}
@@ -533,17 +804,18 @@ check(
 # </details>
 
 # %% [markdown]
-# ### 2. Another bend
+# ### 2. Another activation
 #
-# Replace the sigmoid by tanh. Its derivative at $N_1$ is $1 - \tanh^2 N_1$. You are given $O_1 =
-# \tanh N_1$ and the gradient of the loss with respect to $O_1$.
+# A function such as the sigmoid, between two linear steps, is called an *activation*. Replace the
+# sigmoid by tanh. Its derivative at $N_1$ is $1 - \tanh^2 N_1$. You are given $O_1 = \tanh N_1$ and
+# the gradient of the loss with respect to $O_1$. Return the gradient with respect to $N_1$.
 
 
 # %% tags=["exercise:tanh"]
 def tanh_backward(dLdO1, O1): ...
 
 
-# %%
+# %% tags=["hide-input"]
 def tanh_passes(f):
     x = np.random.default_rng(2).standard_normal((3, 4))
     return check_gradients((np.tanh, lambda grad, x: (f(grad, np.tanh(x)),)), (x,))
@@ -568,7 +840,7 @@ check(
 # %% [markdown]
 # ### 3. Without gradient descent
 #
-# The least squares solution of $XW + B = y$ can be had at once: append a column of ones to
+# The least squares solution of $XW + B = y$ can be computed at once: append a column of ones to
 # `X_train`, and let `np.linalg.lstsq` solve for all 14 numbers. Return the 13 weights.
 
 
