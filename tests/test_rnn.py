@@ -43,6 +43,42 @@ def test_a_batch_is_windows_that_begin_one_character_after_the_other(file: Path)
     assert trainer.vocabulary.decode(seen[1][1][7]) == TEXT[108:117]
 
 
+def test_the_last_batch_of_a_text_may_end_where_the_text_ends(tmp_path: Path) -> None:
+    """A text of 7 characters has 4 pieces of 3 with a successor: two batches of 2."""
+    file, begins = tmp_path / "text.txt", []
+    file.write_text("äbcdefg", "utf-8")
+    net = RNNModel([LSTMLayer(4, output_size=7)], sequence_length=3, vocab_size=7)
+    trainer = RNNTrainer(file, net, SGD(lr=0.001), batch_size=2)
+    real = net.single_step
+    net.single_step = lambda x, y: begins.append(x[:, 0].tolist()) or real(x, y)
+    trainer.train(3, sample_every=1, verbose=0)
+    letters = [trainer.vocabulary.decode(row) for row in begins]
+    assert letters == ["äb", "cd", "äb"]
+    assert [done for done, _ in trainer.samples] == [1, 2, 3]
+
+
+def test_the_shortest_text_has_one_batch_more_than_its_pieces(tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_text("abcd", "utf-8")
+    net = RNNModel([GRULayer(4, output_size=4)], sequence_length=3, vocab_size=4, hidden_size=1)
+    assert net.hidden_size == 1
+    assert len(RNNTrainer(file, net, SGD(lr=0.1), batch_size=1).train(2, verbose=0)) == 2
+    with pytest.raises(ValueError, match="need a text of at least 5, got 4"):
+        RNNTrainer(file, net, SGD(lr=0.1), batch_size=2)
+    with pytest.raises(ValueError, match=r"^RNNModel: hidden_size must "):
+        model(hidden_size=0)
+
+
+def test_the_loss_that_it_prints_is_the_mean_of_the_last_hundred(file: Path, capsys) -> None:
+    trainer = RNNTrainer(file, model(), AdaGrad(lr=0.05), batch_size=4)
+    trainer.train(120, sample_every=60)
+    printed = capsys.readouterr().out
+    for done in (60, 120):
+        mean = np.mean(trainer.losses[:done][-100:])
+        written = dict(trainer.samples)[done]
+        assert f"--- after {done} batches, loss {mean:.3f}:\n{written}\n" in printed
+
+
 @pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, GRULayer])
 def test_its_gradient_is_that_of_the_sum(kind: type) -> None:
     x = np.random.default_rng(1).integers(0, SIZE, (3, 9))

@@ -313,6 +313,29 @@ def test_a_network_is_saved_with_its_vocabulary(tmp_path: Path) -> None:
         text.load_writer(path)
 
 
+class Doubled(dlfs.Operation):
+    """A class of the user's own."""
+
+    def _output(self) -> np.ndarray:
+        return 2 * self.input_
+
+    def _input_grad(self, output_grad: np.ndarray) -> np.ndarray:
+        return 2 * output_grad
+
+
+def test_a_writer_may_have_classes_of_ones_own(tmp_path: Path) -> None:
+    layers = [GRULayer(4, output_size=3, vocabulary_size=3), Doubled()]
+    net, vocabulary = dlfs.NeuralNetwork(layers, seed=1), text.Vocabulary("abc")
+    net.build((5,))
+    text.save_writer(net, vocabulary, tmp_path / "net")
+    name = f"{Doubled.__module__}.Doubled"
+    again, _ = text.load_writer(tmp_path / "net", custom={name: Doubled})
+    written = [text.sample(each, vocabulary, 30, "a", seed=2) for each in (net, again)]
+    assert written[0] == written[1]
+    with pytest.raises(ValueError, match="Doubled"):
+        text.load_writer(tmp_path / "net")
+
+
 def test_a_file_that_claims_endless_sequences_is_not_believed(tmp_path: Path) -> None:
     """Even with no sequence at all, each step would cost time."""
     net = dlfs.NeuralNetwork([GRULayer(2, vocabulary_size=3, reset="after")])

@@ -11,6 +11,8 @@ and not detected. A number among the names is how many changes of each module ar
 random; paths below ``tests``, and pytest's options, replace the tests of ``pyproject.toml``.
 """
 
+import functools
+import gc
 import importlib
 import json
 import os
@@ -258,9 +260,11 @@ def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str
             known.pop(test, None)
     say(f"{len(items)} tests, of which {len(items.keys() - known.keys())} are to be traced")
     set_mutant_under_test("stats")
-    failed = set()
+    failed, cached = set(), caches()
     for test, item in items.items():
         if test not in known:
+            for function in cached:
+                function.cache_clear()
             state()._stats.clear()
             started = time.process_time()
             if passes(item):
@@ -268,6 +272,8 @@ def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str
             else:
                 failed.add(test)
     set_mutant_under_test("")
+    for function in cached:
+        function.cache_clear()
     with may_write():
         REACHED.write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
     for test in failed:
@@ -277,6 +283,16 @@ def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str
         for function in known[test][1]:
             tests[function].append(test)
     return tests, {test: known[test][0] for test in items.keys() - failed}
+
+
+def caches() -> list[Any]:
+    """Return the functions of dlfs and its tests that keep results.
+
+    A result kept from the unchanged code would hide a change.
+    """
+    kind = type(functools.cache(say))
+    found = [each for each in gc.get_objects() if isinstance(each, kind)]
+    return [each for each in found if str(each.__module__).partition(".")[0] in ("dlfs", "tests")]
 
 
 def first_of(order: list[str], seconds: dict[str, float]) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Every mutant is caught, and its hint names the mistake."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -13,14 +15,10 @@ from tests.mutants.recurrent import back_by_nodes
 # A mutant's mistake is its own; whose kernels do the rest matters little.
 BACKENDS = [name for name in available_backends() if name in ("fast", "reference")]
 
-_judged: dict[tuple[str, str], Judgement] = {}
 
-
+@functools.cache
 def judged(mutant: Mutant, backend: str) -> Judgement:
-    key = (mutant.name, backend)
-    if key not in _judged:
-        _judged[key] = judge(mutant, backend, failures=3)
-    return _judged[key]
+    return judge(mutant, backend, failures=3)
 
 
 def test_the_catalogue_is_large_and_its_names_are_unique() -> None:
