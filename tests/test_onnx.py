@@ -29,13 +29,14 @@ from dlfs.layers import (  # noqa: E402
     Conv2D,
     Dense,
     Layer,
+    Parallel,
     Residual,
     RNNLayer,
 )
 from dlfs.losses import SoftmaxCrossEntropy  # noqa: E402
 from dlfs.network import NeuralNetwork  # noqa: E402
 from dlfs.onnx import to_onnx  # noqa: E402
-from dlfs.pooling import GlobalAvgPool2D, MaxPool2D  # noqa: E402
+from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D  # noqa: E402
 from dlfs.recurrent import GRU_Op, LSTM_Op, RNN_Op  # noqa: E402
 from dlfs.saving import load, save  # noqa: E402
 from tests.support.nested import nested_networks  # noqa: E402
@@ -121,6 +122,30 @@ def test_nested_networks_predict_the_same(drawn: Any) -> None:
     net, X, _ = drawn
     net.forward(X)
     assert_same_predictions(net, X, "float64")
+
+
+@pytest.mark.parametrize("padding", [0, (1, 2), ((0, 1), (2, 1))])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_every_option_of_a_pooling_counts(padding: Any, ceil_mode: bool) -> None:
+    """With ceil_mode the last windows lack pixels, one in height and three in width."""
+    X = np.random.default_rng(0).normal(size=(2, 2, 9, 10))
+    options = {"stride": (2, 4), "padding": padding, "ceil_mode": ceil_mode}
+    for layer in (
+        MaxPool2D((2, 5), **options),
+        AvgPool2D((2, 5), **options, count_include_pad=True),
+        AvgPool2D((2, 5), **options, count_include_pad=False),
+    ):
+        net = NeuralNetwork([layer], dtype="float32")
+        net.forward(X)
+        assert_same_predictions(net, X, "float32")
+
+
+@pytest.mark.parametrize("merge", ["add", "concat"])
+def test_branches_are_merged(merge: str) -> None:
+    net = NeuralNetwork([Parallel([[Dense(3)], [Dense(3, Tanh())]], merge=merge)], dtype="float32")
+    X = np.random.default_rng(0).normal(size=(4, 2))
+    net.forward(X)
+    assert_same_predictions(net, X, "float32")
 
 
 @pytest.mark.parametrize("rows", [1, 7])

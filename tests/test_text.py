@@ -30,6 +30,24 @@ def test_streams_go_on_from_batch_to_batch() -> None:
         text.streams(np.arange(12), streams=3, length=4)
 
 
+def test_the_smallest_and_the_usual_cuts_of_a_text() -> None:
+    """The defaults are those of the documentation: 16 streams of 64, windows of 25."""
+    assert [part.tolist() for part in text.streams([3, 4], 1, 1)] == [[[3]], [[4]]]
+    assert [part.tolist() for part in text.windows([3, 4], 1)] == [[[3]], [[4]]]
+    assert text.streams(range(2 * 16 * 64 + 1))[0].shape == (32, 64)
+    assert text.windows(range(60))[0].shape == (35, 25)
+    for call, name in (
+        (text.streams, "streams"),
+        (text.streams, "length"),
+        (text.windows, "length"),
+    ):
+        words = f"^{call.__name__}: {name} must be at least 1, got 0$"
+        with pytest.raises(ValueError, match=words):
+            call([3, 4], **{name: 0})
+    with pytest.raises(ValueError, match=r"^Vocabulary\.of: text must hold at least one character"):
+        text.Vocabulary.of("")
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_carried_state_makes_one_sequence_of_two_batches(kind: type) -> None:
     x = np.random.default_rng(1).standard_normal((3, 8, 2))
@@ -143,6 +161,18 @@ def test_characters_are_drawn_from_the_likeliest(
     if len(characters) == 2:
         # the probabilities that are left keep their ratio
         assert written.count("d") / 400 == pytest.approx(4 / 7, abs=0.08)
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_equally_likely_characters_the_first_is_the_likeliest() -> None:
+    letters = "".join(map(chr, range(ord("0"), ord("0") + 60)))
+    vocabulary, p = text.Vocabulary(letters), [1.0] * 30 + [2.0] * 30
+    net = dlfs.NeuralNetwork([Constant(p)])
+    first, third = letters[30], letters[32]
+    assert text.sample(net, vocabulary, 3, "0", temperature=0.0) == first * 3
+    assert max(text.sample(net, vocabulary, 200, "0", seed=1, top_k=3)) == third
+    # a difference of ln 2 over 1e-320 overflows, without a warning
+    assert min(text.sample(net, vocabulary, 50, "0", temperature=1e-320, seed=1)) >= first
 
 
 @pytest.mark.parametrize("carry", [False, True, "mean"])

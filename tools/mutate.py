@@ -132,7 +132,7 @@ def files_to_change(patterns: list[str]) -> Iterator[Path]:
 
     Changing a file takes seconds, and a changed file is slow to import.
     """
-    everything = not patterns or FORWARD in patterns or LEFT in patterns
+    everything = not patterns or FORWARD in patterns
     starts = [pattern.partition("*")[0] for pattern in patterns]
     for path in file_utils.walk_source_files():
         module = ".".join(path.with_suffix("").parts) + "."
