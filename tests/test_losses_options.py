@@ -205,10 +205,12 @@ def test_decisions_of_each_loss() -> None:
     assert losses.MeanSquaredError().decision(column).tolist() == [[0, 1, 0, 0, 0]]
     assert losses.SoftmaxCrossEntropy().decision(column).tolist() == [[1, 1, 0, 0, 1]]
     assert losses.MeanAbsoluteError().decision(np.array([[[0.0, 1.0, 0.5]]])).tolist() == [[1]]
-    # divided by its sum, -1, the first is the largest
-    rows = np.array([[[-2.0, 1.0]]])
-    assert losses.MeanSquaredError().decision(rows).tolist() == [[1]]
-    assert losses.MeanSquaredError(normalize=True).decision(rows).tolist() == [[0]]
+    # divided by its sum, -1, the second of three is the largest
+    rows = np.array([[[0.5, -2.0, 0.5], [1.0, 0.0, 2.0]]])
+    assert losses.MeanSquaredError().decision(rows).tolist() == [[0, 2]]
+    assert losses.MeanSquaredError(normalize=True).decision(rows).tolist() == [[1, 2]]
+    for loss in (losses.BinaryCrossEntropy(), losses.SoftmaxCrossEntropy()):
+        assert loss.decision(column).dtype == np.int64
 
 
 def test_weighted_targets_are_cut_with_their_weights() -> None:
@@ -253,3 +255,46 @@ def test_a_sample_weight_may_be_of_each_entry() -> None:
 def test_a_yes_is_as_likely_as_its_logit_says() -> None:
     p = losses.BinaryCrossEntropy().probabilities(np.array([[math.log(3)]]))
     np.testing.assert_allclose(p, [[0.25, 0.75]], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape", "target", "words"),
+    [
+        (
+            losses.BinaryCrossEntropy(pos_weight=2),
+            (1, 1),
+            [[1.5]],
+            r"^BinaryCrossEntropy: target must lie in 0\.\.1, got 1\.5\.\.1\.5$",
+        ),
+        (
+            losses.BinaryCrossEntropy(pos_weight=[1, 2]),
+            (4, 1, 3),
+            np.ones((4, 1, 3)),
+            r"^BinaryCrossEntropy: pos_weight must be a number, or 3 numbers .*, got 2 numbers$",
+        ),
+        (
+            losses.SoftmaxCrossEntropy(class_weight=[1, 2, 3]),
+            (2, 3),
+            [0, 3],
+            r"^SoftmaxCrossEntropy: labels must lie in 0\.\.2, got 0\.\.3$",
+        ),
+        (
+            losses.NegativeLogLikelihood(class_weight=[1, 2]),
+            (2, 3),
+            [0, 1],
+            r"^NegativeLogLikelihood: class_weight must have .* the 3 columns.*, got 2 numbers$",
+        ),
+    ],
+)
+def test_what_an_option_does_not_allow_is_refused(loss, shape, target, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        loss.forward(np.zeros(shape), target)
+
+
+def test_a_weight_of_yes_keeps_float32() -> None:
+    loss = losses.BinaryCrossEntropy(pos_weight=[3.0, 0.1])
+    assert loss.pos_weight == (3.0, 0.1)
+    assert losses.BinaryCrossEntropy(pos_weight=3).pos_weight == 3.0
+    assert losses.BinaryCrossEntropy().pos_weight is None
+    loss.forward(np.zeros((2, 2), np.float32), np.eye(2))
+    assert loss.backward().dtype == np.float32
