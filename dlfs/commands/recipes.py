@@ -32,13 +32,8 @@ def mlp(
     Parameters
     ----------
     classes, hidden : int
-    seed : int
-    dtype : {"float64", "float32"}
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or value.
+    seed, dtype
+        As in NeuralNetwork.
 
     Notes
     -----
@@ -68,13 +63,8 @@ def cnn(
     Parameters
     ----------
     classes, channels : int
-    seed : int
-    dtype : {"float64", "float32"}
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or value.
+    seed, dtype
+        As in NeuralNetwork.
 
     Notes
     -----
@@ -113,13 +103,8 @@ def for_table(
     classify : bool
         Whether the outputs are classes.
     hidden : int
-    seed : int
-    dtype : {"float64", "float32"}
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or value.
+    seed, dtype
+        As in NeuralNetwork.
 
     Examples
     --------
@@ -153,13 +138,8 @@ def writer(
     kind : {"rnn", "lstm", "gru"}
     characters, hidden : int
         The size of the vocabulary, and of the state.
-    seed : int
-    dtype : {"float64", "float32"}
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or value.
+    seed, dtype
+        As in NeuralNetwork.
 
     Notes
     -----
@@ -210,13 +190,8 @@ def gpt(
         The features of a position, how many parts of them attend on their own, and the blocks.
     keep : float, default 0.85
         The probability that a number is kept by Dropout.
-    seed : int
-    dtype : {"float64", "float32"}
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or value.
+    seed, dtype
+        As in NeuralNetwork.
 
     Notes
     -----

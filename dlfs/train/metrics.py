@@ -157,14 +157,8 @@ def rmse(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> fl
 
     Parameters
     ----------
-    y_true, y_pred : array_like of one shape
-    sample_weight : array_like, optional
-        As in accuracy.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the shapes differ or there are no observations.
+    y_true, y_pred, sample_weight
+        As in mae.
 
     Notes
     -----
