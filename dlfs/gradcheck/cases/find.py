@@ -12,7 +12,7 @@ from dlfs.losses import Loss
 from dlfs.network import NeuralNetwork
 
 _PACKAGE = Path(__file__).parents[2]
-_ABSTRACT = {"Operation", "ParamOperation", "Layer", "Loss"}
+_ABSTRACT = {"Operation", "ParamOperation", "Layer", "Loss", "KernelLoss"}
 # Chapter 7 uses PyTorch's gradients, and two modules serve other libraries, which may be missing;
 # fused steps are checked within their layers.
 _ELSEWHERE = (
