@@ -2,8 +2,8 @@
 
 A heading of the second level begins a slide to the right. Its text, code and pictures go on below
 it, on as many slides as they fill. Solutions and checks of exercises are left out, and so is the
-code of cells tagged ``hide-input`` or ``remove-cell``. Formulas become MathML, which browsers show
-by themselves.
+code of cells that JupyterLab and the site fold. Formulas become MathML, which browsers show by
+themselves.
 """
 
 import html
@@ -27,6 +27,8 @@ FULL = 22.0
 """The lines of text that fill a slide."""
 PICTURE = 13.0
 """The height of a picture, in lines of text."""
+FOLDED = {"hide-input", "remove-input", "remove-cell"}
+"""The tags of cells whose code is left out."""
 LINE = 88
 """The characters in a line of text."""
 
@@ -120,7 +122,7 @@ def _units(notebook: Notebook) -> Iterator[_Unit]:
         elif source(cell).strip():
             code = source(cell)
             bare = {**cell, "outputs": [], "execution_count": None}
-            if not {"hide-input", "remove-cell"} & set(cell.get("metadata", {}).get("tags", [])):
+            if not FOLDED & set(cell.get("metadata", {}).get("tags", [])):
                 yield _Unit(bare, 1 + 0.75 * sum(1 + len(line) // 105 for line in code.split("\n")))
             for output in cell.get("outputs", []):
                 shown = {**cell, "source": "", "outputs": [output]}

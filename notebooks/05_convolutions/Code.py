@@ -335,7 +335,8 @@ def place(kernel="upright edges", row=25, column=10):
     frame = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
     axes[0].add_patch(plt.Rectangle((column - 1.5, row - 1.5), 3, 3, **frame))
     axes[0].set(xlim=(-1.8, 28.8), ylim=(28.8, -1.8))
-    axes[3].add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
+    frame["edgecolor"] = "black"
+    axes[3].add_patch(plt.Rectangle((column - 1, row - 1), 2, 2, **frame))
     return fig
 
 

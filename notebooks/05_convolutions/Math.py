@@ -62,7 +62,7 @@ def close(a, b, terms=200):
 # position is the sum over $c$. (`n_in` is the number of input channels. `groups` is 1 in this
 # chapter; with more, each output channel uses only some of the input channels.)
 
-# %%
+# %% tags=["remove-input"]
 quote(reference.conv2d, "for ", "pixels =", "output +=")
 
 # %% [markdown]
@@ -100,8 +100,8 @@ print("the definition and dlfs agree for six pairs of stride and dilation")
 # In `dlfs/windows.py`, where `padded` is $n + a + b$, `covered` the size of a window, and `axis` is
 # 0 for rows and 1 for columns:
 
-# %%
-quote(windows, "covered =", "output.append((padded")
+# %% tags=["remove-input"]
+quote(windows, "covered = dilations", "output.append((padded")
 
 # %% [markdown]
 # We check it by counting the places one by one:
@@ -154,7 +154,7 @@ print("padding for n = 28, k = 5:", same_ends(28, 5, 1, 1))
 # The sum runs over the images of the batch, too. In dlfs, for one position $(i, j)$, `tensordot` is
 # this sum over $n$ and all output pixels (the axes in `summed`); `grad` is $G$:
 
-# %%
+# %% tags=["remove-input"]
 quote(reference.conv2d_param_grad, "for ", "pixels =", "param_grad[")
 
 # %% [markdown]
@@ -212,7 +212,7 @@ print("equal to the last bit, because all numbers are whole")
 # image that weight $(i, j)$ is multiplied by, here of its gradient, and `share` is what is added
 # there:
 
-# %%
+# %% tags=["remove-input"]
 quote(reference.conv2d_input_grad, "for ", "np.matmul", "pixels +=")
 
 # %% [markdown]
@@ -328,7 +328,7 @@ assert close(transposed, reference.conv2d_input_grad(g, kernel, (1, 1, 6, 6)))
 # (`swap_channels` exchanges the two channel axes of the weights, and `window` holds stride, padding
 # and dilation):
 
-# %%
+# %% tags=["remove-input"]
 quote(reference.conv_transpose2d, "return conv2d_input_grad")
 
 # %% [markdown]

@@ -6,7 +6,7 @@
 # ---
 
 # %% [markdown]
-# # Chapter 6: numbers that know their gradient
+# # Chapter 6: automatic differentiation
 #
 # You build a number that remembers how it was computed, and use that to compute gradients. Then you
 # see where the simplest way is wrong, use the library's version, and train a network without

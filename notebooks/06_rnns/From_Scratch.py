@@ -170,8 +170,9 @@ class LSTMNode:
 # A *gated recurrent unit* (GRU) has one state. The update gate $u$ mixes the old state with a
 # candidate $\bar h$. The reset gate $r$ controls how much of the old state goes into the candidate:
 #
-# $$r, u = \sigma(\dots), \qquad \bar h = \tanh\big(x_t W_{xh} + (r\,h_{t-1}) W_{hh} + B_h\big),
-# \qquad h_t = u\,h_{t-1} + (1-u)\,\bar h$$
+# $$r, u = \sigma(\dots), \qquad \bar h = \tanh\big(x_t W_{xh} + (r\,h_{t-1}) W_{hh} + B_h\big)$$
+#
+# $$h_t = u\,h_{t-1} + (1-u)\,\bar h$$
 #
 # The old state is used four times: in both gates, in the candidate, and in the mixture. So its
 # gradient is a sum of four terms. (The book's listing computes $u$ from the sums of $r$, and leaves

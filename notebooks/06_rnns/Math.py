@@ -170,9 +170,9 @@ prove("RNN", reference.rnn, rnn_back, (draw(N, T, H), draw(N, H), draw(H, H)))
 # %% [markdown]
 # ## 3. The LSTM
 #
-# The LSTM has a second state, the cell $c_t$. From step to step it is only multiplied by a gate and
-# added to. One product gives the sums of all gates and of the candidate, $a_t = z_t + h_{t-1} W_h$;
-# it is cut into $a^f, a^i, a^c, a^o$.
+# The LSTM has a second state, the cell $c_t$. From step to step it is only multiplied by a gate,
+# and a product is added to it. One product gives the sums of all gates and of the candidate, $a_t =
+# z_t + h_{t-1} W_h$; it is cut into $a^f, a^i, a^c, a^o$.
 #
 # $$
 # f = \sigma(a^f), \quad i = \sigma(a^i), \quad \bar c = \tanh(a^c), \quad o = \sigma(a^o)

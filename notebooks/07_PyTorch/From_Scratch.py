@@ -40,8 +40,8 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## 1. A layer is a row of modules
 #
-# A *module* is PyTorch's word for what we call an Operation or a Layer: it has a `forward`, and it
-# knows its parameters. `nn.Sequential` applies modules one after the other. A layer of the book is
+# A *module* is PyTorch's word for what we call an Operation or a Layer: it has a `forward`, and may
+# have parameters. `nn.Sequential` applies modules one after the other. A layer of the book is
 # such a row: first the weights, then an activation, then, if asked for, flattening and dropout.
 #
 # Modules have a mode. In training, `nn.Dropout` sets numbers to 0 at random; after
@@ -147,8 +147,8 @@ assert torch.allclose(stamped, from_torch)
 class DeconvLayer(Layer):
     def __init__(self, in_channels, out_channels, filter_size, **options):
         padding = filter_size // 2
-        weights = nn.ConvTranspose2d(in_channels, out_channels, filter_size, padding=padding)
-        super().__init__(weights, **options)
+        sizes = in_channels, out_channels, filter_size
+        super().__init__(nn.ConvTranspose2d(*sizes, padding=padding), **options)
 
 
 features = ConvLayer(1, 6, 5, activation=nn.Tanh())(images)
@@ -163,7 +163,7 @@ print(tuple(features.shape), "->", tuple(DeconvLayer(6, 1, 5)(features).shape))
 #
 # As in chapter 6, each batch begins with the mean of the states in which the batch before ended.
 # `detach` cuts the kept states off from the graph: without it, `backward` would go back through all
-# batches so far.
+# batches so far. (The argument `sequence_length` is the book's; the layer takes any length.)
 
 
 # %%
@@ -179,7 +179,8 @@ class LSTMLayer(nn.Module):
         h, c = (state.repeat(1, len(x), 1) for state in (self.h, self.c))
         every_h, (h, c) = self.lstm(x, (h, c))
         if not inference:
-            self.h, self.c = (state.detach().mean(dim=1, keepdim=True) for state in (h, c))
+            self.h = h.detach().mean(dim=1, keepdim=True)
+            self.c = c.detach().mean(dim=1, keepdim=True)
         return self.dense(every_h, inference)
 
 
@@ -336,11 +337,14 @@ def digits_model(conv_layer, dense_layer):
 
 
 mnist = datasets.mnist(scaling="standard")
-X, y = torch.tensor(mnist.X_train[:1000]).double(), torch.tensor(mnist.y_train[:1000]).long()
-X_test, y_test = torch.tensor(mnist.X_test[:500]).double(), torch.tensor(mnist.y_test[:500]).long()
+X = torch.tensor(mnist.X_train[:1000]).double()
+y = torch.tensor(mnist.y_train[:1000]).long()
+X_test = torch.tensor(mnist.X_test[:500]).double()
+y_test = torch.tensor(mnist.y_test[:500]).long()
 
 model = digits_model(ConvLayer, DenseLayer)
-trainer = Trainer(model, SGD(model.parameters(), lr=0.05, momentum=0.9), nn.CrossEntropyLoss())
+optim = SGD(model.parameters(), lr=0.05, momentum=0.9)
+trainer = Trainer(model, optim, nn.CrossEntropyLoss())
 torch.manual_seed(2)
 ours = trainer.fit(Batches(X, y, size=50), X_test, y_test, epochs=4, final_lr=0.005)
 
@@ -359,14 +363,16 @@ assert np.allclose(ours, theirs, rtol=1e-10), (ours, theirs)
 assert ours[-1] < 0.6, ours
 
 # %% [markdown]
-# With PyTorch's `DataLoader` only the order of the digits is another, so the losses are similar but
-# not equal:
+# The losses are equal. With PyTorch's `DataLoader` the digits come in another order, so the losses
+# are similar but not equal:
 
 # %%
 model = digits_model(ConvLayer, DenseLayer)
-trainer = Trainer(model, SGD(model.parameters(), lr=0.05, momentum=0.9), nn.CrossEntropyLoss())
+optim = SGD(model.parameters(), lr=0.05, momentum=0.9)
+trainer = Trainer(model, optim, nn.CrossEntropyLoss())
 loader = DataLoader(TensorDataset(X, y), batch_size=50, shuffle=True)
-print(*(f"{loss:.3f}" for loss in trainer.fit(loader, X_test, y_test, epochs=4, final_lr=0.005)))
+losses = trainer.fit(loader, X_test, y_test, epochs=4, final_lr=0.005)
+print("DataLoader", *(f"{loss:.3f}" for loss in losses))
 
 # %% [markdown]
 # Now an LSTM that guesses the next character of the sonnets. `windows` (chapter 6) cuts the text

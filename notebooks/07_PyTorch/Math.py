@@ -9,12 +9,12 @@
 # %% [markdown]
 # # Chapter 7: two libraries, one mathematics
 #
-# PyTorch and dlfs compute the same functions and write them down differently. You see what autograd
-# does against our `backward`, how weights and gates lie in memory, what each calls dropout, and how
-# large a transposed convolution's output is. Every formula stands next to the line of dlfs that
-# computes it, and a cell compares it with PyTorch. You need `Code.ipynb`, and the chain rule.
+# PyTorch and dlfs compute the same functions in different ways. You compare PyTorch's graph with
+# our `backward`, the order of weights and gates in memory, the two meanings of a dropout rate, and
+# the size of a transposed convolution's output. Every formula stands next to the line of dlfs that
+# computes it, and a cell compares it with PyTorch. You need [Code](Code.ipynb), and the chain rule.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ rng = np.random.default_rng(7)
 
 
 def close(ours, theirs, terms=200):
-    """Equal but for the rounding of sums of so many terms of size 1."""
+    """Whether both are equal, up to the rounding of sums of this many terms of size 1."""
     theirs = theirs.detach().numpy() if isinstance(theirs, torch.Tensor) else theirs
     return np.abs(ours - theirs).max() <= 8 * terms * np.finfo(float).eps
 
@@ -45,19 +45,20 @@ def close(ours, theirs, terms=200):
 # %% [markdown]
 # ## 1. Backward, by a list and by a graph
 #
-# A network is a chain $y = f_n(\dots f_2(f_1(x)))$. With the Jacobian matrix $J_k$ of $f_k$ and the
-# gradient $g_n$ of the loss with respect to $y$, the chain rule goes from the end to the beginning:
+# A network is a chain $y = f_n(\dots f_2(f_1(x)))$. Let $J_k$ be the Jacobian of $f_k$, the matrix
+# of all derivatives of its outputs with respect to its inputs, and $g_n$ the gradient of the loss
+# with respect to $y$. The chain rule goes from the end to the beginning:
 #
 # $$ g_{k-1} = J_k^T \, g_k $$
 #
-# No matrix $J_k$ is ever made: each step only needs the product. In dlfs the chain is a list, and
-# this is the heart of `backward_through` (`dlfs/base.py`):
+# The matrices $J_k$ are never computed, because each step needs only the product. In dlfs the chain
+# is a list, and `backward_through` (`dlfs/base.py`) has the loop
 #
 #     for part in reversed(chain):
 #         output_grad = part.backward(output_grad)
 #
-# PyTorch has no list. Each result holds the step that made it (`grad_fn`), and `backward()` follows
-# these links. It can also make the matrices, so we can check the formula itself:
+# PyTorch has no such list. Each result has a link to the step that computed it (`grad_fn`), and
+# `backward()` follows these links. PyTorch can also compute Jacobians, so we can check the formula:
 
 # %%
 net = NeuralNetwork([Dense(4, activation=Tanh()), Dense(3)], seed=1)
@@ -67,14 +68,16 @@ x, g = rng.standard_normal((1, 5)), rng.standard_normal((1, 3))
 J = torch.autograd.functional.jacobian(module, torch.tensor(x)).reshape(3, 5)
 net.forward(x)
 assert close(net.backward(g), g @ J.numpy())
-print("our backward is the Jacobian's transpose times g; the Jacobian:", tuple(J.shape))
+print("our backward is the transposed Jacobian times g; the Jacobian's shape is", tuple(J.shape))
 
 # %% [markdown]
-# A graph can do what a list cannot: use one value twice. Then the gradients of both uses are added,
+# In a graph, unlike in a list, a value can be used twice. Then the gradients of both uses are
+# added,
 #
 # $$ \frac{\partial L}{\partial x} = \sum_{\text{uses } k} J_k^T \, g_k $$
 #
-# which chapter 6 did for `NumberWithGrad`. It is also why `.grad` adds up until you clear it.
+# as in chapter 6 for `NumberWithGrad`. This is also the reason why `.grad` adds up until you set it
+# to 0.
 
 # %%
 t = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
@@ -84,8 +87,8 @@ assert close((1 - np.tanh(x) ** 2) + 2 * x, t.grad)
 print("gradient of both uses:", t.grad.numpy().round(4))
 
 # %% [markdown]
-# The two fit together. An Operation of dlfs can be one step of PyTorch's graph: our forward, our
-# backward. PyTorch's own gradient checker then judges ours.
+# Both can be combined: an Operation of dlfs can be a step of PyTorch's graph, with our forward and
+# our backward pass. Then PyTorch's own gradient checker can check our convolution:
 
 
 # %%
@@ -107,10 +110,11 @@ assert torch.autograd.gradcheck(lambda x: Step.apply(x, operation), pixels)
 print("PyTorch's checker finds nothing wrong with our convolution")
 
 # %% [markdown]
-# ## 2. How weights lie
+# ## 2. The order of the weights
 #
-# Both mean the same sums, with indices in another order. For features $i$ in and $j$ out, channels
-# $c$ in and $o$ out:
+# Both libraries compute the same sums, but the axes of the weights $W$ (ours) and $W'$ (PyTorch's)
+# have different orders. For input features $i$ and output features $j$, input channels $c$ and
+# output channels $o$:
 #
 # $$ y_{nj} = \sum_i x_{ni} W_{ij} = \sum_i x_{ni} W'_{ji} \qquad
 # W' = W^T $$
@@ -118,12 +122,13 @@ print("PyTorch's checker finds nothing wrong with our convolution")
 # $$ y_{nopq} = \sum_{c,u,v} x_{n,c,p+u,q+v} \, W_{couv} = \sum_{c,u,v} x_{n,c,p+u,q+v} \, W'_{ocuv}
 # $$
 #
-# The first is ours (`output = input_ @ W` in `dlfs/dense.py`; kernels as in the book), the second
-# PyTorch's. Gradients are laid out like the weights.
+# Ours is the order of the book (`output = input_ @ W` in `dlfs/dense.py`). A gradient has the same
+# order as its weights. The example has two *groups*: each half of the output channels uses only
+# half of the input channels.
 
 # %%
 x = rng.standard_normal((2, 4, 6, 7))
-W = rng.standard_normal((2, 6, 3, 3))  # two groups: 4 channels in, 6 out, each sees 2
+W = rng.standard_normal((2, 6, 3, 3))  # two groups: 4 channels in, 6 out, each uses 2
 W_theirs = torch.tensor(W.swapaxes(0, 1).copy(), requires_grad=True)
 operation = Conv2D_Op(W, groups=2)
 y = operation.forward(x)
@@ -139,7 +144,8 @@ print("ours", W.shape, "PyTorch's", tuple(W_theirs.shape))
 # %% [markdown]
 # ## 3. The gates of an LSTM
 #
-# Both compute all four gates with one product and cut the result. The order differs:
+# Both compute the candidate and all three gates with one product, and cut the result into four. The
+# order differs:
 #
 # | | 1 | 2 | 3 | 4 |
 # |---|---|---|---|---|
@@ -148,12 +154,13 @@ print("ours", W.shape, "PyTorch's", tuple(W_theirs.shape))
 #
 # $$ c_t = f \, c_{t-1} + i \, \bar c \qquad h_t = o \tanh c_t $$
 #
-# And PyTorch adds two biases, where one does the same:
+# Also, PyTorch adds two biases, although one would have the same effect:
 #
 # $$ z_t = x_t W_x + b_{ih} + h_{t-1} W_h + b_{hh} = x_t W_x + B + h_{t-1} W_h \qquad
 # B = b_{ih} + b_{hh} $$
 #
-# In `dlfs/reference/recurrent.py`, `lstm`, and the new order in `dlfs/pytorch/outward.py`:
+# The first two lines are from `dlfs/reference/recurrent.py`, `lstm`. The third brings the four
+# `parts` into PyTorch's order (`dlfs/pytorch/outward.py`):
 #
 #     c_last = np.add(f * c_last, i * c_bar, out=c[t])
 #     h_last = np.multiply(o, np.tanh(c_last), out=h[t])
@@ -183,11 +190,11 @@ lstm.load_state_dict(
     }
 )
 assert close(output, lstm(torch.tensor(x))[0])
-print("our LSTM and PyTorch's, with the same weights: the same", output.size, "numbers")
+print("with the same weights, both LSTMs give the same", output.size, "numbers")
 
 # %% [markdown]
-# The two biases are not quite harmless. Each gets the full gradient, so their sum moves *twice* as
-# far as our one bias, at the same learning rate:
+# But two biases learn differently from one. Each has the full gradient, so with the same learning
+# rate $\eta$ their sum changes *twice* as much as our single bias:
 #
 # $$ b_{ih} + b_{hh} - 2 \eta \frac{\partial L}{\partial B} \qquad\text{against}\qquad
 # B - \eta \frac{\partial L}{\partial B} $$
@@ -203,13 +210,14 @@ torch.optim.SGD(lstm.parameters(), lr=0.1).step()
 after = (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach().numpy()
 assert close(after - before, -2 * 0.1 * B_grad)
 ratio = (after - before) / (-0.1 * B_grad)
-print("the sum of both biases moved", ratio.round(9)[0], "times as far as one would have")
+print("the sum of both biases changed", ratio.round(9)[0], "times as much as one bias would")
 
 # %% [markdown]
 # ### The GRU's reset gate
 #
-# The book resets the state and then multiplies. PyTorch multiplies and resets the product, bias
-# included: so one product serves all three gates.
+# In the book's GRU the reset gate $r$ multiplies the state, before the product with the weights. In
+# PyTorch it multiplies the product, bias included, so that one product is enough for both gates and
+# the candidate.
 #
 # $$ \bar h = \tanh(z_h + (r \, h_{t-1}) W_c) \qquad\text{or}\qquad
 # \bar h = \tanh(z_h + r \, (h_{t-1} W_c + b_c)) $$
@@ -219,8 +227,8 @@ print("the sum of both biases moved", ratio.round(9)[0], "times as far as one wo
 #     np.tanh(z_t[:, 2 * n :] + (r * last) @ W[:, 2 * n :], out=h_bar)      # reset="before"
 #     np.tanh(z_t[:, 2 * n :] + r * inner, out=h_bar)                       # reset="after"
 #
-# These are two functions: with the same weights they give different states, and no rearranging of
-# the weights turns one into the other. So `to_torch` takes only the second:
+# With the same weights the two give different states, and there is no way to convert the weights of
+# one to the other. So `to_torch` converts only the second:
 
 # %%
 nets = {
@@ -232,14 +240,15 @@ W_before, W_after = (net.layers[0].params[-1] for net in nets.values())
 W_after[:hidden] = W_before
 states = [net.predict(x) for net in nets.values()]
 assert close(states[0][:, 0], states[1][:, 0])  # the first state is zero, reset or not
-print("they differ by", np.abs(states[0] - states[1]).max().round(3), "after six steps")
+print("their states differ by up to", np.abs(states[0] - states[1]).max().round(3))
 assert close(states[1], to_torch(nets["after"])(torch.tensor(x)))
 
 # %% [markdown]
-# ## 4. Dropout, two conventions and a third
+# ## 4. Dropout: three conventions
 #
-# $m$ is 1 with probability $k$, else 0. dlfs says $k$, the share that is *kept*, PyTorch
-# $p = 1 - k$, the share that is *dropped*. Both scale in training and do nothing in inference:
+# For each number the mask $m$ is 1 with probability $k$, else 0. The argument of dlfs is $k$, the
+# share that is *kept*; that of PyTorch is $p = 1 - k$, the share that is *dropped*. Both divide by
+# $k$ in training, so that the mean $E[y]$ stays $x$, and do nothing in inference:
 #
 # $$ y = \frac{m}{k} \, x \qquad E[y] = x \qquad \mathrm{Var}[y] = \frac{1-k}{k} \, x^2 $$
 #
@@ -247,8 +256,8 @@ assert close(states[1], to_torch(nets["after"])(torch.tensor(x)))
 #
 #     return x * mask * (1 / keep_prob)
 #
-# The book scales the other way round: $y = m x$ in training, $y = k x$ in inference. The ratio of
-# the two is the same.
+# The book multiplies in inference instead: $y = m x$ in training, $y = k x$ in inference. The ratio
+# of the two is the same.
 
 # %%
 keep, count = 0.8, 200_000
@@ -258,21 +267,21 @@ theirs = nn.Dropout(1 - keep)(torch.ones(1, count, dtype=torch.float64)).numpy()
 variance = (1 - keep) / keep
 for name, y in (("dlfs", ours), ("PyTorch", theirs)):
     assert set(np.unique(y)) == {0, 1 / keep}
-    # The mean of so many has this standard deviation; five of them are beyond chance.
+    # the mean is within five of its standard deviations
     assert abs(y.mean() - 1) < 5 * np.sqrt(variance / count)
     print(f"{name:<8} mean {y.mean():.4f}, variance {y.var():.4f} (expected {variance:.4f})")
 
 # %% [markdown]
 # ## 5. Transposed convolution
 #
-# A convolution with kernel $K$, stride $s$, dilation $d$ and padding $a$ before, $b$ after makes of
-# $n$ pixels
+# A convolution with a kernel of size $K$, stride $s$, dilation $d$, and padding of $a$ zeros before
+# and $b$ after computes from $n$ pixels
 #
 # $$ m = \left\lfloor \frac{n + a + b - d(K-1) - 1}{s} \right\rfloor + 1 $$
 #
-# Turned round, $m$ pixels become $n$. But the division has lost its remainder: several $n$ give the
-# same $m$. So the transposed convolution takes the smallest of them, plus an *output padding*
-# $e < s$ that says which one is meant:
+# pixels. The transposed convolution goes from $m$ to $n$. But because of the rounding, several $n$
+# give the same $m$. So it takes the smallest of them, plus an *output padding* $e < s$ that says
+# which one is meant:
 #
 # $$ n = (m - 1)\,s - a - b + d(K-1) + 1 + e $$
 #
@@ -296,17 +305,18 @@ for m, K, s, d, a in np.ndindex(5, 4, 3, 2, 2):
         )
         assert theirs.shape[2:] == (n, n)
         tried += 1
-print(tried, "sizes agree: the formula, dlfs and PyTorch")
+print(f"the formula, dlfs and PyTorch agree in {tried} cases")
 
 # %% [markdown]
-# "Transposed" is meant literally. As a matrix the convolution is some $A$, and this is $A^T$, so
-# for any $x$ and $y$
+# The name is literal: the convolution is a product with a matrix $A$ (chapter 5, Math), and the
+# transposed convolution is a product with $A^T$. So for all $x$ and $y$
 #
 # $$ \langle A x, \; y \rangle = \langle x, \; A^T y \rangle $$
 #
-# The weights of $A^T$ are those of $A$ with "in" and "out" exchanged. That is why PyTorch's
-# `ConvTranspose2d` has (in, out / groups, height, width), the order of a plain convolution that
-# goes the other way, while ours keeps (in / groups, out, height, width).
+# where $\langle u, v \rangle$ is the sum of the products of all entries. The weights of $A^T$ are
+# those of $A$ with input and output channels exchanged. So the weights of PyTorch's
+# `ConvTranspose2d` are (in, out / groups, height, width), in the opposite order of its convolution.
+# Ours are always (in / groups, out, height, width).
 
 # %%
 W = rng.standard_normal((3, 4, 3, 2))
@@ -325,10 +335,10 @@ assert close(Ay, theirs)
 print("both products are", np.sum(Ax * y).round(6))
 
 # %% [markdown]
-# Here are the two matrices, for one image of 5 × 5 pixels and a kernel of 3 × 3 with stride 2. A
-# column of $A$ is what becomes of one pixel: the convolution of an image that is 1 there and 0
-# elsewhere. Most entries are 0; each row holds the kernel's nine weights, or as many of them as lie
-# on the image.
+# Here are the two matrices, for an image of 5 × 5 pixels and a kernel of 3 × 3 with stride 2. A
+# column of $A$ is the output for an image that is 1 at one pixel and 0 elsewhere. Most entries are
+# 0. Each row contains the kernel's nine weights, or those of them that lie on the image and not on
+# the padding.
 
 # %%
 K = rng.standard_normal((1, 1, 3, 3))
@@ -338,16 +348,17 @@ small = rng.standard_normal((1, 1, 3, 3))
 large = reference.conv_transpose2d(small, K, stride=2, padding=1, output_padding=(0, 0))
 assert close(large.ravel(), A.T @ small.ravel())
 
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(7, 3), width_ratios=[3, 2])
 titles = "A: 25 pixels to 9", "its transpose: 9 to 25"
-for ax, matrix, title in zip(axes, (A, A.T), titles, strict=True):
+for ax, matrix, title in zip(axes, (A, A.T), titles):
     ax.imshow(matrix, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")
     ax.set(title=title, xlabel="from pixel", ylabel="to pixel")
 plt.show()
 
 # %% [markdown]
-# With groups the two orders are no longer one and the same array. Group $k$ of $G$ reads channels
-# $kA, \dots, kA + A - 1$ and writes $kZ, \dots, kZ + Z - 1$:
+# With $G$ groups the two orders differ. Each group has $A$ input channels and $Z$ output channels.
+# Group $k$ reads the channels $kA, \dots, kA + A - 1$ and writes $kZ, \dots, kZ + Z - 1$:
 #
 # $$ W'_{kA + c,\; o} = W_{c,\; kZ + o} \qquad 0 \le c < A, \; 0 \le o < Z $$
 #
@@ -373,8 +384,9 @@ print("two groups: ours", W.shape, "PyTorch's", W_theirs.shape)
 # %% [markdown]
 # ## 6. Batch normalization: two variances
 #
-# Both normalize a batch of $n$ with its own variance, divided by $n$, and keep for predictions a
-# running average of the *unbiased* one, divided by $n - 1$:
+# In training, both normalize a batch of $n$ rows with its own mean and variance $v$, the sum of
+# squares divided by $n$. For predictions they keep a running average $\hat v$ of the *unbiased*
+# variance, which is divided by $n - 1$:
 #
 # $$ \hat v \leftarrow (1 - \mu)\, \hat v + \mu \, \frac{n}{n-1} \, v $$
 #
@@ -383,8 +395,8 @@ print("two groups: ours", W.shape, "PyTorch's", W_theirs.shape)
 #     unbiased = var * (count / max(count - 1, 1))
 #     self.running_var += self.momentum * (unbiased - self.running_var)
 #
-# "Momentum" $\mu$ is the share that is *replaced*, in both; elsewhere it is often the share that
-# stays.
+# The argument `momentum`, $\mu$, is the share that is *replaced*, in both libraries. In other
+# libraries it is often the share that stays.
 
 # %%
 layer, theirs = BatchNorm(momentum=0.3), nn.BatchNorm1d(3, momentum=0.3, dtype=torch.float64)
@@ -398,8 +410,10 @@ print("the running variances, ours and PyTorch's:", theirs.running_var.numpy().r
 # %% [markdown]
 # ## Exercises
 #
-# **1. Sizes.** Write the length of a transposed convolution's output, with "same" padding and no
-# dilation: the padding is chosen so that the answer is short.
+# Replace each `...`, run the cell, and then run the check below it.
+#
+# **1. Sizes.** Return the length of a transposed convolution's output, from the length `m` of its
+# input, with padding "same" and no dilation. (The formula is short.)
 
 
 # %% tags=["exercise:same"]
@@ -428,8 +442,8 @@ check("same", same_length, is_the_length, hint="A convolution with 'same' divide
 # </details>
 
 # %% [markdown]
-# **2. One bias.** You want a step of SGD to do in PyTorch what it does here. By which factor do you
-# multiply the learning rate of the two biases of an `nn.LSTM`?
+# **2. One bias.** A step of SGD in PyTorch must have the same effect as in dlfs. By which factor
+# must the learning rate of the two biases of an `nn.LSTM` be multiplied?
 
 # %% tags=["exercise:factor"]
 factor = ...
@@ -462,8 +476,8 @@ check("factor", factor, moves_as_ours, hint="How far does their sum move?")
 # </details>
 
 # %% [markdown]
-# **3. Backward by hand, in their graph.** Write the backward step of softplus,
-# $\log(1 + e^x)$, for PyTorch. `ctx.saved_tensors` holds what forward has saved.
+# **3. A backward pass for PyTorch.** Write the backward pass of softplus, $\log(1 + e^x)$.
+# `ctx.saved_tensors` contains what `forward` has saved.
 
 
 # %% tags=["exercise:softplus"]

@@ -17,10 +17,11 @@ BACKENDS = ("fast", "reference")
 SETTINGS = {"backends", "alone"}
 """The settings of a source's header under ``dlfs:``."""
 
-FOLDED = {"hide-input", "remove-cell"}
+FOLDED = {"hide-input", "remove-input", "remove-cell"}
 """The tags of cells whose code is folded in JupyterLab and left out of slides.
 
-The site folds the code of the first, and leaves out the second, which has no output."""
+The site folds the code of the first, leaves out that of the second, and leaves out the third, which
+has no output."""
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
