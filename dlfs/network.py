@@ -361,9 +361,7 @@ class NeuralNetwork(LayerBlock):
         >>> net.given
         True
         """
-        return self._any_set_up() and (
-            self._own_weights is None or self._own_weights != self._weights_digest()
-        )
+        return self._any_set_up() and self._own_weights != self._weights_digest()
 
     def mark_weights_as_own(self) -> None:
         """Take the present weights for the network's own: ``given`` is False until they change."""

@@ -15,7 +15,7 @@ from dlfs.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from dlfs.reshape import Flatten, LastStep, Reshape, Reverse
-from dlfs.types import Array, Shape
+from dlfs.types import Array
 
 MERGES = ("add", "concat")
 
@@ -203,7 +203,8 @@ class Parallel(Layer):
         if self.merge == "add":
             fit = len(set(shapes)) == 1
         else:
-            fit = len(shapes[0]) > 1 and len({_without(s, self.axis) for s in shapes}) == 1
+            others = {shape[: self.axis] + shape[self.axis :][1:] for shape in shapes}
+            fit = len(shapes[0]) > 1 and len(others) == 1
         if not fit or len({output.dtype for output in outputs}) > 1:
             wanted = "one shape" if self.merge == "add" else f"one shape but for axis {self.axis}"
             got = ", ".join(f"{output.shape} of {output.dtype}" for output in outputs)
@@ -211,10 +212,6 @@ class Parallel(Layer):
                 f"Parallel: with merge={self.merge!r} the branches' outputs must have {wanted}, "
                 f"got {got}"
             )
-
-
-def _without(shape: Shape, axis: int) -> Shape:
-    return shape[:axis] + shape[axis:][1:]
 
 
 class Bidirectional(Parallel):
