@@ -329,7 +329,7 @@ class GlobalMaxPool2D(Operation):
     array([[15.]])
     """
 
-    _positions: IntArray
+    _places: IntArray
 
     def _check_input(self, input_: Array) -> None:
         super()._check_input(input_)
@@ -340,12 +340,16 @@ class GlobalMaxPool2D(Operation):
             )
 
     def _output(self) -> Array:
-        output, self._positions = kernels.max_pool2d(self.input_, self.input_.shape[2:])
-        return output[:, :, 0, 0]
+        batch, channels, height, width = self.input_.shape
+        pixels = self.input_.reshape(batch, channels, height * width)
+        self._places = pixels.argmax(axis=2, keepdims=True)
+        return np.take_along_axis(pixels, self._places, axis=2)[:, :, 0]
 
     def _input_grad(self, output_grad: Array) -> Array:
-        shape, windows = self.input_.shape, output_grad[:, :, np.newaxis, np.newaxis]
-        return kernels.max_pool2d_grad(windows, self._positions, shape, shape[2:])
+        batch, channels, height, width = self.input_.shape
+        grad = np.zeros((batch, channels, height * width), dtype=output_grad.dtype)
+        np.put_along_axis(grad, self._places, output_grad[:, :, np.newaxis], axis=2)
+        return grad.reshape(self.input_.shape)
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie for the largest."""
