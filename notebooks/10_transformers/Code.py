@@ -723,5 +723,6 @@ check(
 #         return (output_grad - along * self.output) / self.root
 # ```
 # </details>
-#
+
+# %% [markdown]
 # [GPT](GPT.ipynb) is the next notebook: there the same blocks learn to write.
