@@ -825,7 +825,7 @@ check(
     "tanh",
     tanh_backward,
     tanh_passes,
-    hint="Multiply dLdO1 by the derivative, entry by entry (*, not @): it is 1 - O1 squared.",
+    hint="Multiply dLdO1 by the derivative of tanh, written with O1, entry by entry (*, not @).",
 )
 
 # %% [markdown] tags=["solution:tanh"]

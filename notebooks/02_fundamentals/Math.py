@@ -309,7 +309,7 @@ def ridge_passes(f):
     return check_gradients((loss, backward), (W5,))
 
 
-check("ridge", ridge_gradient, ridge_passes, hint="The penalty's own gradient is c W. Add it.")
+check("ridge", ridge_gradient, ridge_passes, hint="Which gradient does the penalty have? Add it.")
 
 # %% [markdown] tags=["solution:ridge"]
 # <details><summary>Solution</summary>

@@ -683,7 +683,12 @@ def right_rule(rule):
     return check_gradients((lambda x: rule(x)[0], back), x)
 
 
-check("softsign", softsign, right_rule, hint="The derivative is 1 / (1 + |x|) ** 2.")
+check(
+    "softsign",
+    softsign,
+    right_rule,
+    hint="For positive x it is x / (1 + x): use the quotient rule.",
+)
 
 # %% [markdown] tags=["solution:softsign"]
 # <details><summary>Solution</summary>

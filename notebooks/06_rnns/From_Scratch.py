@@ -642,7 +642,7 @@ check(
     "adagrad",
     weight,
     1.0 - 0.5 - 0.5 * 4 / 5,
-    hint="The first step is 0.5 * 3 / 3. For the second the sum of squares is 9 + 16.",
+    hint="Add up the squares of all gradients so far; divide each step by the root of that sum.",
 )
 
 # %% [markdown] tags=["solution:adagrad"]

@@ -694,7 +694,13 @@ print(f"{T} steps, {4**T:,} paths: the three gradients are equal, up to rounding
 long_memory = ...
 
 # %%
-check("long-memory", long_memory, 6.853, hint="f = 0.9 ** (1 / 100); invert sigma.", rtol=1e-3)
+check(
+    "long-memory",
+    long_memory,
+    6.853,
+    hint="Which f to the power 100 is 0.9? Then invert sigma.",
+    rtol=1e-3,
+)
 
 # %% [markdown] tags=["solution:long-memory"]
 # <details><summary>Solution</summary>
@@ -757,7 +763,7 @@ check(
     "coupled",
     coupled_back,
     lambda back: check_gradients((coupled, back), (draw(3, 4), draw(3, 4), draw(3, 4))),
-    hint="f is used twice, so its two shares add up: c - c_bar.",
+    hint="f is used twice, so its gradient is the sum of two terms.",
 )
 
 # %% [markdown] tags=["solution:coupled"]

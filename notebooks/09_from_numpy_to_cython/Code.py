@@ -278,8 +278,8 @@ if sliding:
 # Compiling alone helps little. The types make the code faster by a factor of hundreds, because now
 # the C compiler can translate the loop to a few instructions.
 #
-# `dlfs_ext/plain.pyx` is written like `typed`, for every kernel of dlfs
-# (`dlfs.use_backend("plain")` trains with it). It has the same seven loops for the convolution:
+# `dlfs_ext/plain.pyx` is written like `typed`: it has the loops for a small network
+# (`dlfs.use_backend("plain")` trains with it), also the seven loops of the convolution:
 
 # %%
 print(f"off by at most {same(plain.conv2d(x, W, padding=2)):.0e}")

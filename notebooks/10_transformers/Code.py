@@ -571,7 +571,7 @@ assert np.mean(hits[best]) >= 0.6
 # larger its weight; the line marks the digit that the blank must copy.
 
 
-# %%
+# %% tags=["hide-input"]
 def look(head, blank):
     """Return the weights of a blank's query in a head, as shaded digits (HTML)."""
     row = maps[head - 1][DIGITS + blank - 1]
