@@ -326,15 +326,15 @@ def plot_chain(
 def with_handles(draw: Callable[..., "Figure"], **handles: Sequence[Any]) -> Any:
     """Return a figure that handles change, or without widgets the figure of the defaults.
 
-    As the last line of a notebook's cell it is shown: with a slider for each handle where
-    ipywidgets is installed, else as a picture.
+    As the last line of a notebook's cell it is shown: with a slider for each handle (a menu for
+    texts) where ipywidgets is installed, else as a picture.
 
     Parameters
     ----------
     draw : callable
         Returns a figure. Each argument that has a handle has a default.
     **handles : sequence
-        The values of the argument of this name, in the slider's order. Its default is one of them.
+        The values of the argument of this name, in order. Its default is one of them.
 
     Returns
     -------
@@ -372,7 +372,7 @@ def with_handles(draw: Callable[..., "Figure"], **handles: Sequence[Any]) -> Any
     first = _png(figure)
     picture = ipywidgets.Image(value=first)
     sliders = {
-        name: ipywidgets.SelectionSlider(
+        name: (ipywidgets.Dropdown if isinstance(values[0], str) else ipywidgets.SelectionSlider)(
             options=[(str(value), value) for value in values],
             value=arguments[name].default,
             description=name,

@@ -310,7 +310,8 @@ for ax in axes:
 # %% [markdown]
 # Red is positive, blue negative: a left edge of a stroke has the opposite sign of a right edge.
 #
-# **Move the kernel yourself.** When you run the next cell, sliders choose the kernel and its place.
+# **Move the kernel yourself.** When you run the next cell, a menu and two sliders choose the kernel
+# and its place.
 # (On a page, or without ipywidgets, you see the picture of one place.) The nine numbers under the
 # orange square, times the nine weights, add up to the marked pixel of the output. Where is the sum
 # largest? Where is it negative?

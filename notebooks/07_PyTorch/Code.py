@@ -9,14 +9,15 @@
 # %% [markdown]
 # # Chapter 7: PyTorch
 #
-# PyTorch is the library that many people build networks with. You write forward only; it works out
-# backward. Here you meet the book's classes on top of it, train a dense network, a convolutional
-# one, an LSTM and an autoencoder with them, and carry networks from dlfs to PyTorch and back.
+# Many people build networks with the library PyTorch. You write only the forward pass; PyTorch
+# computes the gradients. Here you use the book's classes, which are built on PyTorch: you train a
+# dense network, a convolutional network, an LSTM and an autoencoder, and convert networks from dlfs
+# to PyTorch and back. [From_Scratch](From_Scratch.ipynb) writes these classes.
 #
-# You need the chapters 3 to 6, and PyTorch: `pip install 'dlfs[torch]'`. The notebook trains for
-# about two minutes.
+# You need chapters 3 to 6, and PyTorch: `pip install 'dlfs[torch]'`. The notebook trains for about
+# two minutes.
 
-# %%
+# %% tags=["hide-input"]
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -54,9 +55,9 @@ BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#6c757d"
 # %% [markdown]
 # ## 1. Tensors that remember
 #
-# A *tensor* is an array. With `requires_grad=True` it remembers what is done with it: every
-# operation adds a node to a graph, and `backward()` goes through that graph the other way round. It
-# is what chapter 6 built for single numbers, for arrays.
+# A *tensor* is PyTorch's array. With `requires_grad=True` it remembers what is computed from it:
+# every operation adds a node to a graph, and `backward()` goes through the graph in reverse order.
+# This is what `ArrayWithGrad` does in chapter 6.
 
 # %%
 x = torch.tensor([[2.0, -3.0]], requires_grad=True)
@@ -66,26 +67,30 @@ loss = (z**2).sum()
 print("the last step:", loss.grad_fn.name(), "| the one before:", z.grad_fn.name())
 loss.backward()
 print("gradient:", x.grad)
-assert torch.equal(x.grad, 2 * (4 * x.detach() + 5) * 4)
+print("by hand: ", 2 * (4 * x.detach() + 5) * 4)
 
 # %% [markdown]
-# One thing surprises everyone once: `backward()` *adds* to the gradient that is there. That is what
-# a tensor needs which is used in two places. In a training loop it means: clear the gradients
-# before each batch, `optim.zero_grad()`.
+# One property is surprising at first: `backward()` *adds* to the gradient that is already there.
+# For a tensor that is used in two places this is right. In a training loop the gradients must be
+# set to 0 before each batch, with `optim.zero_grad()`.
 
 # %%
 w = torch.tensor(3.0, requires_grad=True)
 for attempt in range(3):
     (w**2).backward()
     print("after", attempt + 1, "backward passes:", w.grad.item())
+
+# %% tags=["remove-cell"]
+assert torch.equal(x.grad, 2 * (4 * x.detach() + 5) * 4)
 assert w.grad == 3 * 2 * 3
 
 # %% [markdown]
 # ## 2. Layers and models
 #
-# A `PyTorchLayer` puts a few of PyTorch's modules in a row. `DenseLayer` is the book's: weights,
-# activation, dropout. `dropout=0.8` *keeps* 80 %, as everywhere in dlfs; PyTorch's own module says
-# how much it drops.
+# PyTorch's word for an Operation or a Layer is *module*. A `PyTorchLayer` applies a few modules,
+# one after the other. The book's `DenseLayer` has weights, an activation and dropout. `dropout=0.8`
+# *keeps* 80 % of the numbers, as everywhere in dlfs; PyTorch's `nn.Dropout` gets the share that it
+# drops.
 
 # %%
 torch.manual_seed(1)
@@ -93,8 +98,8 @@ DenseLayer(13, 5, activation=nn.Sigmoid(), dropout=0.8)
 
 
 # %% [markdown]
-# A model makes its layers in `__init__` and says in `forward` what becomes of the input. There is
-# no `backward`. `inference=True` leaves out dropout for this one call.
+# A model creates its layers in `__init__`, and computes its output in `forward`. There is no
+# `backward`. With `inference=True` there is no dropout in this call.
 
 
 # %%
@@ -112,9 +117,9 @@ class HousePricesModel(PyTorchModel):
 # %% [markdown]
 # ## 3. House prices
 #
-# The data of chapter 2, split as there. PyTorch computes in float32 unless told otherwise. (One
-# column of these data encodes race, see the note in `datasets.boston`. They are here for the book's
-# figures only.)
+# We take the house prices of chapter 2, with the same training and test set. PyTorch computes in
+# float32 by default. (One column of these data encodes race; see the note in `datasets.boston`. We
+# use them only to compare with the book.)
 
 # %%
 boston = datasets.boston()
@@ -124,8 +129,9 @@ X_train, X_test, y_train, y_test = (torch.tensor(part, dtype=torch.float32) for 
 X_train.shape, y_train.shape
 
 # %% [markdown]
-# `PyTorchTrainer` is the loop that you know: shuffle, batch, forward, loss, backward, step. With
-# `final_lr_exp` the learning rate falls, epoch by epoch, to that value.
+# `PyTorchTrainer` has the loop that you know: shuffle, batch, forward, loss, backward, step. With
+# `final_lr_exp` the learning rate is multiplied by a factor after each epoch, so that it has this
+# value in the last one. Here it stays at 0.001.
 
 
 # %%
@@ -147,11 +153,11 @@ for keep in (1.0, 0.8):
     runs[keep, "median"] = float(np.median(last))
 
 # %% [markdown]
-# The book prints a test loss of **14.37**. Ours lies between 12 and 16 without dropout, and about
-# two higher with it: a network of 13 neurons has nothing to spare. The figure depends on the seed,
-# and PyTorch does not promise the same random numbers in two versions, so we claim a band.
+# The book prints a test loss of **14.37**. Ours is between 12 and 16 without dropout. With dropout
+# it is about two higher, because a network of 13 neurons is too small for it. The figures depend on
+# the seed, and different versions of PyTorch may draw different random numbers.
 
-# %%
+# %% tags=["hide-input"]
 assert 12.5 < runs[1.0, "median"] < 15.5, runs
 assert runs[1.0, "median"] < runs[0.8, "median"] < 19, runs
 model, losses = runs[1.0][0]
@@ -159,21 +165,23 @@ fig, (left, right) = plt.subplots(1, 2)
 for keep, colour in ((1.0, BLUE), (0.8, ORANGE)):
     for number, (_, history) in enumerate(runs[keep]):
         label = f"keep {keep:.0%}" if number == 0 else None
-        left.plot(*zip(*history, strict=True), color=colour, alpha=0.6, label=label)
+        left.plot(*zip(*history), color=colour, alpha=0.6, label=label)
 left.set(xlabel="epoch", ylabel="test loss", ylim=(0, 60))
 left.legend(frameon=False)
 with torch.no_grad():
     prediction = model(X_test, inference=True)
 right.plot([5, 50], [5, 50], color=GREY, linewidth=0.8)
 right.plot(y_test, prediction, ".", color=BLUE, markersize=4)
-right.set(xlabel="price, 1000 dollars", ylabel="predicted")
+right.set(xlabel="price, 1000 dollars", ylabel="predicted price")
 plt.show()
+
 # %% [markdown]
 # ## 4. Convolutions: MNIST
 #
-# The book's network: two convolutions of 5 × 5 that keep the image's size, 14 and 7 channels, then
-# two dense layers. `ConvNetPreprocessor` puts channels where PyTorch wants them, for images that
-# have them last, as photographs often do. Ours have them first already.
+# The book's network has two convolutions of 5 × 5 that keep the image's size, with 14 and 7
+# channels, and then two dense layers. In PyTorch, channels come before height and width. Files of
+# photographs often have them last; `ConvNetPreprocessor` moves them. Our images have them first
+# already.
 
 # %%
 photographs = torch.zeros(2, 28, 30, 3)
@@ -201,8 +209,9 @@ class MNISTModel(PyTorchModel):
 
 
 # %% [markdown]
-# `nn.CrossEntropyLoss` is our `SoftmaxCrossEntropy`: it takes scores, and labels as integers.
-# `channels_last` only changes how pixels lie in memory. The convolutions are faster so.
+# `nn.CrossEntropyLoss` computes what our `SoftmaxCrossEntropy` computes, from logits and from
+# labels as integers. `channels_last` changes only the order of the numbers in memory; the
+# convolutions are faster in this layout.
 
 # %%
 torch.manual_seed(1)
@@ -221,17 +230,19 @@ with torch.no_grad():
     scores = cnn(X_test, inference=True)
 cnn_accuracy = accuracy(scores)
 print(f"test accuracy after one epoch: {cnn_accuracy:.2%}")
+
+# %% tags=["remove-cell"]
 assert 0.95 < cnn_accuracy < 0.98, cnn_accuracy
 
 # %% [markdown]
-# The book prints **96.98 %**. Other seeds give 96 to 97 % here.
+# The book prints **96.98 %**. With other seeds we get 96 to 97 %.
 #
-# ## 5. An LSTM that guesses the next character
+# ## 5. An LSTM that predicts the next character
 #
-# Shakespeare's sonnets again. The LSTM takes each character as a row of zeros with a one, so
+# The text is Shakespeare's sonnets again. The LSTM reads each character as a one-hot row, so
 # `OneHot` comes first. The book's `LSTMLayer` carries its state: every batch begins with the mean
-# of the states in which the last one ended. So the order of the batches matters, and nothing is
-# shuffled. The loss wants the classes in second place, hence the `permute`.
+# of the states in which the batch before ended. So the order of the batches matters, and the data
+# are not shuffled. The loss needs the classes on the second axis; `permute` moves them there.
 
 
 # %%
@@ -252,7 +263,7 @@ cut = int(0.8 * len(X_text))
 
 
 def train_writer(hidden_size, lr, every):
-    """Train on the first 80 % of the text; every so many characters a piece begins."""
+    """Train on the first 80 % of the text; pieces begin `every` characters apart."""
     torch.manual_seed(1)
     model = NextCharacterModel(len(vocabulary), hidden_size)
     optimizer = optim.Adam(model.parameters(), lr=lr)
@@ -264,21 +275,23 @@ def train_writer(hidden_size, lr, every):
 
 
 # %% [markdown]
-# First as many hidden features as there are characters, 62, on pieces that begin at every
-# character. The book's figure is **2.331** nats a character on the last fifth of the text. Then
-# 256, on a fifth of the pieces, with a higher rate:
+# First the LSTM has 62 hidden features, as many as there are characters, and a piece begins at
+# every character. The book's figure is **2.331** nats per character on the last fifth of the text.
+# Then the LSTM has 256 features, and trains on a fifth of the pieces with a higher learning rate:
 
 # %%
 small, small_loss = train_writer(62, lr=0.001, every=1)
 large, large_loss = train_writer(256, lr=0.003, every=5)
 print(f"test loss: {small_loss:.3f} with 62 features, {large_loss:.3f} with 256")
+
+# %% tags=["remove-cell"]
 assert 2.20 < small_loss < 2.36, small_loss
 assert 2.08 < large_loss < 2.24, large_loss
 
 # %% [markdown]
-# To let it write we need no new code: `from_torch` makes a network of dlfs of it, and
-# `dlfs.text.sample` from chapter 6 takes that. The carried state comes along, and the layer takes
-# the characters' numbers directly.
+# It can write without new code: `from_torch` converts it to a network of dlfs, and `sample` from
+# chapter 6 lets that write. The carried state is converted, too. The layer of dlfs reads the
+# characters' numbers directly.
 
 # %%
 writer = from_torch(nn.Sequential(large.one_hot, large.lstm))
@@ -290,11 +303,13 @@ for line in f"Shall I {written}".splitlines():
 # %% [markdown]
 # ## 6. An autoencoder
 #
-# An **autoencoder** is asked for its own input, through a bottleneck: here 28 numbers for the 784
-# of an image. What gets through must be what matters. No labels are used.
+# An **autoencoder** learns to return its own input. In the middle it has a narrow layer, its
+# *code*: here 28 numbers for the 784 pixels of an image. So it must learn which properties of the
+# images are important. It needs no labels.
 #
-# A convolution makes small figures of pixels; `DeconvLayer`, the transposed convolution, makes
-# pixels of them. `forward` returns a tuple, the reconstruction first: the trainer looks at that.
+# Convolutions compute features from pixels. `DeconvLayer`, the transposed convolution, computes
+# pixels from features ([From_Scratch](From_Scratch.ipynb), section 3). `forward` returns a tuple,
+# the reconstructed image and the code; the trainer uses the first.
 
 
 # %%
@@ -316,7 +331,8 @@ class Autoencoder(PyTorchModel):
 
 
 # %% [markdown]
-# Tanh gives numbers from -1 to 1, so the images must lie there, too.
+# The last activation is tanh, with outputs from -1 to 1. So the images are scaled to this range,
+# too.
 
 # %%
 low, high = X_train.min(), X_train.max()
@@ -329,14 +345,16 @@ trainer = PyTorchTrainer(auto, optimizer, nn.MSELoss())
 trainer.fit(X_auto, X_auto, X_auto_test, X_auto_test, epochs=1, batch_size=60)
 auto_loss = trainer.losses[-1][1]
 blank = ((X_auto_test - X_auto.mean(dim=0)) ** 2).mean().item()
-print(f"always the mean image: {blank:.4f}")
+print(f"loss if it always returned the mean image: {blank:.4f}")
+
+# %% tags=["remove-cell"]
 assert 0.055 < auto_loss < 0.080, auto_loss
 assert auto_loss < blank / 3, (auto_loss, blank)
 
 # %% [markdown]
-# The book prints **0.0693**. Above, digits; below, what is left of them after the bottleneck:
+# The book prints **0.0693**. Here are ten digits, and below them what the autoencoder returns:
 
-# %%
+# %% tags=["hide-input"]
 with torch.no_grad():
     images, codes = auto(X_auto_test[:2000], inference=True)
 fig, axes = plt.subplots(2, 10, figsize=(7, 1.6))
@@ -347,12 +365,13 @@ for ax in axes.ravel():
     ax.axis("off")
 
 # %% [markdown]
-# ### Does it know digits from each other?
+# ### Can the code tell digits apart?
 #
-# Each image is a point in a space of 28 dimensions. t-SNE draws such points on paper so that
-# neighbours stay neighbours. The colours are the true digits, which the autoencoder never saw.
+# The code of an image is a point in a space of 28 dimensions. The method t-SNE draws such points in
+# two dimensions, so that neighbours stay neighbours as far as possible. The colours are the true
+# digits, which were not used in the training.
 
-# %%
+# %% tags=["hide-input"]
 digits = mnist.y_test[:2000]
 points = TSNE(n_components=2, random_state=20190405, init="pca").fit_transform(codes.numpy())
 fig, ax = plt.subplots(figsize=(6.2, 4.6))
@@ -362,24 +381,29 @@ for digit in range(10):
     ax.text(x, y, digit, fontsize=15, weight="bold", ha="center", va="center")
 ax.set(xticks=[], yticks=[], title="2,000 test digits, 28 numbers each, drawn by t-SNE")
 plt.show()
+
 # %% [markdown]
-# A picture can flatter. So a count, in the space of 28: how often does a digit's nearest neighbour
-# among the others show the same digit? By chance it would be one in ten.
+# The picture may mislead, because it has only two of the 28 dimensions. So we count in all 28: in
+# how many cases does the nearest neighbour of a code belong to the same digit? By chance it would
+# be one in ten.
 
 # %%
 nearest = KNeighborsClassifier(1).fit(codes[:1000], digits[:1000])
 share = nearest.score(codes[1000:], digits[1000:])
-print(f"{share:.0%} of the nearest neighbours show the same digit")
+print(f"{share:.0%} of the nearest neighbours belong to the same digit")
+
+# %% tags=["remove-cell"]
 assert share > 0.75, share
 
 # %% [markdown]
-# ## 7. There and back
+# ## 7. From dlfs to PyTorch and back
 #
-# `to_torch` makes a module of a network, `from_torch` a network of a module. Both copy the
-# parameters and give the same predictions.
+# `to_torch` converts a network of dlfs to a module of PyTorch, and `from_torch` converts a module
+# to a network. Both copy the parameters, and the predictions stay the same.
 #
-# From dlfs to PyTorch, in float64, with everything that chapter 5 has. "same" padding becomes
-# numbers of pixels, and where the two ends differ, a module of its own:
+# First we convert a network to PyTorch, in float64. Padding "same" becomes a number of pixels. With
+# a kernel of 4 × 4 the two sides need different numbers, so there is an extra module for the
+# padding:
 
 # %%
 net = dlfs.NeuralNetwork(
@@ -406,9 +430,10 @@ print(f"predictions differ by {difference:.0e} at most, of numbers up to {np.abs
 assert difference < 1e-12, difference
 
 # %% [markdown]
-# That lets you check one library with the other: here are the loss and every gradient of a batch,
-# by our `backward` and by autograd. Weights are laid out differently, so sort the numbers first.
-# (Dropout is left out, since the two draw different masks.)
+# So one library can check the other. Here are the loss and every gradient of a batch, from the
+# backward passes of dlfs and from PyTorch's graph. The weights have their axes in different orders,
+# so we sort all numbers before we compare. (Dropout is left out, because the two draw different
+# random numbers.)
 
 # %%
 labels = mnist.y_test[:50]
@@ -425,8 +450,8 @@ print(f"{len(our_grads):,} gradients differ by {difference:.0e} at most")
 assert difference < 1e-12, difference
 
 # %% [markdown]
-# And from PyTorch to dlfs: the trained network of section 4. `from_torch` follows `forward` and
-# writes down which layers it calls.
+# Now we convert the trained network of section 4 from PyTorch to dlfs. `from_torch` runs `forward`,
+# and records which layers it calls.
 
 # %%
 back = from_torch(cnn, loss=dlfs.SoftmaxCrossEntropy())
@@ -438,8 +463,8 @@ assert abs(accuracy(ours) - cnn_accuracy) <= 0.0002
 back
 
 # %% [markdown]
-# Now all that dlfs has works on it: pictures, gradient checks, more training. These are the filters
-# that PyTorch has learned:
+# Everything that dlfs has works with this network: pictures, gradient checks, more training. These
+# are the kernels that PyTorch has learned:
 
 # %%
 fig = plot_filters(back.layers[0].params[0])
@@ -447,8 +472,9 @@ fig.set_dpi(75)
 fig
 
 # %% [markdown]
-# What has no counterpart is refused by name. The book's GRU resets the state before the product;
-# PyTorch's resets the product:
+# A layer without a counterpart raises an error that names it. For example, the reset gate of the
+# book's GRU multiplies the state before the product with the weights; PyTorch's multiplies the
+# product:
 
 # %%
 gru = dlfs.NeuralNetwork([dlfs.GRULayer(8)])
@@ -461,8 +487,10 @@ except ValueError as error:
 # %% [markdown]
 # ## 8. Exercises
 #
-# **1. A derivative for free.** Write a function that returns the derivative of any function of one
-# number, at every entry of a tensor.
+# Replace each `...`, run the cell, and then run the check below it.
+#
+# **1. The derivative of any function.** Write a function that returns the derivative of `f`, a
+# function of one number, at every entry of a tensor.
 
 
 # %% tags=["exercise:derivative"]
@@ -493,8 +521,8 @@ check(
 # </details>
 
 # %% [markdown]
-# **2. A shortcut.** A residual layer adds its input to what its modules make of it (He et al.,
-# 2015). Write it: `_compute` of a `PyTorchLayer` is what you have to change.
+# **2. A residual layer** adds its input to the output of its modules (He et al., 2015). Write it:
+# only the method `_compute` of `PyTorchLayer` must change.
 
 
 # %% tags=["exercise:shortcut"]
@@ -522,7 +550,7 @@ check("shortcut", ResidualLayer, adds_its_input, hint="super()._compute(x) is th
 # </details>
 
 # %% [markdown]
-# **3. Count.** How many numbers does `DeconvLayer(7, 14, 5)` learn, with biases?
+# **3. Count.** How many numbers does `DeconvLayer(7, 14, 5)` learn, biases included?
 
 # %% tags=["exercise:count"]
 numbers_to_learn = ...
@@ -544,8 +572,8 @@ check(
 # </details>
 
 # %% [markdown]
-# **4. Move in.** Build in dlfs, with any weights, what `from_torch` will give for this module, and
-# hand it over: the same kinds of layers, in the same order.
+# **4. The same layers.** Build a network of dlfs with the same kinds of layers, in the same order,
+# as `from_torch` returns for this module. The weights may differ.
 
 # %%
 stranger = nn.Sequential(
