@@ -9,7 +9,7 @@
 # # Chapter 1: the mathematics
 #
 # This notebook derives every formula of the chapter in a few lines, and confirms it: with symbols,
-# or with numbers. Where `dlfs` computes the formula in one line, `quote` prints that line.
+# or with numbers. Where `dlfs` computes the formula in one line, you see that line.
 #
 # You need derivatives of functions of one variable, and matrix multiplication.
 #
@@ -115,17 +115,22 @@ assert np.allclose(powers, (1, 2, 4), atol=0.2), powers
 # $$\sigma(x) = \frac{1}{1 + e^{-x}} \qquad
 # \sigma'(x) = \frac{e^{-x}}{(1 + e^{-x})^2} = \sigma(x)\,(1 - \sigma(x))$$
 #
-# The last form needs only the output $\sigma(x)$. So a backward pass that has kept the output does
-# not compute an exponential again. In the line of `dlfs`, `output` is $\sigma(x)$, and
-# `output_grad` is the gradient that arrives from the next step:
+# SymPy confirms the last form:
 
 # %%
 sigma = 1 / (1 + sp.exp(-x))
 print("difference:", sp.simplify(sp.diff(sigma, x) - sigma * (1 - sigma)))
-quote(reference.sigmoid_grad, "return")
 
 # %% tags=["remove-cell"]
 assert sp.simplify(sp.diff(sigma, x) - sigma * (1 - sigma)) == 0
+
+# %% [markdown]
+# The last form needs only the output $\sigma(x)$. So a backward pass that has kept the output does
+# not compute an exponential again. In the line of `dlfs`, `output` is $\sigma(x)$, and
+# `output_grad` is the gradient that arrives from the next step:
+
+# %% tags=["hide-input"]
+quote(reference.sigmoid_grad, "return")
 
 # %% [markdown]
 # ## 3. The chain rule
@@ -209,7 +214,7 @@ assert sp.simplify(ways.subs({U: u, V: v}) - sp.diff(u * v, x)) == 0
 #
 # The two lines of `dlfs` for these formulas, where `x` is $X$ and `output_grad` is $G$:
 
-# %%
+# %% tags=["hide-input"]
 quote(reference.weight_multiply_input_grad, "return")
 quote(reference.weight_multiply_param_grad, "return")
 

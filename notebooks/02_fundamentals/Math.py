@@ -10,7 +10,7 @@
 #
 # You derive the gradients of linear regression and of the network with one hidden layer, factor by
 # factor, and see where each sum and each transpose comes from. Each formula is computed in NumPy
-# and compared with `dlfs`. Where `dlfs` computes it in one line, `quote` prints that line.
+# and compared with `dlfs`. Where `dlfs` computes it in one line, you see that line.
 #
 # You need the mathematics of chapter 1, above all the gradient of a matrix product. For formulas
 # with symbols we use SymPy, as in chapter 1.
@@ -106,7 +106,7 @@ assert np.allclose(bias.param_grad, output_grad.sum(axis=0, keepdims=True))
 #
 # In the line of `dlfs`, `x` is $X$ and `output_grad` is $G$:
 
-# %%
+# %% tags=["hide-input"]
 quote(reference.weight_multiply_param_grad, "return")
 
 # %% [markdown]
@@ -211,7 +211,7 @@ plt.show()
 # and passes a gradient to the layer before it. Chapter 3 makes a class of that. The lines of `dlfs`
 # for the two new formulas, $\partial L/\partial O_1$ and $\partial L/\partial N_1$:
 
-# %%
+# %% tags=["hide-input"]
 quote(reference.weight_multiply_input_grad, "return")
 quote(reference.sigmoid_grad, "return")
 
