@@ -70,7 +70,11 @@ pairs = np.zeros((62, 62))
 np.add.at(pairs, (indices[:-1], indices[1:]), 1)
 given = pairs / pairs.sum(axis=1, keepdims=True)
 after = -np.mean(np.log(given[indices[:-1], indices[1:]]))
-print(f"all alike {np.log(62):.2f}, frequencies {alone:.2f}, the character before {after:.2f}")
+print(f"all characters alike:           {np.log(62):.2f} nats")
+print(f"frequencies:                    {alone:.2f} nats")
+print(f"and the character before:       {after:.2f} nats")
+
+# %% tags=["remove-cell"]
 assert abs(np.log(62) - 4.127) < 0.001
 assert 3.0 < alone < 3.2
 assert 2.3 < after < 2.5
@@ -101,7 +105,6 @@ for t in range(6):
     assert np.allclose(out, output[:, t], rtol=1e-12)
 print("input", x.shape, "-> output", output.shape)
 
-
 # %% [markdown]
 # The backward pass goes from the last step to the first. The gradient of the state at step $t$
 # comes from the loss at that step *and* from step $t+1$. This is called *backpropagation through
@@ -110,7 +113,7 @@ print("input", x.shape, "-> output", output.shape)
 
 # %%
 def gradient_left(layer, steps=40, features=8):
-    """How large the gradient of each step's input is, if only the last output matters."""
+    """Return the size of the gradient of each step's input, from the last output alone."""
     layer.seed = 1
     x = np.random.default_rng(0).standard_normal((20, steps, features))
     output_grad = np.zeros_like(layer.forward(x))
@@ -121,12 +124,14 @@ def gradient_left(layer, steps=40, features=8):
 
 
 kinds = {"RNN": RNNLayer, "GRU": GRULayer, "LSTM": LSTMLayer}
-_, ax = figure()
 left = {name: gradient_left(kind(64)) for name, kind in kinds.items()}
+
+# %% tags=["hide-input"]
+_, ax = figure()
 for name, size in left.items():
     ax.semilogy(np.arange(-39, 1), size, color=COLOURS[name], label=name)
 ax.set(xlabel="step, counted from the last", ylabel="size of the gradient")
-ax.set_title("What a step's input still receives from the last output")
+ax.set_title("The gradient of each step's input, if only the last output matters")
 ax.legend()
 plt.show()
 assert left["RNN"][0] < left["GRU"][0]
@@ -318,6 +323,14 @@ for epoch, written in diaries["LSTM"].texts.items():
 for temperature in (0.2, 0.7, 1.3):
     written = sample(nets["LSTM"], vocabulary, 130, "Shall I ", temperature, seed=3)
     print(f"--- temperature {temperature}\nShall I {written}\n")
+
+# %% [markdown]
+# At a temperature of 0 the most likely character is always taken, whatever the seed:
+
+# %%
+print(repr(sample(nets["LSTM"], vocabulary, 50, "Shall I ", temperature=0, seed=1)))
+
+# %% tags=["remove-cell"]
 assert sample(nets["LSTM"], vocabulary, 50, "Shall I ", 0, seed=1) == sample(
     nets["LSTM"], vocabulary, 50, "Shall I ", 0, seed=2
 ), "at 0 the likeliest is always taken"
@@ -340,7 +353,7 @@ gates = {"forget": [], "input": [], "output": []}
 for t in range(len(verse)):
     node = LSTMNode()
     _, h, c = node.forward(vectors[:, t], h, c, params)
-    for kept, value in zip(gates.values(), (node.f, node.i, node.o), strict=True):
+    for kept, value in zip(gates.values(), (node.f, node.i, node.o)):
         kept.append(value[0])
 gates = {name: np.array(values).T for name, values in gates.items()}  # (unit, step)
 
@@ -393,14 +406,19 @@ STACKS = {
     "GRU, LSTM": lambda: [GRULayer(128, output_size=64), LSTMLayer(128, output_size=62)],
     "GRU, GRU": lambda: [GRULayer(128, output_size=64), GRULayer(128, output_size=62)],
 }
-_, ax = figure()
+losses = {}
 for name, make in STACKS.items():
     model = RNNModel(make(), vocab_size=62, sequence_length=25, dtype="float32")
     trainer = RNNTrainer(None, model, AdaGrad(lr=0.01, gradient_clipping=True), batch_size=32)
     trainer.train(300, sample_every=300, verbose=0)
-    mean = np.convolve(trainer.losses, np.ones(30) / 30, mode="valid")
+    losses[name] = trainer.losses
+
+# %% tags=["hide-input"]
+_, ax = figure()
+for name, each in losses.items():
+    mean = np.convolve(each, np.ones(30) / 30, mode="valid")
     ax.plot(np.arange(len(mean)) + 30, mean, label=name)
-    assert np.mean(trainer.losses[-30:]) < 3.1, (name, trainer.losses[-30:])
+    assert np.mean(each[-30:]) < 3.1, (name, each[-30:])
 ax.set(xlabel="batches", ylabel="loss, nats a character", title="Stacks, 300 batches each")
 ax.legend()
 plt.show()
