@@ -5,8 +5,10 @@
 #include "fused.h"
 #include "simd.h"
 
-/* Bytes of scratch memory for one thread's panel: KC rows of the widest tile. */
-#define DLFS_PANEL_BYTES (1024 * 3 * 64)
+/* Bytes of the copied block of A in gemm_copied.h: 192 numbers of 4 bytes, 96 of 8, 256 deep. */
+#define DLFS_COPIED_BYTES (256 * 192 * 4)
+/* Bytes of scratch memory for one thread: KC rows of the widest tile, or that block and 256. */
+#define DLFS_PANEL_BYTES (1024 * 3 * 64 + DLFS_COPIED_BYTES)
 
 #define DLFS_TILE "dense_tile.h"
 #include "targets.h"

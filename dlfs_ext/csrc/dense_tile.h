@@ -3,6 +3,7 @@
 #include "features_tile.h"
 #include "gemm_tile.h"
 #include "gemm_narrow.h"
+#include "gemm_copied.h"
 
 FEATURE_MAP(bias_linear, x + p)
 FEATURE_MAP(bias_sigmoid, vsigmoid(x + p))
@@ -51,6 +52,12 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
                        ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
                        real *c, ptrdiff_t c_row, const real *bias, real *panel)
 {
+    /* Strides and k do not depend on how C is split. */
+    ptrdiff_t apart = (a_column > b_row ? a_column : b_row) * (ptrdiff_t)sizeof(real);
+    if (a_row == 1 && b_column == 1 && bias == NULL && k >= 512 && n > 0 && apart >= 1024) {
+        gemm_copied(m, n, k, a, a_column, b, b_row, c, c_row, panel);
+        return;
+    }
     ptrdiff_t whole = n / VLEN * VLEN, vectors = (n + VLEN - 1) / VLEN;
     int rest = (int)(n - whole);
     /* Adding the partial sums, or transposing, takes as long as about ten multiply-adds. */
