@@ -1,10 +1,13 @@
 """The Operations of attention."""
 
+from typing import Any
+
 import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation
-from dlfs.checks import check_flag, check_int
+from dlfs.checks import check_flag, check_int, check_real, optional
+from dlfs.dropout import draw_mask
 from dlfs.embedding import position_angles, positions_of
 from dlfs.types import Array
 
@@ -72,6 +75,10 @@ class Attention_Op(Operation):
     In inference within ``fresh_start(carry=True)`` the keys and values are kept, and the queries of
     the next input see them too: so a text is continued without computing it again (a "KV cache").
 
+    With ``dropout`` below 1, training multiplies the weights by ``mask / dropout`` before they meet
+    the values, with a new random mask each time; in backward it takes part as in Dropout. The mask
+    has a number for each weight, so memory grows with the square of the length.
+
     Vaswani et al., "Attention is all you need", 2017.
 
     Parameters
@@ -80,6 +87,17 @@ class Attention_Op(Operation):
         How many parts of the features attend on their own. Each part lies in one piece.
     causal : bool, default False
         Whether a position sees only itself and those before it, as a text is written.
+    dropout : float, default 1.0
+        The probability that a weight is kept; 1 keeps all.
+    seed : int, optional
+        For use on its own; in a network the random numbers come from the network's seed.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Where the masks come from.
+    mask : ndarray of bool, shape (batch, heads, time, time), or None
+        The last one.
 
     Raises
     ------
@@ -98,15 +116,28 @@ class Attention_Op(Operation):
 
     carry: bool | str = False
     carried: "Seen | None" = None
+    mask: Array | None = None
+    ranks: Any = None  # set while several processes share a batch: see dlfs.ranks
 
-    def __init__(self, heads: int, causal: bool = False) -> None:
+    def __init__(
+        self, heads: int, causal: bool = False, dropout: float = 1.0, seed: int | None = None
+    ) -> None:
         super().__init__()
-        self.heads = check_int(heads, type(self).__name__, "heads", 1)
-        self.causal = check_flag(causal, type(self).__name__, "causal")
+        name = type(self).__name__
+        self.heads = check_int(heads, name, "heads", 1)
+        self.causal = check_flag(causal, name, "causal")
+        self.dropout = check_real(dropout, name, "dropout", 0.0, 1.0, low_open=True)
+        self.seed = optional(check_int, seed, name, "seed", 0)
+        self.rng = np.random.default_rng(self.seed)
 
     def _output(self) -> Array:
+        self.mask = None
+        # The kernel refuses an input with other axes.
+        if self.dropout < 1.0 and not self.inference and self.input_.ndim == 3:
+            batch, time, _ = self.input_.shape
+            self.mask = draw_mask(self, (batch, self.heads, time, time), self.dropout)
         if not (self.inference and self.carry is True):
-            return kernels.attention(self.input_, self.heads, self.causal)
+            return kernels.attention(self.input_, *self._options())
         if not self.causal:
             raise ValueError(
                 f"{type(self).__name__}: to go on with a sequence, causal must be True: otherwise "
@@ -128,9 +159,10 @@ class Attention_Op(Operation):
                 f"{type(self).__name__}: backward needs the whole sequence in one input; this one "
                 "goes on with an earlier one (carry=True)"
             )
-        return kernels.attention_grad(
-            output_grad, self.input_, self.output, self.heads, self.causal
-        )
+        return kernels.attention_grad(output_grad, self.input_, self.output, *self._options())
+
+    def _options(self) -> tuple[Any, ...]:
+        return self.heads, self.causal, self.mask, 1.0 if self.mask is None else self.dropout
 
 
 class RotaryPositions(Operation):

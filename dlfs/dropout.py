@@ -58,7 +58,7 @@ class Dropout(Operation):
     def _output(self) -> Array:
         if self.inference:
             return self.input_
-        self.mask = self._drawn(self.input_.shape) < self.keep_prob
+        self.mask = draw_mask(self, self.input_.shape, self.keep_prob)
         return kernels.dropout(self.input_, self.mask, self.keep_prob)
 
     def _input_grad(self, output_grad: Array) -> Array:
@@ -66,8 +66,20 @@ class Dropout(Operation):
             return output_grad
         return kernels.dropout(output_grad, self.mask, self.keep_prob)
 
-    def _drawn(self, shape: Shape) -> Array:
-        if self.ranks is not None:
-            drawn: Array = self.ranks.random(self.rng, shape)
-            return drawn
-        return self.rng.random(shape, dtype=np.float32)
+
+def draw_mask(operation: Any, shape: Shape, keep_prob: float) -> Array:
+    """Return a mask that is True with this probability, from the operation's ``rng``.
+
+    With ``operation.ranks`` set, the first axis is that of the rows which several processes share.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draw_mask(Dropout(seed=3), (1, 4), 0.5)
+    array([[ True, False, False, False]])
+    """
+    if operation.ranks is not None:
+        drawn: Array = operation.ranks.random(operation.rng, shape)
+    else:
+        drawn = operation.rng.random(shape, dtype=np.float32)
+    return drawn < keep_prob

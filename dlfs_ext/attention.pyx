@@ -31,6 +31,8 @@ cdef extern from "attention.h" nogil:
         ptrdiff_t time
         ptrdiff_t width
         int causal
+        const unsigned char *mask
+        double kept
     ctypedef int attention_heads_fn(const attention_task *task, ptrdiff_t first, ptrdiff_t last,
                                     void *scratch) noexcept
     attention_heads_fn *attention_heads_table[3][2]
@@ -41,8 +43,8 @@ cdef extern from "attention.h" nogil:
 reference = importlib.import_module("dlfs.reference.attention")
 
 
-def attention(qkv, heads, causal=False):
-    check_attention("attention", qkv, heads, causal)
+def attention(qkv, heads, causal=False, mask=None, keep_prob=1.0):
+    check_attention("attention", qkv, heads, causal, mask, keep_prob)
     cdef cnp.ndarray packed = c_array(qkv)
     cdef cnp.npy_intp[3] shape
     shape[0], shape[1] = cnp.PyArray_DIM(packed, 0), cnp.PyArray_DIM(packed, 1)
@@ -50,14 +52,14 @@ def attention(qkv, heads, causal=False):
     cdef cnp.ndarray output = empty_nd(3, shape, cnp.PyArray_TYPE(packed))
     cdef attention_task task
     task.output, task.output_grad, task.qkv_grad = cnp.PyArray_DATA(output), NULL, NULL
-    if not run(&task, packed, heads, causal, 2):
-        return take_over(reference.attention, qkv, heads, causal)
+    if not run(&task, packed, heads, causal, mask, keep_prob, 2):
+        return take_over(reference.attention, qkv, heads, causal, mask, keep_prob)
     return output
 
 
-def attention_grad(output_grad, qkv, output, heads, causal=False):
+def attention_grad(output_grad, qkv, output, heads, causal=False, mask=None, keep_prob=1.0):
     owner = "attention_grad"
-    check_attention(owner, qkv, heads, causal)
+    check_attention(owner, qkv, heads, causal, mask, keep_prob)
     axes = ("batch", "time", qkv.shape[2] // 3)
     check_arrays(owner, qkv=(qkv, PACKED), output=(output, axes), output_grad=(output_grad, axes))
     cdef cnp.ndarray packed = c_array(qkv), y = c_array(output), g = c_array(output_grad)
@@ -65,17 +67,23 @@ def attention_grad(output_grad, qkv, output, heads, causal=False):
     cdef attention_task task
     task.output, task.output_grad = cnp.PyArray_DATA(y), cnp.PyArray_DATA(g)
     task.qkv_grad = cnp.PyArray_DATA(qkv_grad)
-    if not run(&task, packed, heads, causal, 5):
-        return take_over(reference.attention_grad, output_grad, qkv, output, heads, causal)
+    if not run(&task, packed, heads, causal, mask, keep_prob, 5):
+        return take_over(reference.attention_grad, output_grad, qkv, output, heads, causal, mask,
+                         keep_prob)
     return qkv_grad
 
 
 cdef bint run(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint causal,
-              int products) except -1:
+              object mask, double keep_prob, int products) except -1:
     """Compute all heads; return whether all results are finite."""
     cdef ptrdiff_t units = cnp.PyArray_DIM(packed, 0) * heads, chunk
     task.qkv, task.heads, task.causal = cnp.PyArray_DATA(packed), heads, causal
     task.time, task.width = cnp.PyArray_DIM(packed, 1), cnp.PyArray_DIM(packed, 2) // (3 * heads)
+    cdef cnp.ndarray plain_mask
+    task.mask, task.kept = NULL, 1 / keep_prob
+    if mask is not None:
+        plain_mask = c_array(mask)
+        task.mask = <const unsigned char *>cnp.PyArray_DATA(plain_mask)
     if cnp.PyArray_SIZE(packed) == 0:
         return True
     cdef attention_heads_fn *fn = attention_heads_table[isa_level][is_double(packed)]

@@ -14,12 +14,13 @@ from dlfs.activations import ReLU, Tanh
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.dropout import Dropout
-from dlfs.layers import BatchNorm, Dense, RNNLayer
+from dlfs.layers import BatchNorm, Dense, RNNLayer, SelfAttention
 from dlfs.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, SGDMomentum
 from dlfs.optimizers.base import global_norm
 from dlfs.ranks import Ranks, RanksError
+from dlfs.reshape import Flatten, Reshape
 from dlfs.train import NonFiniteLossError, Trainer, loop
 from dlfs.train.callbacks import Callback
 from dlfs.train.evaluation import evaluate
@@ -378,6 +379,16 @@ def test_a_layer_of_the_users_that_treats_each_row_alike_is_taken() -> None:
     for other, _ in on_threads(3, lambda comm: fit(comm, layers=layers)):
         for mine, its in zip(other.net.params(), trainer.net.params(), strict=True):
             np.testing.assert_allclose(mine, its, rtol=1e-10)
+
+
+def test_the_weights_of_attention_drop_out_as_in_the_whole_batch() -> None:
+    def layers() -> list[Any]:
+        return [Reshape((3, 1)), SelfAttention(1, dropout=0.6), Flatten(), Dense(1)]
+
+    trainer, _ = fit(None, layers=layers)
+    for other, _ in on_threads(3, lambda comm: fit(comm, layers=layers)):
+        for mine, its in zip(other.net.params(), trainer.net.params(), strict=True):
+            np.testing.assert_allclose(mine, its, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("before", [1, 2, 3])

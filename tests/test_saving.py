@@ -135,9 +135,10 @@ NETWORKS = {
     ),
     "attention": lambda: (
         [
-            *(dlfs.PositionEmbedding(5), SinusoidAdd(4), dlfs.SelfAttention(3, causal=True)),
-            *(RotaryPositions(1), Attention_Op(1), dlfs.FeedForward(2, dlfs.SwiGLU()), Dense(4)),
-            *(dlfs.SwiGLU(), dlfs.TransformerBlock(1, 3, 0.9, dlfs.ReLU(), rotary=True)),
+            *(dlfs.PositionEmbedding(5), SinusoidAdd(4), dlfs.SelfAttention(3, True, dropout=0.9)),
+            *(RotaryPositions(1), Attention_Op(1, dropout=0.8)),
+            *(dlfs.FeedForward(2, dlfs.SwiGLU()), Dense(4), dlfs.SwiGLU()),
+            dlfs.TransformerBlock(1, 3, 0.9, dlfs.ReLU(), rotary=True),
         ],
         RNG.normal(size=(6, 3, 18)),
     ),

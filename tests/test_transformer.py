@@ -74,6 +74,20 @@ def test_dropout_applies_to_both_branches_in_training_alone() -> None:
     np.testing.assert_array_equal(block.forward(x, inference=True), block.forward(x, True))
 
 
+def test_dropout_of_the_weights_is_for_training_alone_and_follows_the_seed() -> None:
+    x = RNG.normal(size=(3, 5, 6))
+    without = NeuralNetwork([SelfAttention(2)], seed=1)
+    one, same, other = (
+        NeuralNetwork([SelfAttention(2, dropout=0.5)], seed=seed) for seed in (1, 1, 2)
+    )
+    first = one.forward(x)
+    assert one.layers[0].operations[3].mask.shape == (3, 2, 5, 5)
+    np.testing.assert_array_equal(same.forward(x), first)
+    assert not np.array_equal(other.forward(x), first)
+    assert not np.array_equal(one.forward(x), first)
+    np.testing.assert_array_equal(one.predict(x), without.predict(x))
+
+
 def test_without_positions_the_order_of_the_input_does_not_matter() -> None:
     """Attention alone sees a set; with positions of either kind it sees a sequence."""
     x = RNG.normal(size=(1, 5, 4))

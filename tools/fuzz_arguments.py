@@ -279,7 +279,11 @@ def _attention(*full: str) -> Callable[[Draw], Arguments]:
         arguments: Arguments = {
             name: d.array(batch, time, 3 * features if name == "qkv" else features) for name in full
         }
-        return {**arguments, "heads": heads, "causal": d.rng.choice([False, True])}
+        arguments |= {"heads": heads, "causal": d.rng.choice([False, True])}
+        if d.rng.random() < 0.3:
+            arguments["mask"] = np.asarray(d.array(batch, heads, time, time) > 0)
+            arguments["keep_prob"] = d.rng.choice([0.5, 1.0])
+        return arguments
 
     return draw
 

@@ -2,7 +2,7 @@
 
 from dlfs.activations import Linear
 from dlfs.attention import Attention_Op, RotaryPositions
-from dlfs.checks import check_flag, check_int
+from dlfs.checks import check_flag, check_int, check_real
 from dlfs.initializers import Initializer, check_weight_init, draw_weights
 from dlfs.layers.base import Layer, dense_chain
 from dlfs.types import Array
@@ -28,6 +28,9 @@ class SelfAttention(Layer):
         knows distances (see RotaryPositions). Each head then needs an even number of features.
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the weights start, see dlfs.initializers; "glorot" unless given.
+    dropout : float, default 1.0
+        The probability that a weight of the attention is kept; 1 keeps all, and stores no mask. To
+        drop outputs, let a Dropout follow.
 
     Raises
     ------
@@ -50,12 +53,14 @@ class SelfAttention(Layer):
         causal: bool = False,
         rotary: bool = False,
         weight_init: str | Initializer | None = None,
+        dropout: float = 1.0,
     ) -> None:
         super().__init__()
         self.heads = check_int(heads, "SelfAttention", "heads", 1)
         self.causal = check_flag(causal, "SelfAttention", "causal")
         self.rotary = check_flag(rotary, "SelfAttention", "rotary")
         self.weight_init = check_weight_init(weight_init, "SelfAttention")
+        self.dropout = check_real(dropout, "SelfAttention", "dropout", 0.0, 1.0, low_open=True)
 
     def _setup_layer(self, input_: Array) -> None:
         if input_.ndim != 3:
@@ -74,9 +79,11 @@ class SelfAttention(Layer):
         # Queries, keys and values are three matrices side by side, each (features, features).
         W_in = draw_weights(init, self.rng, (features, 3 * features), features, features, dtype)
         W_out = draw_weights(init, self.rng, (features, features), features, features, dtype)
+        attention = Attention_Op(self.heads, self.causal, self.dropout)
+        attention.rng = self.rng
         self.operations = [
             *dense_chain(W_in, Linear()),
             *([RotaryPositions(self.heads)] if self.rotary else []),
-            Attention_Op(self.heads, self.causal),
+            attention,
             *dense_chain(W_out, Linear()),
         ]

@@ -12,6 +12,8 @@ class Attention(nn.Module):
     ----------
     heads : int
     causal : bool
+    dropout : float, default 0.0
+        The probability that a weight is dropped in training.
 
     Examples
     --------
@@ -20,20 +22,24 @@ class Attention(nn.Module):
     torch.Size([4, 5, 4])
     """
 
-    def __init__(self, heads: int, causal: bool = False) -> None:
+    def __init__(self, heads: int, causal: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
         self.causal = causal
+        self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (batch, time, features) for (batch, time, 3 * features)."""
         q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in x.chunk(3, 2))
-        output = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        output = functional.scaled_dot_product_attention(
+            *(q, k, v), dropout_p=self.dropout if self.training else 0.0, is_causal=self.causal
+        )
         return output.transpose(1, 2).flatten(2)
 
     def extra_repr(self) -> str:
         """Return what stands between the parentheses."""
-        return f"heads={self.heads}, causal={self.causal}"
+        dropped = f", dropout={self.dropout}" if self.dropout else ""
+        return f"heads={self.heads}, causal={self.causal}{dropped}"
 
 
 class RotaryPositions(nn.Module):

@@ -34,7 +34,7 @@ def _multihead(modules: Modules, axes: Axes) -> Found:
 
 
 def _self_attention(module: Any) -> Layer:
-    demand(module, batch_first=True, dropout=0.0, bias_k=None, bias_v=None, add_zero_attn=False)
+    demand(module, batch_first=True, bias_k=None, bias_v=None, add_zero_attn=False)
     features = module.embed_dim
     if module.in_proj_weight is None:
         raise NoCounterpart("its queries, keys and values must have the same number of features")
@@ -46,7 +46,8 @@ def _self_attention(module: Any) -> Layer:
         array(module.out_proj.weight).T,
         bias_of(module.out_proj, features),
     ]
-    return built(SelfAttention(module.num_heads), none(1, features), params)
+    layer = SelfAttention(module.num_heads, dropout=complement(module.dropout))
+    return built(layer, none(1, features), params)
 
 
 def _norm(module: Any) -> Layer:
@@ -77,7 +78,7 @@ def _dropped(module: Any) -> list[Layer]:
 def _encoder_layer(modules: Modules, axes: Axes) -> Found:
     """Return two residuals; normalization stands in them, or behind each."""
     module = modules[0]
-    attention = [_self_attention(_without_dropout(module)), *_dropped(module.dropout1)]
+    attention = [_self_attention(module.self_attn), *_dropped(module.dropout1)]
     forward = [
         _dense(module.linear1, _activation(module)),
         *_dropped(module.dropout),
@@ -90,21 +91,16 @@ def _encoder_layer(modules: Modules, axes: Axes) -> Found:
     return [Residual(attention), first, Residual(forward), second], 1
 
 
-def _without_dropout(module: Any) -> Any:
-    """Return the attention of a layer without dropout of the weights, which dlfs does not have."""
-    attention = module.self_attn
-    if attention.dropout > 0:
-        raise NoCounterpart(
-            "its attention drops weights in training (self_attn.dropout), and dlfs only outputs; "
-            "set self_attn.dropout to 0"
-        )
-    return attention
-
-
 def _encoder(modules: Modules, axes: Axes) -> Found:
     module = modules[0]
     layers = [layer for part in module.layers for layer in _encoder_layer([part], axes)[0]]
     return [*layers, *([] if module.norm is None else [_norm(module.norm)])], 1
+
+
+def _attention(modules: Modules, axes: Axes) -> Found:
+    module = modules[0]
+    dropout = complement(module.dropout)
+    return [alone(Attention_Op(module.heads, module.causal, dropout))], 1
 
 
 def _positions(modules: Modules, axes: Axes) -> Found:
@@ -117,7 +113,7 @@ RULES: dict[type, Rule] = {
     nn.MultiheadAttention: _multihead,
     nn.TransformerEncoderLayer: _encoder_layer,
     nn.TransformerEncoder: _encoder,
-    modular.Attention: lambda m, axes: ([alone(Attention_Op(m[0].heads, m[0].causal))], 1),
+    modular.Attention: _attention,
     modular.RotaryPositions: lambda m, axes: ([alone(RotaryPositions(m[0].heads))], 1),
     modular.PositionAdd: _positions,
     modular.SinusoidAdd: lambda m, axes: ([alone(SinusoidAdd(m[0].length))], 1),

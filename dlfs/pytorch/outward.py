@@ -496,7 +496,9 @@ RULES: dict[type[Operation], Rule] = {
     normalization.LayerNorm_Op: _layer_norm,
     normalization.RMSNorm_Op: _rms_norm,
     normalization.GroupNorm_Op: _group_norm,
-    attention.Attention_Op: _plain(lambda op: [attending.Attention(op.heads, op.causal)]),
+    attention.Attention_Op: _plain(
+        lambda op: [attending.Attention(op.heads, op.causal, complement(op.dropout))]
+    ),
     attention.RotaryPositions: _plain(lambda op: [attending.RotaryPositions(op.heads)]),
     embedding.PositionAdd: _positions,
     embedding.SinusoidAdd: _plain(lambda op: [attending.SinusoidAdd(op.length)]),

@@ -8,6 +8,9 @@ Queries, keys and values come packed in one array: ``qkv[..., :features]`` are t
 come the keys, then the values; within each, the heads lie one after the other, ``width = features /
 heads`` numbers each. With ``causal`` a position sees itself and those before it, none behind it.
 
+With a ``mask`` of bool (batch, heads, queries, keys) the weights are dropped out: multiplied by
+``mask / keep_prob`` after the softmax.
+
 This is the plain formula, which stores all weights. The compiled kernel stores a block of them.
 
 Vaswani et al., "Attention is all you need", 2017.
@@ -19,6 +22,7 @@ import numpy as np
 
 from dlfs.checks import check_flag, check_int
 from dlfs.named_axes import check_arrays
+from dlfs.reference.dropout import check_keep_prob, check_mask, kept
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
@@ -26,28 +30,40 @@ PACKED = "batch time 3*features"
 
 
 @kernel()
-def attention(qkv: Array, heads: int, causal: bool = False) -> Array:
+def attention(
+    qkv: Array, heads: int, causal: bool = False, mask: Array | None = None, keep_prob: float = 1.0
+) -> Array:
     """Average values by ``softmax(Q @ K.T / sqrt(width)) @ V``, each head on its own.
 
-    qkv (batch, time, 3 * features) -> (batch, time, features)
+    qkv (batch, time, 3 * features), mask (batch, heads, time, time) or None
+    -> (batch, time, features)
 
     >>> qkv = np.array([[[0.0, 0.0, 2.0], [0.0, 0.0, 4.0]]])
     >>> attention(qkv, heads=1).ravel(), attention(qkv, heads=1, causal=True).ravel()
     (array([3., 3.]), array([2., 3.]))
     """
-    check_attention("attention", qkv, heads, causal)
+    check_attention("attention", qkv, heads, causal, mask, keep_prob)
     q, k, v = _heads(qkv, heads, 3)
-    return _features(_weights(q, k, causal) @ v)
+    weights = _weights(q, k, causal)
+    if mask is not None:
+        weights = weights * _factors(mask, keep_prob, q)
+    return _features(weights @ v)
 
 
 @kernel()
 def attention_grad(
-    output_grad: Array, qkv: Array, output: Array, heads: int, causal: bool = False
+    output_grad: Array,
+    qkv: Array,
+    output: Array,
+    heads: int,
+    causal: bool = False,
+    mask: Array | None = None,
+    keep_prob: float = 1.0,
 ) -> Array:
     """Gradient of ``attention`` with respect to queries, keys and values, packed as they are.
 
-    output_grad, output (batch, time, features), qkv (batch, time, 3 * features)
-    -> qkv_grad (batch, time, 3 * features)
+    output_grad, output (batch, time, features), qkv (batch, time, 3 * features),
+    mask (batch, heads, time, time) or None -> qkv_grad (batch, time, 3 * features)
 
     For weights P, scores S and ``scale = 1 / sqrt(width)``, with G the output_grad:
 
@@ -55,7 +71,8 @@ def attention_grad(
         Q_grad = scale * S_grad @ K          K_grad = scale * S_grad.T @ Q
 
     The sum is over a head's features. It equals the sum of ``P * P_grad`` over the keys, which the
-    gradient of the softmax needs.
+    gradient of the softmax needs. With ``M = mask / keep_prob``, V_grad is ``(P * M).T @ G``, and
+    P_grad is multiplied by M; the sum stays the same.
 
     >>> qkv = np.array([[[0.0, 0.0, 2.0], [0.0, 0.0, 4.0]]])
     >>> output = attention(qkv, heads=1)
@@ -64,25 +81,30 @@ def attention_grad(
             [0., 0., 1.]]])
     """
     owner = "attention_grad"
-    check_attention(owner, qkv, heads, causal)
+    check_attention(owner, qkv, heads, causal, mask, keep_prob)
     axes = ("batch", "time", qkv.shape[2] // 3)
     check_arrays(owner, qkv=(qkv, PACKED), output=(output, axes), output_grad=(output_grad, axes))
     q, k, v = _heads(qkv, heads, 3)
     (g,), (o,) = _heads(output_grad, heads, 1), _heads(output, heads, 1)
     weights = _weights(q, k, causal)
-    weights_grad = g @ v.swapaxes(2, 3)
+    weights_grad, dropped = g @ v.swapaxes(2, 3), weights
+    if mask is not None:
+        factors = _factors(mask, keep_prob, q)
+        weights_grad, dropped = weights_grad * factors, weights * factors
     scores_grad = weights * (weights_grad - (g * o).sum(axis=3, keepdims=True))
     scale = _scale(q)
     parts = (
         scale * (scores_grad @ k),
         scale * (scores_grad.swapaxes(2, 3) @ q),
-        weights.swapaxes(2, 3) @ g,
+        dropped.swapaxes(2, 3) @ g,
     )
     return np.concatenate([_features(part) for part in parts], axis=2)
 
 
-def check_attention(owner: str, qkv: Array, heads: int, causal: bool) -> None:
-    """Check the packed array, and that the heads divide it."""
+def check_attention(
+    owner: str, qkv: Array, heads: int, causal: bool, mask: Array | None, keep_prob: float
+) -> None:
+    """Check the packed array, that the heads divide it, and the mask of the weights."""
     check_arrays(owner, qkv=(qkv, PACKED))
     heads = check_int(heads, owner, "heads", 1)
     check_flag(causal, owner, "causal")
@@ -92,6 +114,10 @@ def check_attention(owner: str, qkv: Array, heads: int, causal: bool) -> None:
             f"{owner}: the last axis of qkv must be a multiple of 3 * heads ({3 * heads}), "
             f"got {packed}"
         )
+    check_keep_prob(owner, keep_prob)
+    if mask is not None:
+        batch, time, _ = qkv.shape
+        check_mask(owner, mask, (batch, heads, time, time))
 
 
 def _heads(packed: Array, heads: int, parts: int) -> Array:
@@ -105,6 +131,11 @@ def _features(split: Array) -> Array:
     """Return (batch, time, features) for (batch, heads, time, width)."""
     batch, heads, time, width = split.shape
     return split.transpose(0, 2, 1, 3).reshape(batch, time, heads * width)
+
+
+def _factors(mask: Array, keep_prob: float, like: Array) -> Array:
+    """Return ``mask / keep_prob``, in the dtype of the weights."""
+    return np.where(kept(mask), 1 / keep_prob, 0.0).astype(like.dtype)
 
 
 def _scale(q: Array) -> float:

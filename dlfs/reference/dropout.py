@@ -4,7 +4,7 @@ import numpy as np
 
 from dlfs.checks import check_real, check_shape
 from dlfs.reference.kernel import kernel
-from dlfs.types import Array
+from dlfs.types import Array, Shape
 
 
 @kernel(x="...")
@@ -20,11 +20,24 @@ def dropout(x: Array, mask: Array, keep_prob: float) -> Array:
     >>> dropout(np.array([[1.0, 2.0]]), np.array([[True, False]]), 0.5)
     array([[2., 0.]])
     """
+    check_mask("dropout", mask, x.shape)
+    keep_prob = check_keep_prob("dropout", keep_prob)
+    return x * kept(mask) * (1 / keep_prob)
+
+
+def check_mask(owner: str, mask: Array, shape: Shape) -> None:
+    """Check the dtype and the shape of a mask."""
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(f"dropout: mask must be an array of bool, got {got}")
-    check_shape(mask, x.shape, "dropout", "mask")
-    keep_prob = check_real(keep_prob, "dropout", "keep_prob", 0.0, 1.0, low_open=True)
-    # A mask made by a view of bytes may hold other numbers than 0 and 1.
-    kept = mask.view(np.uint8) != 0
-    return x * kept * (1 / keep_prob)
+        raise TypeError(f"{owner}: mask must be an array of bool, got {got}")
+    check_shape(mask, shape, owner, "mask")
+
+
+def check_keep_prob(owner: str, keep_prob: float) -> float:
+    """Check a probability, and return it as a float."""
+    return check_real(keep_prob, owner, "keep_prob", 0.0, 1.0, low_open=True)
+
+
+def kept(mask: Array) -> Array:
+    """Return the mask; one made by a view of bytes may hold other numbers than 0 and 1."""
+    return mask.view(np.uint8) != 0

@@ -4,8 +4,8 @@
 
 #include "simd.h"
 
-/* A block of scores: 128 or 256 KB, and as much for its gradient. KEYS is a multiple of QUERIES. */
-#define DLFS_QUERIES 64
+/* A block of scores: 64 or 128 KB, and as much for its gradient. KEYS is a multiple of QUERIES. */
+#define DLFS_QUERIES 32
 #define DLFS_KEYS 512
 
 /* The length of a row of n numbers: a whole, odd number of the widest vectors. Rows a power of two
@@ -14,12 +14,15 @@
 /* KC rows of the widest tile: see gemm_tile.h. */
 #define DLFS_PANEL_NUMBERS (1024 * 3 * 16)
 
-/* Arrays and sizes of a call; without output_grad it computes the output. */
+/* Arrays and sizes of a call; without output_grad it computes the output. With a mask of bytes
+ * (batch, heads, time, time) the weights are multiplied by `kept` where it is not 0, else by 0. */
 typedef struct {
     const void *qkv, *output_grad;
     void *output, *qkv_grad;
     ptrdiff_t heads, time, width;
     int causal;
+    const unsigned char *mask;
+    double kept;
 } attention_task;
 
 /* How many numbers of scratch memory a thread needs. */

@@ -24,6 +24,7 @@
 #define largest_score NAME(largest_score)
 #define finite_rows NAME(finite_rows)
 #define scores_of NAME(scores_of)
+#define drop_out NAME(drop_out)
 #define query_block NAME(query_block)
 #define grad_block NAME(grad_block)
 
@@ -35,8 +36,9 @@ typedef struct {
     real *result, *q_grad, *k_grad, *v_grad;
     real *k_turned, *v_turned, *scores, *scores_grad, *rows, *maximum, *sum, *panel;
     ptrdiff_t time, width, row, features, turned_row, scores_row;
-    real scale;
+    real scale, kept;
     int causal;
+    const unsigned char *mask;
 } attention_head;
 
 /* C = A B, or C += A B with `add`; the rows of B are contiguous. As gemm_panel. */
@@ -129,6 +131,15 @@ DLFS_INLINE ptrdiff_t scores_of(const attention_head *head, ptrdiff_t query, ptr
     return columns;
 }
 
+/* Multiply numbers of a row of weights, or of their gradient, by the mask over keep_prob. */
+DLFS_INLINE void drop_out(const attention_head *head, real *x, ptrdiff_t query, ptrdiff_t key,
+                          ptrdiff_t keys)
+{
+    const unsigned char *mask = head->mask + query * head->time + key;
+    for (ptrdiff_t j = 0; j < keys; j++)
+        x[j] *= mask[j] ? head->kept : 0;
+}
+
 /* The output of some queries. */
 static int query_block(const attention_head *head, ptrdiff_t query, ptrdiff_t queries)
 {
@@ -143,6 +154,8 @@ static int query_block(const attention_head *head, ptrdiff_t query, ptrdiff_t qu
             real before = key ? head->maximum[i] : -(real)INFINITY;
             real now = largest_score(scores, seen, before);
             real sum = exponentials(scores, seen, columns, now, head->scale);
+            if (head->mask)
+                drop_out(head, scores, query + i, key, keys);
             head->maximum[i] = now;
             if (key == 0)
                 head->sum[i] = sum;
@@ -222,15 +235,19 @@ static void grad_block(const attention_head *head, ptrdiff_t query, ptrdiff_t qu
         }
         gemm_onto(queries, columns, width, head->rows, width, 1, head->v_turned + key,
                   head->turned_row, head->scores_grad, head->scores_row, 0, head->panel);
-        gemm_onto(keys, width, queries, head->scores, 1, head->scores_row, head->rows, width,
-                  head->v_grad + key * head->row, head->row, 1, head->panel);
         for (ptrdiff_t i = 0; i < queries; i++) {
-            const real *power = head->scores + i * head->scores_row;
+            real *power = head->scores + i * head->scores_row;
             real *grad = head->scores_grad + i * head->scores_row;
             real shift = head->sum[i];
+            if (head->mask)
+                drop_out(head, grad, query + i, key, keys);
             for (ptrdiff_t j = 0; j < columns; j += VLEN)
                 vstore(grad + j, vload(power + j) * ((vload(grad + j) - shift) * head->scale));
+            if (head->mask)
+                drop_out(head, power, query + i, key, keys);
         }
+        gemm_onto(keys, width, queries, head->scores, 1, head->scores_row, head->rows, width,
+                  head->v_grad + key * head->row, head->row, 1, head->panel);
         gemm_onto(queries, width, keys, head->scores_grad, head->scores_row, 1,
                   head->k + key * head->row, head->row, head->q_grad + query * head->row,
                   head->row, key > 0, head->panel);
@@ -247,6 +264,7 @@ static int NAME(attention_heads)(const attention_task *task, ptrdiff_t first, pt
     ptrdiff_t features = task->heads * task->width, time = task->time, width = task->width;
     attention_head head = {.time = time, .width = width, .row = 3 * features,
                            .features = features, .causal = task->causal,
+                           .kept = (real)task->kept,
                            .turned_row = DLFS_PADDED(time),
                            .scores_row = DLFS_PADDED(time < KEYS ? time : KEYS),
                            .scale = (real)(1 / sqrt((double)width))};
@@ -266,6 +284,7 @@ static int NAME(attention_heads)(const attention_task *task, ptrdiff_t first, pt
         head.q = (const real *)task->qkv + packed;
         head.k = head.q + features;
         head.v = head.k + features;
+        head.mask = task->mask ? task->mask + unit * time * time : NULL;
         transpose(time, width, head.k, head.row, head.k_turned, head.turned_row, 1);
         if (task->output_grad == NULL) {
             head.result = (real *)task->output + plain;

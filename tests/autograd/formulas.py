@@ -230,7 +230,8 @@ def attend(op, x, weights=softmax):
     scores = q @ k.transpose(0, 1, 3, 2) / math.sqrt(width)
     if op.causal:
         scores = scores + np.triu(np.full((time, time), -1e30), 1)
-    return (weights(scores) @ v).transpose(0, 2, 1, 3).reshape(batch, time, packed // 3)
+    kept = weights(scores) if op.mask is None else weights(scores) * op.mask / op.dropout
+    return (kept @ v).transpose(0, 2, 1, 3).reshape(batch, time, packed // 3)
 
 
 def _gelu(op, x):

@@ -49,7 +49,8 @@ def _global_max(op, x):
 
 def _attention(op, x):
     """Attention without the softmax, whose gradient may cancel to nothing."""
-    every = Attention_Op(op.heads)
+    every = Attention_Op(op.heads, dropout=op.dropout)
+    every.mask = op.mask
     return formulas.attend(every, x, lambda scores: scores + 1)
 
 

@@ -15,7 +15,7 @@ fast, reference = twins("attention")
 
 pytestmark = pytest.mark.usefixtures("isa")
 
-# From one position to several blocks: csrc/attention.h has blocks of 64 queries and 512 keys.
+# From one position to several blocks: csrc/attention.h has blocks of 32 queries and 512 keys.
 TIMES = st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65, 130]))
 WIDTHS = st.one_of(st.integers(1, 20), st.sampled_from([31, 32, 33, 48, 64]))
 
@@ -112,6 +112,28 @@ def test_sequences_of_several_blocks(time, causal, dtype):
     wanted = reference.attention_grad(g.astype(float), qkv.astype(float), wanted, 1, causal)
     allowed = (5 * 18 + 64) * unit * 8 * np.abs(wanted).max()
     np.testing.assert_allclose(found, wanted, atol=allowed)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("time", [1, 7, 65, 600])
+def test_dropout_of_the_weights(time, causal, dtype):
+    """Against the reference in float64, with a mask that is not a C array of zeros and ones."""
+    rng, width, heads, keep = np.random.default_rng(time), 5, 2, 0.75
+    qkv = rng.uniform(-1, 1, (2, time, 3 * heads * width)).astype(dtype)
+    g = rng.uniform(-1, 1, (2, time, heads * width)).astype(dtype)
+    true = np.array([2], np.uint8).view(bool)
+    mask = np.where(rng.random((2, heads, time, time)) < keep, true, False).swapaxes(2, 3)
+    options = heads, causal, mask, keep
+    output = fast.attention(qkv, *options)
+    wanted = reference.attention(qkv.astype(float), *options)
+    unit = np.finfo(dtype).eps
+    # Scores of 5 products up to 1, and sums of up to 600 numbers whose sum is at most 1 / keep.
+    allowed = (5 + 64) * unit / keep
+    np.testing.assert_allclose(output, wanted, atol=allowed)
+    found = fast.attention_grad(g, qkv, output, *options)
+    wanted = reference.attention_grad(g.astype(float), qkv.astype(float), wanted, *options)
+    np.testing.assert_allclose(found, wanted, atol=8 * allowed * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

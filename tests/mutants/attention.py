@@ -17,11 +17,14 @@ class _Written(Attention_Op):
         batch, time, packed = self.input_.shape
         q, k, v = self._by_heads(self.input_, 3)
         (g,) = self._by_heads(output_grad, 1)
-        p = self._weights(q, k)
-        parts = (*self._of_scores(self._scores_grad(p, g @ v.swapaxes(2, 3)), q, k),
-                 self._of_values(p, g))  # fmt: skip
+        p, m = self._weights(q, k), self._factors()
+        parts = (*self._of_scores(self._scores_grad(p, g @ v.swapaxes(2, 3) * m), q, k),
+                 self._of_values(p * m, g))  # fmt: skip
         kept = [part.transpose(0, 2, 1, 3).reshape(batch, time, packed // 3) for part in parts]
         return np.concatenate(kept, axis=2).astype(output_grad.dtype)
+
+    def _factors(self):
+        return 1.0 if self.mask is None else self.mask / self.dropout
 
     def _by_heads(self, packed, parts):
         batch, time, features = packed.shape
@@ -83,6 +86,12 @@ class AttentionMaskedAfterSoftmax(_Written):
 class AttentionNotMasked(_Written):
     def _weights(self, q, k):
         return self._softmax(self._scores(q, k), 3)
+
+
+@mutant("attention: no dropout of the weights in backward", "dropout_forgotten")
+class AttentionDropoutForgotten(_Written):
+    def _factors(self):
+        return 1.0
 
 
 @mutant("attention: softmax over the queries", "softmax_axis")

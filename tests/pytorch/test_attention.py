@@ -95,6 +95,49 @@ def test_a_layer_agrees_with_multihead_attention(causal, backend) -> None:
         agree(param_grad, other)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_dropout_of_the_weights_agrees(causal, backend) -> None:
+    """PyTorch draws other masks, so its side is written with the mask that dlfs has drawn."""
+    batch, time, heads, width, keep = 3, 70, 2, 5, 0.7
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((batch, time, 3 * heads * width))
+    grad = rng.standard_normal((batch, time, heads * width))
+    operation = Attention_Op(heads, causal, keep, seed=1)
+    output, input_grad = operation.forward(x), operation.backward(grad)
+    assert operation.mask is not None
+    assert abs(operation.mask.mean() - keep) < 0.05
+
+    theirs = torch.from_numpy(x).requires_grad_()
+    q, k, v = (
+        part.reshape(batch, time, heads, width).transpose(1, 2) for part in theirs.chunk(3, dim=2)
+    )
+    scores = q @ k.transpose(2, 3) / width**0.5
+    if causal:
+        later = torch.triu(torch.ones(time, time, dtype=torch.bool), 1)
+        scores = scores.masked_fill(later, -torch.inf)
+    weights = scores.softmax(3) * torch.from_numpy(operation.mask) / keep
+    found = (weights @ v).transpose(1, 2).reshape(batch, time, heads * width)
+    found.backward(torch.from_numpy(grad))
+    agree(output, found)
+    agree(input_grad, theirs.grad)
+
+
+def test_dropout_of_the_weights_is_converted() -> None:
+    module = nn.MultiheadAttention(12, 3, dropout=0.3, batch_first=True, dtype=torch.float64)
+    net = from_torch(module, input_shape=(7, 12))
+    assert repr(list(net)) == "[SelfAttention(3, dropout=0.7)]"
+    back = to_torch(net)
+    assert "Attention(heads=3, causal=False, dropout=0.3)" in repr(back)
+    again = from_torch(back, input_shape=(7, 12))
+    assert "dropout=0.7" in repr(list(again))
+    x = np.random.default_rng(3).standard_normal((4, 7, 12))
+    theirs = torch.from_numpy(x)
+    agree(net.predict(x), module.eval()(theirs, theirs, theirs)[0])
+    agree(net.predict(x), back.eval()(theirs))
+    back.train()
+    assert not torch.equal(back(theirs), back(theirs))
+
+
 @pytest.mark.parametrize("sinusoidal", [False, True])
 @pytest.mark.parametrize("rotary", [False, True])
 def test_a_whole_gpt_agrees(sinusoidal, rotary, backend) -> None:
@@ -139,7 +182,6 @@ def test_pytorchs_encoder_layers_are_converted(norm_first, activation, backend) 
         norm_first=norm_first,
         dtype=torch.float64,
     )
-    layer.self_attn.dropout = 0.0
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape, dtype=torch.float64))
@@ -175,7 +217,6 @@ def test_multihead_attention_becomes_a_layer_and_comes_back_as_modules() -> None
         (lambda: nn.MultiheadAttention(4, 2), "batch_first"),
         (lambda: nn.MultiheadAttention(4, 2, batch_first=True, add_bias_kv=True), "bias_k"),
         (lambda: nn.MultiheadAttention(4, 2, kdim=3, vdim=3, batch_first=True), "same number"),
-        (lambda: nn.TransformerEncoderLayer(4, 2, batch_first=True), "self_attn.dropout to 0"),
         (lambda: nn.RMSNorm(4), "must have an eps"),
         (lambda: nn.RMSNorm((2, 4), eps=1e-5), "last axis"),
         (lambda: nn.GroupNorm(2, 4), "pass input_shape"),

@@ -217,6 +217,8 @@ def _operations() -> list[Subject]:
             _with(heads=2),
             heads=integer(1),
             causal=flag(),
+            dropout=KEPT,
+            seed=SEED,
         ),
         _made(
             "attention.RotaryPositions",
@@ -371,6 +373,7 @@ def _layers() -> list[Subject]:
             causal=flag(),
             rotary=flag(),
             weight_init=weight_init(),
+            dropout=KEPT,
         ),
         _made(
             "layers.FeedForward",

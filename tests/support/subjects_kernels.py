@@ -294,11 +294,20 @@ def _normalization() -> list[Subject]:
 
 
 def _attention() -> list[Subject]:
-    options = {"heads": integer(1), "causal": flag()}
+    options = {
+        "heads": integer(1),
+        "causal": flag(),
+        "mask": array(ndim=True, dtypes=["float64", "uint8", "object", "str"], optional=True),
+        "keep_prob": real(0.0, 1.0, low_open=True),
+    }
+
+    def dropped() -> dict[str, Any]:
+        return {"mask": ones(2, 2, 3, 3, dtype=bool), "keep_prob": 0.5}
+
     return [
         _kernel(
             "attention",
-            lambda: {"qkv": ones(2, 3, 12), "heads": 2},
+            lambda: {"qkv": ones(2, 3, 12), "heads": 2, **dropped()},
             qkv=array(ndim=True),
             **options,
         ),
@@ -309,6 +318,7 @@ def _attention() -> list[Subject]:
                 "qkv": ones(2, 3, 12),
                 "output": ones(2, 3, 4),
                 "heads": 2,
+                **dropped(),
             },
             output_grad=array(ndim=True),
             qkv=array(ndim=True),

@@ -118,7 +118,8 @@ def _self_attention(sketch: Sketch) -> Case:
     sketch.normal("x", sketch.batch(), time, heads * width * (2 if rotary else 1))
     sketch.any_layout("x")
     causal = sketch.choose.choice((False, True))
-    return sketch.case(SelfAttention, heads=heads, causal=causal, rotary=rotary)
+    dropout = sketch.choose.choice((1.0, 0.7))
+    return sketch.case(SelfAttention, heads=heads, causal=causal, rotary=rotary, dropout=dropout)
 
 
 def _feed_forward(sketch: Sketch) -> Case:

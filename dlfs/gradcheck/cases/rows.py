@@ -167,7 +167,9 @@ def _attention(sketch: Sketch) -> Case:
     heads, width, time = sketch.sizes(3, 1, 3)
     sketch.normal("x", sketch.batch(), time, 3 * heads * width)
     sketch.any_layout("x")
-    return sketch.case(Attention_Op, heads=heads, causal=sketch.choose.choice((False, True)))
+    causal, seed = sketch.choose.choice((False, True)), sketch.choose.integer(0, 99)
+    dropout = sketch.choose.choice((1.0, 0.7))
+    return sketch.case(Attention_Op, heads=heads, causal=causal, dropout=dropout, seed=seed)
 
 
 def _rotary(sketch: Sketch) -> Case:

@@ -1,5 +1,6 @@
 """Attention: the scale, the mask, the axis of the softmax, and its gradient."""
 
+import copy
 import math
 from collections.abc import Iterator
 
@@ -19,7 +20,8 @@ def attention(evidence: Evidence) -> Iterator[Hint]:
     if not isinstance(target, Attention_Op):
         yield from _masked_late(evidence)
         return
-    steps = _Steps(evidence.x, evidence.output_grad, target.heads, target.causal)
+    factors = 1.0 if target.mask is None else target.mask / target.dropout
+    steps = _Steps(evidence.x, evidence.output_grad, target.heads, target.causal, factors)
     for kind, message, gradient in _mistakes(steps):
         if evidence.explains(gradient):
             yield evidence.hint(kind, message)
@@ -48,16 +50,26 @@ def _masked_late(evidence: Evidence) -> Iterator[Hint]:
 
 
 class _Steps:
-    """Queries, keys, values and output gradient (batch, heads, time, width), and what follows."""
+    """Queries, keys, values and output gradient (batch, heads, time, width), and what follows.
 
-    def __init__(self, qkv: Array, output_grad: Array, heads: int, causal: bool) -> None:
+    With dropout, the weights are multiplied by ``factors``, the mask over the probability.
+    """
+
+    def __init__(
+        self,
+        qkv: Array,
+        output_grad: Array,
+        heads: int,
+        causal: bool,
+        factors: Array | float = 1.0,
+    ) -> None:
         batch, time, packed = qkv.shape
         shape = (batch, time, 3, heads, packed // (3 * heads))
         self.q, self.k, self.v = qkv.reshape(shape).transpose(2, 0, 3, 1, 4)
         self.g = output_grad.reshape(batch, time, heads, shape[4]).swapaxes(1, 2)
         self.scale = 1 / math.sqrt(shape[4])
         self.seen = np.tri(time, dtype=bool) if causal else np.ones((time, time), dtype=bool)
-        self.heads, self.causal = heads, causal
+        self.heads, self.causal, self.factors = heads, causal, factors
         self.products = self.q @ self.k.swapaxes(2, 3)
         self.p = self.softmax(np.where(self.seen, self.scale * self.products, -np.inf))
 
@@ -66,9 +78,14 @@ class _Steps:
         weights: Array = powers / powers.sum(axis=axis, keepdims=True)
         return weights
 
+    def p_grad(self) -> Array:
+        """Return the gradient of the weights."""
+        grad: Array = self.g @ self.v.swapaxes(2, 3) * self.factors
+        return grad
+
     def of_scores(self, p: Array) -> Array:
         """Return the gradient of the scores, for weights p."""
-        p_grad = self.g @ self.v.swapaxes(2, 3)
+        p_grad = self.p_grad()
         grad: Array = p * (p_grad - np.sum(p * p_grad, axis=3, keepdims=True))
         return grad
 
@@ -85,7 +102,8 @@ class _Steps:
         s_grad = self.of_scores(p) if s_grad is None else s_grad
         s_grad = (self.scale if scale is None else scale) * s_grad
         return self.packed(
-            s_grad @ self.k, s_grad.swapaxes(2, 3) @ self.q, p.swapaxes(2, 3) @ self.g
+            *(s_grad @ self.k, s_grad.swapaxes(2, 3) @ self.q),
+            (p * self.factors).swapaxes(2, 3) @ self.g,
         )
 
 
@@ -135,6 +153,18 @@ def _mistakes(steps: _Steps) -> Iterator[tuple[str, str, Array]]:
             ),
             steps.gradient(everywhere),
         )
+    if isinstance(steps.factors, np.ndarray):
+        undropped = copy.copy(steps)
+        undropped.factors = 1.0
+        yield (
+            "dropout_forgotten",
+            (
+                "the dropout of its weights was not applied: backward must multiply the weights, "
+                "and the gradient that arrives at them, by the mask of forward over the "
+                "probability."
+            ),
+            undropped.gradient(),
+        )
     plain = steps.scale * steps.products
     for scores in (np.where(steps.seen, plain, -np.inf), plain):
         for axis, what in ((2, "queries"), (1, "heads")):
@@ -151,7 +181,7 @@ def _mistakes(steps: _Steps) -> Iterator[tuple[str, str, Array]]:
         f"its weights were computed from scores that are not divided by sqrt({width}).",
         steps.gradient(steps.softmax(np.where(steps.seen, steps.products, -np.inf))),
     )
-    p_grad = steps.g @ steps.v.swapaxes(2, 3)
+    p_grad = steps.p_grad()
     yield (
         "diagonal_only",
         (
@@ -167,7 +197,8 @@ def _mistakes(steps: _Steps) -> Iterator[tuple[str, str, Array]]:
     )
     s_grad = steps.scale * steps.of_scores(steps.p)
     q_grad, k_grad = s_grad @ steps.k, s_grad.swapaxes(2, 3) @ steps.q
-    v_grad = steps.p.swapaxes(2, 3) @ steps.g
+    dropped = steps.p * steps.factors
+    v_grad = dropped.swapaxes(2, 3) @ steps.g
     yield (
         "other_order",
         "the gradients of queries and keys are exchanged.",
@@ -181,5 +212,5 @@ def _mistakes(steps: _Steps) -> Iterator[tuple[str, str, Array]]:
     yield (
         "transposed",
         "the values' gradient lacks a transpose: it is the weights, transposed, @ output_grad.",
-        steps.packed(q_grad, k_grad, steps.p @ steps.g),
+        steps.packed(q_grad, k_grad, dropped @ steps.g),
     )
