@@ -124,6 +124,23 @@ def test_long_sums_for_few_columns(dtype, m, n, k, layouts, seed):
     np.testing.assert_array_equal(fast.dense(x.T, g, b), x.T @ g + b)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("k", "m", "n"), [(513, 3, 300), (700, 201, 50), (1024, 256, 1)])
+def test_weights_gradient_from_copied_blocks(dtype, k, m, n):
+    """Long sums whose rows are at least 1024 bytes apart, and parts of such arrays."""
+    generator = np.random.default_rng(k)
+    x = generator.integers(-8, 9, (k, 600)).astype(dtype)[:, 5 : 5 + m]
+    g = generator.integers(-8, 9, (k, 600)).astype(dtype)[:, :n]
+    # Whole numbers this small are summed without rounding.
+    np.testing.assert_array_equal(
+        fast.weight_multiply_param_grad(g, x), x.astype(int).T @ g.astype(int)
+    )
+    x, g = x / 7, g / 7
+    results = [fast.weight_multiply_param_grad(g, x) for _ in each_number_of_threads(1, 2, 5)]
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+
+
 @given(data=st.data(), dtype=DTYPES, shape=shapes(min_dims=2), activation=ACTIVATIONS)
 def test_per_feature_kernels_equal_reference(data, dtype, shape, activation):
     x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
