@@ -502,7 +502,12 @@ def has_the_gradient(kind):
     return torch.autograd.gradcheck(kind.apply, points, raise_exception=False)
 
 
-check("softplus", Softplus, has_the_gradient, hint="The derivative of softplus is the sigmoid.")
+check(
+    "softplus",
+    Softplus,
+    has_the_gradient,
+    hint="Differentiate log(1 + exp(x)). Chapter 3 has the result.",
+)
 
 # %% [markdown] tags=["solution:softplus"]
 # <details><summary>Solution</summary>
