@@ -6,9 +6,14 @@ in use (`DLFS_ISA` forces a lower one). `set_num_threads()` sets the number of t
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from dlfs.reference import KERNELS
 from dlfs_ext.waiting import short_waiting
+
+if TYPE_CHECKING:
+    # For editors: the signatures and the docstrings are the same.
+    from dlfs.reference import *  # noqa: F403
 
 MODULES = (
     *(
@@ -34,7 +39,10 @@ try:
 
     for _module in MODULES:
         _compiled = vars(importlib.import_module(f"dlfs_ext.{_module}"))
-        globals().update({_name: _compiled[_name] for _name in KERNELS if _name in _compiled})
+        for _name in KERNELS.keys() & _compiled.keys():
+            globals()[_name] = _compiled[_name]
+            # Each docstring is written only once.
+            _compiled[_name].__doc__ = KERNELS[_name].__doc__
 except ImportError as error:
     raise ImportError(f"dlfs_ext was not compiled ({error})") from error
 

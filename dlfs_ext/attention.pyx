@@ -11,7 +11,6 @@ import importlib
 
 from dlfs.named_axes import check_arrays
 from dlfs.reference.attention import PACKED, check_attention
-from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double
@@ -103,6 +102,3 @@ cdef bint run(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint ca
                 if i * chunk < units:
                     bad += not fn(task, i * chunk, min(i * chunk + chunk, units), memory + i * size)
     return bad == 0
-
-
-share_docstrings(globals())

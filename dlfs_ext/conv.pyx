@@ -13,7 +13,6 @@ them. The weight gradient is summed in a number of chunks that depends on the sh
 """
 
 cimport numpy as cnp
-from cython.parallel cimport prange
 from libc.string cimport memset
 
 import numpy as np
@@ -22,13 +21,12 @@ from dlfs.checks import check_input_shape, check_shape
 from dlfs.named_axes import check_arrays
 from dlfs.reference.conv import IMAGES, OUTPUTS, OUTPUTS_1D, SEQUENCES, WEIGHTS, WEIGHTS_1D
 from dlfs.windows import conv1d_window, conv2d_window
-from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd, same_type
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.options cimport is_shape, remember, remembered
 from dlfs_ext.pool cimport empty_1d, empty_nd
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.threads cimport kernel, run, threads_for
 
 cnp.import_array()
 
@@ -62,9 +60,6 @@ cdef extern from "conv.h" nogil:
     ctypedef void conv_scatter_pack_fn(const conv_job *job, const void *weights,
                                        void *packed) noexcept
     ctypedef size_t conv_size_fn(const conv_job *job) noexcept
-    ctypedef void conv_run_fn(const conv_job *job, ptrdiff_t begin, ptrdiff_t end,
-                              void *scratch) noexcept
-    ctypedef void conv_reduce_fn(const conv_job *job, ptrdiff_t begin, ptrdiff_t end) noexcept
     ctypedef double peak_fn(ptrdiff_t rounds) noexcept
     conv_pack_fn *conv_pack_table[3][2]
     winograd_pack_fn *winograd_pack_table[3][2]
@@ -76,12 +71,8 @@ cdef extern from "conv.h" nogil:
     conv_size_fn *conv_scatter_scratch_table[3][2]
     conv_size_fn *conv_columns_scratch_table[3][2]
     conv_size_fn *winograd_scratch_table[3][2]
-    conv_run_fn *conv_forward_table[3][2]
-    conv_run_fn *conv_param_grad_table[3][2]
-    conv_run_fn *conv_scatter_table[3][2]
-    conv_run_fn *conv_columns_table[3][2]
-    conv_run_fn *winograd_table[3][2]
-    conv_reduce_fn *conv_param_grad_reduce_table[3][2]
+    kernel conv_forward_kernel, winograd_kernel, conv_columns_kernel, conv_scatter_kernel
+    kernel conv_param_grad_kernel, conv_param_grad_reduce_kernel
     peak_fn *multiply_adds_table[3][2]
     void conv_measure(conv_layout *layout, ptrdiff_t band, ptrdiff_t images)
     void conv_plan(conv_layout *layout, ptrdiff_t itemsize, ptrdiff_t budget,
@@ -110,15 +101,15 @@ cdef cnp.ndarray convolve(object x, object W, ptrdiff_t groups, object resolved,
     """conv2d of checked arguments and a Window; with a bias, activation(conv2d(x, W) + bias)."""
     cdef cnp.ndarray images = c_array(x), weights = c_array(W)
     cdef conv_window window = window_of(images.shape[2], images.shape[3], resolved)
-    cdef ptrdiff_t kernel = window.kernel_h * window.kernel_w
+    cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
     cdef ptrdiff_t[4] step
     window.channels = weights.shape[0]
-    step[0] = weights.shape[1] * kernel
-    step[1] = kernel
+    step[0] = weights.shape[1] * taps
+    step[1] = taps
     step[2] = window.kernel_w
     step[3] = 1
     cdef ptrdiff_t out_channels = weights.shape[1] // groups
-    return correlate(images, window, groups, weights, step, 0, out_channels * kernel, out_channels,
+    return correlate(images, window, groups, weights, step, 0, out_channels * taps, out_channels,
                      bias, activation)
 
 
@@ -131,7 +122,7 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     check_shape(output_grad, (shape[0], W.shape[1], *resolved.output), owner, "output_grad")
     cdef cnp.ndarray grad = c_array(output_grad), weights = c_array(W)
     cdef conv_window window = window_of(shape[2], shape[3], resolved), turned
-    cdef ptrdiff_t kernel = window.kernel_h * window.kernel_w
+    cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
     cdef ptrdiff_t[4] step
     window.channels = weights.shape[0]
     if not correlating_is_cheaper(&window, weights.shape[1] // groups, is_double(grad)):
@@ -144,11 +135,11 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     turned.width, turned.out_width = window.out_width, window.width
     turned.top = (window.kernel_h - 1) * window.dilation_h - window.top
     turned.left = (window.kernel_w - 1) * window.dilation_w - window.left
-    step[0] = kernel
-    step[1] = weights.shape[1] * kernel
+    step[0] = taps
+    step[1] = weights.shape[1] * taps
     step[2] = -window.kernel_w
     step[3] = -1
-    return correlate(grad, turned, groups, weights, step, kernel - 1, turned.channels * kernel,
+    return correlate(grad, turned, groups, weights, step, taps - 1, turned.channels * taps,
                      window.channels, None, 0)
 
 
@@ -172,7 +163,7 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
     memset(&job, 0, sizeof(job))
     cdef conv_layout *layout = &job.layout
     cdef int wide = is_double(images)
-    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images), tasks, rows
+    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images)
     layout.window = window_of(images.shape[2], images.shape[3], resolved)
     layout.window.channels = shape[0]
     layout.batch = images.shape[0]
@@ -202,12 +193,10 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
     job.grad = cnp.PyArray_DATA(grad)
     job.output = cnp.PyArray_DATA(out)
     job.sums = cnp.PyArray_DATA(sums)
-    tasks = job.chunks * job.groups
-    run(conv_param_grad_table[isa_level][wide], &job, tasks,
-        conv_param_grad_scratch_table[isa_level][wide](&job), multiply_adds(&job))
-    rows = job.groups * ((job.out_channels + 3) // 4)
-    reduce(conv_param_grad_reduce_table[isa_level][wide], &job, rows,
-           <double>job.chunks * cnp.PyArray_SIZE(out) / 4)
+    run(&conv_param_grad_kernel, wide, &job, job.chunks * job.groups, multiply_adds(&job), 1,
+        conv_param_grad_scratch_table[isa_level][wide](&job))
+    run(&conv_param_grad_reduce_kernel, wide, &job, job.groups * ((job.out_channels + 3) // 4),
+        <double>job.chunks * cnp.PyArray_SIZE(out) / 4)
     return out
 
 
@@ -303,7 +292,7 @@ cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, i
     """Estimate, in cycles per vector, whether shifted copies are cheaper than columns."""
     if w.stride_h != 1 or w.stride_w != 1:
         return False
-    cdef double kernel = w.kernel_h * w.kernel_w, channels = w.channels
+    cdef double taps = w.kernel_h * w.kernel_w, channels = w.channels
     # With one result, the unaligned load for each multiply-add dominates the time.
     cdef double sums = channels + (2 if w.channels == 1 else 0)
     if winograd_pays(w, w.channels, out_channels, wide):
@@ -311,8 +300,8 @@ cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, i
     # Measured: 7.5 cycles to copy a vector; 14 to store and add one of a column's sums, half of
     # which long sums hide.
     cdef double adding = 14 if out_channels * w.kernel_h < 150 else 7
-    cdef double copies = out_channels * (kernel * sums + 7.5 * w.kernel_w) * w.width
-    cdef double columns = channels * (kernel * out_channels + adding * w.kernel_w) * w.out_width
+    cdef double copies = out_channels * (taps * sums + 7.5 * w.kernel_w) * w.width
+    cdef double columns = channels * (taps * out_channels + adding * w.kernel_w) * w.out_width
     return copies < columns
 
 
@@ -338,33 +327,6 @@ cdef cnp.ndarray fill(conv_layout *layout):
     layout.offset = layout.target + layout.rows
     conv_fill(layout)
     return tables
-
-
-cdef int run(conv_run_fn *fn, const conv_job *job, ptrdiff_t tasks, size_t scratch_bytes,
-             double cost) except -1:
-    """Distribute the tasks; every thread has its own scratch memory."""
-    cdef ptrdiff_t threads = min(threads_for(cost), tasks), i
-    cdef size_t each = (scratch_bytes + 127) // 64 * 64
-    cdef cnp.ndarray scratch = empty_1d(threads * each, cnp.NPY_UINT8)
-    cdef char *memory = <char *>cnp.PyArray_DATA(scratch)
-    with nogil:
-        if threads == 1:
-            fn(job, 0, tasks, memory)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                fn(job, tasks * i // threads, tasks * (i + 1) // threads, memory + i * each)
-    return 0
-
-
-cdef int reduce(conv_reduce_fn *fn, const conv_job *job, ptrdiff_t tasks, double cost) except -1:
-    cdef ptrdiff_t threads = min(threads_for(cost), tasks), i
-    with nogil:
-        if threads == 1:
-            fn(job, 0, tasks)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                fn(job, tasks * i // threads, tasks * (i + 1) // threads)
-    return 0
 
 
 cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t groups,
@@ -424,12 +386,12 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
                     target + group * size * itemsize, window.channels, out_channels,
                     window.kernel_h, window.kernel_w, step)
     if winograd:
-        run(winograd_table[isa_level][wide], &job,
-            (layout.batch + job.together - 1) // job.together * groups * layout.bands,
-            winograd_scratch_table[isa_level][wide](&job), cost)
+        run(&winograd_kernel, wide, &job,
+            (layout.batch + job.together - 1) // job.together * groups * layout.bands, cost, 1,
+            winograd_scratch_table[isa_level][wide](&job))
     else:
-        run(conv_forward_table[isa_level][wide], &job, layout.blocks * groups * layout.bands,
-            conv_forward_scratch_table[isa_level][wide](&job), cost)
+        run(&conv_forward_kernel, wide, &job, layout.blocks * groups * layout.bands, cost, 1,
+            conv_forward_scratch_table[isa_level][wide](&job))
     return out
 
 
@@ -482,13 +444,13 @@ cdef cnp.ndarray scattered(cnp.ndarray grad, conv_window window, ptrdiff_t group
     if window.stride_h == 1 and window.stride_w == 1:
         conv_columns_pack_table[isa_level][wide](
             &job, cnp.PyArray_DATA(weights), cnp.PyArray_DATA(packed))
-        run(conv_columns_table[isa_level][wide], &job, tasks,
-            conv_columns_scratch_table[isa_level][wide](&job), cost)
+        run(&conv_columns_kernel, wide, &job, tasks, cost, 1,
+            conv_columns_scratch_table[isa_level][wide](&job))
     else:
         conv_scatter_pack_table[isa_level][wide](
             &job, cnp.PyArray_DATA(weights), cnp.PyArray_DATA(packed))
-        run(conv_scatter_table[isa_level][wide], &job, tasks,
-            conv_scatter_scratch_table[isa_level][wide](&job), cost)
+        run(&conv_scatter_kernel, wide, &job, tasks, cost, 1,
+            conv_scatter_scratch_table[isa_level][wide](&job))
     return out
 
 
@@ -500,6 +462,3 @@ def _peak_work(dtype="float64", rounds=100_000):
     with nogil:
         operations = multiply_adds_table[isa_level][wide](n)
     return operations
-
-
-share_docstrings(globals())

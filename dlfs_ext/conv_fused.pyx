@@ -8,7 +8,6 @@ is computed row by row just before it is used, and never stored as a whole.
 cimport numpy as cnp
 
 from dlfs.reference import fused as reference
-from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport is_float_nd, same_shape, same_type
@@ -55,6 +54,3 @@ def conv2d_bias_activation_param_grad(output_grad, output, x, param_shape, activ
     W_grad = weight_gradient(
         output_grad, x, param_shape, groups, resolved, output, b_grad, code)
     return W_grad, b_grad
-
-
-share_docstrings(globals())

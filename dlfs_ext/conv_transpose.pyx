@@ -10,7 +10,6 @@ from dlfs.reference.conv import IMAGES, OUTPUTS, WEIGHTS
 from dlfs.reference.conv_transpose import swap_channels
 from dlfs.windows import conv_transpose2d_window
 from dlfs_ext.conv import conv2d, conv2d_input_grad, conv2d_param_grad
-from dlfs_ext.docstrings import share_docstrings
 
 
 def conv_transpose2d(x, W, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
@@ -47,6 +46,3 @@ def conv_transpose2d_param_grad(output_grad, x, param_shape, stride=1, padding=0
     turned_grad = conv2d_param_grad(x, output_grad, turned_shape, window.stride, window.padding,
                                     window.dilation, groups)
     return swap_channels(turned_grad, groups)
-
-
-share_docstrings(globals())

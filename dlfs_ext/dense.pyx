@@ -5,25 +5,16 @@ so a transposed or sliced matrix is not copied here.
 """
 
 cimport numpy as cnp
-from cython.parallel cimport prange
 
 from dlfs.checks import check_choice
 from dlfs.named_axes import check_arrays
 from dlfs.reference.dense import FEATURES, PER_FEATURE
 from dlfs.reference.fused import FUSED_ACTIVATIONS
-from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
-from dlfs_ext.features cimport (
-    feature_map_t,
-    feature_sum_t,
-    map_features,
-    per_feature,
-    sum_features,
-)
-from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.pool cimport Block, empty_2d, empty_like, new_block
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.features cimport map_features, per_feature, sum_features
+from dlfs_ext.pool cimport empty_2d, empty_like
+from dlfs_ext.threads cimport kernel, run, threads_for
 
 cnp.import_array()
 
@@ -34,21 +25,16 @@ cdef extern from "dense.h" nogil:
         DLFS_TANH
         DLFS_RELU
         DLFS_PANEL_BYTES
-    ctypedef void product_fn(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_row,
-                             ptrdiff_t a_column, const void *b, ptrdiff_t b_row,
-                             ptrdiff_t b_column, void *c, ptrdiff_t c_row, const void *bias,
-                             int activation, void *panel) noexcept
-    product_fn *product_table[3][2]
-    feature_map_t bias_linear_table[3][2]
-    feature_map_t bias_sigmoid_table[3][2]
-    feature_map_t bias_tanh_table[3][2]
-    feature_map_t bias_relu_table[3][2]
-    feature_map_t scale_table[3][2]
-    feature_sum_t grad_linear_table[3][2]
-    feature_sum_t grad_sigmoid_table[3][2]
-    feature_sum_t grad_tanh_table[3][2]
-    feature_sum_t grad_relu_table[3][2]
-    feature_sum_t grad_product_table[3][2]
+    ctypedef struct product_job:
+        ptrdiff_t m, n, k, a_row, a_column, b_row, b_column
+        const void *a
+        const void *b
+        const void *bias
+        void *c
+        int activation, by_columns
+    kernel product_kernel, scale_kernel, grad_product_kernel
+    kernel bias_linear_kernel, bias_sigmoid_kernel, bias_tanh_kernel, bias_relu_kernel
+    kernel grad_linear_kernel, grad_sigmoid_kernel, grad_tanh_kernel, grad_relu_kernel
 
 
 def weight_multiply(x, W):
@@ -74,7 +60,7 @@ def weight_multiply_param_grad(output_grad, x):
 
 def bias_add(x, b):
     check_per_feature(x, b, "bias_add", "b")
-    return mapped(bias_linear_table[isa_level][is_double(x)], x, b, 1)
+    return mapped(&bias_linear_kernel, x, b, 1)
 
 
 def bias_add_param_grad(output_grad):
@@ -82,20 +68,20 @@ def bias_add_param_grad(output_grad):
         check_arrays("bias_add_param_grad", output_grad=(output_grad, FEATURES))
     cdef cnp.ndarray g = c_array(output_grad)
     cdef cnp.ndarray sums = per_feature(g)
-    sum_features(grad_linear_table[isa_level][is_double(g)], g, None, None, None, sums, 1)
+    sum_features(&grad_linear_kernel, g, None, None, None, sums, 1)
     return sums
 
 
 def scale_multiply(x, gamma):
     check_per_feature(x, gamma, "scale_multiply", "gamma")
-    return mapped(scale_table[isa_level][is_double(x)], x, gamma, 1)
+    return mapped(&scale_kernel, x, gamma, 1)
 
 
 def scale_multiply_param_grad(output_grad, x):
     check_pair(output_grad, x, "scale_multiply_param_grad", "x")
     cdef cnp.ndarray values = c_array(x)
     cdef cnp.ndarray sums = per_feature(values)
-    sum_features(grad_product_table[isa_level][is_double(values)], c_array(output_grad), values,
+    sum_features(&grad_product_kernel, c_array(output_grad), values,
                  None, None, sums, 2)
     return sums
 
@@ -111,40 +97,36 @@ def dense(x, W, b, activation="linear"):
 
 def bias_activation(x, b, activation="linear"):
     cdef int code = activation_code(activation)
-    cdef int double_ = 0
     check_per_feature(x, b, "bias_activation", "b")
-    double_ = is_double(x)
     if code == DLFS_LINEAR:
-        return mapped(bias_linear_table[isa_level][double_], x, b, 1)
+        return mapped(&bias_linear_kernel, x, b, 1)
     if code == DLFS_SIGMOID:
-        return mapped(bias_sigmoid_table[isa_level][double_], x, b, 12)
+        return mapped(&bias_sigmoid_kernel, x, b, 12)
     if code == DLFS_TANH:
-        return mapped(bias_tanh_table[isa_level][double_], x, b, 12)
+        return mapped(&bias_tanh_kernel, x, b, 12)
     if code == DLFS_RELU:
-        return mapped(bias_relu_table[isa_level][double_], x, b, 1)
+        return mapped(&bias_relu_kernel, x, b, 1)
     check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
 
 
 def bias_activation_grad(output_grad, output, activation="linear"):
     cdef int code = activation_code(activation)
-    cdef feature_sum_t fn = NULL
-    cdef int double_
+    cdef const kernel *which = NULL
     check_pair(output_grad, output, "bias_activation_grad", "output")
-    double_ = is_double(output)
     if code == DLFS_LINEAR:
-        fn = grad_linear_table[isa_level][double_]
+        which = &grad_linear_kernel
     elif code == DLFS_SIGMOID:
-        fn = grad_sigmoid_table[isa_level][double_]
+        which = &grad_sigmoid_kernel
     elif code == DLFS_TANH:
-        fn = grad_tanh_table[isa_level][double_]
+        which = &grad_tanh_kernel
     elif code == DLFS_RELU:
-        fn = grad_relu_table[isa_level][double_]
+        which = &grad_relu_kernel
     else:
         check_choice(activation, FUSED_ACTIVATIONS, "bias_activation_grad", "activation")
     cdef cnp.ndarray y = c_array(output)
     cdef cnp.ndarray x_grad = empty_like(y)
     cdef cnp.ndarray b_grad = per_feature(y)
-    sum_features(fn, c_array(output_grad), y, None, x_grad, b_grad, 3)
+    sum_features(which, c_array(output_grad), y, None, x_grad, b_grad, 3)
     return x_grad, b_grad
 
 
@@ -201,10 +183,10 @@ cdef int check_pair(object output_grad, object other, str owner, str name) excep
     return 0
 
 
-cdef cnp.ndarray mapped(feature_map_t fn, object x_, object param, int cost):
+cdef cnp.ndarray mapped(const kernel *which, object x_, object param, int cost):
     cdef cnp.ndarray x = c_array(x_)
     cdef cnp.ndarray out = empty_like(x)
-    map_features(fn, x, None, c_array(param), None, None, out, cost)
+    map_features(which, x, None, c_array(param), None, None, out, cost)
     return out
 
 
@@ -217,7 +199,7 @@ cdef cnp.ndarray strided(object a):
     return c_array(a)
 
 
-# A thread's columns are a multiple of this: the widest tile's.
+# Threads get columns or rows in groups: whole tiles.
 cdef enum:
     COLUMN_GROUP = 48
     ROW_GROUP = 8
@@ -229,50 +211,27 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     """activation(a @ b + bias), with a or b transposed if it is "turned"."""
     cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(a)
     cdef int a0 = 1 if a_turned else 0, b0 = 1 if b_turned else 0
-    cdef ptrdiff_t m = cnp.PyArray_DIM(a, a0), k = cnp.PyArray_DIM(a, 1 - a0)
-    cdef ptrdiff_t n = cnp.PyArray_DIM(b, 1 - b0)
-    cdef ptrdiff_t a_row = cnp.PyArray_STRIDE(a, a0) // size
-    cdef ptrdiff_t a_column = cnp.PyArray_STRIDE(a, 1 - a0) // size
-    cdef ptrdiff_t b_row = cnp.PyArray_STRIDE(b, b0) // size
-    cdef ptrdiff_t b_column = cnp.PyArray_STRIDE(b, 1 - b0) // size
-    cdef cnp.ndarray c = empty_2d(m, n, cnp.PyArray_TYPE(a))
-    cdef product_fn *fn = product_table[isa_level][is_double(a)]
-    cdef int threads = threads_for(<double>m * n * k), i
-    cdef Block scratch = new_block(threads * <size_t>DLFS_PANEL_BYTES)
-    cdef char *panels = <char *>scratch.data
-    cdef const char *ad = <const char *>cnp.PyArray_DATA(a)
-    cdef const char *bd = <const char *>cnp.PyArray_DATA(b)
-    cdef char *cd = <char *>cnp.PyArray_DATA(c)
-    cdef char *shift = NULL if bias is None else <char *>cnp.PyArray_DATA(bias)
-    cdef ptrdiff_t chunk, groups, start
-    with nogil:
-        if threads == 1:
-            fn(m, n, k, ad, a_row, a_column, bd, b_row, b_column, cd, n, shift, activation, panels)
-        else:
-            # Split columns if that is even, so that each panel is copied once. Otherwise, or with
-            # many # rows, split rows: two threads that write to the same row compete for its cache
-            # lines. # Never split k: each number of the result is one sum in one order.
-            groups = (n + COLUMN_GROUP - 1) // COLUMN_GROUP
-            if ((groups % threads == 0 or groups >= 4 * threads)
-                    and m < MANY_ROWS * threads):
-                chunk = (groups + threads - 1) // threads * COLUMN_GROUP
-                for i in prange(threads, num_threads=threads, schedule="static"):
-                    start = i * chunk
-                    if start < n:
-                        fn(m, min(chunk, n - start), k, ad, a_row, a_column,
-                           bd + start * b_column * size, b_row, b_column, cd + start * size, n,
-                           shift + start * size if shift != NULL else NULL, activation,
-                           panels + i * DLFS_PANEL_BYTES)
-            else:
-                groups = (m + ROW_GROUP - 1) // ROW_GROUP
-                chunk = (groups + threads - 1) // threads * ROW_GROUP
-                for i in prange(threads, num_threads=threads, schedule="static"):
-                    start = i * chunk
-                    if start < m:
-                        fn(min(chunk, m - start), n, k, ad + start * a_row * size, a_row, a_column,
-                           bd, b_row, b_column, cd + start * n * size, n, shift, activation,
-                           panels + i * DLFS_PANEL_BYTES)
+    cdef product_job job
+    job.m, job.k = cnp.PyArray_DIM(a, a0), cnp.PyArray_DIM(a, 1 - a0)
+    job.n = cnp.PyArray_DIM(b, 1 - b0)
+    job.a_row = cnp.PyArray_STRIDE(a, a0) // size
+    job.a_column = cnp.PyArray_STRIDE(a, 1 - a0) // size
+    job.b_row = cnp.PyArray_STRIDE(b, b0) // size
+    job.b_column = cnp.PyArray_STRIDE(b, 1 - b0) // size
+    cdef cnp.ndarray c = empty_2d(job.m, job.n, cnp.PyArray_TYPE(a))
+    job.a, job.b, job.c = cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(c)
+    job.bias = NULL if bias is None else cnp.PyArray_DATA(<cnp.ndarray>bias)
+    job.activation = activation
+    # Split columns if that is even, so that each panel is copied once. Otherwise, or with many
+    # rows, split rows: two threads that write to the same row compete for its lines of the cache.
+    # Never split k: each number of the result is one sum in one order.
+    cdef double cost = <double>job.m * job.n * job.k
+    cdef int threads = threads_for(cost)
+    cdef ptrdiff_t groups = (job.n + COLUMN_GROUP - 1) // COLUMN_GROUP
+    job.by_columns = (threads > 1 and (groups % threads == 0 or groups >= 4 * threads)
+                      and job.m < MANY_ROWS * threads)
+    if job.by_columns:
+        run(&product_kernel, is_double(a), &job, job.n, cost, COLUMN_GROUP, DLFS_PANEL_BYTES)
+    else:
+        run(&product_kernel, is_double(a), &job, job.m, cost, ROW_GROUP, DLFS_PANEL_BYTES)
     return c
-
-
-share_docstrings(globals())

@@ -1,15 +1,23 @@
-# Elementwise kernels, applied to whole arrays; shared by activations.pyx and rectifiers.pyx.
+# Elementwise kernels and kernels on rows, applied to whole arrays.
 cimport numpy as cnp
-from cython.parallel cimport prange
 
-from dlfs_ext.arrays cimport c_array
+from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.pool cimport empty_like
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.threads cimport kernel, run
 
-cdef extern from "activations.h" nogil:
-    ctypedef void unary_fn(const void *x, void *out, ptrdiff_t n, double parameter) noexcept
-    ctypedef void binary_fn(const void *g, const void *y, void *out, ptrdiff_t n,
-                            double parameter) noexcept
+cdef extern from "jobs.h" nogil:
+    ctypedef struct elements_job:
+        const void *x
+        const void *y
+        void *out
+        double parameter
+    ctypedef struct rows_job:
+        const void *x
+        const void *y
+        void *out
+        void *inverse
+        ptrdiff_t n
+        double eps
 
 # The measured cost of one number, in multiply-adds.
 cdef enum:
@@ -17,44 +25,28 @@ cdef enum:
     DEAR = 12
 
 
-cdef inline cnp.ndarray unary(unary_fn *fn, object x_, double parameter, int cost):
-    cdef cnp.ndarray x = c_array(x_)
+cdef inline cnp.ndarray elementwise(const kernel *which, object x_, object y_, double parameter,
+                                    int cost):
+    """y is None for kernels of one array."""
+    cdef cnp.ndarray x = c_array(x_), y = x if y_ is None else c_array(y_)
     cdef cnp.ndarray out = empty_like(x)
-    cdef ptrdiff_t n = cnp.PyArray_SIZE(x), size = cnp.PyArray_ITEMSIZE(x), start, chunk
-    cdef const char *source = <const char *>cnp.PyArray_DATA(x)
-    cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef int threads = threads_for(<double>n * cost), i
-    with nogil:
-        if threads == 1:
-            fn(source, target, n, parameter)
-        else:
-            chunk = (n + threads - 1) // threads
-            chunk = (chunk + 1023) // 1024 * 1024
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                start = i * chunk
-                if start < n:
-                    fn(source + start * size, target + start * size,
-                       min(chunk, n - start), parameter)
+    cdef elements_job job
+    job.x, job.y, job.out = cnp.PyArray_DATA(x), cnp.PyArray_DATA(y), cnp.PyArray_DATA(out)
+    job.parameter = parameter
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
+    run(which, is_double(x), &job, n, <double>n * cost, 1024)
     return out
 
 
-cdef inline cnp.ndarray binary(binary_fn *fn, object g_, object y_, double parameter, int cost):
-    cdef cnp.ndarray g = c_array(g_), y = c_array(y_)
-    cdef cnp.ndarray out = empty_like(y)
-    cdef ptrdiff_t n = cnp.PyArray_SIZE(y), size = cnp.PyArray_ITEMSIZE(y), start, chunk
-    cdef const char *first = <const char *>cnp.PyArray_DATA(g)
-    cdef const char *second = <const char *>cnp.PyArray_DATA(y)
-    cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef int threads = threads_for(<double>n * cost), i
-    with nogil:
-        if threads == 1:
-            fn(first, second, target, n, parameter)
-        else:
-            chunk = (n + threads - 1) // threads
-            chunk = (chunk + 1023) // 1024 * 1024
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                start = i * chunk
-                if start < n:
-                    fn(first + start * size, second + start * size, target + start * size,
-                       min(chunk, n - start), parameter)
+cdef inline cnp.ndarray by_rows(const kernel *which, object x_, object y_, object inverse,
+                                double eps, int cost):
+    """y and inverse are None for kernels without them; the last axis must not be empty."""
+    cdef cnp.ndarray x = c_array(x_), y = x if y_ is None else c_array(y_)
+    cdef cnp.ndarray out = empty_like(x)
+    cdef rows_job job
+    job.x, job.y, job.out = cnp.PyArray_DATA(x), cnp.PyArray_DATA(y), cnp.PyArray_DATA(out)
+    job.inverse = NULL if inverse is None else cnp.PyArray_DATA(<cnp.ndarray>inverse)
+    job.n, job.eps = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1), eps
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
+    run(which, is_double(x), &job, n // job.n, <double>n * cost)
     return out

@@ -7,7 +7,6 @@ from libc.string cimport memcpy, memset
 from dlfs.checks import check_int
 from dlfs.named_axes import check_arrays
 from dlfs.reference.embedding import check_indices
-from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.instructions cimport isa_level
@@ -75,6 +74,3 @@ cdef cnp.ndarray checked(object indices, ptrdiff_t rows, str owner):
     if outside:
         check_indices(indices, rows, owner)
     return numbers
-
-
-share_docstrings(globals())

@@ -6,7 +6,6 @@ from dlfs.checks import check_choice
 from dlfs.named_axes import check_arrays
 from dlfs.reference.gru import GRU_RESETS, GRU_WEIGHTS
 from dlfs.reference.recurrent import GATES, SEQUENCE, STATE
-from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.instructions cimport isa_level
@@ -18,20 +17,17 @@ from dlfs_ext.steps cimport (
     numbers,
     pack_panels_t,
     packed,
-    run,
+    run_sequences,
     sequences,
-    sequences_t,
     sum_weight_grad,
-    weight_grad_t,
 )
+from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
 cdef extern from "gru.h" nogil:
     pack_panels_t pack_panels_table[3][2]
-    weight_grad_t weight_grad_table[3][2]
-    sequences_t gru_table[3][2]
-    sequences_t gru_grad_table[3][2]
+    kernel weight_grad_kernel, gru_kernel, gru_grad_kernel
 
 
 def gru(z, h0, W_h, reset="before"):
@@ -57,7 +53,7 @@ def gru(z, h0, W_h, reset="before"):
         s.candidate = candidate.data
     s.z, s.h0, s.weights = address(z_), address(h0_), weights.data
     s.h, s.gates = address(h), address(gates)
-    run(gru_table[isa_level][double_], &s, 3, 2, size)
+    run_sequences(&gru_kernel, &s, 3, 2, size)
     return h, gates
 
 
@@ -85,8 +81,8 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
     s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
     s.gates, s.z_grad, s.h0_grad = address(gates_), address(z_grad), address(h0_grad)
     s.weights, s.inner_grad, s.reset_before = weights.data, other.data, other.data
-    run(gru_grad_table[isa_level][double_], &s, 3, 2, size)
-    cdef weight_grad_t fn = weight_grad_table[isa_level][double_]
+    run_sequences(&gru_grad_kernel, &s, 3, 2, size)
+    cdef const kernel *fn = &weight_grad_kernel
     cdef char *dz = <char *>address(z_grad)
     cdef char *dw = <char *>address(W_grad)
     cdef ptrdiff_t gates_width = 2 * n * size, bias = n * 3 * n * size
@@ -99,6 +95,3 @@ def gru_grad(h_grad, last_grad, h, gates, h0, W_h, reset="before"):
         sum_weight_grad(fn, &s, other.data, dz + gates_width, 3 * n, n, dw + gates_width, 3 * n,
                         NULL, size)
     return z_grad, h0_grad, W_grad
-
-
-share_docstrings(globals())

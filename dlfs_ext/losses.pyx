@@ -11,7 +11,6 @@ from libc.stdint cimport int64_t
 
 from dlfs.checks import check_real
 from dlfs.reference import losses as reference
-from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
@@ -143,6 +142,3 @@ cdef tuple elementwise(loss_fn *fn, object prediction, object target, object wei
         loss = fn(cnp.PyArray_DATA(x), cnp.PyArray_DATA(t), factors, cnp.PyArray_DATA(grad),
                   cnp.PyArray_SIZE(x), extra, gradient_factor / batch)
     return loss / batch, grad
-
-
-share_docstrings(globals())

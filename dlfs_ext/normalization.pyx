@@ -1,28 +1,20 @@
 """Batch, layer and root-mean-square normalization: dlfs.reference.normalization, compiled."""
 
 cimport numpy as cnp
-from cython.parallel cimport prange
 
 from dlfs.checks import check_real
 from dlfs.named_axes import check_arrays
 from dlfs.reference import normalization as reference
 from dlfs.reference.dense import FEATURES, PER_FEATURE
 from dlfs.reference.normalization import ROWS
-from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double
-from dlfs_ext.features cimport (
-    feature_map_t,
-    feature_sum_t,
-    inner_size,
-    map_features,
-    per_feature,
-    sum_features,
-)
+from dlfs_ext.elementwise cimport by_rows
+from dlfs_ext.features cimport inner_size, map_features, per_feature, sum_features
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport empty_like, empty_nd
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
@@ -30,22 +22,11 @@ cdef extern from "normalization.h" nogil:
     ctypedef void divide_fn(void *sums, ptrdiff_t n, double count) noexcept
     ctypedef void inverse_deviation_fn(const void *var, void *out, ptrdiff_t n,
                                        double eps) noexcept
-    ctypedef void layer_norm_fn(const void *x, void *out, void *inverse, ptrdiff_t rows,
-                                ptrdiff_t n, double eps) noexcept
-    ctypedef void layer_norm_grad_fn(const void *g, const void *y, const void *inverse, void *out,
-                                     ptrdiff_t rows, ptrdiff_t n) noexcept
-    feature_sum_t sum_first_table[3][2]
-    feature_sum_t sum_products_table[3][2]
-    feature_sum_t sum_squares_table[3][2]
-    feature_map_t normalize_table[3][2]
-    feature_map_t normalize_grad_table[3][2]
-    feature_map_t rescale_table[3][2]
     divide_fn *divide_table[3][2]
     inverse_deviation_fn *inverse_deviation_table[3][2]
-    layer_norm_fn *layer_norm_table[3][2]
-    layer_norm_grad_fn *layer_norm_grad_table[3][2]
-    layer_norm_fn *rms_norm_table[3][2]
-    layer_norm_grad_fn *rms_norm_grad_table[3][2]
+    kernel sum_first_kernel, sum_products_kernel, sum_squares_kernel
+    kernel normalize_kernel, normalize_grad_kernel, rescale_kernel
+    kernel layer_norm_kernel, layer_norm_grad_kernel, rms_norm_kernel, rms_norm_grad_kernel
 
 
 def batch_norm(x, eps=1e-5):
@@ -59,14 +40,14 @@ def batch_norm(x, eps=1e-5):
     cdef cnp.ndarray mean = per_feature(source), var = per_feature(source)
     cdef cnp.ndarray out = empty_like(source)
     cdef int double_ = is_double(source)
-    sum_features(sum_first_table[isa_level][double_], source, None, None, None, mean, 1)
+    sum_features(&sum_first_kernel, source, None, None, None, mean, 1)
     divide_table[isa_level][double_](cnp.PyArray_DATA(mean), features, count)
-    sum_features(sum_squares_table[isa_level][double_], source, None, mean, None, var, 2)
+    sum_features(&sum_squares_kernel, source, None, mean, None, var, 2)
     divide_table[isa_level][double_](cnp.PyArray_DATA(var), features, count)
     cdef cnp.ndarray inv_std = inverse_deviation(var, eps)
     if not all_positive(inv_std):
         return take_over(reference.batch_norm, x, eps)
-    map_features(normalize_table[isa_level][double_], source, None, mean, inv_std, None, out, 2)
+    map_features(&normalize_kernel, source, None, mean, inv_std, None, out, 2)
     return out, mean, var, inv_std
 
 
@@ -80,11 +61,11 @@ def batch_norm_grad(output_grad, output, inv_std):
     cdef ptrdiff_t features = cnp.PyArray_DIM(y, 1)
     cdef double count = cnp.PyArray_DIM(y, 0) * inner_size(y)
     cdef int double_ = is_double(y)
-    sum_features(sum_first_table[isa_level][double_], g, None, None, None, mean, 1)
+    sum_features(&sum_first_kernel, g, None, None, None, mean, 1)
     divide_table[isa_level][double_](cnp.PyArray_DATA(mean), features, count)
-    sum_features(sum_products_table[isa_level][double_], g, y, None, None, product, 2)
+    sum_features(&sum_products_kernel, g, y, None, None, product, 2)
     divide_table[isa_level][double_](cnp.PyArray_DATA(product), features, count)
-    map_features(normalize_grad_table[isa_level][double_], g, y, mean, product, c_array(inv_std),
+    map_features(&normalize_grad_kernel, g, y, mean, product, c_array(inv_std),
                  out, 3)
     return out
 
@@ -95,7 +76,7 @@ def batch_norm_inference(x, mean, var, eps=1e-5):
     eps = check_real(eps, "batch_norm_inference", "eps", 0.0, low_open=True)
     cdef cnp.ndarray source = c_array(x)
     cdef cnp.ndarray out = empty_like(source)
-    map_features(normalize_table[isa_level][is_double(source)], source, None, c_array(mean),
+    map_features(&normalize_kernel, source, None, c_array(mean),
                  inverse_deviation(c_array(var), eps), None, out, 2)
     return out
 
@@ -106,7 +87,7 @@ def batch_norm_inference_grad(output_grad, var, eps=1e-5):
     eps = check_real(eps, "batch_norm_inference_grad", "eps", 0.0, low_open=True)
     cdef cnp.ndarray g = c_array(output_grad)
     cdef cnp.ndarray out = empty_like(g)
-    map_features(rescale_table[isa_level][is_double(g)], g, None,
+    map_features(&rescale_kernel, g, None,
                  inverse_deviation(c_array(var), eps), None, None, out, 1)
     return out
 
@@ -114,7 +95,7 @@ def batch_norm_inference_grad(output_grad, var, eps=1e-5):
 def layer_norm(x, eps=1e-5):
     check_arrays("layer_norm", x=(x, ROWS))
     eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
-    out, inverse = by_rows(layer_norm_table[isa_level][is_double(x)], x, eps, "layer_norm")
+    out, inverse = normalized(&layer_norm_kernel, x, eps, "layer_norm")
     if not all_positive(inverse):
         return take_over(reference.layer_norm, x, eps)
     return out, inverse
@@ -123,14 +104,13 @@ def layer_norm(x, eps=1e-5):
 def layer_norm_grad(output_grad, output, inv_std):
     check_arrays("layer_norm_grad", output=(output, ROWS), inv_std=(inv_std, "batch ... 1"),
                  output_grad=(output_grad, ROWS))
-    return by_rows_grad(layer_norm_grad_table[isa_level][is_double(output)], output_grad, output,
-                        inv_std)
+    return normalized_grad(&layer_norm_grad_kernel, output_grad, output, inv_std)
 
 
 def rms_norm(x, eps=1e-6):
     check_arrays("rms_norm", x=(x, ROWS))
     eps = check_real(eps, "rms_norm", "eps", 0.0, low_open=True)
-    out, inverse = by_rows(rms_norm_table[isa_level][is_double(x)], x, eps, "rms_norm")
+    out, inverse = normalized(&rms_norm_kernel, x, eps, "rms_norm")
     if not all_positive(inverse):
         return take_over(reference.rms_norm, x, eps)
     return out, inverse
@@ -139,59 +119,22 @@ def rms_norm(x, eps=1e-6):
 def rms_norm_grad(output_grad, output, inv_rms):
     check_arrays("rms_norm_grad", output=(output, ROWS), inv_rms=(inv_rms, "batch ... 1"),
                  output_grad=(output_grad, ROWS))
-    return by_rows_grad(rms_norm_grad_table[isa_level][is_double(output)], output_grad, output,
-                        inv_rms)
+    return normalized_grad(&rms_norm_grad_kernel, output_grad, output, inv_rms)
 
 
-cdef tuple by_rows(layer_norm_fn *fn, object x, double eps, str owner):
+cdef tuple normalized(const kernel *which, object x, double eps, str owner):
     """Normalize each row; return the output and what each row was multiplied by."""
-    cdef cnp.ndarray source = c_array(x)
-    cdef int last = cnp.PyArray_NDIM(source) - 1, i
-    cdef ptrdiff_t n = cnp.PyArray_DIM(source, last), rows, chunk
-    if n == 0:
+    if cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1) == 0:
         raise nothing_to_average(owner, x)
-    rows = cnp.PyArray_SIZE(source) // n
-    cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(source)
-    cdef cnp.ndarray out = empty_like(source), inverse = per_row(source)
-    cdef const char *xd = <const char *>cnp.PyArray_DATA(source)
-    cdef char *od = <char *>cnp.PyArray_DATA(out)
-    cdef char *sd = <char *>cnp.PyArray_DATA(inverse)
-    cdef int threads = threads_for(<double>rows * n * 5)
-    with nogil:
-        if threads == 1:
-            fn(xd, od, sd, rows, n, eps)
-        else:
-            chunk = (rows + threads - 1) // threads
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                if i * chunk < rows:
-                    fn(xd + i * chunk * n * size, od + i * chunk * n * size, sd + i * chunk * size,
-                       min(chunk, rows - i * chunk), n, eps)
-    return out, inverse
+    cdef cnp.ndarray inverse = per_row(x)
+    return by_rows(which, x, None, inverse, eps, 5), inverse
 
 
-cdef cnp.ndarray by_rows_grad(layer_norm_grad_fn *fn, object output_grad, object output,
-                              object inverse):
-    cdef cnp.ndarray g = c_array(output_grad), y = c_array(output), s = c_array(inverse)
-    cdef cnp.ndarray out = empty_like(y)
-    if cnp.PyArray_SIZE(y) == 0:
-        return out
-    cdef ptrdiff_t n = cnp.PyArray_DIM(y, cnp.PyArray_NDIM(y) - 1), chunk
-    cdef ptrdiff_t rows = cnp.PyArray_SIZE(y) // n, size = cnp.PyArray_ITEMSIZE(y)
-    cdef const char *gd = <const char *>cnp.PyArray_DATA(g)
-    cdef const char *yd = <const char *>cnp.PyArray_DATA(y)
-    cdef const char *sd = <const char *>cnp.PyArray_DATA(s)
-    cdef char *od = <char *>cnp.PyArray_DATA(out)
-    cdef int threads = threads_for(<double>rows * n * 5), i
-    with nogil:
-        if threads == 1:
-            fn(gd, yd, sd, od, rows, n)
-        else:
-            chunk = (rows + threads - 1) // threads
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                if i * chunk < rows:
-                    fn(gd + i * chunk * n * size, yd + i * chunk * n * size, sd + i * chunk * size,
-                       od + i * chunk * n * size, min(chunk, rows - i * chunk), n)
-    return out
+cdef cnp.ndarray normalized_grad(const kernel *which, object output_grad, object output,
+                                 object inverse):
+    if cnp.PyArray_SIZE(output) == 0:
+        return empty_like(output)
+    return by_rows(which, output_grad, output, c_array(inverse), 0, 5)
 
 
 cdef object nothing_to_average(str owner, object x):
@@ -228,6 +171,3 @@ cdef cnp.ndarray per_row(cnp.ndarray x):
         shape[axis] = cnp.PyArray_DIM(x, axis)
     shape[ndim - 1] = 1
     return empty_nd(ndim, shape, cnp.PyArray_TYPE(x))
-
-
-share_docstrings(globals())

@@ -5,68 +5,70 @@ raises an error or computes the update.
 """
 
 cimport numpy as cnp
-from cython.parallel cimport prange
 from libc.math cimport isfinite
 
 from dlfs.reference import optimizers as reference
-from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape, same_type
-from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
 cdef extern from "optimizers.h" nogil:
-    ctypedef void update_fn(void *param, const void *grad, void *first, void *second, ptrdiff_t n,
-                            const double *constants) noexcept
-    update_fn *sgd_table[3][2]
-    update_fn *momentum_table[3][2]
-    update_fn *nesterov_table[3][2]
-    update_fn *adagrad_table[3][2]
-    update_fn *rmsprop_table[3][2]
-    update_fn *adam_table[3][2]
+    ctypedef struct update_job:
+        void *param
+        void *first
+        void *second
+        const void *grad
+        double constants[9]
+    kernel sgd_kernel, momentum_kernel, nesterov_kernel, adagrad_kernel, rmsprop_kernel, adam_kernel
 
 
 def sgd_update(param, grad, lr, weight_decay=0.0):
-    cdef double[2] c
+    cdef update_job job
+    cdef double *c = job.constants
     if not (usual(param, grad) and number(lr, c) and number(weight_decay, c + 1)):
         return take_over(reference.sgd_update, param, grad, lr, weight_decay)
-    update(sgd_table[isa_level][is_double(param)], param, grad, None, None, c)
+    update(&sgd_kernel, param, grad, None, None, &job)
 
 
 def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False):
-    cdef double[2] c
+    cdef update_job job
+    cdef double *c = job.constants
     if not (usual(param, grad) and apart(param, grad, velocity) and type(nesterov) is bool
             and number(lr, c) and number(momentum, c + 1)):
         return take_over(reference.sgd_momentum_update, param, grad, velocity, lr, momentum,
                          nesterov)
-    cdef int double_ = is_double(param)
-    update(nesterov_table[isa_level][double_] if nesterov else momentum_table[isa_level][double_],
-           param, grad, velocity, None, c)
+    cdef const kernel *which = &momentum_kernel
+    if nesterov:
+        which = &nesterov_kernel
+    update(which, param, grad, velocity, None, &job)
 
 
 def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
-    cdef double[2] c
+    cdef update_job job
+    cdef double *c = job.constants
     if not (usual(param, grad) and apart(param, grad, sum_squares) and number(lr, c)
             and number(eps, c + 1) and c[1] > 0):
         return take_over(reference.adagrad_update, param, grad, sum_squares, lr, eps)
-    update(adagrad_table[isa_level][is_double(param)], param, grad, sum_squares, None, c)
+    update(&adagrad_kernel, param, grad, sum_squares, None, &job)
 
 
 def rmsprop_update(param, grad, mean_square, lr, decay=0.9, eps=1e-8):
-    cdef double[4] c
+    cdef update_job job
+    cdef double *c = job.constants
     if not (usual(param, grad) and apart(param, grad, mean_square) and number(lr, c)
             and number(decay, c + 1) and number(eps, c + 3) and 0 <= c[1] < 1 and c[3] > 0):
         return take_over(reference.rmsprop_update, param, grad, mean_square, lr, decay, eps)
     c[2] = 1 - c[1]
-    update(rmsprop_table[isa_level][is_double(param)], param, grad, mean_square, None, c)
+    update(&rmsprop_kernel, param, grad, mean_square, None, &job)
 
 
 def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, eps=1e-8,
                 weight_decay=0.0):
-    cdef double[9] c
+    cdef update_job job
+    cdef double *c = job.constants
     if not (usual(param, grad) and apart(param, grad, mean)
             and apart(param, grad, mean_square) and disjoint(mean, mean_square)
             and type(t) is int and 1 <= t <= 1 << 53 and number(lr, c) and number(eps, c + 1)
@@ -79,7 +81,7 @@ def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, e
     c[5] = 1 - c[4]
     c[6] = 1 - c[2] ** step
     c[7] = 1 - c[4] ** step
-    update(adam_table[isa_level][is_double(param)], param, grad, mean, mean_square, c)
+    update(&adam_kernel, param, grad, mean, mean_square, &job)
 
 
 cdef bint number(object value, double *where) noexcept:
@@ -138,28 +140,11 @@ cdef bint apart(object param, object grad, object state) noexcept:
     return writable(state, param) and disjoint(state, param) and disjoint(state, grad)
 
 
-cdef int update(update_fn *fn, object param, object grad_, object first, object second,
-                const double *c) except -1:
+cdef int update(const kernel *which, object param, object grad_, object first, object second,
+                update_job *job) except -1:
     cdef cnp.ndarray grad = c_array(grad_)
-    cdef ptrdiff_t n = cnp.PyArray_SIZE(param), size = cnp.PyArray_ITEMSIZE(param), start, chunk
-    cdef char *p = <char *>cnp.PyArray_DATA(param)
-    cdef const char *g = <const char *>cnp.PyArray_DATA(grad)
-    cdef char *s = NULL if first is None else <char *>cnp.PyArray_DATA(first)
-    cdef char *t = NULL if second is None else <char *>cnp.PyArray_DATA(second)
-    cdef int threads = threads_for(<double>n * 16), i
-    with nogil:
-        if threads == 1:
-            fn(p, g, s, t, n, c)
-        else:
-            chunk = (n + threads - 1) // threads
-            chunk = (chunk + 1023) // 1024 * 1024
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                start = i * chunk
-                if start < n:
-                    fn(p + start * size, g + start * size,
-                       s + start * size if s != NULL else NULL,
-                       t + start * size if t != NULL else NULL, min(chunk, n - start), c)
-    return 0
-
-
-share_docstrings(globals())
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(param)
+    job.param, job.grad = cnp.PyArray_DATA(param), cnp.PyArray_DATA(grad)
+    job.first = NULL if first is None else cnp.PyArray_DATA(first)
+    job.second = NULL if second is None else cnp.PyArray_DATA(second)
+    return run(which, is_double(param), job, n, <double>n * 16, 1024)

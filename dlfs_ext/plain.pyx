@@ -21,7 +21,6 @@ from dlfs.reference import KERNELS
 from dlfs.reference.conv import IMAGES, OUTPUTS, WEIGHTS
 from dlfs.reference.pooling import position_dtype
 from dlfs.windows import conv2d_window, pooling_window
-from dlfs_ext.docstrings import share_docstrings
 
 ctypedef fused real:
     float
@@ -287,5 +286,4 @@ cdef void largest(const real[:, :, :, :] x, real[:, :, :, :] output, int[:, :, :
 
 # Everything without a loop here comes from the reference.
 for _name, _kernel in KERNELS.items():
-    globals().setdefault(_name, _kernel)
-share_docstrings(globals())
+    globals().setdefault(_name, _kernel).__doc__ = _kernel.__doc__

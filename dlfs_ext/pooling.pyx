@@ -4,7 +4,6 @@ Every plane (one channel of one image) is a task; each thread takes a range of p
 """
 
 cimport numpy as cnp
-from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
@@ -15,14 +14,13 @@ from dlfs.named_axes import check_arrays
 from dlfs.reference import pooling as reference
 from dlfs.reference.pooling import IMAGES, check_pixels
 from dlfs.windows import pooling_window
-from dlfs_ext.docstrings import share_docstrings
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double, is_float_nd
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.options cimport is_shape, remember, remembered
-from dlfs_ext.pool cimport empty_1d, empty_nd
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.pool cimport empty_nd
+from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
@@ -31,21 +29,15 @@ cdef extern from "pooling.h" nogil:
         ptrdiff_t height, width, out_height, out_width
         ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, top, left
         int wide, include_pad
+    ctypedef struct pool_job:
+        pool_window window
+        const void *x
+        void *out
+        void *positions
     ctypedef size_t pool_size_fn(const pool_window *w) noexcept
-    ctypedef void max_pool_fn(const pool_window *w, const void *x, void *out, void *positions,
-                              ptrdiff_t planes, void *scratch) noexcept
-    ctypedef void max_pool_grad_fn(const pool_window *w, const void *grad, const void *positions,
-                                   void *out, ptrdiff_t planes, void *scratch) noexcept
-    ctypedef void avg_pool_fn(const pool_window *w, const void *x, void *out, ptrdiff_t planes,
-                              void *scratch) noexcept
-    ctypedef void plane_fn(const void *x, void *out, ptrdiff_t area, ptrdiff_t planes) noexcept
     pool_size_fn *pool_scratch_table[3][2]
-    max_pool_fn *max_pool_table[3][2]
-    max_pool_grad_fn *max_pool_grad_table[3][2]
-    avg_pool_fn *avg_pool_table[3][2]
-    avg_pool_fn *avg_pool_grad_table[3][2]
-    plane_fn *plane_mean_table[3][2]
-    plane_fn *plane_spread_table[3][2]
+    kernel max_pool_kernel, max_pool_grad_kernel, avg_pool_kernel, avg_pool_grad_kernel
+    kernel plane_mean_kernel, plane_spread_kernel
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
@@ -57,30 +49,11 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
     cdef cnp.ndarray images = c_array(x)
     cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
     cdef cnp.npy_intp[4] dims
-    output_shape(images.shape[0], images.shape[1], &window, dims)
+    output_shape(images, &window, dims)
     cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(images))
     cdef cnp.ndarray positions = empty_nd(
         4, dims, cnp.NPY_INT32 if window.wide else cnp.NPY_UINT8)
-    cdef max_pool_fn *fn = max_pool_table[isa_level][is_double(images)]
-    cdef ptrdiff_t planes = dims[0] * dims[1], area = window.height * window.width
-    cdef ptrdiff_t out_area = dims[2] * dims[3], first, i
-    cdef ptrdiff_t threads = max(1, min(threads_for(work_of(&window, planes)), planes))
-    cdef size_t each = scratch_bytes(&window, is_double(images))
-    cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
-    cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
-    cdef const char *source = <const char *>cnp.PyArray_DATA(images)
-    cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef char *places = <char *>cnp.PyArray_DATA(positions)
-    cdef size_t size = cnp.PyArray_ITEMSIZE(images), place = cnp.PyArray_ITEMSIZE(positions)
-    with nogil:
-        if threads == 1:
-            fn(&window, source, target, places, planes, scratch)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                first = planes * i // threads
-                fn(&window, source + first * area * size, target + first * out_area * size,
-                   places + first * out_area * place, planes * (i + 1) // threads - first,
-                   scratch + i * each)
+    run_planes(&max_pool_kernel, &window, images, out, positions)
     return out, positions
 
 
@@ -101,32 +74,10 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
         raise TypeError(f"{owner}: positions must be an array of "
                         f"{np.dtype(np.int32 if window.wide else np.uint8)}, got {got}")
     check_shape(positions, output_grad.shape, owner, "positions")
-    cdef cnp.ndarray grad = c_array(output_grad), places_ = c_array(positions)
-    check_positions(places_, window.wide, window.kernel_h * window.kernel_w, owner)
-    cdef cnp.npy_intp[4] dims
-    for axis in range(4):
-        dims[axis] = shape[axis]
-    cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(grad))
-    cdef max_pool_grad_fn *fn = max_pool_grad_table[isa_level][is_double(grad)]
-    cdef ptrdiff_t planes = dims[0] * dims[1], area = window.height * window.width
-    cdef ptrdiff_t out_area = window.out_height * window.out_width, first, i
-    cdef ptrdiff_t threads = max(1, min(threads_for(work_of(&window, planes)), planes))
-    cdef size_t each = scratch_bytes(&window, is_double(grad))
-    cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
-    cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
-    cdef const char *source = <const char *>cnp.PyArray_DATA(grad)
-    cdef const char *places = <const char *>cnp.PyArray_DATA(places_)
-    cdef char *target = <char *>cnp.PyArray_DATA(out)
-    cdef size_t size = cnp.PyArray_ITEMSIZE(grad), place = cnp.PyArray_ITEMSIZE(places_)
-    with nogil:
-        if threads == 1:
-            fn(&window, source, places, target, planes, scratch)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                first = planes * i // threads
-                fn(&window, source + first * out_area * size, places + first * out_area * place,
-                   target + first * area * size, planes * (i + 1) // threads - first,
-                   scratch + i * each)
+    cdef cnp.ndarray grad = c_array(output_grad), places = c_array(positions)
+    check_positions(places, window.wide, window.kernel_h * window.kernel_w, owner)
+    cdef cnp.ndarray out = like_input(shape, grad)
+    run_planes(&max_pool_grad_kernel, &window, grad, out, places)
     return out
 
 
@@ -139,10 +90,9 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
     window.include_pad = bool(count_include_pad)
     cdef cnp.npy_intp[4] dims
-    output_shape(images.shape[0], images.shape[1], &window, dims)
+    output_shape(images, &window, dims)
     cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(images))
-    run_mean(avg_pool_table[isa_level][is_double(images)], &window, images, out,
-             window.height * window.width, dims[2] * dims[3], dims[0] * dims[1])
+    run_planes(&avg_pool_kernel, &window, images, out, None)
     return out
 
 
@@ -156,12 +106,8 @@ def avg_pool2d_grad(output_grad, input_shape, kernel_size, stride=None, padding=
     cdef cnp.ndarray grad = c_array(output_grad)
     cdef pool_window window = window_of(shape[2], shape[3], resolved)
     window.include_pad = bool(count_include_pad)
-    cdef cnp.npy_intp[4] dims
-    for axis in range(4):
-        dims[axis] = shape[axis]
-    cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(grad))
-    run_mean(avg_pool_grad_table[isa_level][is_double(grad)], &window, grad, out,
-             window.out_height * window.out_width, dims[2] * dims[3], dims[0] * dims[1])
+    cdef cnp.ndarray out = like_input(shape, grad)
+    run_planes(&avg_pool_grad_kernel, &window, grad, out, None)
     return out
 
 
@@ -170,12 +116,8 @@ def global_avg_pool2d(x):
         check_arrays("global_avg_pool2d", x=(x, IMAGES))
     check_pixels(x.shape, "global_avg_pool2d")
     cdef cnp.ndarray images = c_array(x)
-    cdef cnp.npy_intp[2] dims
-    dims[0], dims[1] = images.shape[0], images.shape[1]
-    cdef cnp.ndarray out = empty_nd(2, dims, cnp.PyArray_TYPE(images))
-    cdef ptrdiff_t area = images.shape[2] * images.shape[3]
-    run_planes(plane_mean_table[isa_level][is_double(images)], images, out, area, area, 1,
-               dims[0] * dims[1])
+    cdef cnp.ndarray out = empty_nd(2, cnp.PyArray_DIMS(images), cnp.PyArray_TYPE(images))
+    run_whole_planes(&plane_mean_kernel, images, images, out)
     return out
 
 
@@ -185,13 +127,8 @@ def global_avg_pool2d_grad(output_grad, input_shape):
     check_pixels(shape, owner)
     check_arrays(owner, output_grad=(output_grad, shape[:2]))
     cdef cnp.ndarray grad = c_array(output_grad)
-    cdef cnp.npy_intp[4] dims
-    for axis in range(4):
-        dims[axis] = shape[axis]
-    cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(grad))
-    cdef ptrdiff_t area = dims[2] * dims[3]
-    run_planes(plane_spread_table[isa_level][is_double(grad)], grad, out, area, 1, area,
-               dims[0] * dims[1])
+    cdef cnp.ndarray out = like_input(shape, grad)
+    run_whole_planes(&plane_spread_kernel, out, grad, out)
     return out
 
 
@@ -230,54 +167,38 @@ cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     return w
 
 
-cdef void output_shape(ptrdiff_t batch, ptrdiff_t channels, const pool_window *w,
-                       cnp.npy_intp *dims) noexcept:
-    dims[0], dims[1], dims[2], dims[3] = batch, channels, w.out_height, w.out_width
+cdef void output_shape(cnp.ndarray images, const pool_window *w, cnp.npy_intp *dims) noexcept:
+    dims[0], dims[1] = images.shape[0], images.shape[1]
+    dims[2], dims[3] = w.out_height, w.out_width
 
 
-cdef double work_of(const pool_window *w, ptrdiff_t planes) noexcept:
+cdef cnp.ndarray like_input(object shape, cnp.ndarray grad):
+    cdef cnp.npy_intp[4] dims
+    for axis in range(4):
+        dims[axis] = shape[axis]
+    return empty_nd(4, dims, cnp.PyArray_TYPE(grad))
+
+
+cdef int run_planes(const kernel *which, const pool_window *w, cnp.ndarray x, cnp.ndarray out,
+                    object positions) except -1:
+    cdef pool_job job
+    cdef ptrdiff_t planes = cnp.PyArray_DIM(x, 0) * cnp.PyArray_DIM(x, 1)
     cdef double each = w.height * w.width + w.kernel_h * w.kernel_w * w.out_height * w.out_width
-    return planes * each
+    job.window, job.x, job.out = w[0], cnp.PyArray_DATA(x), cnp.PyArray_DATA(out)
+    job.positions = NULL if positions is None else cnp.PyArray_DATA(<cnp.ndarray>positions)
+    return run(which, is_double(x), &job, planes, planes * each, 1,
+               pool_scratch_table[isa_level][is_double(x)](w))
 
 
-cdef size_t scratch_bytes(const pool_window *w, int wide) noexcept:
-    return (pool_scratch_table[isa_level][wide](w) + 127) // 64 * 64
-
-
-cdef int run_mean(avg_pool_fn *fn, const pool_window *window, cnp.ndarray x, cnp.ndarray out,
-                  ptrdiff_t area, ptrdiff_t out_area, ptrdiff_t planes) except -1:
-    cdef ptrdiff_t threads = max(1, min(threads_for(work_of(window, planes)), planes)), i, first
-    cdef size_t each = scratch_bytes(window, is_double(x)), size = cnp.PyArray_ITEMSIZE(x)
-    cdef cnp.ndarray memory = empty_1d(threads * each, cnp.NPY_UINT8)
-    cdef char *scratch = <char *>cnp.PyArray_DATA(memory)
-    cdef const char *source = <const char *>cnp.PyArray_DATA(x)
-    cdef char *target = <char *>cnp.PyArray_DATA(out)
-    with nogil:
-        if threads == 1:
-            fn(window, source, target, planes, scratch)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                first = planes * i // threads
-                fn(window, source + first * area * size, target + first * out_area * size,
-                   planes * (i + 1) // threads - first, scratch + i * each)
-    return 0
-
-
-cdef int run_planes(plane_fn *fn, cnp.ndarray x, cnp.ndarray out, ptrdiff_t area,
-                    ptrdiff_t step, ptrdiff_t out_step, ptrdiff_t planes) except -1:
-    cdef ptrdiff_t threads = max(1, min(threads_for(<double>planes * area), planes)), i, first
-    cdef size_t size = cnp.PyArray_ITEMSIZE(x)
-    cdef const char *source = <const char *>cnp.PyArray_DATA(x)
-    cdef char *target = <char *>cnp.PyArray_DATA(out)
-    with nogil:
-        if threads == 1:
-            fn(source, target, area, planes)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                first = planes * i // threads
-                fn(source + first * step * size, target + first * out_step * size, area,
-                   planes * (i + 1) // threads - first)
-    return 0
+cdef int run_whole_planes(const kernel *which, cnp.ndarray images, cnp.ndarray x,
+                          cnp.ndarray out) except -1:
+    """The window is the whole plane."""
+    cdef pool_job job
+    memset(&job, 0, sizeof(job))
+    job.window.height, job.window.width = images.shape[2], images.shape[3]
+    job.x, job.out = cnp.PyArray_DATA(x), cnp.PyArray_DATA(out)
+    return run(which, is_double(x), &job, images.shape[0] * images.shape[1],
+               <double>cnp.PyArray_SIZE(images))
 
 
 cdef int check_positions(cnp.ndarray positions, bint wide, ptrdiff_t count,
@@ -301,6 +222,3 @@ cdef int check_positions(cnp.ndarray positions, bint wide, ptrdiff_t count,
         raise ValueError(f"{owner}: positions must lie in 0..{count - 1}, "
                          f"got {positions.min()}..{positions.max()}")
     return 0
-
-
-share_docstrings(globals())

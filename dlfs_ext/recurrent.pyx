@@ -8,7 +8,6 @@ cimport numpy as cnp
 
 from dlfs.named_axes import check_arrays
 from dlfs.reference.recurrent import GATES, SEQUENCE, STATE
-from dlfs_ext.docstrings import share_docstrings
 
 from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.instructions cimport isa_level
@@ -18,22 +17,17 @@ from dlfs_ext.steps cimport (
     empty_3d,
     pack_panels_t,
     packed,
-    run,
+    run_sequences,
     sequences,
-    sequences_t,
     sum_weight_grad,
-    weight_grad_t,
 )
+from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
 cdef extern from "recurrent.h" nogil:
     pack_panels_t pack_panels_table[3][2]
-    weight_grad_t weight_grad_table[3][2]
-    sequences_t rnn_table[3][2]
-    sequences_t rnn_grad_table[3][2]
-    sequences_t lstm_table[3][2]
-    sequences_t lstm_grad_table[3][2]
+    kernel weight_grad_kernel, rnn_kernel, rnn_grad_kernel, lstm_kernel, lstm_grad_kernel
 
 
 def rnn(z, h0, W_h):
@@ -47,7 +41,7 @@ def rnn(z, h0, W_h):
     cdef Block weights = packed(pack_panels_table[isa_level][double_], n, n, address(W), n, 1,
                                 size)
     s.z, s.h0, s.h, s.weights = address(z_), address(h0_), address(h), weights.data
-    run(rnn_table[isa_level][double_], &s, 1, 1, size)
+    run_sequences(&rnn_kernel, &s, 1, 1, size)
     return h
 
 
@@ -67,8 +61,8 @@ def rnn_grad(h_grad, last_grad, h, h0, W_h):
                                 size)
     s.h_grad, s.h_last_grad, s.h, s.h0 = address(dh), address(last), address(h_), address(h0_)
     s.z_grad, s.h0_grad, s.weights = address(z_grad), address(h0_grad), weights.data
-    run(rnn_grad_table[isa_level][double_], &s, 1, 1, size)
-    sum_weight_grad(weight_grad_table[isa_level][double_], &s, NULL, address(z_grad), n, n,
+    run_sequences(&rnn_grad_kernel, &s, 1, 1, size)
+    sum_weight_grad(&weight_grad_kernel, &s, NULL, address(z_grad), n, n,
                     address(W_grad), n, NULL, size)
     return z_grad, h0_grad, W_grad
 
@@ -88,7 +82,7 @@ def lstm(z, h0, c0, W_h):
                                 4 * n, 1, size)
     s.z, s.h0, s.c0, s.weights = address(z_), address(h0_), address(c0_), weights.data
     s.h, s.c, s.gates = address(h), address(c), address(gates)
-    run(lstm_table[isa_level][double_], &s, 4, 1, size)
+    run_sequences(&lstm_kernel, &s, 4, 1, size)
     return h, c, gates
 
 
@@ -116,10 +110,7 @@ def lstm_grad(h_grad, h_last_grad, c_last_grad, h, c, gates, h0, c0, W_h):
         address(h_), address(c_), address(gates_), address(h0_), address(c0_))
     s.z_grad, s.h0_grad, s.c0_grad = address(z_grad), address(h0_grad), address(c0_grad)
     s.weights = weights.data
-    run(lstm_grad_table[isa_level][double_], &s, 4, 2, size)
-    sum_weight_grad(weight_grad_table[isa_level][double_], &s, NULL, address(z_grad), 4 * n, 4 * n,
+    run_sequences(&lstm_grad_kernel, &s, 4, 2, size)
+    sum_weight_grad(&weight_grad_kernel, &s, NULL, address(z_grad), 4 * n, 4 * n,
                     address(W_grad), 4 * n, NULL, size)
     return z_grad, h0_grad, c0_grad, W_grad
-
-
-share_docstrings(globals())

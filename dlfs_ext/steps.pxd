@@ -1,10 +1,9 @@
 # Shared by recurrent.pyx and gru.pyx: memory for a call, and its threads. See csrc/steps_tile.h.
 cimport numpy as cnp
-from cython.parallel cimport prange
 
 from dlfs_ext.arrays cimport c_array
 from dlfs_ext.pool cimport Block, empty_nd, new_block
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.threads cimport kernel, run
 
 cdef extern from "steps.h" nogil:
     enum:
@@ -31,15 +30,17 @@ cdef extern from "steps.h" nogil:
         void *c0_grad
         void *reset_before
         void *inner_grad
+    ctypedef struct weight_grad_job:
+        const sequences *s
+        const void *a
+        const void *b
+        void *c
+        void *sums
+        ptrdiff_t b_row, c_row
     ptrdiff_t dlfs_row(ptrdiff_t n)
 
-ctypedef void (*sequences_t)(const sequences *s, ptrdiff_t first, ptrdiff_t last,
-                             void *own) noexcept nogil
 ctypedef void (*pack_panels_t)(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
                                ptrdiff_t b_column, void *packed) noexcept nogil
-ctypedef void (*weight_grad_t)(const sequences *s, const void *a, const void *b, ptrdiff_t b_row,
-                               void *c, ptrdiff_t c_row, void *sums, ptrdiff_t first,
-                               ptrdiff_t last, void *own) noexcept nogil
 
 
 cdef inline cnp.ndarray empty_3d(cnp.npy_intp a, cnp.npy_intp b, cnp.npy_intp c, int typenum):
@@ -68,51 +69,27 @@ cdef inline Block packed(pack_panels_t pack, ptrdiff_t k, ptrdiff_t n, const voi
     return block
 
 
-cdef inline int run(sequences_t fn, const sequences *s, ptrdiff_t gates, ptrdiff_t states,
-                    ptrdiff_t size) except -1:
-    """Run all sequences, distributed among the threads.
+cdef inline int run_sequences(const kernel *which, const sequences *s, ptrdiff_t gates,
+                              ptrdiff_t states, ptrdiff_t size) except -1:
+    """Run all sequences.
 
     A thread's own memory holds, for each of its sequences, `states` rows of one number a unit and
     one row of all gates.
     """
-    cdef int threads, i
-    cdef ptrdiff_t own, share
     if s.batch == 0:
         return 0
-    threads = threads_for(<double>s.batch * s.time * s.hidden * s.hidden * gates)
-    if threads > s.batch:
-        threads = <int>s.batch
-    share = (s.batch + threads - 1) // threads
-    own = min(share, DLFS_SEQUENCES) * (states * dlfs_row(s.hidden) + dlfs_row(gates * s.hidden))
-    cdef Block block = numbers(threads, own, size)
-    cdef char *memory = <char *>block.data
-    with nogil:
-        if threads == 1:
-            fn(s, 0, s.batch, memory)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                fn(s, min(i * share, s.batch), min((i + 1) * share, s.batch),
-                   memory + i * own * size)
-    return 0
+    cdef ptrdiff_t own = states * dlfs_row(s.hidden) + dlfs_row(gates * s.hidden)
+    return run(which, size == 8, s, s.batch,
+               <double>s.batch * s.time * s.hidden * s.hidden * gates, 1,
+               min(s.batch, DLFS_SEQUENCES) * own * size)
 
 
-cdef inline int sum_weight_grad(weight_grad_t fn, const sequences *s, const void *a, const void *b,
-                                ptrdiff_t b_row, ptrdiff_t n, void *c, ptrdiff_t c_row, void *sums,
-                                ptrdiff_t size) except -1:
-    """The first n columns of C = A.T B, distributed among the threads; sums are never split."""
-    cdef int threads = threads_for(<double>s.batch * s.time * s.hidden * n), i
-    cdef ptrdiff_t groups = (n + DLFS_WIDEST - 1) // DLFS_WIDEST, share
-    if threads > groups:
-        threads = <int>groups
-    share = (groups + threads - 1) // threads * DLFS_WIDEST
-    cdef ptrdiff_t own = DLFS_SUM_ROWS * (DLFS_WIDEST + dlfs_row(s.hidden))
-    cdef Block block = numbers(threads, own, size)
-    cdef char *memory = <char *>block.data
-    with nogil:
-        if threads == 1:
-            fn(s, a, b, b_row, c, c_row, sums, 0, n, memory)
-        else:
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                fn(s, a, b, b_row, c, c_row, sums, min(i * share, n), min((i + 1) * share, n),
-                   memory + i * own * size)
-    return 0
+cdef inline int sum_weight_grad(const kernel *which, const sequences *s, const void *a,
+                                const void *b, ptrdiff_t b_row, ptrdiff_t n, void *c,
+                                ptrdiff_t c_row, void *sums, ptrdiff_t size) except -1:
+    """The first n columns of C = A.T B; sums are never split."""
+    cdef weight_grad_job job
+    job.s, job.a, job.b, job.b_row = s, a, b, b_row
+    job.c, job.c_row, job.sums = c, c_row, sums
+    return run(which, size == 8, &job, n, <double>s.batch * s.time * s.hidden * n, DLFS_WIDEST,
+               DLFS_SUM_ROWS * (DLFS_WIDEST + dlfs_row(s.hidden)) * size)

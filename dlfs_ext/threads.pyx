@@ -13,9 +13,14 @@ makes it 3 to 10 until both are faster than one. A thread that sleeps needs 25 t
 They are not counted: in a training step the first large product wakes it, and it stays awake.
 """
 
+from cython.parallel cimport prange
+
 import os
 import threading
 import warnings
+
+from dlfs_ext.instructions cimport isa_level
+from dlfs_ext.pool cimport Block, new_block
 
 cdef extern from "openmp.h" nogil:
     int DLFS_OPENMP
@@ -46,6 +51,25 @@ cdef int threads_for(double multiply_adds) noexcept nogil:
     if worth < 2.0 or dlfs_in_parallel():
         return 1
     return wanted_threads if worth > wanted_threads else <int>worth
+
+
+cdef int run(const kernel *which, int wide, const void *job, ptrdiff_t tasks,
+             double multiply_adds, ptrdiff_t grain=1, size_t scratch=0) except -1:
+    cdef range_fn *fn = which.copies[isa_level][wide]
+    cdef ptrdiff_t groups = (tasks + grain - 1) // grain
+    cdef int threads = <int>max(1, min(threads_for(multiply_adds), groups)), i
+    # Two threads must not write to the same line of a cache.
+    cdef size_t each = (scratch + 127) // 64 * 64 if scratch else 0
+    cdef Block block = new_block(threads * each) if scratch else None
+    cdef char *memory = <char *>block.data if scratch else NULL
+    with nogil:
+        if threads == 1:
+            fn(job, 0, tasks, memory)
+        else:
+            for i in prange(threads, num_threads=threads, schedule="static"):
+                fn(job, groups * i // threads * grain,
+                   min(groups * (i + 1) // threads * grain, tasks), memory + i * each)
+    return 0
 
 
 def _threads_for(multiply_adds):

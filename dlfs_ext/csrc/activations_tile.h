@@ -7,33 +7,37 @@
 
 #undef UNARY
 #undef BINARY
-#define UNARY(name, result)                                                             \
-    DLFS_INLINE vec NAME(name##_of)(vec x, real a) { (void)a; return result; }          \
-    static void NAME(name)(const void *x_, void *out_, ptrdiff_t n, double a_)          \
-    {                                                                                   \
-        const real *x = x_;                                                             \
-        real *out = out_, a = (real)a_;                                                 \
-        ptrdiff_t i = 0;                                                                \
-        for (; i + VLEN <= n; i += VLEN)                                                \
-            vstore(out + i, NAME(name##_of)(vload(x + i), a));                          \
-        if (i < n)                                                                      \
-            vstore_n(out + i, NAME(name##_of)(vload_n(x + i, (int)(n - i)), a), (int)(n - i)); \
+#define UNARY(name, result)                                                    \
+    DLFS_INLINE vec NAME(name##_of)(vec x, real a) { (void)a; return result; } \
+    KERNEL(name)                                                               \
+    {                                                                          \
+        const elements_job *job = job_;                                        \
+        const real *x = job->x;                                                \
+        real *out = job->out, a = (real)job->parameter;                        \
+        ptrdiff_t i = begin;                                                   \
+        for (; i + VLEN <= end; i += VLEN)                                     \
+            vstore(out + i, NAME(name##_of)(vload(x + i), a));                 \
+        if (i < end) {                                                         \
+            int rest = (int)(end - i);                                         \
+            vstore_n(out + i, NAME(name##_of)(vload_n(x + i, rest), a), rest); \
+        }                                                                      \
     }
 
 /* g is the output gradient; y is the output or the input, as in the reference. */
 #define BINARY(name, result)                                                            \
     DLFS_INLINE vec NAME(name##_of)(vec g, vec y, real a) { (void)a; return result; }   \
-    static void NAME(name)(const void *g_, const void *y_, void *out_, ptrdiff_t n, double a_) \
+    KERNEL(name)                                                                        \
     {                                                                                   \
-        const real *g = g_, *y = y_;                                                    \
-        real *out = out_, a = (real)a_;                                                 \
-        ptrdiff_t i = 0;                                                                \
-        for (; i + VLEN <= n; i += VLEN)                                                \
+        const elements_job *job = job_;                                                 \
+        const real *g = job->x, *y = job->y;                                            \
+        real *out = job->out, a = (real)job->parameter;                                 \
+        ptrdiff_t i = begin;                                                            \
+        for (; i + VLEN <= end; i += VLEN)                                              \
             vstore(out + i, NAME(name##_of)(vload(g + i), vload(y + i), a));            \
-        if (i < n) {                                                                    \
-            int rest = (int)(n - i);                                                    \
-            vec last = NAME(name##_of)(vload_n(g + i, rest), vload_n(y + i, rest), a);  \
-            vstore_n(out + i, last, rest);                                              \
+        if (i < end) {                                                                  \
+            int rest = (int)(end - i);                                                  \
+            vec value = NAME(name##_of)(vload_n(g + i, rest), vload_n(y + i, rest), a); \
+            vstore_n(out + i, value, rest);                                             \
         }                                                                               \
     }
 
@@ -82,18 +86,20 @@ DLFS_INLINE void softmax_row(const real *x, real *out, ptrdiff_t n)
     vstore_n(out + full, last / total, rest);
 }
 
-static void NAME(softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n)
+KERNEL(softmax)
 {
-    for (ptrdiff_t row = 0; row < rows; row++)
-        softmax_row((const real *)x + row * n, (real *)out + row * n, n);
+    const rows_job *job = job_;
+    for (ptrdiff_t row = begin; row < end; row++)
+        softmax_row((const real *)job->x + row * job->n, (real *)job->out + row * job->n, job->n);
 }
 
-static void NAME(softmax_grad)(const void *g_, const void *y_, void *out_, ptrdiff_t rows,
-                               ptrdiff_t n)
+KERNEL(softmax_grad)
 {
-    for (ptrdiff_t row = 0; row < rows; row++) {
-        const real *g = (const real *)g_ + row * n, *y = (const real *)y_ + row * n;
-        real *out = (real *)out_ + row * n;
+    const rows_job *job = job_;
+    ptrdiff_t n = job->n;
+    for (ptrdiff_t row = begin; row < end; row++) {
+        const real *g = (const real *)job->x + row * n, *y = (const real *)job->y + row * n;
+        real *out = (real *)job->out + row * n;
         vec lanes = vset1(0);
         ptrdiff_t i = 0;
         for (; i + VLEN <= n; i += VLEN)

@@ -30,8 +30,6 @@ typedef void winograd_pack_fn(const void *weights, void *packed, ptrdiff_t in,
                               ptrdiff_t out_channels, const ptrdiff_t *step);
 typedef void conv_scatter_pack_fn(const conv_job *job, const void *weights, void *packed);
 typedef size_t conv_size_fn(const conv_job *job);
-typedef void conv_run_fn(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, void *scratch);
-typedef void conv_reduce_fn(const conv_job *job, ptrdiff_t begin, ptrdiff_t end);
 typedef double peak_fn(ptrdiff_t rounds);
 
 DLFS_TABLE(conv_pack)
@@ -44,12 +42,12 @@ DLFS_TABLE_OF(conv_size_fn, conv_param_grad_scratch)
 DLFS_TABLE_OF(conv_size_fn, conv_scatter_scratch)
 DLFS_TABLE_OF(conv_size_fn, conv_columns_scratch)
 DLFS_TABLE_OF(conv_size_fn, winograd_scratch)
-DLFS_TABLE_OF(conv_run_fn, conv_forward)
-DLFS_TABLE_OF(conv_run_fn, conv_param_grad)
-DLFS_TABLE_OF(conv_run_fn, conv_scatter)
-DLFS_TABLE_OF(conv_run_fn, conv_columns)
-DLFS_TABLE_OF(conv_run_fn, winograd)
-DLFS_TABLE_OF(conv_reduce_fn, conv_param_grad_reduce)
+DLFS_KERNEL(conv_forward)
+DLFS_KERNEL(conv_param_grad)
+DLFS_KERNEL(conv_scatter)
+DLFS_KERNEL(conv_columns)
+DLFS_KERNEL(winograd)
+DLFS_KERNEL(conv_param_grad_reduce)
 DLFS_TABLE_OF(peak_fn, multiply_adds)
 
 #endif

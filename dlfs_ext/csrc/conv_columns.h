@@ -4,7 +4,10 @@
  * changes where vectors are read; moving by columns also changes lanes. So for each kernel column
  * the sums over output channels and kernel rows are taken first, in registers, and only the sums
  * are moved sideways and added: out_channels * kernel_h multiply-adds for each addition. Gradients
- * are neither copied nor padded: rows of pixels near the edge have fewer terms. */
+ * are neither copied nor padded: rows of pixels near the edge have fewer terms.
+ *
+ * With few input channels this reaches 75 to 84 % of the machine's peak. Adding the shares of single
+ * kernel positions one by one reached 42 %; tiles of neighbouring rows were not better. */
 
 #define columns_at_once NAME(conv_columns_at_once)
 #define columns_band NAME(conv_columns_band)
@@ -123,8 +126,9 @@ static void columns_band(const NAME(conv_columns_task) *t, ptrdiff_t y, ptrdiff_
     }
 }
 
-static void NAME(conv_columns)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, void *scratch)
+KERNEL(conv_columns)
 {
+    const conv_job *job = job_;
     const conv_window *w = &job->layout.window;
     ptrdiff_t out_channels = job->out_channels, area = w->out_height * w->out_width;
     ptrdiff_t taps = w->kernel_h * out_channels, most = columns_rows(w);

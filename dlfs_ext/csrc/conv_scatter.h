@@ -105,8 +105,9 @@ DLFS_INLINE void scatter_crop(const conv_window *w, NAME(conv_scatter_size) s, c
 }
 
 /* A task is one image, one group, one range of input channels. */
-static void NAME(conv_scatter)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, void *scratch)
+KERNEL(conv_scatter)
 {
+    const conv_job *job = job_;
     const conv_window *w = &job->layout.window;
     NAME(conv_scatter_size) s = scatter_sizes(w);
     ptrdiff_t out_channels = job->out_channels, kernel = w->kernel_h * w->kernel_w;

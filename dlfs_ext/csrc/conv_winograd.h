@@ -9,7 +9,10 @@
  * over channels, with channels as taps and patches as pixels. One element of all patches in a row
  * of the image is a tap of a 4x4 kernel with stride 2 (see conv_geometry.h), so the patches come
  * from the same copies as in the direct algorithm, and the transforms are sums of contiguous
- * vectors. B and A hold only 0 and +-1, G only halves, so little rounding is added. */
+ * vectors. B and A hold only 0 and +-1, G only halves, so little rounding is added.
+ *
+ * In float32 it takes as long as the direct sums at the machine's peak with 16 channels, where the
+ * transforms are a third of the time, and two thirds of that with 64. */
 
 #define patch_rows NAME(conv_patch_rows)
 #define row_out NAME(conv_row_out)
@@ -133,8 +136,9 @@ DLFS_INLINE void row_out(const real *m, ptrdiff_t stride, real *out, ptrdiff_t w
 
 /* The layout's window is that of the patches (4x4, stride 2); job->height and job->width are the
  * output's. A task is job->together images (bands == 1) or one, one group, one band. */
-static void NAME(winograd)(const conv_job *job, ptrdiff_t begin, ptrdiff_t end, void *scratch)
+KERNEL(winograd)
 {
+    const conv_job *job = job_;
     const conv_layout *l = &job->layout;
     const conv_window *w = &l->window;
     ptrdiff_t channels = w->channels, out_channels = job->out_channels, pitch = block_pitch(job);

@@ -10,29 +10,27 @@
 /* Bytes of scratch memory for one thread: KC rows of the widest tile, or that block and 256. */
 #define DLFS_PANEL_BYTES (1024 * 3 * 64 + DLFS_COPIED_BYTES)
 
+/* C = activation(A B + bias), A being m x k and B k x n. A task is a column of C, or a row. */
+typedef struct {
+    ptrdiff_t m, n, k, a_row, a_column, b_row, b_column;
+    const void *a, *b, *bias;
+    void *c;
+    int activation, by_columns;
+} product_job;
+
 #define DLFS_TILE "dense_tile.h"
 #include "targets.h"
 
-typedef void product_fn(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_row,
-                        ptrdiff_t a_column, const void *b, ptrdiff_t b_row, ptrdiff_t b_column,
-                        void *c, ptrdiff_t c_row, const void *bias, int activation, void *panel);
-typedef void feature_map_fn(const void *x, const void *y, const void *p, const void *q,
-                            const void *r, void *out, ptrdiff_t first, ptrdiff_t last,
-                            ptrdiff_t features, ptrdiff_t inner);
-typedef void feature_sum_fn(const void *x, const void *y, const void *p, void *out, void *sums,
-                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t outer, ptrdiff_t features,
-                            ptrdiff_t inner);
-
-DLFS_TABLE(product)
-DLFS_TABLE_OF(feature_map_fn, bias_linear)
-DLFS_TABLE_OF(feature_map_fn, bias_sigmoid)
-DLFS_TABLE_OF(feature_map_fn, bias_tanh)
-DLFS_TABLE_OF(feature_map_fn, bias_relu)
-DLFS_TABLE_OF(feature_map_fn, scale)
-DLFS_TABLE_OF(feature_sum_fn, grad_linear)
-DLFS_TABLE_OF(feature_sum_fn, grad_sigmoid)
-DLFS_TABLE_OF(feature_sum_fn, grad_tanh)
-DLFS_TABLE_OF(feature_sum_fn, grad_relu)
-DLFS_TABLE_OF(feature_sum_fn, grad_product)
+DLFS_KERNEL(product)
+DLFS_KERNEL(bias_linear)
+DLFS_KERNEL(bias_sigmoid)
+DLFS_KERNEL(bias_tanh)
+DLFS_KERNEL(bias_relu)
+DLFS_KERNEL(scale)
+DLFS_KERNEL(grad_linear)
+DLFS_KERNEL(grad_sigmoid)
+DLFS_KERNEL(grad_tanh)
+DLFS_KERNEL(grad_relu)
+DLFS_KERNEL(grad_product)
 
 #endif

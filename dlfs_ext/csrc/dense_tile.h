@@ -81,18 +81,27 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
         gemm_turned(m, rest, k, a, a_column, b, b_row, b_column, c + whole, c_row, bias, panel);
 }
 
-/* activation(A B + bias), for a part of C; see gemm_tile.h for the arguments. */
-static void NAME(product)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_row,
-                          ptrdiff_t a_column, const void *b, ptrdiff_t b_row, ptrdiff_t b_column,
-                          void *c, ptrdiff_t c_row, const void *bias, int activation, void *panel)
+/* The scratch memory is a panel of B; see gemm_tile.h. */
+KERNEL(product)
 {
-    product_of(m, n, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
+    const product_job *job = job_;
+    const real *a = job->a, *b = job->b, *bias = job->bias;
+    real *c = job->c;
+    ptrdiff_t m = job->m, n = job->n;
+    if (job->by_columns) {
+        b += begin * job->b_column, c += begin, n = end - begin;
+        bias = bias ? bias + begin : NULL;
+    } else {
+        a += begin * job->a_row, c += begin * job->n, m = end - begin;
+    }
+    product_of(m, n, job->k, a, job->a_row, job->a_column, b, job->b_row, job->b_column, c, job->n,
+               bias, scratch);
     /* Here, while C is in the first-level cache. */
-    if (activation == DLFS_LINEAR)
+    if (job->activation == DLFS_LINEAR)
         return;
-    if (c_row == n)
-        activate(c, m * n, activation);
+    if (n == job->n)
+        activate(c, m * n, job->activation);
     else
         for (ptrdiff_t i = 0; i < m; i++)
-            activate((real *)c + i * c_row, n, activation);
+            activate(c + i * job->n, n, job->activation);
 }

@@ -8,7 +8,7 @@
 #include "targets.h"
 
 DLFS_STEPS_TABLES
-DLFS_TABLE_OF(sequences_fn, gru)
-DLFS_TABLE_OF(sequences_fn, gru_grad)
+DLFS_KERNEL(gru)
+DLFS_KERNEL(gru_grad)
 
 #endif

@@ -2,16 +2,15 @@
 #ifndef DLFS_LOOKUP_H
 #define DLFS_LOOKUP_H
 
+#include "jobs.h"
 #include "simd.h"
 #define DLFS_TILE "lookup_tile.h"
 #include "targets.h"
 
-typedef void dropout_fn(const void *x, const unsigned char *mask, void *out, ptrdiff_t n,
-                        double scale);
 typedef void scatter_add_fn(const void *rows, const int64_t *indices, void *table,
                             ptrdiff_t count, ptrdiff_t n);
 
-DLFS_TABLE(dropout)
+DLFS_KERNEL(dropout)
 DLFS_TABLE(scatter_add)
 
 #endif

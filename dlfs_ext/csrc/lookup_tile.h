@@ -1,12 +1,13 @@
 /* Dropout and embedding: mostly memory access (included by lookup.h). */
 
 /* A plain loop: compilers vectorize the conversion of the mask well. */
-static void NAME(dropout)(const void *x_, const unsigned char *mask, void *out_, ptrdiff_t n,
-                          double scale_)
+KERNEL(dropout)
 {
-    const real *DLFS_RESTRICT x = x_, scale = (real)scale_;
-    real *DLFS_RESTRICT out = out_;
-    for (ptrdiff_t i = 0; i < n; i++)
+    const elements_job *job = job_;
+    const unsigned char *mask = job->y;
+    const real *DLFS_RESTRICT x = job->x, scale = (real)job->parameter;
+    real *DLFS_RESTRICT out = job->out;
+    for (ptrdiff_t i = begin; i < end; i++)
         out[i] = x[i] * (real)(mask[i] != 0) * scale; /* NumPy's True may be any byte except 0 */
 }
 

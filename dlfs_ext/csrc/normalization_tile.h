@@ -56,18 +56,19 @@ static void NAME(inverse_deviation)(const void *var_, void *out_, ptrdiff_t n, d
 #define G(i, k) vload_n(g + i, k)
 #define GY(i, k) (vload_n(g + i, k) * vload_n(y + i, k))
 
-static void NAME(layer_norm)(const void *x_, void *out_, void *inverse_, ptrdiff_t rows,
-                             ptrdiff_t n, double eps)
+KERNEL(layer_norm)
 {
-    for (ptrdiff_t row = 0; row < rows; row++) {
-        const real *x = (const real *)x_ + row * n;
-        real *out = (real *)out_ + row * n, mean, var;
+    const rows_job *job = job_;
+    ptrdiff_t n = job->n;
+    for (ptrdiff_t row = begin; row < end; row++) {
+        const real *x = (const real *)job->x + row * n;
+        real *out = (real *)job->out + row * n, mean, var;
         ROW_SUM(mean, X);
         mean /= (real)n;
         ROW_SUM(var, CENTRED_SQUARE);
-        var = var / (real)n + (real)eps;
+        var = var / (real)n + (real)job->eps;
         real inverse = 1 / (real)sqrt((double)var);
-        ((real *)inverse_)[row] = inverse;
+        ((real *)job->inverse)[row] = inverse;
         for (ptrdiff_t i = 0; i < n; i += VLEN) {
             int k = (int)(n - i < VLEN ? n - i : VLEN);
             vstore_n(out + i, (vload_n(x + i, k) - mean) * inverse, k);
@@ -75,13 +76,14 @@ static void NAME(layer_norm)(const void *x_, void *out_, void *inverse_, ptrdiff
     }
 }
 
-static void NAME(layer_norm_grad)(const void *g_, const void *y_, const void *inverse_, void *out_,
-                                  ptrdiff_t rows, ptrdiff_t n)
+KERNEL(layer_norm_grad)
 {
-    for (ptrdiff_t row = 0; row < rows; row++) {
-        const real *g = (const real *)g_ + row * n, *y = (const real *)y_ + row * n;
-        real *out = (real *)out_ + row * n, mean, product;
-        real inverse = ((const real *)inverse_)[row];
+    const rows_job *job = job_;
+    ptrdiff_t n = job->n;
+    for (ptrdiff_t row = begin; row < end; row++) {
+        const real *g = (const real *)job->x + row * n, *y = (const real *)job->y + row * n;
+        real *out = (real *)job->out + row * n, mean, product;
+        real inverse = ((const real *)job->inverse)[row];
         ROW_SUM(mean, G);
         mean /= (real)n;
         ROW_SUM(product, GY);
@@ -94,16 +96,17 @@ static void NAME(layer_norm_grad)(const void *g_, const void *y_, const void *in
     }
 }
 
-static void NAME(rms_norm)(const void *x_, void *out_, void *inverse_, ptrdiff_t rows, ptrdiff_t n,
-                           double eps)
+KERNEL(rms_norm)
 {
-    for (ptrdiff_t row = 0; row < rows; row++) {
-        const real *x = (const real *)x_ + row * n;
-        real *out = (real *)out_ + row * n, square;
+    const rows_job *job = job_;
+    ptrdiff_t n = job->n;
+    for (ptrdiff_t row = begin; row < end; row++) {
+        const real *x = (const real *)job->x + row * n;
+        real *out = (real *)job->out + row * n, square;
         ROW_SUM(square, SQUARE);
-        square = square / (real)n + (real)eps;
+        square = square / (real)n + (real)job->eps;
         real inverse = 1 / (real)sqrt((double)square);
-        ((real *)inverse_)[row] = inverse;
+        ((real *)job->inverse)[row] = inverse;
         for (ptrdiff_t i = 0; i < n; i += VLEN) {
             int k = (int)(n - i < VLEN ? n - i : VLEN);
             vstore_n(out + i, vload_n(x + i, k) * inverse, k);
@@ -111,13 +114,14 @@ static void NAME(rms_norm)(const void *x_, void *out_, void *inverse_, ptrdiff_t
     }
 }
 
-static void NAME(rms_norm_grad)(const void *g_, const void *y_, const void *inverse_, void *out_,
-                                ptrdiff_t rows, ptrdiff_t n)
+KERNEL(rms_norm_grad)
 {
-    for (ptrdiff_t row = 0; row < rows; row++) {
-        const real *g = (const real *)g_ + row * n, *y = (const real *)y_ + row * n;
-        real *out = (real *)out_ + row * n, product;
-        real inverse = ((const real *)inverse_)[row];
+    const rows_job *job = job_;
+    ptrdiff_t n = job->n;
+    for (ptrdiff_t row = begin; row < end; row++) {
+        const real *g = (const real *)job->x + row * n, *y = (const real *)job->y + row * n;
+        real *out = (real *)job->out + row * n, product;
+        real inverse = ((const real *)job->inverse)[row];
         ROW_SUM(product, GY);
         product /= (real)n;
         for (ptrdiff_t i = 0; i < n; i += VLEN) {

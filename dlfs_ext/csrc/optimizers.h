@@ -5,17 +5,22 @@
 #include <float.h>
 
 #include "simd.h"
+
+/* The parameter, its gradient, and the optimizer's memory (or NULL). A task is one number. */
+typedef struct {
+    void *param, *first, *second;
+    const void *grad;
+    double constants[9];
+} update_job;
+
 #define DLFS_TILE "optimizers_tile.h"
 #include "targets.h"
 
-typedef void update_fn(void *param, const void *grad, void *first, void *second, ptrdiff_t n,
-                       const double *constants);
-
-DLFS_TABLE_OF(update_fn, sgd)
-DLFS_TABLE_OF(update_fn, momentum)
-DLFS_TABLE_OF(update_fn, nesterov)
-DLFS_TABLE_OF(update_fn, adagrad)
-DLFS_TABLE_OF(update_fn, rmsprop)
-DLFS_TABLE_OF(update_fn, adam)
+DLFS_KERNEL(sgd)
+DLFS_KERNEL(momentum)
+DLFS_KERNEL(nesterov)
+DLFS_KERNEL(adagrad)
+DLFS_KERNEL(rmsprop)
+DLFS_KERNEL(adam)
 
 #endif

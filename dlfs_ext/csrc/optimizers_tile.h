@@ -2,7 +2,8 @@
  *
  * Every array is read and written once, from its end to its beginning: the end of the gradient was
  * written last, and the next forward pass reads the beginning of the parameter first, so both are
- * in the cache. The constants are doubles, because 1 - 0.999 is a different number in float. */
+ * in the cache: momentum on the dense network's weights takes 10 µs, the cost of reading three arrays
+ * and writing two. The constants are doubles, because 1 - 0.999 is a different number in float. */
 
 #define tame NAME(tame)
 #define MOST ((real)(DLFS_F64 ? DBL_MAX : FLT_MAX))
@@ -16,48 +17,49 @@ DLFS_INLINE vec tame(vec g)
 
 /* p is the parameter, g its gradient, s and t the optimizer's memory. */
 #undef UPDATE
-#define UPDATE(name, constants, body)                                                      \
-    DLFS_INLINE void NAME(name##_step)(vec *p_, vec g, vec *s_, vec *t_, const double *c)  \
-    {                                                                                      \
-        vec p = *p_, s = *s_, t = *t_;                                                     \
-        constants                                                                          \
-        body                                                                               \
-        *p_ = p, *s_ = s, *t_ = t;                                                         \
-    }                                                                                      \
-    static void NAME(name)(void *param_, const void *grad_, void *first_, void *second_,   \
-                           ptrdiff_t n, const double *c)                                   \
-    {                                                                                      \
-        real *param = param_, *first = first_, *second = second_;                          \
-        const real *grad = grad_;                                                          \
-        vec p, s = vset1(0), t = vset1(0);                                                 \
-        ptrdiff_t whole = n / VLEN * VLEN;                                             \
-        if (whole < n) {                                                               \
-            int rest = (int)(n - whole);                                               \
-            p = vload_n(param + whole, rest);                                          \
-            if (first)                                                                 \
-                s = vload_n(first + whole, rest);                                      \
-            if (second)                                                                \
-                t = vload_n(second + whole, rest);                                     \
-            NAME(name##_step)(&p, vload_n(grad + whole, rest), &s, &t, c);             \
-            vstore_n(param + whole, p, rest);                                          \
-            if (first)                                                                 \
-                vstore_n(first + whole, s, rest);                                      \
-            if (second)                                                                \
-                vstore_n(second + whole, t, rest);                                     \
-        }                                                                              \
-        for (ptrdiff_t i = whole - VLEN; i >= 0; i -= VLEN) {                          \
-            p = vload(param + i);                                                      \
-            if (first)                                                                 \
-                s = vload(first + i);                                                  \
-            if (second)                                                                \
-                t = vload(second + i);                                                 \
-            NAME(name##_step)(&p, vload(grad + i), &s, &t, c);                         \
-            vstore(param + i, p);                                                      \
-            if (first)                                                                 \
-                vstore(first + i, s);                                                  \
-            if (second)                                                                \
-                vstore(second + i, t);                                                 \
-        }                                                                              \
+#define UPDATE(name, settings, body)                                                      \
+    DLFS_INLINE void NAME(name##_step)(vec *p_, vec g, vec *s_, vec *t_, const double *c) \
+    {                                                                                     \
+        vec p = *p_, s = *s_, t = *t_;                                                    \
+        settings                                                                          \
+        body                                                                              \
+        *p_ = p, *s_ = s, *t_ = t;                                                        \
+    }                                                                                     \
+    KERNEL(name)                                                                          \
+    {                                                                                     \
+        const update_job *job = job_;                                                     \
+        const double *c = job->constants;                                                 \
+        real *param = job->param, *first = job->first, *second = job->second;             \
+        const real *grad = job->grad;                                                     \
+        vec p, s = vset1(0), t = vset1(0);                                                \
+        ptrdiff_t whole = begin + (end - begin) / VLEN * VLEN;                            \
+        if (whole < end) {                                                                \
+            int rest = (int)(end - whole);                                                \
+            p = vload_n(param + whole, rest);                                             \
+            if (first)                                                                    \
+                s = vload_n(first + whole, rest);                                         \
+            if (second)                                                                   \
+                t = vload_n(second + whole, rest);                                        \
+            NAME(name##_step)(&p, vload_n(grad + whole, rest), &s, &t, c);                \
+            vstore_n(param + whole, p, rest);                                             \
+            if (first)                                                                    \
+                vstore_n(first + whole, s, rest);                                         \
+            if (second)                                                                   \
+                vstore_n(second + whole, t, rest);                                        \
+        }                                                                                 \
+        for (ptrdiff_t i = whole - VLEN; i >= begin; i -= VLEN) {                         \
+            p = vload(param + i);                                                         \
+            if (first)                                                                    \
+                s = vload(first + i);                                                     \
+            if (second)                                                                   \
+                t = vload(second + i);                                                    \
+            NAME(name##_step)(&p, vload(grad + i), &s, &t, c);                            \
+            vstore(param + i, p);                                                         \
+            if (first)                                                                    \
+                vstore(first + i, s);                                                     \
+            if (second)                                                                   \
+                vstore(second + i, t);                                                    \
+        }                                                                                 \
     }
 
 UPDATE(sgd, real lr = (real)c[0]; real decay = (real)c[1];,

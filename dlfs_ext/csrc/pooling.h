@@ -24,24 +24,25 @@ static ptrdiff_t pool_pitch(const pool_window *w)
     return (w->out_width - 1) * w->stride_w + w->kernel_w;
 }
 
+/* A task is a plane: one channel of one image. */
+typedef struct {
+    pool_window window;
+    const void *x;   /* gradients: of the output */
+    void *out;
+    void *positions; /* of the largest pixels: the gradient reads them */
+} pool_job;
+
 #define DLFS_TILE "pooling_tile.h"
 #include "targets.h"
 
 typedef size_t pool_size_fn(const pool_window *w);
-typedef void max_pool_fn(const pool_window *w, const void *x, void *out, void *positions,
-                         ptrdiff_t planes, void *scratch);
-typedef void max_pool_grad_fn(const pool_window *w, const void *grad, const void *positions,
-                              void *out, ptrdiff_t planes, void *scratch);
-typedef void avg_pool_fn(const pool_window *w, const void *x, void *out, ptrdiff_t planes,
-                         void *scratch);
-typedef void plane_fn(const void *x, void *out, ptrdiff_t area, ptrdiff_t planes);
 
 DLFS_TABLE_OF(pool_size_fn, pool_scratch)
-DLFS_TABLE(max_pool)
-DLFS_TABLE(max_pool_grad)
-DLFS_TABLE(avg_pool)
-DLFS_TABLE_OF(avg_pool_fn, avg_pool_grad)
-DLFS_TABLE_OF(plane_fn, plane_mean)
-DLFS_TABLE_OF(plane_fn, plane_spread)
+DLFS_KERNEL(max_pool)
+DLFS_KERNEL(max_pool_grad)
+DLFS_KERNEL(avg_pool)
+DLFS_KERNEL(avg_pool_grad)
+DLFS_KERNEL(plane_mean)
+DLFS_KERNEL(plane_spread)
 
 #endif

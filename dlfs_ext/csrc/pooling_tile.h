@@ -75,22 +75,24 @@ DLFS_INLINE void pool_max_grad_any(const real *grad, const uint8_t *positions, r
     }
 }
 
-static void NAME(max_pool)(const pool_window *w, const void *x_, void *out_, void *positions,
-                           ptrdiff_t planes, void *scratch)
+/* Each kernel's thread reads and writes only its own planes, also past the end of a row. */
+KERNEL(max_pool)
 {
-    const real *x = x_;
-    real *out = out_;
-    ptrdiff_t at = 0, pitch = pool_pitch(w);
-    const real *end = x + planes * w->height * w->width;
-    ptrdiff_t total = planes * w->out_height * w->out_width;
+    const pool_job *job = job_;
+    const pool_window *w = &job->window;
+    ptrdiff_t area = w->height * w->width, out_area = w->out_height * w->out_width;
+    const real *x = (const real *)job->x + begin * area, *x_end = (const real *)job->x + end * area;
+    real *out = job->out;
+    void *positions = job->positions;
+    ptrdiff_t at = begin * out_area, total = end * out_area, pitch = pool_pitch(w);
     int is_2x2 = pool_is_2x2(w);
-    for (ptrdiff_t plane = 0; plane < planes; plane++, x += w->height * w->width) {
+    for (; x < x_end; x += area) {
         if (!is_2x2)
             pool_grow(w, x, scratch, -INFINITY);
         for (ptrdiff_t p = 0; p < w->out_height; p++, at += w->out_width) {
             if (is_2x2) {
                 const real *row = x + 2 * p * w->width;
-                if (end - row >= 2 * w->width + 2 * VLEN && total - at >= w->out_width + VLEN)
+                if (x_end - row >= 2 * w->width + 2 * VLEN && total - at >= w->out_width + VLEN)
                     pool_max_row(row, w->width, out + at, (uint8_t *)positions + at, w->out_width,
                                  1);
                 else
@@ -143,24 +145,27 @@ DLFS_INLINE void pool_crop(const pool_window *w, const real *grown, real *out)
 }
 
 /* The positions are known to be in the window. */
-static void NAME(max_pool_grad)(const pool_window *w, const void *grad_, const void *positions,
-                                void *out_, ptrdiff_t planes, void *scratch)
+KERNEL(max_pool_grad)
 {
-    const real *grad = grad_;
-    real *out = out_, *grown = scratch;
-    ptrdiff_t at = 0, pitch = pool_pitch(w), window = w->kernel_h * w->kernel_w;
-    ptrdiff_t total = planes * w->out_height * w->out_width;
+    const pool_job *job = job_;
+    const pool_window *w = &job->window;
+    ptrdiff_t area = w->height * w->width, out_area = w->out_height * w->out_width;
+    const real *grad = job->x;
+    const void *positions = job->positions;
+    real *out = (real *)job->out + begin * area, *out_end = (real *)job->out + end * area;
+    real *grown = scratch;
+    ptrdiff_t at = begin * out_area, total = end * out_area;
+    ptrdiff_t pitch = pool_pitch(w), window = w->kernel_h * w->kernel_w;
     ptrdiff_t *offset = (ptrdiff_t *)(grown + (pool_rows(w) * pitch + POOL_SLACK) / 2 * 2);
-    real *end = out + planes * w->height * w->width;
     int is_2x2 = pool_is_2x2(w);
     for (ptrdiff_t k = 0; k < window && !is_2x2; k++)
         offset[k] = k / w->kernel_w * pitch + k % w->kernel_w;
-    for (ptrdiff_t plane = 0; plane < planes; plane++, out += w->height * w->width) {
+    for (; out < out_end; out += area) {
         if (is_2x2) {
             real *row = out;
             for (ptrdiff_t p = 0; p < w->out_height; p++, at += w->out_width) {
                 int safe = total - at >= w->out_width + VLEN
-                           && end - row >= 2 * w->width + 2 * VLEN;
+                           && out_end - row >= 2 * w->width + 2 * VLEN;
                 const uint8_t *k = (const uint8_t *)positions + at;
                 if (safe)
                     pool_max_grad_any(grad + at, k, row, w->width, w->out_width, 1);
@@ -211,17 +216,18 @@ DLFS_INLINE real NAME(pool_row_count)(const pool_window *w, ptrdiff_t p)
     return (real)(last - first);
 }
 
-static void NAME(avg_pool)(const pool_window *w, const void *x_, void *out_, ptrdiff_t planes,
-                           void *scratch)
+KERNEL(avg_pool)
 {
-    const real *x = x_;
-    real *out = out_, *counts = scratch, *grown = counts + w->out_width + POOL_SLACK;
-    const real *end = x + planes * w->height * w->width;
-    real *out_end = out + planes * w->out_height * w->out_width;
+    const pool_job *job = job_;
+    const pool_window *w = &job->window;
+    ptrdiff_t area = w->height * w->width, out_area = w->out_height * w->out_width;
+    const real *x = (const real *)job->x + begin * area, *x_end = (const real *)job->x + end * area;
+    real *out = (real *)job->out + begin * out_area, *out_end = (real *)job->out + end * out_area;
+    real *counts = scratch, *grown = counts + w->out_width + POOL_SLACK;
     ptrdiff_t pitch = pool_pitch(w);
     int is_2x2 = pool_is_2x2(w);
     pool_counts(w, counts);
-    for (ptrdiff_t plane = 0; plane < planes; plane++, x += w->height * w->width) {
+    for (; x < x_end; x += area) {
         if (!is_2x2)
             pool_grow(w, x, grown, 0);
         for (ptrdiff_t p = 0; p < w->out_height; p++, out += w->out_width) {
@@ -232,9 +238,9 @@ static void NAME(avg_pool)(const pool_window *w, const void *x_, void *out_, ptr
                 if (is_2x2) {
                     const real *row = x + 2 * p * w->width + 2 * q;
                     vec first, second, third, fourth;
-                    pool_pair(row, n, end - row, &first, &second);
+                    pool_pair(row, n, x_end - row, &first, &second);
                     row += w->width;
-                    pool_pair(row, n, end - row, &third, &fourth);
+                    pool_pair(row, n, x_end - row, &third, &fourth);
                     total = (first + second + third + fourth) * (real)0.25;
                 } else {
                     const real *row = grown + p * w->stride_h * pitch + q * w->stride_w;
@@ -259,17 +265,19 @@ static void NAME(avg_pool)(const pool_window *w, const void *x_, void *out_, ptr
     }
 }
 
-static void NAME(avg_pool_grad)(const pool_window *w, const void *grad_, void *out_,
-                                ptrdiff_t planes, void *scratch)
+KERNEL(avg_pool_grad)
 {
-    const real *grad = grad_;
-    real *out = out_, *counts = scratch, *grown = counts + w->out_width + POOL_SLACK;
-    const real *grad_end = grad + planes * w->out_height * w->out_width;
-    real *end = out + planes * w->height * w->width;
+    const pool_job *job = job_;
+    const pool_window *w = &job->window;
+    ptrdiff_t area = w->height * w->width, out_area = w->out_height * w->out_width;
+    const real *grad = (const real *)job->x + begin * out_area;
+    const real *grad_end = (const real *)job->x + end * out_area;
+    real *out = (real *)job->out + begin * area, *out_end = (real *)job->out + end * area;
+    real *counts = scratch, *grown = counts + w->out_width + POOL_SLACK;
     ptrdiff_t pitch = pool_pitch(w);
     int is_2x2 = pool_is_2x2(w);
     pool_counts(w, counts);
-    for (ptrdiff_t plane = 0; plane < planes; plane++, out += w->height * w->width) {
+    for (; out < out_end; out += area) {
         if (is_2x2) {
             real *row = out;
             for (ptrdiff_t p = 0; p < w->out_height; p++, grad += w->out_width) {
@@ -277,7 +285,7 @@ static void NAME(avg_pool_grad)(const pool_window *w, const void *grad_, void *o
                     for (ptrdiff_t q = 0; q < w->out_width; q += VLEN) {
                         int n = pool_few(w->out_width - q);
                         vec share = pool_get(grad + q, n, grad_end - grad - q) * (real)0.25;
-                        pool_put_pair(row + 2 * q, n, end - row - 2 * q, share, share);
+                        pool_put_pair(row + 2 * q, n, out_end - row - 2 * q, share, share);
                     }
                     if (w->width > 2 * w->out_width)
                         row[w->width - 1] = 0;
@@ -312,10 +320,12 @@ static void NAME(avg_pool_grad)(const pool_window *w, const void *grad_, void *o
 }
 
 /* One number per plane, and the reverse. Four sums, because an addition takes four cycles. */
-static void NAME(plane_mean)(const void *x_, void *out, ptrdiff_t area, ptrdiff_t planes)
+KERNEL(plane_mean)
 {
-    const real *x = x_;
-    for (ptrdiff_t plane = 0; plane < planes; plane++, x += area) {
+    const pool_job *job = job_;
+    ptrdiff_t area = job->window.height * job->window.width;
+    for (ptrdiff_t plane = begin; plane < end; plane++) {
+        const real *x = (const real *)job->x + plane * area;
         vec sum[4] = {vset1(0), vset1(0), vset1(0), vset1(0)};
         ptrdiff_t p = 0;
         for (; p + 4 * VLEN <= area; p += 4 * VLEN) {
@@ -325,15 +335,17 @@ static void NAME(plane_mean)(const void *x_, void *out, ptrdiff_t area, ptrdiff_
         }
         for (; p < area; p += VLEN)
             sum[0] += vload_n(x + p, pool_few(area - p));
-        ((real *)out)[plane] = vsum((sum[0] + sum[1]) + (sum[2] + sum[3])) / (real)area;
+        ((real *)job->out)[plane] = vsum((sum[0] + sum[1]) + (sum[2] + sum[3])) / (real)area;
     }
 }
 
-static void NAME(plane_spread)(const void *grad, void *out_, ptrdiff_t area, ptrdiff_t planes)
+KERNEL(plane_spread)
 {
-    real *out = out_;
-    for (ptrdiff_t plane = 0; plane < planes; plane++, out += area) {
-        real share = ((const real *)grad)[plane] / (real)area;
+    const pool_job *job = job_;
+    ptrdiff_t area = job->window.height * job->window.width;
+    for (ptrdiff_t plane = begin; plane < end; plane++) {
+        real *out = (real *)job->out + plane * area, share;
+        share = ((const real *)job->x)[plane] / (real)area;
         for (ptrdiff_t p = 0; p < area; p++)
             out[p] = share;
     }

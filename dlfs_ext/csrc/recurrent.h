@@ -8,9 +8,9 @@
 #include "targets.h"
 
 DLFS_STEPS_TABLES
-DLFS_TABLE_OF(sequences_fn, rnn)
-DLFS_TABLE_OF(sequences_fn, rnn_grad)
-DLFS_TABLE_OF(sequences_fn, lstm)
-DLFS_TABLE_OF(sequences_fn, lstm_grad)
+DLFS_KERNEL(rnn)
+DLFS_KERNEL(rnn_grad)
+DLFS_KERNEL(lstm)
+DLFS_KERNEL(lstm_grad)
 
 #endif

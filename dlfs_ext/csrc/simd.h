@@ -17,22 +17,24 @@
  *                              #define dot NAME(dot)
  *                              DLFS_INLINE vec dot(vec a, vec b) { return a * b; }
  *        vload, vstore, vset1, ...   see vec.h
- *    The function that Cython calls takes void * instead of real *, so that all copies have one
- *    type; it is `static`, and named with NAME.
+ *    The function that Cython calls is a kernel, KERNEL(scale): from job, a struct of the call's
+ *    arrays and sizes, it does the tasks begin to end - 1, for one thread.
  * 2. Write csrc/my.h, with include guard, that compiles it for everything:
  *        #include "simd.h"
+ *        typedef struct { const void *x; void *y; } scale_job;
  *        #define DLFS_TILE "mytile.h"
  *        #include "targets.h"
- *        typedef void scale_fn(const void *x, void *y, ptrdiff_t n);
- *        DLFS_TABLE(scale)
+ *        DLFS_KERNEL(scale)
  *    targets.h can be included only once in a C file: a .pyx that needs two tile headers includes a
  *    third that includes both.
  * 3. In the .pyx:
- *        from dlfs_ext.instructions cimport isa_level
+ *        from dlfs_ext.threads cimport kernel, run
  *        cdef extern from "my.h" nogil:
- *            ctypedef void scale_fn(const void *x, void *y, ptrdiff_t n) noexcept
- *            scale_fn *scale_table[3][2]
- *    and call scale_table[isa_level][is_double](x, y, n).
+ *            ctypedef struct scale_job:
+ *                const void *x
+ *                void *y
+ *            kernel scale_kernel
+ *    and call run(&scale_kernel, is_double(x), &job, tasks, multiply_adds).
  *
  * Bounds of loops over registers must be compile-time constants, with DLFS_UNROLL before the loop,
  * or the array of accumulators is kept in memory instead of registers.
@@ -63,7 +65,11 @@
 #define DLFS_INLINE static inline __attribute__((always_inline, unused))
 #define DLFS_RESTRICT __restrict__
 #define DLFS_PRAGMA(x) _Pragma(#x)
+#ifdef __clang__ /* before version 19 it heeds GCC's pragma too late: sums would stay in memory */
+#define DLFS_UNROLL DLFS_PRAGMA(clang loop unroll(full))
+#else
 #define DLFS_UNROLL DLFS_PRAGMA(GCC unroll 64)
+#endif
 #define DLFS_PREFETCH(address) __builtin_prefetch(address)
 #define DLFS_PREFETCH_L2(address) __builtin_prefetch(address, 0, 2)
 #define DLFS_PREFETCH_TO_WRITE(address) __builtin_prefetch(address, 1)
@@ -88,22 +94,32 @@
 #define DLFS_JOIN(a, b, c) DLFS_JOIN_(a, b, c)
 #define NAME(f) DLFS_JOIN(f, DLFS_TARGET, DLFS_DTYPE)
 
-/* name_table[level][is_double]: the copies of one function; type is the type of all of them. */
+/* A kernel: its copies by level and by whether the dtype is double. Each thread calls one of them
+ * with its range of the tasks and its own scratch memory. */
+typedef void range_fn(const void *job, ptrdiff_t begin, ptrdiff_t end, void *scratch);
+typedef struct { range_fn *copies[3][2]; } kernel;
+#define KERNEL(name) \
+    static void NAME(name)(const void *job_, ptrdiff_t begin, ptrdiff_t end, void *scratch)
+#define DLFS_KERNEL(name) DLFS_UNUSED static const kernel name##_kernel = {DLFS_COPIES(name)};
+
+/* name_table[level][is_double]: the copies of another function; type is the type of all of them. */
 #define DLFS_TABLE(name) DLFS_TABLE_OF(name##_fn, name)
+#define DLFS_TABLE_OF(type, name) \
+    DLFS_UNUSED static type *const name##_table[3][2] = DLFS_COPIES(name);
 #if DLFS_X86
-#define DLFS_TABLE_OF(type, name)                         \
-    DLFS_UNUSED static type *const name##_table[3][2] = { \
-        {name##_generic_f32, name##_generic_f64},         \
-        {name##_avx2_f32, name##_avx2_f64},               \
-        {name##_avx512_f32, name##_avx512_f64},           \
-    };
+#define DLFS_COPIES(name)                         \
+    {                                             \
+        {name##_generic_f32, name##_generic_f64}, \
+        {name##_avx2_f32, name##_avx2_f64},       \
+        {name##_avx512_f32, name##_avx512_f64},   \
+    }
 #else
-#define DLFS_TABLE_OF(type, name)                         \
-    DLFS_UNUSED static type *const name##_table[3][2] = { \
-        {name##_generic_f32, name##_generic_f64},         \
-        {name##_generic_f32, name##_generic_f64},         \
-        {name##_generic_f32, name##_generic_f64},         \
-    };
+#define DLFS_COPIES(name)                         \
+    {                                             \
+        {name##_generic_f32, name##_generic_f64}, \
+        {name##_generic_f32, name##_generic_f64}, \
+        {name##_generic_f32, name##_generic_f64}, \
+    }
 #endif
 
 /* The best level of this processor and operating system. */

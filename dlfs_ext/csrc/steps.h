@@ -33,14 +33,21 @@ typedef struct {
  * rows would use the same places of the cache. */
 static inline ptrdiff_t dlfs_row(ptrdiff_t n) { return (n + 15) / 16 * 16 + 16; }
 
-typedef void sequences_fn(const sequences *s, ptrdiff_t first, ptrdiff_t last, void *own);
 typedef void pack_panels_fn(ptrdiff_t k, ptrdiff_t n, const void *b, ptrdiff_t b_row,
                             ptrdiff_t b_column, void *packed);
-typedef void weight_grad_fn(const sequences *s, const void *a, const void *b, ptrdiff_t b_row,
-                            void *c, ptrdiff_t c_row, void *sums, ptrdiff_t first, ptrdiff_t last,
-                            void *own);
+
+/* C = A.T B: the contributions of all steps of all sequences to the weights. A has one row per
+ * step; NULL means the states before the steps. B has as many. sums, unless it is NULL, gets the
+ * sums of B's columns. A task is a column. */
+typedef struct {
+    const sequences *s;
+    const void *a, *b;
+    void *c, *sums;
+    ptrdiff_t b_row, c_row;
+} weight_grad_job;
+
 #define DLFS_STEPS_TABLES     \
     DLFS_TABLE(pack_panels)   \
-    DLFS_TABLE(weight_grad)
+    DLFS_KERNEL(weight_grad)
 
 #endif

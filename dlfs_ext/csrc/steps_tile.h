@@ -30,12 +30,12 @@ DLFS_INLINE void store_part(real *p, vec v, int lanes)
 /* unit(i, lanes, ...) for all units of a row: whole vectors, and the rest. The row of the next
  * sequence is `next` steps further on; a unit prefetches it. */
 #undef FOR_UNITS
-#define FOR_UNITS(n, unit, ...)                   \
-    do {                                          \
-        ptrdiff_t i_ = 0;                         \
-        for (; i_ + VLEN <= (n); i_ += VLEN)      \
-            unit(i_, VLEN, __VA_ARGS__);          \
-        if (i_ < (n))                             \
+#define FOR_UNITS(n, unit, ...)                     \
+    do {                                            \
+        ptrdiff_t i_ = 0;                           \
+        for (; i_ + VLEN <= (n); i_ += VLEN)        \
+            unit(i_, VLEN, __VA_ARGS__);            \
+        if (i_ < (n))                               \
             unit(i_, (int)((n) - i_), __VA_ARGS__); \
     } while (0)
 
@@ -68,9 +68,9 @@ static void NAME(pack_panels)(ptrdiff_t k, ptrdiff_t n, const void *b_, ptrdiff_
 
 #undef BY_WIDTH
 #if NV > 2
-#define BY_WIDTH(nv, ...)                           \
-    ((nv) == 1   ? NAME(gemm_rows_1)(__VA_ARGS__)   \
-     : (nv) == 2 ? NAME(gemm_rows_2)(__VA_ARGS__)   \
+#define BY_WIDTH(nv, ...)                         \
+    ((nv) == 1   ? NAME(gemm_rows_1)(__VA_ARGS__) \
+     : (nv) == 2 ? NAME(gemm_rows_2)(__VA_ARGS__) \
                  : NAME(gemm_rows_3)(__VA_ARGS__))
 #else
 #define BY_WIDTH(nv, ...) \
@@ -125,29 +125,28 @@ static void add_rows(ptrdiff_t rows, int columns, int nv, const real *panel, rea
     }
 }
 
-/* C = A.T B: the contributions of all steps of all sequences to the weights. A has one row per
- * step; NULL means the states before the steps. B has the same length, and this call uses its
- * columns `first` to `last`. sums, unless it is NULL, gets the sums of B's columns. */
-static void NAME(weight_grad)(const sequences *s, const void *a_, const void *b_, ptrdiff_t b_row,
-                              void *c_, ptrdiff_t c_row, void *sums_, ptrdiff_t first,
-                              ptrdiff_t last, void *own)
+KERNEL(weight_grad)
 {
+    const weight_grad_job *job = job_;
+    const sequences *s = job->s;
     const ptrdiff_t rows = s->batch * s->time, m = s->hidden, row = dlfs_row(m);
-    const real *b = b_;
-    real *c = c_, *sums = sums_, *panel = own, *states = panel + DLFS_SUM_ROWS * NR;
+    const ptrdiff_t b_row = job->b_row;
+    const real *b = job->b;
+    real *c = job->c, *sums = job->sums, *panel = scratch;
+    real *states = panel + DLFS_SUM_ROWS * NR;
     if (sums)
-        memset(sums + first, 0, (size_t)(last - first) * sizeof(real));
-    for (ptrdiff_t from = first; from < last; from += DLFS_SUM_COLUMNS) {
-        ptrdiff_t to = from + DLFS_SUM_COLUMNS < last ? from + DLFS_SUM_COLUMNS : last, p = 0;
+        memset(sums + begin, 0, (size_t)(end - begin) * sizeof(real));
+    for (ptrdiff_t from = begin; from < end; from += DLFS_SUM_COLUMNS) {
+        ptrdiff_t to = from + DLFS_SUM_COLUMNS < end ? from + DLFS_SUM_COLUMNS : end, p = 0;
         do { /* at least once: an empty sum is 0 */
             ptrdiff_t part = rows - p < DLFS_SUM_ROWS ? rows - p : DLFS_SUM_ROWS;
-            const real *a = a_ ? (const real *)a_ + p * row : states;
-            if (!a_)
+            const real *a = job->a ? (const real *)job->a + p * row : states;
+            if (!job->a)
                 states_before(s, p, part, states);
             for (ptrdiff_t j = from; j < to; j += NR) {
                 int columns = (int)(to - j < NR ? to - j : NR), nv = (columns + VLEN - 1) / VLEN;
                 panel_rows(part, columns, b + p * b_row + j, b_row, nv, panel);
-                BY_WIDTH(nv, m, part, a, 1, row, panel, nv * VLEN, c + j, c_row,
+                BY_WIDTH(nv, m, part, a, 1, row, panel, nv * VLEN, c + j, job->c_row,
                          columns - (nv - 1) * VLEN, p > 0, NULL);
                 if (sums)
                     add_rows(part, columns, nv, panel, sums + j);
@@ -157,12 +156,11 @@ static void NAME(weight_grad)(const sequences *s, const void *a_, const void *b_
     }
 }
 
-/* Sequences `first` to `last`, in blocks whose data stay in the cache; `own` is the thread's
- * memory. */
+/* A task is a sequence; they are done in blocks whose data stay in the cache. */
 #undef BY_BLOCKS
-#define BY_BLOCKS(kind)                                                                        \
-    static void NAME(kind)(const sequences *s, ptrdiff_t first, ptrdiff_t last, void *own)     \
-    {                                                                                          \
-        for (ptrdiff_t b = first; b < last; b += DLFS_SEQUENCES)                               \
-            kind##_block(s, b, b + DLFS_SEQUENCES < last ? b + DLFS_SEQUENCES : last, own);    \
+#define BY_BLOCKS(kind)                                                                          \
+    KERNEL(kind)                                                                                 \
+    {                                                                                            \
+        for (ptrdiff_t b = begin; b < end; b += DLFS_SEQUENCES)                                  \
+            kind##_block(job_, b, b + DLFS_SEQUENCES < end ? b + DLFS_SEQUENCES : end, scratch); \
     }

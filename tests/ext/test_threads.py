@@ -1,16 +1,37 @@
-"""Eight Python threads at once: each computes the same as alone."""
+"""The same bits for any number of threads, and in eight Python threads at once."""
 
+import random
 import threading
 
 import numpy as np
 import pytest
 
 import dlfs
+import dlfs.reference
 import dlfs_ext
 from tests.ext.common import each_number_of_threads
 from tests.ext.nets import NETS, OPTIMIZERS, train
 
 THREADS = 8
+
+
+@pytest.mark.falls_back
+@pytest.mark.source_tree
+@pytest.mark.parametrize("name", sorted(dlfs.reference.KERNELS))
+def test_every_kernel_gives_the_same_bits(name):
+    """With random arguments, valid or not, and shares as small as one task."""
+    from tools.fuzz import outcome
+    from tools.fuzz_arguments import KERNELS, Draw
+
+    for number in range(30):
+        results = []
+        for _ in each_number_of_threads(1, 2, 3, 7):
+            with np.errstate(all="ignore"):
+                arguments = KERNELS[name](Draw(random.Random(f"{name} {number}")))
+            with dlfs.use_backend("fast"):
+                results.append(outcome(name, arguments))
+        for found in results[1:]:
+            assert_same_bits(found, results[0])
 
 
 def all_at_once(jobs):
@@ -35,6 +56,9 @@ def all_at_once(jobs):
 
 
 def assert_same_bits(found, expected):
+    if isinstance(found, str):
+        assert found == expected
+        return
     for one, other in zip(found, expected, strict=True):
         if isinstance(one, tuple | list):
             assert_same_bits(one, other)

@@ -1,0 +1,53 @@
+"""What Cython says about the structs of csrc is what C says: compilers convert silently."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import dlfs_ext
+
+FOLDER = Path(dlfs_ext.__file__).parent
+NAME = re.compile(r"\w+")
+
+
+def fields(text: str) -> dict[str, str]:
+    """Name and type of each field that lines like ``const void *x, *y;`` declare."""
+    found = {}
+    for line in re.split(r"[;\n]", text):
+        kind, _, names = line.strip().rpartition(" ") if "," not in line else ("", "", "")
+        if "," in line:
+            start = re.match(r"\s*((?:const )?(?:unsigned )?\w+) (.*)", line)
+            kind, names = start.groups() if start else ("", "")
+        for declared in filter(None, (name.strip() for name in names.split(","))):
+            stars = "*" * declared.count("*")
+            found[NAME.findall(declared)[0]] = f"{kind.strip()} {stars}".strip()
+    return found
+
+
+def structs_of_c() -> dict[str, dict[str, str]]:
+    """Fields of each struct in the headers."""
+    found = {}
+    for path in sorted(FOLDER.glob("csrc/**/*.h")):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        for body, name in re.findall(r"typedef struct \{(.*?)\} (\w+);", text, re.DOTALL):
+            found[name] = fields(" ".join(body.split()).replace("; ", ";\n"))
+    return found
+
+
+def structs_of_cython() -> list[tuple[str, str, dict[str, str]]]:
+    """File, name and fields of each struct that a Cython file declares as one of C."""
+    found = []
+    for path in sorted([*FOLDER.glob("*.pyx"), *FOLDER.glob("*.pxd")]):
+        text = path.read_text()
+        for name, body in re.findall(r"ctypedef struct (\w+):\n((?: {8}.+\n)+)", text):
+            found.append((path.name, name, fields(body)))
+    return found
+
+
+@pytest.mark.skipif(not structs_of_cython(), reason="the sources are not installed")
+@pytest.mark.parametrize(("file", "name", "declared"), structs_of_cython())
+def test_fields_have_the_types_of_c(file, name, declared):
+    there = structs_of_c()[name]
+    assert declared
+    assert declared.items() <= there.items(), f"{file}: {name}"
