@@ -13,9 +13,11 @@ static double NAME(multiply_adds)(ptrdiff_t rounds)
         DLFS_UNROLL
         for (int i = 0; i < CHAINS; i++)
             sum[i] += x * y;
-#if DLFS_X86
         /* Otherwise the compiler moves the product out of the loop. */
+#if DLFS_X86
         __asm__ volatile("" : "+x"(x), "+x"(y));
+#elif DLFS_VECTORS && defined(__aarch64__)
+        __asm__ volatile("" : "+w"(x), "+w"(y));
 #endif
     }
     vec total = vset1(0);

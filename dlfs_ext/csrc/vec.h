@@ -128,19 +128,25 @@ DLFS_INLINE vec vsqrt(vec v) { return (vec)_mm256_sqrt_ps((__m256)v); }
 
 #else
 
+/* Loops of constant length, with a condition: shorter ones would become calls of memcpy, around which
+ * compilers keep sums in memory. */
 DLFS_INLINE vec vload_n(const real *p, int n)
 {
     real lanes[VLEN] = {0};
-    for (int i = 0; i < n && i < VLEN; i++)
-        lanes[i] = p[i];
+    DLFS_UNROLL
+    for (int i = 0; i < VLEN; i++)
+        if (i < n)
+            lanes[i] = p[i];
     return vload(lanes);
 }
 DLFS_INLINE void vstore_n(real *p, vec v, int n)
 {
     real lanes[VLEN];
     vstore(lanes, v);
-    for (int i = 0; i < n && i < VLEN; i++)
-        p[i] = lanes[i];
+    DLFS_UNROLL
+    for (int i = 0; i < VLEN; i++)
+        if (i < n)
+            p[i] = lanes[i];
 }
 DLFS_INLINE vec vsqrt(vec v)
 {
@@ -188,8 +194,10 @@ DLFS_INLINE vec vload_fill(const real *p, int n, real fill)
 #else
     real lanes[VLEN];
     vstore(lanes, vset1(fill));
-    for (int i = 0; i < n && i < VLEN; i++)
-        lanes[i] = p[i];
+    DLFS_UNROLL
+    for (int i = 0; i < VLEN; i++)
+        if (i < n)
+            lanes[i] = p[i];
     return vload(lanes);
 #endif
 }
