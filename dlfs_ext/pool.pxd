@@ -5,8 +5,6 @@ cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum)
 cdef cnp.ndarray empty_like(cnp.ndarray a)
 cdef cnp.ndarray empty_1d(cnp.npy_intp n, int typenum)
 cdef cnp.ndarray empty_2d(cnp.npy_intp rows, cnp.npy_intp columns, int typenum)
-cdef cnp.ndarray empty_4d(cnp.npy_intp n, cnp.npy_intp c, cnp.npy_intp h, cnp.npy_intp w,
-                          int typenum)
 
 
 # Scratch memory, freed with the Block: `data` is aligned to 64 bytes.

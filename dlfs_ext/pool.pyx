@@ -1,10 +1,15 @@
 """Arrays whose memory is reused for the next batch.
 
-A training step allocates the same arrays again and again. New memory causes page faults, which cost
-several times as much as computing the content. Therefore `empty` takes a block of memory from here.
-The new array's base is a small object, the Block. When the array and all its views are deleted, the
-Block is deallocated, and its memory is added to the list of free blocks of that size. An array or a
-view keeps its Block alive, so memory in use is never overwritten.
+A training step allocates the same arrays again and again. malloc, which NumPy uses, returns large
+blocks to the system, and new memory causes page faults, which cost several times as much as
+computing the content. Without reuse (DLFS_POOL_MB=0) a step of the book's convolutional network
+takes 2.6 times as long on one thread (float32: 4.1 ms, not 1.6; medians, interleaved), and that of
+the dense network, whose arrays are small, 1.5 % longer.
+
+Therefore `empty` takes a block of memory from here. The new array's base is a small object, the
+Block. When the array and all its views are deleted, the Block is deallocated, and its memory is
+added to the list of free blocks of that size. An array or a view keeps its Block alive, so memory
+in use is never overwritten.
 
 Everything here runs with the GIL held, so it is safe for threads.
 """
@@ -178,16 +183,6 @@ cdef cnp.ndarray empty_2d(cnp.npy_intp rows, cnp.npy_intp columns, int typenum):
     shape[0] = rows
     shape[1] = columns
     return empty_nd(2, shape, typenum)
-
-
-cdef cnp.ndarray empty_4d(cnp.npy_intp n, cnp.npy_intp c, cnp.npy_intp h, cnp.npy_intp w,
-                          int typenum):
-    cdef cnp.npy_intp[4] shape
-    shape[0] = n
-    shape[1] = c
-    shape[2] = h
-    shape[3] = w
-    return empty_nd(4, shape, typenum)
 
 
 def empty(shape, dtype=np.float64):
