@@ -7,7 +7,15 @@ from hypothesis import given
 
 import dlfs.reference
 from dlfs_ext import plain
-from tests.ext.common import DTYPES, arrays, assert_linear, assert_ulps, shapes, wide
+from tests.ext.common import (
+    DTYPES,
+    arrays,
+    assert_linear,
+    assert_ulps,
+    assert_within,
+    shapes,
+    wide,
+)
 
 reference = dlfs.reference
 SIZES = st.integers(0, 9)
@@ -44,6 +52,47 @@ def test_activations(data, dtype, shape):
     assert_ulps(plain.tanh(x), np.tanh(z), 2)
     assert_ulps(plain.relu(x), np.maximum(z, 0), 0)
     np.testing.assert_array_equal(plain.relu_grad(g, x), reference.relu_grad(g, x))
+    # The same operations in the same order; a compiler may fuse a multiplication and an addition.
+    for name in ("sigmoid_grad", "tanh_grad"):
+        ours, wanted = getattr(plain, name)(g, x), getattr(reference, name)(g, x)
+        size = np.abs(g.astype(wide)) * (1 + np.abs(z)) ** 2
+        assert_within(ours, wanted, 3 * np.finfo(dtype).eps * size)
+
+
+@given(data=st.data(), dtype=DTYPES, shape=st.tuples(SIZES, st.integers(1, 5), SIZES))
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_bias(data, dtype, shape, ndim):
+    x = data.draw(arrays(shape[:ndim], dtype))
+    b = data.draw(arrays((1, shape[1], 1)[:ndim], dtype))
+    np.testing.assert_array_equal(plain.bias_add(x, b), reference.bias_add(x, b))
+    terms = x.size // shape[1]
+    assert_linear(plain.bias_add_param_grad, reference.bias_add_param_grad, (x,), terms)
+
+
+@given(data=st.data(), dtype=DTYPES, batch=st.integers(1, 9), classes=st.integers(1, 9))
+def test_softmax_cross_entropy(data, dtype, batch, classes):
+    x = data.draw(arrays((batch, classes), dtype, -30, 30))
+    labels = np.arange(batch) * 7 % classes
+    loss, grad = plain.softmax_cross_entropy(x, labels)
+    wanted, wanted_grad = reference.softmax_cross_entropy(x, labels)
+    eps = float(np.finfo(dtype).eps)
+    # Each row's cost is a sum of two numbers up to 60, and a logarithm of up to `classes` terms.
+    assert abs(loss - wanted) <= (classes + 8) * eps * 61
+    assert_within(grad, wanted_grad, (classes + 70) * eps * np.ones_like(x) / batch)
+    assert grad.dtype == dtype
+
+
+@given(data=st.data(), dtype=DTYPES, shape=st.tuples(SIZES, SIZES, SIZES))
+def test_rnn(data, dtype, shape):
+    batch, time, hidden = shape
+    z, W = data.draw(arrays(shape, dtype)), data.draw(arrays((hidden, hidden), dtype)) / 20
+    h0 = data.draw(arrays((batch, hidden), dtype, -1, 1))
+    ours, wanted = plain.rnn(z, h0, W), reference.rnn(z, h0, W)
+    # A step's sum has hidden + 1 terms; its error grows by at most the sum of |W| in each step.
+    eps, growth = float(np.finfo(dtype).eps), float(np.abs(W).sum(axis=0).max(initial=0))
+    once = (hidden + 2) * eps * (float(np.abs(z).max(initial=0)) + growth + 1)
+    assert_within(ours, wanted, once * sum(growth**t for t in range(time)) * np.ones(shape))
+    assert ours.dtype == dtype
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu"])
@@ -101,3 +150,7 @@ def test_max_pool(data, dtype, size, kernel, stride):
     for one, other in zip(ours, wanted, strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
+    g = data.draw(arrays(wanted[0].shape, dtype, -9, 9)).round()  # sums without rounding
+    arguments = (g, wanted[1], x.shape, kernel, stride, padding)
+    ours, wanted = plain.max_pool2d_grad(*arguments), reference.max_pool2d_grad(*arguments)
+    np.testing.assert_array_equal(ours, wanted)
