@@ -131,8 +131,10 @@ print(f"the formula is right in all of {cases} cases")
 # zeros. With $s = 1$ and $d = 1$ this is $k - 1$; for an odd kernel this is the book's
 # $\lfloor k/2 \rfloor$ on either side. In Python `-(-a // b)` rounds up:
 
-# %%
+# %% tags=["remove-input"]
 quote(same_ends, "output =", "total =")
+
+# %%
 for n, k, s, d in np.ndindex(20, 6, 4, 3):
     n, k, s, d = n + 1, k + 1, s + 1, d + 1
     padding = same_ends(n, k, s, d)
@@ -258,9 +260,10 @@ print("the convolution with the flipped kernel gives the input gradient")
 #
 # In `dlfs/reference/dense.py`:
 
-# %%
+# %% tags=["remove-input"]
 quote(reference.bias_add_param_grad, "return")
 
+# %%
 bias_grad = reference.bias_add_param_grad(G)
 assert close(bias_grad[0, :, 0, 0], G.sum(axis=(0, 2, 3)))
 print(bias_grad.shape)
@@ -630,12 +633,14 @@ net = NeuralNetwork(
     ]
 )
 net.build((3, 32, 32))
+print("layer      output           parameters")
 output, shapes = rng.standard_normal((8, 3, 32, 32)), []
 for layer in net.layers:
     output = layer.forward(output)
     shapes.append(output.shape[1:])
     sizes = ", ".join(str(param.shape) for param in layer.params)
-    print(f"{layer!r:<23} {output.shape!s:<16} {sizes or '-'}")
+    kind = repr(layer).partition("(")[0]
+    print(f"{kind:<10} {output.shape!s:<16} {sizes or '-'}")
 
 # %% tags=["remove-cell"]
 assert shapes == [(16, 32, 32), (16, 16, 16), (32, 14, 14), (32, 7, 7), (32 * 7 * 7,), (10,)]
