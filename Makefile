@@ -34,7 +34,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 .PHONY: help setup demo test test-thorough test-wheel wheels test-pytorch test-oldest coverage lint format bench \
     bench-gradients bench-scikit-learn notebooks test-notebooks test-class test-room render-notebooks annotate debug sanitize \
     fuzz valgrind \
-    mutate kills clean
+    mutate kills test-arm64 clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -164,6 +164,9 @@ mutate: $(VENV)/.mutate-installed ## change the code in thousands of places, lis
 kills: $(VENV)/.dev-installed ## kill a process that saves, or trains with a checkpoint, 500 times; no file may be torn
 	$(RUN) -m tools.kills $(KILLS_ARGS)
 	RANKS_KILLS=20 $(RUN) -m pytest -q tests/test_mpi.py -k killed_at_any_moment
+
+test-arm64: $(VENV)/.dev-installed ## build and test the kernels for 64-bit ARM, under emulation (Debian 12): tools/arm64.py
+	$(RUN) -m tools.arm64 $(PYTEST_ARGS)
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) demo build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

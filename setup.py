@@ -59,7 +59,7 @@ SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 # gcc may move numbers through the MMX registers, which x87 arithmetic shares, and leave them
 # occupied: then NumPy's next longdouble is nan. Only x86 processors have them.
 NO_MMX = ["-mno-mmx"]
-USES_MMX = "#ifndef __MMX__\n#error\n#endif\nint main(void) { return 0; }"
+X86 = ("x86_64", "amd64", "i686", "i386")
 MSVC_FLAGS = ["/Od" if DEBUG else "/O2"]
 USES_OPENMP = "#include <omp.h>\nint main(void) { return omp_get_num_procs(); }"
 OPENMP = {"msvc": (["/openmp"], []), "unix": (["-fopenmp"], ["-fopenmp"])}
@@ -100,7 +100,7 @@ class OptionalBuildExt(build_ext):
         if SANITIZE:
             compile_flags = compile_flags + SANITIZE_FLAGS
             link_flags = SANITIZE_FLAGS
-        if kind == "unix" and self.compiles(USES_MMX, []):
+        if kind == "unix" and self.plat_name.endswith(X86):
             compile_flags = compile_flags + NO_MMX
         openmp_compile, openmp_link = OPENMP[kind]
         if self.compiles(USES_OPENMP, openmp_compile, openmp_link):
