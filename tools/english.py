@@ -17,7 +17,7 @@ FOLDERS = ("dlfs", "dlfs_ext", "tests", "tools", "benchmarks", "docs", "notebook
 PHRASES = {
     r"(?<!there )\bis no (?!longer|more|less|better|slower|faster|larger|smaller)\w+": "is not a",
     r"(?<!there )\bare no (?!longer|more|less|better|slower|faster|larger|smaller)\w+": "are not",
-    r"(?-i:\bis none\b)": "is not valid",
+    r"(?-i:(?<!there )\bis none\b)": "is not valid",
     r"\bso many\b": "many; this many; the number of",
     r"\bwho(so)?ever\b": "a caller; the user",
     r"\bof late\b": "recently",
@@ -49,20 +49,14 @@ PHRASES = {
 
 
 def files(paths: list[str]) -> Iterator[Path]:
-    """Yield the files to check: those named, or all except the notebooks' sources."""
+    """Yield the files to check: those named, or all; of a notebook, its source."""
     if paths:
         yield from (Path(path) for path in paths)
         return
     yield from (ROOT / "Makefile", ROOT / "setup.py", *sorted(ROOT.glob("*.md")))
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
-            inside = path.relative_to(ROOT)
-            notebook = inside.parts[0] == "notebooks" and len(inside.parts) > 2
-            if (
-                path.suffix in SUFFIXES
-                and not notebook
-                and inside.name not in ("english.py", "test_english.py")
-            ):
+            if path.suffix in SUFFIXES and path.name not in ("english.py", "test_english.py"):
                 yield path
 
 
