@@ -5,7 +5,6 @@ computed by one thread.
 """
 
 cimport numpy as cnp
-from cython.parallel cimport prange
 
 import importlib
 
@@ -14,9 +13,8 @@ from dlfs.reference.attention import PACKED, check_attention
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, is_double
-from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.pool cimport Block, empty_like, empty_nd, new_block
-from dlfs_ext.threads cimport threads_for
+from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
@@ -32,9 +30,8 @@ cdef extern from "attention.h" nogil:
         int causal
         const unsigned char *mask
         double kept
-    ctypedef int attention_heads_fn(const attention_task *task, ptrdiff_t first, ptrdiff_t last,
-                                    void *scratch) noexcept
-    attention_heads_fn *attention_heads_table[3][2]
+        unsigned char *finite
+    kernel attention_heads_kernel
     size_t dlfs_attention_scratch(ptrdiff_t time, ptrdiff_t width)
 
 
@@ -51,7 +48,7 @@ def attention(qkv, heads, causal=False, mask=None, keep_prob=1.0):
     cdef cnp.ndarray output = empty_nd(3, shape, cnp.PyArray_TYPE(packed))
     cdef attention_task task
     task.output, task.output_grad, task.qkv_grad = cnp.PyArray_DATA(output), NULL, NULL
-    if not run(&task, packed, heads, causal, mask, keep_prob, 2):
+    if not run_heads(&task, packed, heads, causal, mask, keep_prob, 2):
         return take_over(reference.attention, qkv, heads, causal, mask, keep_prob)
     return output
 
@@ -66,16 +63,16 @@ def attention_grad(output_grad, qkv, output, heads, causal=False, mask=None, kee
     cdef attention_task task
     task.output, task.output_grad = cnp.PyArray_DATA(y), cnp.PyArray_DATA(g)
     task.qkv_grad = cnp.PyArray_DATA(qkv_grad)
-    if not run(&task, packed, heads, causal, mask, keep_prob, 5):
+    if not run_heads(&task, packed, heads, causal, mask, keep_prob, 5):
         return take_over(reference.attention_grad, output_grad, qkv, output, heads, causal, mask,
                          keep_prob)
     return qkv_grad
 
 
-cdef bint run(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint causal,
-              object mask, double keep_prob, int products) except -1:
+cdef bint run_heads(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint causal,
+                    object mask, double keep_prob, int products) except -1:
     """Compute all heads; return whether all results are finite."""
-    cdef ptrdiff_t units = cnp.PyArray_DIM(packed, 0) * heads, chunk
+    cdef ptrdiff_t units = cnp.PyArray_DIM(packed, 0) * heads, i
     task.qkv, task.heads, task.causal = cnp.PyArray_DATA(packed), heads, causal
     task.time, task.width = cnp.PyArray_DIM(packed, 1), cnp.PyArray_DIM(packed, 2) // (3 * heads)
     cdef cnp.ndarray plain_mask
@@ -85,20 +82,14 @@ cdef bint run(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint ca
         task.mask = <const unsigned char *>cnp.PyArray_DATA(plain_mask)
     if cnp.PyArray_SIZE(packed) == 0:
         return True
-    cdef attention_heads_fn *fn = attention_heads_table[isa_level][is_double(packed)]
+    cdef Block finite = new_block(units)
+    task.finite = <unsigned char *>finite.data
     cdef double seen = <double>task.time * task.time / (2 if causal else 1)
     # A number of the scores costs about as much as 32 multiply-adds, for its exponential.
-    cdef int threads = threads_for(units * seen * (task.width * products + 32)), i, bad = 0
-    cdef size_t size = dlfs_attention_scratch(task.time, task.width) * cnp.PyArray_ITEMSIZE(packed)
-    size = (size + 63) // 64 * 64
-    cdef Block scratch = new_block(threads * size)
-    cdef char *memory = <char *>scratch.data
-    with nogil:
-        if threads == 1:
-            bad = not fn(task, 0, units, memory)
-        else:
-            chunk = (units + threads - 1) // threads
-            for i in prange(threads, num_threads=threads, schedule="static"):
-                if i * chunk < units:
-                    bad += not fn(task, i * chunk, min(i * chunk + chunk, units), memory + i * size)
-    return bad == 0
+    run(&attention_heads_kernel, is_double(packed), task, units,
+        units * seen * (task.width * products + 32), 1,
+        dlfs_attention_scratch(task.time, task.width) * cnp.PyArray_ITEMSIZE(packed))
+    for i in range(units):
+        if not task.finite[i]:
+            return False
+    return True

@@ -14,7 +14,7 @@
 /* KC rows of the widest tile: see gemm_tile.h. */
 #define DLFS_PANEL_NUMBERS (1024 * 3 * 16)
 
-/* Arrays and sizes of a call; without output_grad it computes the output. With a mask of bytes
+/* Arrays and sizes of a call; without output_grad it computes the output. A task is a head. With a mask of bytes
  * (batch, heads, time, time) the weights are multiplied by `kept` where it is not 0, else by 0. */
 typedef struct {
     const void *qkv, *output_grad;
@@ -23,6 +23,7 @@ typedef struct {
     int causal;
     const unsigned char *mask;
     double kept;
+    unsigned char *finite; /* of each head: whether all results are */
 } attention_task;
 
 /* How many numbers of scratch memory a thread needs. */
@@ -36,9 +37,6 @@ DLFS_UNUSED static size_t dlfs_attention_scratch(ptrdiff_t time, ptrdiff_t width
 #define DLFS_TILE "attention_tile.h"
 #include "targets.h"
 
-typedef int attention_heads_fn(const attention_task *task, ptrdiff_t first, ptrdiff_t last,
-                               void *scratch);
-
-DLFS_TABLE(attention_heads)
+DLFS_KERNEL(attention_heads)
 
 #endif

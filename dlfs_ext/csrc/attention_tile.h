@@ -257,10 +257,10 @@ static void grad_block(const attention_head *head, ptrdiff_t query, ptrdiff_t qu
     }
 }
 
-/* The heads first to last - 1 of all sequences; returns whether all results are finite. */
-static int NAME(attention_heads)(const attention_task *task, ptrdiff_t first, ptrdiff_t last,
-                                 void *scratch)
+/* The heads of all sequences. */
+KERNEL(attention_heads)
 {
+    const attention_task *task = job_;
     ptrdiff_t features = task->heads * task->width, time = task->time, width = task->width;
     attention_head head = {.time = time, .width = width, .row = 3 * features,
                            .features = features, .causal = task->causal,
@@ -276,8 +276,8 @@ static int NAME(attention_heads)(const attention_task *task, ptrdiff_t first, pt
     head.maximum = head.v_turned + width * head.turned_row;
     head.sum = head.maximum + QUERIES;
     head.rows = head.sum + QUERIES;
-    int finite = 1;
-    for (ptrdiff_t unit = first; unit < last; unit++) {
+    for (ptrdiff_t unit = begin; unit < end; unit++) {
+        int finite = 1;
         ptrdiff_t sequence = unit / task->heads, place = unit % task->heads * width;
         ptrdiff_t packed = sequence * time * head.row + place;
         ptrdiff_t plain = sequence * time * features + place;
@@ -291,6 +291,7 @@ static int NAME(attention_heads)(const attention_task *task, ptrdiff_t first, pt
             for (ptrdiff_t query = 0; query < time; query += QUERIES)
                 finite &= query_block(&head, query,
                                       time - query < QUERIES ? time - query : QUERIES);
+            task->finite[unit] = (unsigned char)finite;
             continue;
         }
         transpose(time, width, head.v, head.row, head.v_turned, head.turned_row, 1);
@@ -307,6 +308,6 @@ static int NAME(attention_heads)(const attention_task *task, ptrdiff_t first, pt
         finite &= finite_rows(head.q_grad, time, width, head.row)
                   & finite_rows(head.k_grad, time, width, head.row)
                   & finite_rows(head.v_grad, time, width, head.row);
+        task->finite[unit] = (unsigned char)finite;
     }
-    return finite;
 }
