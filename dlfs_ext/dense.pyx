@@ -36,6 +36,14 @@ cdef extern from "dense.h" nogil:
     kernel bias_linear_kernel, bias_sigmoid_kernel, bias_tanh_kernel, bias_relu_kernel
     kernel grad_linear_kernel, grad_sigmoid_kernel, grad_tanh_kernel, grad_relu_kernel
 
+# By an activation's number in csrc/fused.h.
+cdef const kernel *bias_kernels[4]
+cdef const kernel *grad_kernels[4]
+bias_kernels[:] = [
+    &bias_linear_kernel, &bias_sigmoid_kernel, &bias_tanh_kernel, &bias_relu_kernel]
+grad_kernels[:] = [
+    &grad_linear_kernel, &grad_sigmoid_kernel, &grad_tanh_kernel, &grad_relu_kernel]
+
 
 def weight_multiply(x, W):
     check_product(x, W, "weight_multiply")
@@ -98,35 +106,20 @@ def dense(x, W, b, activation="linear"):
 def bias_activation(x, b, activation="linear"):
     cdef int code = activation_code(activation)
     check_per_feature(x, b, "bias_activation", "b")
-    if code == DLFS_LINEAR:
-        return mapped(&bias_linear_kernel, x, b, 1)
-    if code == DLFS_SIGMOID:
-        return mapped(&bias_sigmoid_kernel, x, b, 12)
-    if code == DLFS_TANH:
-        return mapped(&bias_tanh_kernel, x, b, 12)
-    if code == DLFS_RELU:
-        return mapped(&bias_relu_kernel, x, b, 1)
-    check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
+    if code < 0:
+        check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
+    return mapped(bias_kernels[code], x, b, 12 if code in (DLFS_SIGMOID, DLFS_TANH) else 1)
 
 
 def bias_activation_grad(output_grad, output, activation="linear"):
     cdef int code = activation_code(activation)
-    cdef const kernel *which = NULL
     check_pair(output_grad, output, "bias_activation_grad", "output")
-    if code == DLFS_LINEAR:
-        which = &grad_linear_kernel
-    elif code == DLFS_SIGMOID:
-        which = &grad_sigmoid_kernel
-    elif code == DLFS_TANH:
-        which = &grad_tanh_kernel
-    elif code == DLFS_RELU:
-        which = &grad_relu_kernel
-    else:
+    if code < 0:
         check_choice(activation, FUSED_ACTIVATIONS, "bias_activation_grad", "activation")
     cdef cnp.ndarray y = c_array(output)
     cdef cnp.ndarray x_grad = empty_like(y)
     cdef cnp.ndarray b_grad = per_feature(y)
-    sum_features(which, c_array(output_grad), y, None, x_grad, b_grad, 3)
+    sum_features(grad_kernels[code], c_array(output_grad), y, None, x_grad, b_grad, 3)
     return x_grad, b_grad
 
 
