@@ -284,6 +284,12 @@ def test_a_yes_is_as_likely_as_its_logit_says() -> None:
             [0, 1],
             r"^NegativeLogLikelihood: class_weight must have .* the 3 columns.*, got 2 numbers$",
         ),
+        (
+            losses.NegativeLogLikelihood(),
+            (2, 1),
+            [0, 0],
+            r"^NegativeLogLikelihood: the prediction must have a log-probability for each of at le",
+        ),
     ],
 )
 def test_what_an_option_does_not_allow_is_refused(loss, shape, target, words) -> None:
@@ -291,10 +297,13 @@ def test_what_an_option_does_not_allow_is_refused(loss, shape, target, words) ->
         loss.forward(np.zeros(shape), target)
 
 
-def test_a_weight_of_yes_keeps_float32() -> None:
+def test_gradients_keep_float32() -> None:
     loss = losses.BinaryCrossEntropy(pos_weight=[3.0, 0.1])
     assert loss.pos_weight == (3.0, 0.1)
-    assert losses.BinaryCrossEntropy(pos_weight=3).pos_weight == 3.0
+    assert losses.BinaryCrossEntropy(pos_weight=0.5).pos_weight == 0.5
     assert losses.BinaryCrossEntropy().pos_weight is None
     loss.forward(np.zeros((2, 2), np.float32), np.eye(2))
     assert loss.backward().dtype == np.float32
+    logs = losses.NegativeLogLikelihood()
+    logs.forward(np.zeros((2, 2), np.float32), [0, 1])
+    assert logs.backward().dtype == np.float32

@@ -262,3 +262,15 @@ def test_a_network_that_is_not_set_up_is_refused() -> None:
         to_onnx(NeuralNetwork([RNNLayer(2)]))
     with pytest.raises(TypeError, match="net must be a NeuralNetwork"):
         to_onnx(Dense(1))
+
+
+def test_a_network_that_saw_no_observation_needs_a_shape() -> None:
+    """An old file can hold one."""
+    net = NeuralNetwork([Dense(1)])
+    net.build((2,))
+    net.input_shape = None
+    with pytest.raises(
+        ValueError, match=r"^to_onnx: net has seen no observation yet; pass input_s"
+    ):
+        to_onnx(net)
+    assert to_onnx(net, input_shape=(2,)).graph.node[0].op_type == "MatMul"
