@@ -163,6 +163,33 @@ def test_characters_are_drawn_from_the_likeliest(
         assert written.count("d") / 400 == pytest.approx(4 / 7, abs=0.08)
 
 
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("context", [1, 2, 7])
+def test_past_its_context_a_text_goes_on_from_the_last_half(context: int, cache: bool) -> None:
+    layers = [dlfs.Embedding(5, 4), dlfs.PositionEmbedding(context), dlfs.Dense(5)]
+    net, vocabulary = dlfs.NeuralNetwork(layers, seed=1), text.Vocabulary("abcde")
+    net.build((context,))
+    for params in net.params():
+        params[...] = np.random.default_rng(2).standard_normal(params.shape)
+    for prompt in ("a", "bcdea"):
+        read, written = prompt, ""
+        for _ in range(20):
+            if len(read) > context:
+                read = read[-max(1, context // 2) :]
+            number = net.predict(vocabulary.encode(read)[np.newaxis])[0, -1].argmax()
+            written += vocabulary.characters[number]
+            read += written[-1]
+        assert text.sample(net, vocabulary, 20, prompt, 0.0, cache=cache) == written
+
+
+def test_200_characters_follow_a_new_line_unless_told_otherwise() -> None:
+    vocabulary = text.Vocabulary("\nab")
+    net = dlfs.NeuralNetwork([Constant([0.2, 0.4, 0.4])])
+    written = text.sample(net, vocabulary, seed=0)
+    assert len(written) == 200
+    assert written == text.sample(net, vocabulary, 200, "\n", 1.0, 0)
+
+
 @pytest.mark.filterwarnings("error")
 def test_of_equally_likely_characters_the_first_is_the_likeliest() -> None:
     letters = "".join(map(chr, range(ord("0"), ord("0") + 60)))
