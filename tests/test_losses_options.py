@@ -206,9 +206,9 @@ def test_decisions_of_each_loss() -> None:
     assert losses.SoftmaxCrossEntropy().decision(column).tolist() == [[1, 1, 0, 0, 1]]
     assert losses.MeanAbsoluteError().decision(np.array([[[0.0, 1.0, 0.5]]])).tolist() == [[1]]
     # divided by its sum, -1, the second of three is the largest
-    rows = np.array([[[0.5, -2.0, 0.5], [1.0, 0.0, 2.0]]])
+    rows = np.array([[[0.5, -2.0, 0.5], [0.0, -3.0, 1.0]]])
     assert losses.MeanSquaredError().decision(rows).tolist() == [[0, 2]]
-    assert losses.MeanSquaredError(normalize=True).decision(rows).tolist() == [[1, 2]]
+    assert losses.MeanSquaredError(normalize=True).decision(rows).tolist() == [[1, 1]]
     for loss in (losses.BinaryCrossEntropy(), losses.SoftmaxCrossEntropy()):
         assert loss.decision(column).dtype == np.int64
 

@@ -169,8 +169,9 @@ def test_past_its_context_a_text_goes_on_from_the_last_half(context: int, cache:
     layers = [dlfs.Embedding(5, 4), dlfs.PositionEmbedding(context), dlfs.Dense(5)]
     net, vocabulary = dlfs.NeuralNetwork(layers, seed=1), text.Vocabulary("abcde")
     net.build((context,))
-    for params in net.params():
-        params[...] = np.random.default_rng(2).standard_normal(params.shape)
+    rng = np.random.default_rng(2)
+    for param in net.params():
+        param[...] = rng.standard_normal(param.shape)
     for prompt in ("a", "bcdea"):
         read, written = prompt, ""
         for _ in range(20):
