@@ -34,7 +34,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 .PHONY: help setup demo test test-thorough test-wheel wheels test-pytorch test-oldest coverage lint format bench \
     bench-gradients bench-scikit-learn notebooks test-notebooks test-class test-room render-notebooks annotate debug sanitize \
     fuzz valgrind \
-    mutate kills test-arm64 clean
+    mutate mutate-kernels coverage-kernels kills test-arm64 clean
 
 help: ## show this list
 	@echo 'dlfs: deep learning from scratch. Targets:'
@@ -56,6 +56,12 @@ test-thorough: $(VENV)/.dev-installed ## run the tests, with many examples per p
 coverage: $(VENV)/.dev-installed ## run the tests except notebooks and figures, list the lines and branches of dlfs that none reaches
 	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q --cov --cov-report=term-missing:skip-covered \
 	    --ignore=tests/test_notebooks.py --ignore=tests/figures $(PYTEST_ARGS)
+
+# Each instruction set and dtype has its own copy of the C code; slow, because nothing is optimized.
+coverage-kernels: $(VENV)/.dev-installed ## run the kernels' tests, list the lines of dlfs_ext/csrc that none reaches
+	$(call build_aside,coverage,DLFS_FLAGS='-O0 --coverage')
+	cd build/coverage && HYPOTHESIS_PROFILE=default $(abspath $(RUN)) -m pytest -q tests/ext $(PYTEST_ARGS)
+	cd build/coverage && $(abspath $(RUN)) -m tools.kernel_coverage
 
 test-wheel: $(VENV)/.dev-installed ## build sdist and wheel, test the wheel in an empty environment, away from the sources
 	HYPOTHESIS_PROFILE=default $(RUN) -m tools.wheel $(PYTEST_ARGS)
@@ -159,6 +165,11 @@ valgrind: $(VENV)/.dev-installed ## run a few examples of the kernels' tests und
 # tried before are not tried again unless named: `rm -r mutants` starts again.
 mutate: $(VENV)/.mutate-installed ## change the code in thousands of places, list changes that no test detects: docs/mutation_testing.md
 	HYPOTHESIS_PROFILE=mutate OPENBLAS_NUM_THREADS=1 $(RUN) -m tools.mutate $(MUTATE_ARGS)
+
+# Mutants not noticed are tried again, with all tests, by `left` instead: see the tool.
+mutate-kernels: $(VENV)/.dev-installed ## the same for 500 changes of the compiled kernels, in build/kernels
+	$(call copy_aside,kernels)
+	cd build/kernels && HYPOTHESIS_PROFILE=mutate $(abspath $(RUN)) -m tools.mutate_kernels
 
 # A save may be interrupted at any moment, and a rank of several. Not part of CI, because it takes a few minutes.
 kills: $(VENV)/.dev-installed ## kill a process that saves, or trains with a checkpoint, 500 times; no file may be torn

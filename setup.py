@@ -8,9 +8,11 @@ DLFS_SANITIZE=1    with DLFS_DEBUG's checks, and gcc's address and undefined-beh
 DLFS_ANNOTATE=1    Cython's HTML pages beside each .pyx, showing which lines touch Python
 DLFS_REQUIRE_EXT=1 a failed compilation fails the installation (for building wheels)
 DLFS_NO_EXT=1      do not try to compile
+DLFS_FLAGS=...     further flags, for compiler and linker (mutation testing, coverage)
 """
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -31,6 +33,7 @@ SANITIZE = enabled("DLFS_SANITIZE")
 DEBUG = enabled("DLFS_DEBUG") or SANITIZE
 ANNOTATE = enabled("DLFS_ANNOTATE")
 REQUIRED = enabled("DLFS_REQUIRE_EXT")
+FLAGS = shlex.split(os.environ.get("DLFS_FLAGS", ""))
 
 DIRECTIVES = {
     "language_level": 3,
@@ -109,8 +112,8 @@ class OptionalBuildExt(build_ext):
         else:
             print("dlfs: this compiler has no OpenMP; building for one thread", file=sys.stderr)
         for extension in self.extensions:
-            extension.extra_compile_args = compile_flags
-            extension.extra_link_args = link_flags
+            extension.extra_compile_args = compile_flags + FLAGS
+            extension.extra_link_args = link_flags + FLAGS
         super().build_extensions()
 
     def compiles(self, program, compile_flags, link_flags=()):
