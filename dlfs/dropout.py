@@ -74,9 +74,8 @@ def draw_mask(operation: Any, shape: Shape, keep_prob: float) -> Array:
 
     Examples
     --------
-    >>> import numpy as np
     >>> draw_mask(Dropout(seed=3), (1, 4), 0.5)
-    array([[ True, False, False, False]])
+    array([[False,  True,  True,  True]])
     """
     if operation.ranks is not None:
         drawn: Array = operation.ranks.random(operation.rng, shape)

@@ -223,6 +223,7 @@ HARMLESS = {
     **dict.fromkeys(
         (
             *("reference.by_time", "reference.cut", "reference.product", "reference.shifted"),
+            "reference.kept",
             *("reference.crop", "reference.pad", "reference.padded_shape"),
             *("reference.position_dtype", "reference.swap_channels", "reference.window_pixels"),
         ),
@@ -232,6 +233,7 @@ HARMLESS = {
         (
             *("reference.check_backward", "reference.check_forward", "reference.check_classes"),
             *("reference.check_indices", "reference.check_pair", "reference.check_pixels"),
+            *("reference.check_keep_prob", "reference.check_mask"),
         ),
         "a check itself",
     ),
@@ -246,6 +248,7 @@ HARMLESS = {
     "dense.rows": "serves Operations, after they have checked",
     "layers.dense_chain": "serves layers, after they have checked",
     "dense.with_features": "serves Operations, after they have checked",
+    "dropout.draw_mask": "serves Operations, after they have checked",
     "base.backward_through": "serves layers, after they have checked",
     "initializers.LayerSeed": "serves networks",
     "initializers.seed_layers": "serves networks",

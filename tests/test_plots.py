@@ -256,7 +256,6 @@ def test_without_widgets_there_is_the_figure_of_the_defaults():
 
 
 def test_a_handle_changes_the_picture(monkeypatch):
-    pytest.importorskip("ipywidgets")
     monkeypatch.setattr(plots, "in_notebook", lambda: True)
     drawn = []
     monkeypatch.setattr(plots, "_png", lambda figure: drawn.append(figure) or bytes([len(drawn)]))
@@ -271,7 +270,6 @@ def test_a_handle_changes_the_picture(monkeypatch):
 
 
 def test_handles_are_a_picture_where_there_are_no_widgets(monkeypatch):
-    pytest.importorskip("ipywidgets")
     monkeypatch.setattr(plots, "in_notebook", lambda: True)
     shown = plots.with_handles(power, exponent=[1, 2, 3])._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in shown

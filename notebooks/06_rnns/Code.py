@@ -538,7 +538,7 @@ check(
     "through-time",
     Recurrence,
     lambda cls: check_gradients(cls(W), np.random.default_rng(6).standard_normal((2, 4, 3))),
-    hint="Go from the last step to the first, and hand x_grad @ W.T on to the step before.",
+    hint="Go from the last step to the first, and add x_grad @ W.T to the step before.",
 )
 
 # %% [markdown] tags=["solution:through-time"]
