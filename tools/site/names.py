@@ -304,6 +304,7 @@ HELPERS = {
     "dlfs.base.backward_through",
     "dlfs.dense.rows",
     "dlfs.dense.with_features",
+    "dlfs.dropout.draw_mask",
     "dlfs.embedding.check_length",
     "dlfs.embedding.check_positions",
     "dlfs.embedding.position_angles",
