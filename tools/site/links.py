@@ -7,10 +7,11 @@ and docstrings, except in headings, in other links, and on the name's own page.
 import posixpath
 import re
 from collections import defaultdict
-from typing import Any
+from typing import Any, cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PythonDomain
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
 
@@ -55,7 +56,7 @@ class LinkNames(SphinxPostTransform):
         """Look at every literal of a page."""
         if LinkNames.known is None:
             LinkNames.known = _known()
-        objects = self.env.get_domain("py").objects
+        objects = cast("PythonDomain", self.env.get_domain("py")).objects
         for node in list(self.document.findall(nodes.literal)):
             if self._is_page(node):
                 continue
