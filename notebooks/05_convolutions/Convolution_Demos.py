@@ -61,8 +61,10 @@ print("backend:", backend_name())
 data = datasets.mnist()
 X_train, y_train, X_test, y_test = data
 print("training:", X_train.shape, "test:", X_test.shape, X_train.dtype)
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(2, 10, figsize=(7, 1.7))
-for ax, image, label in zip(axes.ravel(), X_train, y_train, strict=False):
+for ax, image, label in zip(axes.ravel(), X_train, y_train):
     ax.imshow(image[0], cmap="Greys")
     ax.set_title(label, fontsize=8, pad=2)
     ax.axis("off")
@@ -103,6 +105,8 @@ trainer = Trainer(net, SGDMomentum(lr=0.05, final_lr=0.001, **falling))
 history = trainer.fit(*data, **once, batch_size=32, callbacks=[losses])
 shallow = history["accuracy"][-1]
 print(f"test accuracy after one epoch: {shallow:.2%}")
+
+# %% tags=["remove-cell"]
 assert shallow >= 0.982, shallow
 
 # %% tags=["hide-input"]
@@ -134,7 +138,7 @@ fig, axes = plt.subplots(2, 9, figsize=(8, 1.95))
 axes[0, 0].imshow(X_test[0, 0], cmap="Greys")
 axes[0, 0].set_title("the digit", fontsize=8, pad=2)
 axes[1, 0].set_visible(False)
-for number, (ax, feature_map) in enumerate(zip(axes[:, 1:].ravel(), maps, strict=True)):
+for number, (ax, feature_map) in enumerate(zip(axes[:, 1:].ravel(), maps)):
     ax.imshow(feature_map, cmap="magma", vmin=0, vmax=maps.max())
     ax.set_title(number, fontsize=8, pad=2)
 for ax in axes.ravel():
@@ -152,6 +156,8 @@ scores = net.forward(X_test[chosen], inference=True)
 pull = np.zeros_like(scores)
 pull[np.arange(len(chosen)), scores.argmax(axis=1)] = 1
 image_grad = net.backward(pull)
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(2, len(chosen), figsize=(7, 2.5))
 for column, index in enumerate(chosen):
     axes[0, column].imshow(X_test[index, 0], cmap="Greys")
@@ -173,7 +179,6 @@ for ax in axes.ravel():
 # %%
 prediction = net.predict(X_test)
 matrix = confusion_matrix(y_test, prediction)
-assert np.trace(matrix) / matrix.sum() == shallow
 fig = plot_confusion(matrix)
 fig.set_dpi(75)
 fig
@@ -182,7 +187,10 @@ fig
 # These are the mistakes with the highest probability of the predicted class. Can you read them all?
 
 
-# %%
+# %% tags=["hide-input"]
+assert np.trace(matrix) / matrix.sum() == shallow
+
+
 def show_mistakes(net, count=16):
     scores = net.predict(X_test).astype(float)
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -191,7 +199,7 @@ def show_mistakes(net, count=16):
     wrong = np.flatnonzero(read != y_test)
     surest = wrong[np.argsort(-shares[wrong, read[wrong]], kind="stable")][:count]
     _, axes = plt.subplots(2, count // 2, figsize=(8, 2.7))
-    for ax, index in zip(axes.ravel(), surest, strict=False):
+    for ax, index in zip(axes.ravel(), surest):
         ax.imshow(X_test[index, 0], cmap="Greys")
         sure = shares[index, read[index]]
         ax.set_title(f"{y_test[index]} read as {read[index]}\n{sure:.0%} sure", fontsize=8)
@@ -299,6 +307,8 @@ for operation in (Conv2D_Op, BookConv2D_Op):
 right, wrong = W_grads
 cosine = right @ wrong / np.linalg.norm(right) / np.linalg.norm(wrong)
 print(f"cosine: {cosine:.2f}")
+
+# %% tags=["remove-cell"]
 assert abs(cosine) < 0.3, cosine
 
 # %% [markdown]
@@ -357,6 +367,8 @@ history
 # %%
 best = history["accuracy"][-1]
 print(f"test accuracy: {best:.2%}, after {sum(history['seconds']):.0f} s of training")
+
+# %% tags=["remove-cell"]
 assert best >= 0.994, best
 
 # %% tags=["hide-input"]
@@ -392,7 +404,7 @@ def exciting(net, layer, images, shrunk):
     _, axes = plt.subplots(4, 12, figsize=(8, 3))
     for number, row in enumerate(axes.reshape(8, 6)):
         peaks = maps[:, number].reshape(len(maps), -1)
-        for ax, index in zip(row, np.argsort(-peaks.max(axis=1), kind="stable"), strict=False):
+        for ax, index in zip(row, np.argsort(-peaks.max(axis=1), kind="stable")):
             y, x = np.unravel_index(peaks[index].argmax(), maps.shape[2:])
             ax.imshow(images[index, 0], cmap="Greys")
             corner = shrunk * x - 4, shrunk * y - 4
@@ -471,17 +483,19 @@ def gradient_sizes(net):
     return [float(np.linalg.norm(grad)) for grad in net.param_grads() if grad.shape == shape]
 
 
+sizes, ratio = {}, {}
+for residual, name in ((False, "plain chain"), (True, "residual")):
+    sizes[name] = gradient_sizes(very_deep(15, residual))
+    ratio[name] = np.mean(sizes[name][:5]) / np.mean(sizes[name][-5:])
+    print(f"{name}: the first five are {ratio[name]:.0f} times as large as the last five")
+
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6, 2.8))
-ratio = {}
-for residual, name, color in ((False, "plain chain", ORANGE), (True, "residual", BLUE)):
-    sizes = gradient_sizes(very_deep(15, residual))
-    ratio[name] = np.mean(sizes[:5]) / np.mean(sizes[-5:])
-    ax.semilogy(range(1, 31), sizes, "o-", color=color, markersize=3, label=name)
+for name, color in (("plain chain", ORANGE), ("residual", BLUE)):
+    ax.semilogy(range(1, 31), sizes[name], "o-", color=color, markersize=3, label=name)
 ax.set(xlabel="convolution", ylabel="size of the gradient")
 ax.legend(frameon=False)
 ax.grid(alpha=0.25)
-for name, value in ratio.items():
-    print(f"{name}: the first five are {value:.0f} times as large as the last five")
 assert ratio["plain chain"] > 30 > 6 > ratio["residual"], ratio
 
 # %% [markdown]
