@@ -76,7 +76,7 @@ bound = 400 * np.finfo(np.float32).eps * reference.conv2d(abs(x), abs(W), paddin
 
 
 def same(y, images=8, channels=32):
-    """Check the first images and channels of an output; return how far it is off at most."""
+    """Check the first images and channels of an output; return the largest error."""
     error = np.abs(y - exact[:images, :channels])
     assert (error <= bound[:images, :channels]).all()
     return error.max()
@@ -110,7 +110,7 @@ small_x, small_W = padded[:1], W[:, :2]
 started = time.perf_counter()
 by_python = conv_python(small_x, small_W)
 per_multiply_add = (time.perf_counter() - started) / (28 * 28 * small_W.size)
-print(f"off by at most {same(by_python, 1, 2):.0e}; {readable(per_multiply_add)} a multiply-add")
+print(f"largest error {same(by_python, 1, 2):.0e}; {readable(per_multiply_add)} a multiply-add")
 seconds = {"Python loops": per_multiply_add * multiply_adds}
 
 # %% [markdown]
@@ -135,7 +135,7 @@ def conv_numpy(padded, W):
     return y.reshape(len(padded), -1, 28, 28)
 
 
-print(f"off by at most {same(conv_numpy(padded, W)):.0e}")
+print(f"largest error {same(conv_numpy(padded, W)):.0e}")
 
 # %% [markdown]
 # ## 4. Loops in Cython
@@ -172,7 +172,7 @@ def typed(const float[::1] x, const float[::1] w, float[::1] y):
 
 # %%
 def compile_here(source, folder):
-    """Return the module and its annotated page, or None and why there is none."""
+    """Return the module and its annotated page, or None and what went wrong."""
     (folder / "sliding.pyx").write_text(source)
     directives = {"language_level": 3, "boundscheck": False, "wraparound": False}
     script = (
@@ -194,7 +194,7 @@ def compile_here(source, folder):
 folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 sliding, page = compile_here(SOURCE, Path(folder.name))
 if sliding is None:
-    print("Cython or a C compiler is missing here, the cells of this section show nothing:", page)
+    print("Cython or a C compiler is missing; the cells of this section show nothing:", page)
 
 # %% [markdown]
 # The page is long. The next cell shows only the lines with their colours, and the score that Cython
@@ -239,7 +239,7 @@ show_yellow(lines)
 
 # %%
 def c_code(lines, which):
-    """Return the statements behind the multiply-add: of the first function or of the second."""
+    """Return the C statements of the multiply-add, in the first function (0) or the second (1)."""
     inner = [code for _, text, code in lines if "total +=" in text]
     statements = map(str.strip, inner[which].splitlines()) if inner else []
     return [statement for statement in statements if statement not in ("", "}")]
@@ -282,7 +282,7 @@ if sliding:
 # (`dlfs.use_backend("plain")` trains with it), also the seven loops of the convolution:
 
 # %%
-print(f"off by at most {same(plain.conv2d(x, W, padding=2)):.0e}")
+print(f"largest error {same(plain.conv2d(x, W, padding=2)):.0e}")
 
 # %% [markdown]
 # ## 5. One matrix product: im2col and BLAS
@@ -303,7 +303,7 @@ def conv_im2col(padded, W):
     return (weights @ patches).reshape(len(padded), -1, 28, 28)
 
 
-print(f"off by at most {same(conv_im2col(padded, W)):.0e}")
+print(f"largest error {same(conv_im2col(padded, W)):.0e}")
 print(f"the images: {x.nbytes / 1e6:.1f} MB, their patches: {25 * x.nbytes / 1e6:.0f} MB")
 
 # %% [markdown]
@@ -332,7 +332,7 @@ print(f"the images: {x.nbytes / 1e6:.1f} MB, their patches: {25 * x.nbytes / 1e6
 # %%
 set_num_threads(1)
 one_thread = dlfs_ext.conv2d(x, W, padding=2)
-print(f"off by at most {same(one_thread):.0e}")
+print(f"largest error {same(one_thread):.0e}")
 
 # %% [markdown]
 # ## 7. Threads
@@ -357,11 +357,11 @@ print(f"{THREADS} threads: the same bits")
 
 # %%
 def fastest(contenders, rounds=25):
-    """Return the seconds of each one's best round, after one untimed: threads wake, caches fill."""
+    """Return the seconds of the best round of each, after one call that fills the caches."""
     best = dict.fromkeys(contenders, np.inf)
     for number in range(rounds):
         for name, call in contenders.items():
-            if number < 3 or best[name] < 0.05:  # what is slow gets three rounds
+            if number < 3 or best[name] < 0.05:  # three rounds for the slow ones
                 call()
                 started = time.perf_counter()
                 call()
@@ -447,11 +447,11 @@ print(f"one core: {peak:.0f} GFLOP/s; memory {memory:.0f} GB/s, caches {cache:.0
 # %%
 X, Y, K = x.nbytes, exact.size * 4, W.nbytes
 moved = {
-    "Python loops": X + Y + K,  # what they touch, if the caches keep it
-    "NumPy": 25 * (3 * X + 5 * Y) + K,  # cut out, multiply, add to y: all again for each position
+    "Python loops": X + Y + K,  # each array once, if it stays in the caches
+    "NumPy": 25 * (3 * X + 5 * Y) + K,  # for each position: shift, multiply, add to y
     "Cython loops": X + Y + K,
     "im2col + BLAS": X + 2 * 25 * X + Y + K,  # the patches are written and read
-    "fast kernel, 1 thread": X + 2 * 5 * X + Y + K,  # five copies, likewise
+    "fast kernel, 1 thread": X + 2 * 5 * X + Y + K,  # so are the five copies
 }
 moved[f"fast kernel, {THREADS} threads"] = moved["fast kernel, 1 thread"]
 intensity = {name: FLOP / count for name, count in moved.items()}
@@ -524,7 +524,12 @@ def attainable(operations_per_byte, peak, bandwidth): ...
 
 
 # %%
-check("roof", attainable, lambda f: bool(f(2.0, 100.0, 20.0) == 40 and f(50.0, 100.0, 20.0) == 100))
+check(
+    "roof",
+    attainable,
+    lambda f: bool(f(2.0, 100.0, 20.0) == 40 and f(50.0, 100.0, 20.0) == 100),
+    hint="There are two limits, and the smaller one counts.",
+)
 
 # %% [markdown] tags=["solution:roof"]
 # <details><summary>Solution</summary>
@@ -543,7 +548,12 @@ check("roof", attainable, lambda f: bool(f(2.0, 100.0, 20.0) == 40 and f(50.0, 1
 operations_per_byte = ...
 
 # %%
-check("relu", operations_per_byte, 1 / 8)
+check(
+    "relu",
+    operations_per_byte,
+    1 / 8,
+    hint="Divide the operations by all bytes that are read and written.",
+)
 
 # %% [markdown] tags=["solution:relu"]
 # <details><summary>Solution</summary>
