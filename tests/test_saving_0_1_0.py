@@ -92,6 +92,7 @@ def test_in_an_old_file_custom_says_whose_class_it_is(tmp_path):
         "input_shape": [1],
     }
     path = tmp_path / "net"
-    write(path, config, {}, format="dlfs 1")
-    assert dlfs.load(path).predict([[-3.0]]) == 0
-    assert dlfs.load(path, custom={"ReLU": ReLU}).predict([[-3.0]]) == 3
+    write(path, config, {}, format="dlfs 1", vocabulary='"ab"')
+    for load in (dlfs.load, lambda *args, **options: load_writer(*args, **options)[0]):
+        assert load(path).predict([[-3.0]]) == 0
+        assert load(path, custom={"ReLU": ReLU}).predict([[-3.0]]) == 3
