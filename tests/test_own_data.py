@@ -1,8 +1,11 @@
 """Training on data of one's own: files, batches that are made, labels, augmentation."""
 
+import itertools
 import resource
 import subprocess
 import sys
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +263,123 @@ def test_a_transform_that_cannot_be_used_is_named(transform, message):
     X, y, _, _ = regression()
     with pytest.raises((TypeError, ValueError), match=message):
         fit(X, y, transform=transform)
+
+
+# --- batches that a thread prepares ahead ---
+
+
+def helpers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("dlfs-batches")]
+
+
+class Ahead(Callback):
+    """Waits in the first step until the second batch is on its way; ends the training then."""
+
+    def __init__(self, error: type[BaseException] | None = None) -> None:
+        self.error, self.started, self.met = error, threading.Event(), False
+
+    def on_batch_end(self, trainer, epoch, batch, loss):
+        self.met = self.started.wait(timeout=60)
+        trainer.stop = True
+        if self.error is not None:
+            raise self.error("stop")
+
+    def count(self, number):
+        if number == 1:
+            self.started.set()
+
+
+def counted(ahead):
+    """Return a transform that counts its batches."""
+    numbers = itertools.count()
+
+    def transform(X, rng):
+        ahead.count(next(numbers))
+        return X
+
+    return transform
+
+
+def source_of(ahead):
+    """Return a source that counts its batches."""
+
+    def source(rng):
+        for number, batch in enumerate(drawn(rng)):
+            ahead.count(number)
+            yield batch
+
+    return Batches(source, length=5, prefetch=True)
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("kind", ["transform", "source", "file"])
+def test_the_next_batch_is_prepared_while_the_network_learns(kind, error, tmp_path):
+    ahead = Ahead(error)
+    X, y, _, _ = regression(rows=200)
+    data = {"source": (source_of(ahead),), "file": (stored(tmp_path, X), y)}.get(kind, (X, y))
+    transform = None if kind == "source" else counted(ahead)
+    outcome = pytest.raises(error) if error is RuntimeError else nullcontext()
+    with outcome:
+        fit(*data, transform=transform, callbacks=[ahead])
+    assert ahead.met
+    assert not helpers()  # however the training ended
+
+
+def test_a_source_works_in_the_thread_of_the_training_unless_it_may_run_ahead():
+    def source(rng):
+        for batch in drawn(rng):
+            threads.append(threading.current_thread())
+            yield batch
+
+    for prefetch in (False, True):
+        threads: list[threading.Thread] = []
+        fit(Batches(source, length=5, prefetch=prefetch), epochs=2)
+        elsewhere = {thread for thread in threads if thread is not threading.main_thread()}
+        assert len(elsewhere) == 2 * prefetch  # one for each epoch
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_batches_drawn_ahead_are_the_same_and_resume_to_the_bit(prefetch, tmp_path):
+    def noisy(X, rng):
+        return X + 0.1 * rng.normal(size=X.shape)
+
+    expected, past = fit(Batches(drawn), transform=noisy, epochs=5)
+    batches, path = Batches(drawn, prefetch=prefetch), tmp_path / "checkpoint"
+    options = {"transform": noisy, "checkpoint": path, "epochs": 5}
+    with pytest.raises(RuntimeError, match="crash"):
+        fit(batches, callbacks=[Crash(3)], **options)
+    trained, history = fit(batches, resume=True, **options)
+    assert same(weights(trained), weights(expected))
+    assert without_seconds(history) == without_seconds(past)
+
+
+def test_an_error_of_a_batch_prepared_ahead_comes_when_its_turn_comes():
+    def transform(X, rng):
+        if next(numbers) == 3:
+            raise OSError("the file is gone")
+        return X
+
+    class Count(Callback):
+        steps = 0
+
+        def on_batch_end(self, trainer, epoch, batch, loss):
+            self.steps += 1
+
+    numbers, count = itertools.count(), Count()
+    X, y, _, _ = regression(rows=200)
+    with pytest.raises(OSError, match="the file is gone"):
+        fit(X, y, transform=transform, callbacks=[count])
+    assert count.steps == 3
+    assert not helpers()
+
+
+def test_the_thread_sees_the_numpy_settings_of_the_training():
+    def overflowing(X, rng):
+        return np.exp(1000 * np.abs(X) + 1000) * 0 + X
+
+    X, y, _, _ = regression()
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        fit(X, y, transform=overflowing)
 
 
 # --- gradient accumulation ---

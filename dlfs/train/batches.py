@@ -5,19 +5,28 @@ The loop of a training asks a ``Source`` for the number of batches, and for thos
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from dlfs.checks import as_array, check_int, shown
+from dlfs.checks import as_array, check_flag, check_int, shown
 from dlfs.losses import Weighted
 from dlfs.train.fingerprint import fingerprint
 from dlfs.types import Array, IntArray
 
 Pair: TypeAlias = tuple[Array, Array]
 """A batch: inputs and targets."""
+
+Place: TypeAlias = IntArray | int
+"""Where a batch is from: the numbers of its rows, or its own number in the epoch."""
+
+Drawn: TypeAlias = Generator[tuple[Array, Array, Place], None, None]
+"""Batches with their places: inputs as the network takes them, targets as they were given."""
 
 Transform: TypeAlias = Callable[[Array, np.random.Generator], Array]
 """Changes the inputs of a batch, at random: augmentation."""
@@ -39,6 +48,10 @@ class Batches:
     length : int, optional
         The number of batches in an epoch. By default ``len(source)``; a source without a length is
         gone through once, to count.
+    prefetch : bool, default False
+        Whether a thread makes the next batch, and transforms it, while the network learns from this
+        one. It pays where the source waits for files, or computes outside of Python as NumPy and
+        Pillow do. The result is the same unless the source depends on what the network has learned.
 
     Raises
     ------
@@ -63,6 +76,7 @@ class Batches:
         self,
         source: Callable[[np.random.Generator], Iterable[Any]] | Iterable[Any],
         length: int | None = None,
+        prefetch: bool = False,
     ) -> None:
         if isinstance(source, np.ndarray | str) or not (
             callable(source) or isinstance(source, Iterable) or hasattr(source, "__getitem__")
@@ -83,6 +97,7 @@ class Batches:
         if length is None:
             length = sum(1 for _ in self.epoch(np.random.default_rng((0, 0))))
         self.length = check_int(length, "Batches", "length", 1)
+        self.prefetch = check_flag(prefetch, "Batches", "prefetch")
 
     def __len__(self) -> int:
         return self.length
@@ -93,23 +108,67 @@ class Batches:
         return iter(made)
 
     def __repr__(self) -> str:
-        return f"Batches({shown(self.source)}, length={self.length})"
+        prefetch = ", prefetch=True" if self.prefetch else ""
+        return f"Batches({shown(self.source)}, length={self.length}{prefetch})"
 
 
+class Preparation(Protocol):
+    """Checks and converts one batch, in two parts: ``inputs`` may run in another thread."""
+
+    def inputs(self, X: Array, y: Array, place: Any) -> Array:
+        """Return the inputs as the network takes them."""
+
+    def targets(self, X: Array, y: Array, place: Any) -> Array:
+        """Return the targets as the loss uses them, for inputs that are ready."""
+
+
+@dataclass(frozen=True)
 class Source(ABC):
-    """The batches of a training."""
+    """The batches of a training.
+
+    Parameters
+    ----------
+    prepare : Preparation, optional
+        None if everything is checked and converted already.
+    """
+
+    prepare: Preparation | None
 
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
 
     @abstractmethod
-    def epoch(self, seed: int, number: int) -> Iterator[Pair]:
-        """Return the batches of an epoch, numbered from 0 over the network's life."""
+    def draw(self, seed: int, number: int) -> Drawn:
+        """Yield the batches of an epoch, numbered from 0 over the network's life."""
 
     @abstractmethod
     def prints(self) -> dict[str, Any]:
         """Return what tells these data from others, for a checkpoint: values of JSON."""
+
+    @abstractmethod
+    def works_ahead(self, transform: Transform | None) -> bool:
+        """Return whether a training prepares the next batch while it learns from this one."""
+
+    def epoch(
+        self, seed: int, number: int, transform: Transform | None = None, ahead: bool = False
+    ) -> Generator[Pair, None, None]:
+        """Yield the batches of an epoch as the network and the loss take them.
+
+        Parameters
+        ----------
+        seed, number : int
+        transform : callable, optional
+            Changes the inputs.
+        ahead : bool, default False
+            Whether a thread prepares the next batch while this one is in use.
+        """
+        drawn = self.draw(seed, number)
+        if transform is not None:
+            drawn = transformed(drawn, transform, seed, number)
+        with closing(prepared_ahead(drawn) if ahead else drawn) as batches:
+            for X, y, place in batches:
+                yield X, y if self.prepare is None else self.prepare.targets(X, y, place)
 
 
 @dataclass(frozen=True)
@@ -118,25 +177,23 @@ class Rows(Source):
 
     Parameters
     ----------
+    prepare : Preparation, optional
+        Is given the numbers of the rows.
     X : ndarray, batch axis first
     y : ndarray or Weighted
-        Checked and converted already, unless ``prepare`` is given.
     size : int
     shuffle : bool
-    prepare : callable, optional
-        Checks and converts a batch: a function of inputs, targets and the numbers of their rows.
     """
 
     X: Array
     y: Any
     size: int
     shuffle: bool
-    prepare: Callable[[Array, Array, IntArray], Pair] | None = None
 
     def __len__(self) -> int:
         return math.ceil(len(self.X) / self.size)
 
-    def epoch(self, seed: int, number: int) -> Iterator[Pair]:
+    def draw(self, seed: int, number: int) -> Drawn:
         """Cut the arrays, in an order that is drawn for the epoch."""
         order = np.arange(len(self.X))
         if self.shuffle:
@@ -146,7 +203,7 @@ class Rows(Source):
         for start in range(0, len(order), self.size):
             rows = order[start : start + self.size]
             X, y = self.X[rows], self.y[rows]
-            yield (X, y) if self.prepare is None else self.prepare(X, y, rows)
+            yield X if self.prepare is None else self.prepare.inputs(X, y, rows), y, rows
 
     def prints(self) -> dict[str, Any]:
         """Return the fingerprints of both arrays."""
@@ -156,6 +213,10 @@ class Rows(Source):
             return {**prints, "y_train": fingerprint(self.y.target)}
         return {**prints, "y_train": fingerprint(self.y)}
 
+    def works_ahead(self, transform: Transform | None) -> bool:
+        """Cutting arrays is quick; reading a file and augmentation are not."""
+        return transform is not None or self.prepare is not None
+
 
 @dataclass(frozen=True)
 class Made(Source):
@@ -163,25 +224,26 @@ class Made(Source):
 
     Parameters
     ----------
+    prepare : Preparation
+        Is given the number of the batch in its epoch.
     batches : Batches
-    prepare : callable
-        A function of inputs, targets and the number of the batch in its epoch.
     """
 
+    prepare: Preparation
     batches: Batches
-    prepare: Callable[[Array, Array, int], Pair]
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def epoch(self, seed: int, number: int) -> Iterator[Pair]:
+    def draw(self, seed: int, number: int) -> Drawn:
         """Take the batches one after the other."""
         count, expected = 0, len(self.batches)
         for batch in self.batches.epoch(np.random.default_rng((seed, number))):
             if count == expected:
                 count += 1
                 break
-            yield self.prepare(*pair_of(batch, count), count)
+            X, y = pair_of(batch, count)
+            yield self.prepare.inputs(X, y, count), y, count
             count += 1
         if count != expected:
             got = f"more than {expected}" if count > expected else count
@@ -195,6 +257,10 @@ class Made(Source):
         if callable(self.batches.source):
             return {"batches": len(self), "X_train": fingerprint(X), "y_train": fingerprint(y)}
         return {"batches": len(self), "X_train": list(X.shape[1:]), "y_train": list(y.shape[1:])}
+
+    def works_ahead(self, transform: Transform | None) -> bool:
+        """Only by wish: the source may be bound to a thread, or to what the network has learned."""
+        return self.batches.prefetch
 
 
 def pair_of(batch: Any, number: int) -> Pair:
@@ -213,12 +279,10 @@ def pair_of(batch: Any, number: int) -> Pair:
     return X, y
 
 
-def transformed(
-    batches: Iterator[Pair], transform: Transform, seed: int, number: int
-) -> Iterator[Pair]:
+def transformed(drawn: Drawn, transform: Transform, seed: int, number: int) -> Drawn:
     """Change the inputs of each batch; one stream of random numbers for each epoch."""
     rng = np.random.default_rng((seed, number, 1))
-    for X, y in batches:
+    for X, y, place in drawn:
         changed = transform(X, rng)
         if not isinstance(changed, np.ndarray) or len(changed) != len(X):
             got = getattr(changed, "shape", type(changed).__name__)
@@ -226,4 +290,22 @@ def transformed(
                 f"Trainer.fit: transform must return an array of {len(X)} rows, as many as it "
                 f"takes, got {got}"
             )
-        yield changed.astype(X.dtype, copy=False), y
+        yield changed.astype(X.dtype, copy=False), y, place
+
+
+def prepared_ahead(drawn: Drawn) -> Drawn:
+    """Draw each batch in a thread, while the one before is in use.
+
+    What the thread raises is raised here, when the turn of its batch comes. The thread ends with
+    this generator. It sees the context of this one: ``numpy.errstate`` is a part of it.
+    """
+    context = copy_context()
+
+    def draw() -> tuple[Array, Array, Place] | None:
+        return context.run(lambda: next(drawn, None))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="dlfs-batches") as thread:
+        coming = thread.submit(draw)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(draw)
+            yield batch

@@ -12,7 +12,7 @@ from dlfs.checks import as_array, as_float_array, check_finite, retold
 from dlfs.labels import as_labels
 from dlfs.losses import Weighted
 from dlfs.network import NeuralNetwork
-from dlfs.train.batches import Batches, Made, Pair, Rows, Source, pair_of
+from dlfs.train.batches import Batches, Made, Pair, Place, Rows, Source, pair_of
 from dlfs.train.fingerprint import fingerprint
 from dlfs.types import Array, IntArray, Shape
 
@@ -61,7 +61,7 @@ def training_data(
     """
     batches = as_batches(X, y, "X_train", "y_train")
     if batches is not None:
-        source = Made(batches, _Preparation(net, "of a batch"))
+        source = Made(_Preparation(net, "of a batch"), batches)
         first = pair_of(next(batches.epoch(np.random.default_rng((seed, 0))), None), 0)
         # Sets the network up, and says now what is wrong.
         checked_data(net, *first, " of the first batch", training=True)
@@ -69,7 +69,7 @@ def training_data(
     if isinstance(X, np.memmap) or isinstance(y, np.memmap):
         return _in_file(net, X, y, size, shuffle)
     X, y = checked_data(net, X, y, "_train", find=True, training=True)
-    return Rows(X, y, size, shuffle)
+    return Rows(None, X, y, size, shuffle)
 
 
 def weighted(net: NeuralNetwork, source: Source, sample_weight: object) -> Source:
@@ -181,7 +181,7 @@ def _in_file(net: NeuralNetwork, X: object, y: object, size: int, shuffle: bool)
         targets = _targets(net, inputs, targets, "X_train", "y_train", find=True)
     else:
         checked_data(net, inputs[:_FIRST], targets[:_FIRST], "_train", training=True)
-    return Rows(inputs, targets, size, shuffle, _Preparation(net, "_train"))
+    return Rows(_Preparation(net, "_train"), inputs, targets, size, shuffle)
 
 
 @dataclass(frozen=True)
@@ -198,18 +198,24 @@ class _Preparation:
     net: NeuralNetwork
     part: str
 
-    def __call__(self, X: Array, y: Array, place: IntArray | int) -> Pair:
-        """Return inputs and targets as the network takes them; place says where they are from."""
+    def inputs(self, X: Array, y: Array, place: Place) -> Array:
+        """Return inputs as the network takes them; place says where they are from."""
         if isinstance(place, int):
-            return checked_data(self.net, X, y, f" of batch {place}")
+            return _inputs(self.net, X, y, f" of batch {place}")[0]
         inputs = self.net.as_input(X)
         self._check_finite(inputs, place, "X")
         if y.dtype.kind == "f":
             self._check_finite(y, place, "y")
-        shape = (len(X), *_output_shape(self.net, inputs, f"X{self.part}"))
+        return inputs
+
+    def targets(self, X: Array, y: Array, place: Place) -> Array:
+        """Return targets as the loss uses them."""
+        if isinstance(place, int):
+            return _targets(self.net, X, y, f"X of batch {place}", f"y of batch {place}")
+        shape = (len(X), *_output_shape(self.net, X, f"X{self.part}"))
         targets = self.net.loss.as_target(y, shape, self.net.dtype)
         self.net.loss.check_targets(targets, shape)
-        return inputs, targets
+        return targets
 
     def _check_finite(self, array: Array, rows: IntArray, name: str) -> None:
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
@@ -252,6 +258,14 @@ def checked_data(
         If there are no observations, a number is NaN or infinite, or the shapes or labels do not
         suit the network, its loss or each other.
     """
+    inputs, targets = _inputs(net, X, y, part, training)
+    return inputs, _targets(net, inputs, targets, f"X{part}", f"y{part}", find)
+
+
+def _inputs(
+    net: NeuralNetwork, X: object, y: object, part: str, training: bool = False
+) -> tuple[Array, Array]:
+    """Return inputs as the network takes them, and as many targets as they were given."""
     X_name, y_name, owner = f"X{part}", f"y{part}", "Trainer"
     inputs = net.as_data(X)
     _check_any(inputs, X_name)
@@ -260,7 +274,7 @@ def checked_data(
         warn_of_unprepared_images(net.layers, inputs)
     targets = as_array(y, owner, y_name)
     _check_rows(inputs, targets, X_name, y_name)
-    return inputs, _targets(net, inputs, targets, X_name, y_name, find)
+    return inputs, targets
 
 
 def _check_any(inputs: Array, X_name: str) -> None:
@@ -278,7 +292,12 @@ def _check_rows(inputs: Array, targets: Array, X_name: str, y_name: str) -> None
 
 
 def _targets(
-    net: NeuralNetwork, inputs: Array, targets: Array, X_name: str, y_name: str, find: bool
+    net: NeuralNetwork,
+    inputs: Array,
+    targets: Array,
+    X_name: str,
+    y_name: str,
+    find: bool = False,
 ) -> Array:
     """Return targets as the loss uses them; labels become class numbers."""
     if targets.dtype.kind == "f":

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from dlfs.ranks import Alone
 from dlfs.saving import network_tensors
 from dlfs.train.accumulate import train_in_parts
-from dlfs.train.batches import Pair, transformed
+from dlfs.train.batches import Pair
 from dlfs.train.callbacks import Callback, Training
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
@@ -111,21 +112,22 @@ class Run:
         self.net.reset_state()
         self.display.begin_epoch(epoch + 1, self.plan.epochs)
         row, total, seen = Row({"epoch": epoch + 1}), 0.0, 0
-        for batch, (X_batch, y_batch) in enumerate(self._batches(epoch)):
-            self.optim.set_progress(epoch, batch)
-            row.setdefault("lr", self.optim.lr)
-            loss = self._step(X_batch, y_batch, epoch, batch)
-            total += loss * len(X_batch)
-            seen += len(X_batch)
-            self.display.end_batch(loss)
-            for callback in self.callbacks:
-                callback.on_batch_end(self.trainer, epoch, batch, loss)
-            self._take_decisions()
-            if batch + 1 < batches:
-                # After the last batch, the epoch is recorded first: see below.
-                self._interrupt.check()
-            if self.trainer.stop:
-                break
+        with closing(self._batches(epoch)) as drawn:
+            for batch, (X_batch, y_batch) in enumerate(drawn):
+                self.optim.set_progress(epoch, batch)
+                row.setdefault("lr", self.optim.lr)
+                loss = self._step(X_batch, y_batch, epoch, batch)
+                total += loss * len(X_batch)
+                seen += len(X_batch)
+                self.display.end_batch(loss)
+                for callback in self.callbacks:
+                    callback.on_batch_end(self.trainer, epoch, batch, loss)
+                self._take_decisions()
+                if batch + 1 < batches:
+                    # After the last batch, the epoch is recorded first: see below.
+                    self._interrupt.check()
+                if self.trainer.stop:
+                    break
         if not all(np.isfinite(param).all() for param in self.net.params()):
             raise failure(self.net, f"parameters became nan or inf in epoch {epoch + 1}")
         if self.ranks.size > 1:
@@ -146,12 +148,11 @@ class Run:
         self._interrupt.check()
         return going_on and not self.trainer.stop
 
-    def _batches(self, epoch: int) -> Iterator[Pair]:
+    def _batches(self, epoch: int) -> Generator[Pair, None, None]:
         """Return the batches of an epoch."""
-        seed, number = self.plan.seed, self.standing.earlier + epoch
-        batches = self.data.train.epoch(seed, number)
-        transform = self.plan.transform
-        return batches if transform is None else transformed(batches, transform, seed, number)
+        plan, source = self.plan, self.data.train
+        number, ahead = self.standing.earlier + epoch, source.works_ahead(plan.transform)
+        return source.epoch(plan.seed, number, plan.transform, ahead)
 
     def _step(self, X_batch: Array, y_batch: Array, epoch: int, batch: int) -> float:
         """Learn from a batch and return its loss; one that is not finite changes nothing."""
