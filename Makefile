@@ -13,7 +13,8 @@ RUN    := $(BIN)/python
 
 # The sources of the compiled kernels: when one changes, the kernels are built again.
 CYTHON_SOURCES := $(wildcard $(foreach end,pyx pxd pxi,dlfs_ext/*.$(end) dlfs_ext/*/*.$(end)))
-BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(wildcard dlfs_ext/csrc/*)
+C_SOURCES      := $(wildcard dlfs_ext/csrc/*.h dlfs_ext/csrc/*/*.h)
+BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(C_SOURCES)
 
 # For the benchmarks' comparisons and chapter 7. On Linux pip installs the build for graphics cards,
 # several gigabytes, unless the build for processors is requested.
@@ -31,7 +32,7 @@ DEMO_ARGS ?= --model cnn --data mnist --epochs 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-thorough test-wheel wheels test-pytorch test-oldest coverage lint format bench \
+.PHONY: help setup demo test test-thorough test-wheel wheels test-pytorch test-oldest coverage lint lint-clang format bench \
     bench-gradients bench-scikit-learn notebooks test-notebooks test-class test-room render-notebooks annotate debug sanitize \
     fuzz valgrind \
     mutate mutate-kernels coverage-kernels kills test-arm64 clean
@@ -83,16 +84,21 @@ test-oldest: $(OLDEST_VENV)/.installed ## run the tests with the oldest versions
 	cd build/oldest && HYPOTHESIS_PROFILE=default $(abspath $(OLDEST_VENV))/bin/python -m pytest -q \
 	    -W ignore::DeprecationWarning $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev-installed ## check style, formatting, types, the Cython sources and the English
+lint: $(VENV)/.dev-installed ## check style, formatting, types, the Cython and C sources and the English
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(if $(CYTHON_SOURCES),PATH='$(abspath $(BIN))':"$$PATH" cython-lint $(CYTHON_SOURCES),@echo 'cython-lint: no Cython sources')
+	$(if $(C_SOURCES),$(BIN)/clang-format --dry-run -Werror $(C_SOURCES))
 	$(RUN) -m tools.english
 
-format: $(VENV)/.dev-installed ## rewrite the Python sources in the project's format
+lint-clang: $(VENV)/.clang-installed ## let clang read the kernels' C, with its warnings as errors
+	$(RUN) -m tools.clang
+
+format: $(VENV)/.dev-installed ## rewrite the Python and C sources in the project's format
 	$(RUN) -m ruff check --fix-only .
 	$(RUN) -m ruff format .
+	$(if $(C_SOURCES),$(BIN)/clang-format -i $(C_SOURCES))
 
 .PHONY: docs test-docs
 # The outputs that are stored in the notebooks are shown: nothing is run again.
@@ -237,6 +243,11 @@ $(BENCH_VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 
 $(VENV)/.mutate-installed: $(VENV)/.dev-installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
+	@touch $@
+
+# The package brings a clang, in a wheel of 100 MB.
+$(VENV)/.clang-installed: $(VENV)/.dev-installed
+	command -v clang > /dev/null || $(RUN) -m pip install --quiet --disable-pip-version-check 'ziglang>=0.15'
 	@touch $@
 
 $(VENV)/.wheels-installed: $(VENV)/.dev-installed

@@ -45,10 +45,10 @@ DIRECTIVES = {
     "cdivision": not DEBUG,
 }
 
-# No -march=native: a wheel must run on every processor of its platform; csrc/simd.h compiles the
-# hot code once per instruction set and chooses at run time. No -ffast-math: it breaks nan, inf and
-# the error bounds of exp and tanh. The two -fno flags only state that errno and the floating-point
-# exception flags are not read, which would prevent vectorization.
+# No -march=native: a wheel must run on every processor of its platform; csrc/simd/simd.h compiles
+# the hot code once per instruction set and chooses at run time. No -ffast-math: it breaks nan, inf
+# and the error bounds of exp and tanh. The two -fno flags only state that errno and the
+# floating-point exception flags are not read, which would prevent vectorization.
 GNU_FLAGS = [
     "-O3",
     "-g0",
@@ -163,7 +163,7 @@ def extensions():
     except ImportError as error:
         give_up(str(error))
         return []
-    headers = sorted(str(path) for path in (PACKAGE / "csrc").glob("*.h"))
+    headers = sorted(str(path) for path in (PACKAGE / "csrc").rglob("*.h"))
     modules = [
         Extension(
             ".".join(path.with_suffix("").parts),

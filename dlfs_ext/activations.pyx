@@ -11,7 +11,7 @@ from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
-cdef extern from "activations.h" nogil:
+cdef extern from "elementwise/activations.h" nogil:
     kernel sigmoid_kernel, sigmoid_grad_kernel, tanh_kernel, tanh_grad_kernel, exp_kernel
     kernel softmax_kernel, softmax_grad_kernel
 
@@ -52,7 +52,7 @@ def softmax_grad(output_grad, output):
 
 
 def _exp(x):
-    """exp, elementwise; for the tests of csrc/vmath.h."""
+    """exp, elementwise; for the tests of csrc/simd/vmath.h."""
     return elementwise(&exp_kernel, x, None, 0, DEAR)
 
 

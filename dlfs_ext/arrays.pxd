@@ -30,7 +30,7 @@ cdef inline bint same_shape(object a, object b) noexcept:
 
 
 cdef inline int is_double(object a) noexcept:
-    """The second index into the tables of csrc/simd.h."""
+    """The second index into the tables of csrc/simd/simd.h."""
     return cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.NPY_FLOAT64
 
 

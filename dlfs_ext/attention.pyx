@@ -1,4 +1,4 @@
-"""Attention in blocks of scores, which are never stored whole; see csrc/attention_tile.h.
+"""Attention in blocks of scores, which are never stored whole; see csrc/products/attention_tile.h.
 
 The formulas are in dlfs.reference.attention. Threads share the heads of all sequences: each head is
 computed by one thread.
@@ -18,7 +18,7 @@ from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
-cdef extern from "attention.h" nogil:
+cdef extern from "products/attention.h" nogil:
     ctypedef struct attention_task:
         const void *qkv
         const void *output_grad

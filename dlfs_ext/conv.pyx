@@ -30,7 +30,7 @@ from dlfs_ext.threads cimport kernel, run, threads_for
 
 cnp.import_array()
 
-cdef extern from "conv.h" nogil:
+cdef extern from "convolution/conv.h" nogil:
     ctypedef struct conv_window:
         ptrdiff_t channels, height, width, out_height, out_width
         ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left

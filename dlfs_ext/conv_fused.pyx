@@ -1,8 +1,8 @@
 """A convolution with its bias and activation; the formulas are in dlfs.reference.fused.
 
 The convolution of conv.pyx adds the bias and applies the activation to each piece of its output
-while it is in the cache (csrc/conv_epilogue.h). Backward, the gradient of the activation's input
-is computed row by row just before it is used, and never stored as a whole.
+while it is in the cache (csrc/convolution/conv_epilogue.h). Backward, the gradient of the
+activation's input is computed row by row just before it is used, and never stored as a whole.
 """
 
 cimport numpy as cnp

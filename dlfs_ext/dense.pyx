@@ -1,7 +1,7 @@
 """Weight multiply, bias and scale, and the chain of them fused, compiled.
 
-All products use the gemm (general matrix multiplication) of csrc/gemm_tile.h. It reads any strides,
-so a transposed or sliced matrix is not copied here.
+All products use the gemm (general matrix multiplication) of csrc/products/gemm_tile.h. It reads any
+strides, so a transposed or sliced matrix is not copied here.
 """
 
 cimport numpy as cnp
@@ -18,7 +18,7 @@ from dlfs_ext.threads cimport kernel, run, threads_for
 
 cnp.import_array()
 
-cdef extern from "dense.h" nogil:
+cdef extern from "products/dense.h" nogil:
     enum:
         DLFS_LINEAR
         DLFS_SIGMOID

@@ -12,7 +12,7 @@ from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
-cdef extern from "lookup.h" nogil:
+cdef extern from "elementwise/lookup.h" nogil:
     kernel dropout_kernel
 
 # The module: the package's attribute of the same name is the function.

@@ -14,7 +14,7 @@ from dlfs_ext.pool cimport empty_2d, empty_nd
 
 cnp.import_array()
 
-cdef extern from "lookup.h" nogil:
+cdef extern from "elementwise/lookup.h" nogil:
     ctypedef void scatter_add_fn(const void *rows, const int64_t *indices, void *table,
                                  ptrdiff_t count, ptrdiff_t n) noexcept
     scatter_add_fn *scatter_add_table[3][2]

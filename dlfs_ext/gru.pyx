@@ -25,7 +25,7 @@ from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
-cdef extern from "gru.h" nogil:
+cdef extern from "recurrent/gru.h" nogil:
     pack_panels_t pack_panels_table[3][2]
     kernel weight_grad_kernel, gru_kernel, gru_grad_kernel
 

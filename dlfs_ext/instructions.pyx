@@ -1,8 +1,8 @@
-"""Chooses the instruction set; csrc/simd.h says how kernels are compiled for each."""
+"""Chooses the instruction set; csrc/simd/simd.h says how kernels are compiled for each."""
 
 import os
 
-cdef extern from "simd.h" nogil:
+cdef extern from "simd/simd.h" nogil:
     int dlfs_best_level()
 
 _LEVELS = ("generic", "avx2", "avx512")

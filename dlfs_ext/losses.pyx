@@ -19,7 +19,7 @@ from dlfs_ext.pool cimport empty_like
 
 cnp.import_array()
 
-cdef extern from "losses.h" nogil:
+cdef extern from "elementwise/losses.h" nogil:
     ctypedef double loss_fn(const void *x, const void *t, const void *weights, void *grad,
                             ptrdiff_t n, double extra, double factor) noexcept
     ctypedef double softmax_cross_entropy_fn(const void *x, const void *t, const int64_t *labels,

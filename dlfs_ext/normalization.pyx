@@ -18,7 +18,7 @@ from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
-cdef extern from "normalization.h" nogil:
+cdef extern from "elementwise/normalization.h" nogil:
     ctypedef void divide_fn(void *sums, ptrdiff_t n, double count) noexcept
     ctypedef void inverse_deviation_fn(const void *var, void *out, ptrdiff_t n,
                                        double eps) noexcept

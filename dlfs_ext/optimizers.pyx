@@ -15,7 +15,7 @@ from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
-cdef extern from "optimizers.h" nogil:
+cdef extern from "elementwise/optimizers.h" nogil:
     ctypedef struct update_job:
         void *param
         void *first

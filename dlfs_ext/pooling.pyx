@@ -1,4 +1,4 @@
-"""Pooling: dlfs.reference.pooling, compiled; the algorithm is in csrc/pooling_tile.h.
+"""Pooling: dlfs.reference.pooling, compiled; the algorithm is in csrc/pooling/pooling_tile.h.
 
 Every plane (one channel of one image) is a task; each thread takes a range of planes.
 """
@@ -24,7 +24,7 @@ from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
-cdef extern from "pooling.h" nogil:
+cdef extern from "pooling/pooling.h" nogil:
     ctypedef struct pool_window:
         ptrdiff_t height, width, out_height, out_width
         ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, top, left

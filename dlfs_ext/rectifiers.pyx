@@ -11,7 +11,7 @@ from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
-cdef extern from "activations.h" nogil:
+cdef extern from "elementwise/activations.h" nogil:
     kernel relu_kernel, relu_grad_kernel, leaky_relu_kernel, leaky_relu_grad_kernel
     kernel elu_kernel, elu_grad_kernel, gelu_kernel, gelu_grad_kernel
     kernel gelu_tanh_kernel, gelu_tanh_grad_kernel, silu_kernel, silu_grad_kernel

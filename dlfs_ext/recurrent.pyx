@@ -25,7 +25,7 @@ from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
-cdef extern from "recurrent.h" nogil:
+cdef extern from "recurrent/recurrent.h" nogil:
     pack_panels_t pack_panels_table[3][2]
     kernel weight_grad_kernel, rnn_kernel, rnn_grad_kernel, lstm_kernel, lstm_grad_kernel
 

@@ -1,11 +1,12 @@
-# Shared by recurrent.pyx and gru.pyx: memory for a call, and its threads. See csrc/steps_tile.h.
+# Shared by recurrent.pyx and gru.pyx: memory for a call, and its threads; the steps are in
+# csrc/recurrent/steps_tile.h.
 cimport numpy as cnp
 
 from dlfs_ext.arrays cimport c_array
 from dlfs_ext.pool cimport Block, empty_nd, new_block
 from dlfs_ext.threads cimport kernel, run
 
-cdef extern from "steps.h" nogil:
+cdef extern from "recurrent/steps.h" nogil:
     enum:
         DLFS_WIDEST
         DLFS_SEQUENCES

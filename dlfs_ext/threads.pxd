@@ -1,6 +1,6 @@
 # How a kernel runs: on one thread, or on several that share its tasks.
 
-cdef extern from "simd.h" nogil:
+cdef extern from "simd/simd.h" nogil:
     ctypedef void range_fn(const void *job, ptrdiff_t begin, ptrdiff_t end,
                            void *scratch) noexcept
     ctypedef struct kernel:

@@ -384,7 +384,8 @@ for s, a, d, extra in ((1, 0, 1, 0), (2, 1, 1, 1), (3, 2, 2, 2)):
 # The gradient of a pixel of $X$ is the sum of those entries of $\partial L/\partial P$ that are
 # copies of this pixel (*col2im*). The disadvantage is memory: $P$ contains every pixel up to $k^2$
 # times. dlfs does not build $P$. Its NumPy kernels compute one product for each kernel position, as
-# you saw, and the compiled ones use shifted copies (`dlfs_ext/csrc/conv_geometry.h`).
+# you saw, and the compiled ones use shifted copies
+# (`dlfs_ext/csrc/convolution/conv_geometry.h`).
 
 
 # %%

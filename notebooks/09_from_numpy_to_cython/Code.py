@@ -314,8 +314,8 @@ print(f"the images: {x.nbytes / 1e6:.1f} MB, their patches: {25 * x.nbytes / 1e6
 # the kernel need no more copies, because they read the same copy from a later row on. Then the
 # kernel does what BLAS does, for exactly this shape: a tile of 8 output channels by 3 vectors of
 # pixels stays in registers, while the loop goes through all $16 \cdot 5 \cdot 5$ **taps** (an input
-# channel and a position in the kernel). This is the loop in `dlfs_ext/csrc/conv_registers.h`, with
-# `MR` = 8 and `NV` = 3:
+# channel and a position in the kernel). This is the loop in
+# `dlfs_ext/csrc/convolution/conv_registers.h`, with `MR` = 8 and `NV` = 3:
 #
 # ```c
 # for (ptrdiff_t k = 0; k < taps; k++, weights += MR) {

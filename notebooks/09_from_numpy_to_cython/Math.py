@@ -73,7 +73,7 @@ print(f"convolution 16 -> 32, 5 x 5:  {float(here):5.1f}")
 #
 # The two limits are equal at the **ridge**, $I^* = \pi / \beta$. To the left of it more bandwidth
 # helps, to the right of it more arithmetic. [Code](Code.ipynb) measures $\pi$ with `multiply_adds`
-# in `dlfs_ext/csrc/conv_peak.h`.
+# in `dlfs_ext/csrc/convolution/conv_peak.h`.
 #
 # ## 3. Blocks for the cache
 #
@@ -144,9 +144,9 @@ _ = ax.legend(frameon=False, fontsize=8)
 
 # %% [markdown]
 # If the blocks are too large for the cache, many more numbers are read. dlfs divides a convolution
-# into bands of rows for the same reason. `conv_plan` in `dlfs_ext/csrc/conv_geometry.h` chooses
-# them so that the shifted copies of a band stay in the second-level cache (`COPIES = 1 << 20` bytes
-# in `dlfs_ext/conv.pyx`).
+# into bands of rows for the same reason. `conv_plan` in `dlfs_ext/csrc/convolution/conv_geometry.h`
+# chooses them so that the shifted copies of a band stay in the second-level cache
+# (`COPIES = 1 << 20` bytes in `dlfs_ext/conv.pyx`).
 #
 # ## 4. Sums in registers
 #
@@ -176,9 +176,9 @@ print(f"8 x 3: 24 sums, {11 / 24:.3f}   1 x 1: 1 sum, {2 / 1:.3f}")
 
 # %% [markdown]
 # All these tiles need less than one load for two multiply-adds, so the loads do not limit the
-# speed. dlfs uses $8 \times 3$ (`strips` in `dlfs_ext/csrc/conv_registers.h`), because the number
-# of channels is often a multiple of 8; with tiles of 5, some rows would be empty. For weight
-# gradients it uses $4 \times 6$ dot products (`dots`, `DOTS_A` and `DOTS_B`).
+# speed. dlfs uses $8 \times 3$ (`strips` in `dlfs_ext/csrc/convolution/conv_registers.h`), because
+# the number of channels is often a multiple of 8; with tiles of 5, some rows would be empty. For
+# weight gradients it uses $4 \times 6$ dot products (`dots`, `DOTS_A` and `DOTS_B`).
 #
 # ## 5. Winograd: fewer multiplications
 #
@@ -239,7 +239,7 @@ for name, matrix in (("A^T", A.T), ("B^T", B_T), ("G", G)):
 
 # %% [markdown]
 # The rows of $B^T$ and of $G$ are in `patch_rows` and `winograd_pack`, in
-# `dlfs_ext/csrc/conv_winograd.h`:
+# `dlfs_ext/csrc/convolution/conv_winograd.h`:
 #
 #     half[0][j] = d0 - d2;   half[1][j] = d1 + d2;   half[2][j] = d2 - d1;   half[3][j] = d1 - d3;
 #     half[1][j] = (g0 + g1 + g2) / 2;                half[2][j] = (g0 - g1 + g2) / 2;

@@ -15,7 +15,7 @@ fast, reference = twins("attention")
 
 pytestmark = pytest.mark.usefixtures("isa")
 
-# From one position to several blocks: csrc/attention.h has blocks of 32 queries and 512 keys.
+# From one position to several blocks: products/attention.h has blocks of 32 queries and 512 keys.
 TIMES = st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65, 130]))
 WIDTHS = st.one_of(st.integers(1, 20), st.sampled_from([31, 32, 33, 48, 64]))
 

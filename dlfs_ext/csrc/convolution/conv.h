@@ -1,0 +1,53 @@
+/* The convolutions, compiled for every target and dtype; conv.pyx chooses among them. */
+#ifndef DLFS_CONV_H
+#define DLFS_CONV_H
+
+#include "simd/simd.h"
+#include "convolution/conv_geometry.h"
+#include "fused.h"
+
+typedef struct {
+    conv_layout layout;
+    ptrdiff_t groups;
+    ptrdiff_t out_channels;  /* of one group */
+    ptrdiff_t chunks;        /* weight gradient: number of separate sums */
+    ptrdiff_t parts;         /* scattering, columns: ranges of input channels */
+    ptrdiff_t together;      /* Winograd: images at a time */
+    ptrdiff_t height, width; /* Winograd: of the output */
+    int activation;
+    const void *input, *grad, *packed;
+    const void *bias;   /* forward: added, then the activation; NULL: neither */
+    const void *values; /* weight gradient: output of the activation; or NULL */
+    void *output, *sums, *bias_grad;
+} conv_job;
+
+#define DLFS_TILE "convolution/conv_tiles.h"
+#include "simd/targets.h"
+
+typedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in, ptrdiff_t out_channels,
+                          ptrdiff_t kernel_h, ptrdiff_t kernel_w, const ptrdiff_t *step);
+typedef void winograd_pack_fn(const void *weights, void *packed, ptrdiff_t in,
+                              ptrdiff_t out_channels, const ptrdiff_t *step);
+typedef void conv_scatter_pack_fn(const conv_job *job, const void *weights, void *packed);
+typedef size_t conv_size_fn(const conv_job *job);
+typedef double peak_fn(ptrdiff_t rounds);
+
+DLFS_TABLE(conv_pack)
+DLFS_TABLE(winograd_pack)
+DLFS_TABLE(conv_scatter_pack)
+DLFS_TABLE_OF(conv_scatter_pack_fn, conv_columns_pack)
+DLFS_TABLE_OF(conv_size_fn, conv_forward_scratch)
+DLFS_TABLE_OF(conv_size_fn, conv_param_grad_sums)
+DLFS_TABLE_OF(conv_size_fn, conv_param_grad_scratch)
+DLFS_TABLE_OF(conv_size_fn, conv_scatter_scratch)
+DLFS_TABLE_OF(conv_size_fn, conv_columns_scratch)
+DLFS_TABLE_OF(conv_size_fn, winograd_scratch)
+DLFS_KERNEL(conv_forward)
+DLFS_KERNEL(conv_param_grad)
+DLFS_KERNEL(conv_scatter)
+DLFS_KERNEL(conv_columns)
+DLFS_KERNEL(winograd)
+DLFS_KERNEL(conv_param_grad_reduce)
+DLFS_TABLE_OF(peak_fn, multiply_adds)
+
+#endif

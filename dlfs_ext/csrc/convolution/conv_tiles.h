@@ -1,0 +1,11 @@
+/* Everything about convolutions that is compiled for each instruction set. */
+#include "simd/shuffle.h"
+#include "simd/vmath.h"
+#include "convolution/conv_registers.h"
+#include "convolution/conv_copies.h"
+#include "convolution/conv_epilogue.h"
+#include "convolution/conv_direct.h"
+#include "convolution/conv_scatter.h"
+#include "convolution/conv_columns.h"
+#include "convolution/conv_winograd.h"
+#include "convolution/conv_peak.h"

@@ -1,0 +1,26 @@
+/* Normalization, compiled for every target and dtype. */
+#ifndef DLFS_NORMALIZATION_H
+#define DLFS_NORMALIZATION_H
+
+#include "jobs.h"
+#include "simd/simd.h"
+#define DLFS_TILE "elementwise/normalization_tile.h"
+#include "simd/targets.h"
+
+typedef void divide_fn(void *sums, ptrdiff_t n, double count);
+typedef void inverse_deviation_fn(const void *var, void *out, ptrdiff_t n, double eps);
+
+DLFS_TABLE(divide)
+DLFS_TABLE(inverse_deviation)
+DLFS_KERNEL(sum_first)
+DLFS_KERNEL(sum_products)
+DLFS_KERNEL(sum_squares)
+DLFS_KERNEL(normalize)
+DLFS_KERNEL(normalize_grad)
+DLFS_KERNEL(rescale)
+DLFS_KERNEL(layer_norm)
+DLFS_KERNEL(layer_norm_grad)
+DLFS_KERNEL(rms_norm)
+DLFS_KERNEL(rms_norm_grad)
+
+#endif

@@ -1,0 +1,43 @@
+/* Attention, compiled for every target and dtype. */
+#ifndef DLFS_ATTENTION_H
+#define DLFS_ATTENTION_H
+
+#include "simd/simd.h"
+
+/* A block of scores: 64 or 128 KB, and as much for its gradient. KEYS is a multiple of QUERIES. */
+#define DLFS_QUERIES 32
+#define DLFS_KEYS 512
+
+/* The length of a row of n numbers: a whole, odd number of the widest vectors. Rows a power of two
+ * apart would compete for the same few places of the first-level cache. */
+#define DLFS_PADDED(n) ((((n) + 15) / 16 | 1) * 16)
+/* KC rows of the widest tile: see gemm_tile.h. */
+#define DLFS_PANEL_NUMBERS (1024 * 3 * 16)
+
+/* Arrays and sizes of a call; without output_grad it computes the output. A task is a head. With a
+ * mask of bytes (batch, heads, time, time) the weights are multiplied by `kept` where it is not 0,
+ * else by 0. */
+typedef struct {
+    const void *qkv, *output_grad;
+    void *output, *qkv_grad;
+    ptrdiff_t heads, time, width;
+    int causal;
+    const unsigned char *mask;
+    double kept;
+    unsigned char *finite; /* of each head: whether all results are */
+} attention_task;
+
+/* How many numbers of scratch memory a thread needs. */
+DLFS_UNUSED static size_t dlfs_attention_scratch(ptrdiff_t time, ptrdiff_t width)
+{
+    ptrdiff_t keys = time < DLFS_KEYS ? time : DLFS_KEYS;
+    return (size_t)(DLFS_PANEL_NUMBERS + 2 * DLFS_QUERIES * DLFS_PADDED(keys)
+                    + 2 * width * DLFS_PADDED(time) + DLFS_QUERIES * (width + 2) + 16);
+}
+
+#define DLFS_TILE "products/attention_tile.h"
+#include "simd/targets.h"
+
+DLFS_KERNEL(attention_heads)
+
+#endif
