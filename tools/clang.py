@@ -39,7 +39,7 @@ def main() -> int:
     command = [*clang(), *FLAGS, f"-I{PACKAGE / 'csrc'}"]
     for folder in (np.get_include(), sysconfig.get_path("include")):
         command += ["-isystem", folder]
-    sources = sorted(map(str, PACKAGE.glob("*.c")))
+    sources = sorted(map(str, PACKAGE.rglob("*.c")))
     jobs = [[*command, *more, path] for path in sources for more in ([], ["-DDLFS_SCALAR"])]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         codes = list(pool.map(lambda job: subprocess.run(job, check=False).returncode, jobs))

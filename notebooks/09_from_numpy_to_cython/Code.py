@@ -278,7 +278,7 @@ if sliding:
 # Compiling alone helps little. The types make the code faster by a factor of hundreds, because now
 # the C compiler can translate the loop to a few instructions.
 #
-# `dlfs_ext/plain.pyx` is written like `typed`: it has the loops for a small network
+# The files of `dlfs_ext/plain/` are written like `typed`: they have the loops for a small network
 # (`dlfs.use_backend("plain")` trains with it), also the seven loops of the convolution:
 
 # %%

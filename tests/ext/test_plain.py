@@ -95,6 +95,21 @@ def test_rnn(data, dtype, shape):
     assert ours.dtype == dtype
 
 
+@given(data=st.data(), dtype=DTYPES, shape=st.tuples(SIZES, st.integers(0, 4), st.integers(0, 5)))
+def test_rnn_grad(data, dtype, shape):
+    batch, time, hidden = shape
+    state = (batch, hidden)
+    h_grad, h = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype, -0.5, 0.5))
+    last_grad, h0 = data.draw(arrays(state, dtype)), data.draw(arrays(state, dtype))
+    W = data.draw(arrays((hidden, hidden), dtype)) / 20
+    # Each step sums hidden products and multiplies them by 1 - h * h, which is off by up to 2 eps;
+    # the weights' gradient sums over all rows of all steps.
+    terms = (hidden + 6) * (time + 1) + batch * time
+    arguments = (h_grad, last_grad, h, h0, W)
+    assert plain.rnn_grad is not reference.rnn_grad
+    assert_linear(plain.rnn_grad, reference.rnn_grad, arguments, terms)
+
+
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu"])
 def test_limits(name):
     x = np.array([-np.inf, np.inf, np.nan, -1000.0, 1000.0])
@@ -154,3 +169,21 @@ def test_max_pool(data, dtype, size, kernel, stride):
     arguments = (g, wanted[1], x.shape, kernel, stride, padding)
     ours, wanted = plain.max_pool2d_grad(*arguments), reference.max_pool2d_grad(*arguments)
     np.testing.assert_array_equal(ours, wanted)
+
+
+@given(
+    data=st.data(),
+    dtype=DTYPES,
+    size=st.tuples(st.integers(4, 8), st.integers(4, 8)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.integers(1, 3),
+    include=st.booleans(),
+)
+def test_avg_pool(data, dtype, size, kernel, stride, include):
+    x = data.draw(arrays((2, 2, *size), dtype))
+    options = (kernel, stride, (kernel[0] // 2, kernel[1] // 2), include)
+    terms = kernel[0] * kernel[1] + 1
+    assert plain.avg_pool2d is not reference.avg_pool2d
+    assert_linear(plain.avg_pool2d, reference.avg_pool2d, (x, *options), terms)
+    g = data.draw(arrays(reference.avg_pool2d(x, *options).shape, dtype))
+    assert_linear(plain.avg_pool2d_grad, reference.avg_pool2d_grad, (g, x.shape, *options), terms)

@@ -1,1 +1,0 @@
-from dlfs.reference import *  # noqa: F403
