@@ -9,7 +9,10 @@ Tolerances are bounds of the rounding error:
 - `assert_within` for everything else, with a bound that the test computes.
 """
 
+import ctypes
 import importlib
+import mmap
+import os
 from collections.abc import Iterator
 
 import hypothesis.extra.numpy as hnp
@@ -62,10 +65,28 @@ def in_layout(array, layout):
     elif layout == "read-only":
         array = array.copy()
         array.flags.writeable = False
+    elif layout in ("first", "last"):
+        array = beside_forbidden_memory(array, layout)
     return array
 
 
-LAYOUTS = st.sampled_from(["plain", "fortran", "reversed", "strided", "unaligned", "read-only"])
+def beside_forbidden_memory(array, place):
+    """A copy whose first or last byte is at the edge of memory: reading further ends the process."""
+    if os.name != "posix" or not array.size:
+        return array
+    size = -(-array.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = np.frombuffer(mmap.mmap(-1, size + mmap.PAGESIZE), np.uint8)
+    edge, start = (size, size - array.nbytes) if place == "last" else (0, mmap.PAGESIZE)
+    address = ctypes.c_void_p(memory.ctypes.data + edge)
+    assert ctypes.CDLL(None).mprotect(address, ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+LAYOUTS = st.sampled_from(
+    ["plain", "first", "last", "fortran", "reversed", "strided", "unaligned", "read-only"]
+)
 
 
 @st.composite

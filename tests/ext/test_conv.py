@@ -186,6 +186,38 @@ def test_large_shapes_equal_reference(shapes, dtype):
     assert_sums("conv2d_param_grad", (g, x, W.shape), g.size // g.shape[1])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("x_shape", "W_shape", "options"),
+    [
+        # Winograd's algorithm: images together, an odd size; then bands of rows
+        ((5, 18, 9, 11), (9, 22, 3, 3), {"padding": 1}),
+        ((2, 36, 45, 70), (18, 18, 3, 3), {"padding": ((2, 0), (1, 2))}),
+        # copies: images side by side, several of their blocks; then bands of rows
+        ((45, 6, 7, 7), (3, 10, 2, 3), {"padding": (0, 1)}),
+        ((2, 14, 90, 80), (7, 6, 5, 5), {"dilation": (1, 3)}),
+        # gradients scattered: with unread rows and columns, then with bands of rows
+        ((3, 14, 33, 41), (7, 10, 5, 4), {"stride": (2, 3), "padding": 2, "dilation": (3, 1)}),
+        ((3, 6, 33, 41), (3, 10, 2, 1), {"stride": (3, 2), "padding": ((1, 0), (0, 1))}),
+        ((2, 6, 75, 130), (3, 34, 3, 3), {"stride": (2, 1), "padding": (0, 1)}),
+        # gradients by columns: with dilation and a wide margin, then with bands of rows
+        ((3, 6, 20, 45), (3, 10, 5, 4), {"padding": (5, 4), "dilation": (2, 3)}),
+        ((2, 4, 80, 70), (2, 30, 4, 6), {"padding": ((0, 2), (3, 1))}),
+    ],
+)
+def test_every_way_keeps_groups_and_images_apart(x_shape, W_shape, options, dtype):
+    generator = np.random.default_rng(8)
+    x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in (x_shape, W_shape))
+    options = {**options, "groups": 2}
+    g = generator.uniform(-1, 1, reference.conv2d(x, W, **options).shape).astype(dtype)
+    n_in, n_out, kernel = W_shape[0], W_shape[1] // 2, W_shape[2] * W_shape[3]
+    tall = winograd(W_shape, dtype)
+    assert_sums("conv2d", (x, W), n_in * kernel, n_in if tall else None, **options)
+    channels = n_out if tall else None
+    assert_sums("conv2d_input_grad", (g, W, x_shape), n_out * kernel, channels, **options)
+    assert_sums("conv2d_param_grad", (g, x, W_shape), g.size // g.shape[1], **options)
+
+
 def test_float64_rounding_is_that_of_the_reference():
     """Tighter than a bound: the errors of both, against integers that float64 holds exactly."""
     generator = np.random.default_rng(4)

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tests.ext.common import DTYPES, arrays, assert_linear, each_number_of_threads, twins
+from tests.ext.common import (
+    DTYPES,
+    arrays,
+    assert_linear,
+    each_number_of_threads,
+    in_layout,
+    twins,
+)
 
 fast, reference = twins("pooling")
 
@@ -120,6 +127,43 @@ def test_avg_pool2d_and_gradient_equal_reference(
     g = data.draw(arrays(results[1].shape, dtype))
     arguments = (g, shape, *options)
     assert_linear(fast.avg_pool2d_grad, reference.avg_pool2d_grad, arguments, height * width)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [
+        (2, 2, 0),
+        (2, 2, 1),
+        ((2, 3), (1, 1), ((1, 0), (1, 1))),
+        ((3, 2), (2, 2), ((0, 1), (1, 1))),
+        ((2, 4), (1, 3), ((1, 1), (0, 2))),
+        ((3, 1), (3, 4), 0),
+    ],
+)
+def test_every_number_of_windows_in_a_row(kernel, stride, padding, dtype):
+    """From one window to more than two of the longest vectors, alone and before other images."""
+    generator = np.random.default_rng(9)
+    height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    step = stride if isinstance(stride, int) else stride[1]
+    for windows in range(1, 37):
+        size = (windows - 1) * step + width + windows % step
+        x = generator.integers(-9, 9, (1 + windows % 3, 1, 5, size)).astype(dtype)
+        x = in_layout(x, "last")
+        options = kernel, stride, padding
+        found, wanted = fast.max_pool2d(x, *options), reference.max_pool2d(x, *options)
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one, other, strict=True)
+        g, positions = (in_layout(array, "last") for array in wanted)
+        arguments = (g, positions, x.shape, *options)
+        assert_linear(fast.max_pool2d_grad, reference.max_pool2d_grad, arguments, height * width)
+        for include in (True, False):
+            arguments = (x, *options, include)
+            assert_linear(fast.avg_pool2d, reference.avg_pool2d, arguments, height * width)
+            arguments = (g, x.shape, *options, include)
+            assert_linear(
+                fast.avg_pool2d_grad, reference.avg_pool2d_grad, arguments, height * width
+            )
 
 
 @given(data=st.data(), dtype=DTYPES, shape=IMAGES)
