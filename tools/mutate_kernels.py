@@ -10,7 +10,7 @@ takes far too long, count as noticed.
 
 It rewrites the sources: run it in a copy, which ``make`` makes in build/kernels. There ``left``
 tries the mutants that were not noticed again, with all tests that reach them and without compiling;
-numbers try these mutants.
+numbers try these mutants, and paths replace tests/ext.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,32 +42,24 @@ COUNT, SEED = 500, 18
 # Some do not compile, or are in code for other compilers: more are drawn.
 DRAWN = COUNT * 4 // 3
 # Seconds of tests for one mutant, without ``left``. A test may take SLOWER times its usual time.
-MOST_SECONDS = 20
+MOST_SECONDS = 5
 SLOWER, GRACE = 10, 5
-JOBS = os.cpu_count() or 1
 
-# Each process that tries mutants has a part of the shared memory: the active mutant, and a byte for
-# each mutant that says whether it was reached.
+# The shared memory: the active mutant, and a byte for each mutant that says whether it was reached.
 SIZE = 4096
 SHARED = f"""
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-static char *parts;
 volatile int *dlfs_mutant;
 volatile char *dlfs_reached;
-void use_part(int part)
-{{
-    dlfs_mutant = (volatile int *)(parts + part * {SIZE});
-    dlfs_reached = (volatile char *)(dlfs_mutant + 1);
-}}
 __attribute__((constructor)) static void begin(void)
 {{
     int file = open(getenv("DLFS_MUTANTS"), O_RDWR);
-    parts = mmap(NULL, {JOBS * SIZE}, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (parts == MAP_FAILED)
+    dlfs_mutant = mmap(NULL, {SIZE}, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (dlfs_mutant == MAP_FAILED)
         abort();
-    use_part(atoi(getenv("DLFS_PART")));
+    dlfs_reached = (volatile char *)(dlfs_mutant + 1);
 }}
 """
 HEADER = """
@@ -84,12 +76,13 @@ OPERATORS = dict(pair.split() for pair in BOTH)
 CALLS = {"vmin": "vmax", "vmax": "vmin", "vzip_low": "vzip_high", "vzip_high": "vzip_low"}
 CALLS |= {"vevens": "vodds", "vodds": "vevens", "min": "max", "max": "min"}
 C_LEVELS = ["||", "&&", "|", "^", "&", "== !=", "< <= > >=", "<< >>", "+ -", "* / %"]
-CYTHON_LEVELS = ["or", "and", "not", "< <= > >= == !=", "|", "^", "&", "<< >>", "+ -", "* / // %"]
+CYTHON_LEVELS = ["or", "and", "not", "< <= > >= == != is in", *C_LEVELS[2:5], "<< >>", "+ -"]
+CYTHON_LEVELS += ["* / // %"]
 NOT, COMPARISON = 2, 3
 # What ends an expression at its own depth.
 KEYWORDS = {"return", "if", "else", "for", "while"}
 ENDS = KEYWORDS | {",", ";", ":", "?", "=", "{", "}", "+=", "-=", "*=", "/=", "|=", "&=", "^="}
-C_ENDS, CYTHON_ENDS = ENDS | {"case", "do"}, ENDS | {"//=", "elif", "in", "is", "\n"}
+C_ENDS, CYTHON_ENDS = ENDS | {"case", "do"}, ENDS | {"//=", "elif", "\n"}
 
 TOKEN = re.compile(
     r'[A-Za-z_]\w*|0x[\da-fA-F.]+(?:p[+-]?\d+)?\w*|\d[\d.]*(?:[eE][+-]?\d+)?\w*|"(?:\\.|[^"\\\n])*"'
@@ -129,6 +122,10 @@ class Mutant:
     end: int
     result: str = ""
     test: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.number}: {self.result}: {self.file}:{self.line}"
+        return f"{place}: {self.before} -> {self.after}"
 
 
 class Source:
@@ -331,97 +328,97 @@ class Trial:
         self.mutants, self.wanted, self.most_seconds = mutants, wanted, most_seconds
         # Not os.fork: the kernels would notice, and use one thread. No thread has been started yet.
         self.fork = ctypes.PyDLL(None).fork
-        self.part = np.empty(0, np.uint8)
+        self.shared = np.memmap(SHARED_FILE, np.uint8, "r+")
         self.items: list[pytest.Item] = []
-        self.reach: dict[int, list[int]] = defaultdict(list)
         self.seconds: dict[int, float] = {}
-        self.noticed: Counter[int] = Counter()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Learn what each test reaches; then try each mutant."""
+        """Learn which mutants each test reaches; then try each mutant."""
         if session.testsfailed:
             pytest.exit("the tests could not be collected", 1)
         self.items = session.items
-        for test, took, reached in self.together(self.learn, range(len(self.items))):
-            self.seconds[test] = took
+        reach: dict[int, list[int]] = defaultdict(list)
+        for test, (outcome, seconds, reached) in self.attempt(0, range(len(self.items))).items():
+            if outcome != "passed":
+                say(f"{outcome} without any change, left out: {self.items[test].nodeid}")
+                continue
+            self.seconds[test] = seconds
             for number in reached:
-                self.reach[number].append(test)
+                reach[number].append(test)
         say(f"{len(self.items)} tests, {sum(self.seconds.values()):.0f} s")
-        found = {m.number: m for m in self.mutants}
-        for number, result, test in self.together(self.try_one, [m.number for m in self.wanted]):
-            found[number].result, found[number].test = result, test
+        # conv.pyx, conv_tiles.h and conv_winograd.h are one subject
+        noticed: dict[str, Counter[int]] = defaultdict(Counter)
+        for mutant in self.wanted:
+            subject = Path(mutant.file).stem.partition("_")[0]
+            self.try_one(mutant, reach[mutant.number], noticed[subject])
         return True
 
-    def together(self, function: Callable[[int], Any], work: Sequence[int]) -> Iterator[Any]:
-        """Call the function for each number, in several processes; return the results."""
-        children = []
-        for part in range(JOBS):
-            child = self.fork()
-            if child == 0:
-                try:
-                    self.work(function, work[part::JOBS], part)
-                    os._exit(0)
-                finally:
-                    os._exit(1)
-            children.append(child)
-        for part, child in enumerate(children):
-            if os.waitpid(child, 0)[1]:
-                sys.exit("a process that tries mutants failed")
-            yield from map(json.loads, (FOLDER / f"results-{part}").read_text().splitlines())
+    def try_one(self, mutant: Mutant, tests: list[int], noticed: Counter[int]) -> None:
+        """Try a mutant: first the tests that ``noticed`` others like it, then the fast ones."""
+        chosen, total = [], 0.0
+        for test in sorted(tests, key=lambda t: self.seconds[t] / (1 + 9 * noticed[t])):
+            if total <= self.most_seconds:
+                chosen.append(test)
+                total += self.seconds[test]
+        mutant.result, mutant.test = "not reached", ""
+        for test, (outcome, _, _) in self.attempt(mutant.number, chosen).items():
+            mutant.result = outcome
+            if outcome != "passed":
+                mutant.test = self.items[test].nodeid
+                noticed[test] += 1
+        save(self.mutants)
+        if not mutant.test:
+            say(str(mutant))
 
-    def work(self, function: Callable[[int], Any], numbers: Sequence[int], part: int) -> None:
-        """Call the function for each number; write the results to a file."""
-        os.environ["DLFS_PART"] = str(part)
-        ctypes.CDLL(str(LIBRARY)).use_part(part)
-        with guard.lifted():
-            self.part = np.memmap(SHARED_FILE, np.uint8, "r+", part * SIZE, (SIZE,))
-            results = (FOLDER / f"results-{part}").open("w", encoding="utf-8")
-        for number in numbers:
-            print(json.dumps(function(number)), file=results, flush=True)
+    def attempt(self, number: int, tests: Sequence[int]) -> dict[int, tuple[str, float, list[int]]]:
+        """Run tests with a mutant in one process, until one fails, or with mutant 0 all of them.
 
-    def learn(self, test: int) -> tuple[int, float, list[int]]:
-        """Run a test unchanged; return its number, its seconds, and the mutants that it reaches."""
-        self.part[:] = 0
-        outcome, took = self.attempt(test, 0, 600)
-        if outcome != "passed":
-            say(f"fails without any change ({outcome}), left out: {self.items[test].nodeid}")
-        reached = self.part[4:].nonzero()[0].tolist() if outcome == "passed" else []
-        return test, took, reached
-
-    def try_one(self, number: int) -> tuple[int, str, str]:
-        """Run tests until one notices the mutant; return its number, the result and the test."""
-        result, total = "not reached", 0.0
-        tests = self.reach[number]
-        for test in sorted(tests, key=lambda t: self.seconds[t] / (1 + self.noticed[t])):
-            result, took = self.attempt(test, number, self.seconds[test])
-            total += took
-            if result != "passed":
-                self.noticed[test] += 1
-                return number, result, self.items[test].nodeid
-            if total > self.most_seconds:
-                break
-        say(f"{result}: mutant {number}")
-        return number, result, ""
-
-    def attempt(self, test: int, number: int, usual: float) -> tuple[str, float]:
-        """Run one test in a process of its own; return the outcome and its CPU time."""
-        self.part[:4] = list(number.to_bytes(4, sys.byteorder))
-        limit = int(GRACE + SLOWER * usual)
+        Returns each test's outcome, its CPU time and the mutants that it reached.
+        """
+        found: dict[int, tuple[str, float, list[int]]] = {}
+        reading, writing = os.pipe()
         child = self.fork()
         if child == 0:
-            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
-            resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            signal.alarm(60 + 10 * limit)  # a deadlock takes no CPU time
+            with os.fdopen(writing, "w") as pipe:
+                self.run(number, tests, pipe)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            for line in pipe:
+                test, *found_now = json.loads(line)
+                found[test] = tuple(found_now)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code:
+            last = next(reversed(found))
+            too_long = code in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL)
+            found[last] = ("too long" if too_long else "crashed", 0, [])
+        return found
+
+    def run(self, number: int, tests: Sequence[int], pipe: Any) -> None:
+        """Run tests in this process; write what they did to the pipe."""
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for test in tests:
+            began, limit = sum(os.times()[:4]), int(GRACE + SLOWER * self.seconds.get(test, 60))
+            # These end the process by a signal; a deadlock takes no CPU time.
+            resource.setrlimit(resource.RLIMIT_CPU, (int(began) + limit, resource.RLIM_INFINITY))
+            signal.alarm(60 + 10 * limit)
+            print(json.dumps([test, "started", 0, []]), file=pipe, flush=True)
+            self.shared[:] = [*number.to_bytes(4, sys.byteorder), *[0] * (SIZE - 4)]
             reports = runtestprotocol(self.items[test], log=False, nextitem=None)
-            os._exit(any(report.failed for report in reports))
-        _, status, usage = os.wait4(child, 0)
-        self.part[:4] = 0
-        code = os.waitstatus_to_exitcode(status)
-        too_long = code in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL)
-        outcome = "too long" if too_long else {0: "passed", 1: "failed"}.get(code, "crashed")
-        return outcome, usage.ru_utime + usage.ru_stime
+            outcome = "failed" if any(report.failed for report in reports) else "passed"
+            reached = [] if number else self.shared[4:].nonzero()[0].tolist()
+            seconds = sum(os.times()[:4]) - began
+            print(json.dumps([test, outcome, seconds, reached]), file=pipe, flush=True)
+            if number and outcome == "failed":
+                return
+
+
+def save(mutants: list[Mutant]) -> None:
+    """Store the mutants and their results."""
+    with guard.lifted():
+        TABLE.write_text(json.dumps([asdict(m) for m in mutants], indent=1), encoding="utf-8")
 
 
 def say(text: str) -> None:
@@ -434,33 +431,23 @@ def main(arguments: list[str]) -> int:
     if Path(".git").exists():
         sys.exit("this rewrites dlfs_ext, so it must run in a copy: make mutate-kernels")
     mutants = [Mutant(**m) for m in json.loads(TABLE.read_text())] if arguments else build()
-    TABLE.write_text(json.dumps([asdict(m) for m in mutants], indent=1))
-    SHARED_FILE.write_bytes(bytes(JOBS * SIZE))
+    save(mutants)
+    SHARED_FILE.write_bytes(bytes(SIZE))
     # Threads that wait actively would take CPU time from each other.
-    settings = {"DLFS_MUTANTS": str(SHARED_FILE), "DLFS_PART": "0", "OMP_WAIT_POLICY": "passive"}
-    os.environ.update(settings)
+    os.environ.update(DLFS_MUTANTS=str(SHARED_FILE), OMP_WAIT_POLICY="passive")
     wanted = [m for m in mutants if str(m.number) in arguments]
     wanted = wanted or [m for m in mutants if not m.test]
     trial = Trial(mutants, wanted, float("inf") if arguments else MOST_SECONDS)
-    quiet = [
-        "-qq",
-        "-s",
-        "--no-summary",
-        "--tb=native",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:faulthandler",
-    ]
-    status = pytest.main([*quiet, "tests/ext"], plugins=[trial])
-    TABLE.write_text(json.dumps([asdict(m) for m in mutants], indent=1))
+    options = "-qq -s --no-summary --tb=native -p no:cacheprovider -p no:faulthandler"
+    tests = [argument for argument in arguments if "/" in argument] or ["tests/ext"]
+    status = pytest.main([*options.split(), *tests], plugins=[trial])
     every, noticed = Counter(m.file for m in mutants), Counter(m.file for m in mutants if m.test)
     for name in sorted(every):
         say(f"{noticed[name]:4} of {every[name]:4}  {name}")
     say(f"{noticed.total():4} of {every.total():4}  noticed; the others:")
     for m in mutants:
         if not m.test:
-            say(f"{m.number}: {m.result}: {m.file}:{m.line}: {m.before} -> {m.after}")
+            say(str(m))
     return int(status != pytest.ExitCode.OK)
 
 
