@@ -19,6 +19,7 @@ BUILD_INPUTS   := pyproject.toml setup.py $(CYTHON_SOURCES) $(C_SOURCES)
 # For the benchmarks' comparisons and chapter 7. On Linux pip installs the build for graphics cards,
 # several gigabytes, unless the build for processors is requested.
 TORCH ?= torch==2.13.0
+# JAX= leaves JAX out of `make bench`.
 JAX   ?= jax==0.10.2 jaxlib==0.10.2
 
 FOR_NOTEBOOKS := $(VENV)/.notebooks-installed $(if $(TORCH),$(VENV)/.torch-installed)
@@ -108,7 +109,7 @@ docs: $(VENV)/.docs-installed ## build the site, build/docs/index.html
 test-docs: docs ## test the built site: its links, and its pages in Chromium without a network
 	$(RUN) -m pytest -q -p no:cacheprovider docs/tests $(PYTEST_ARGS)
 
-bench: $(BENCH_VENV)/.installed ## compare with PyTorch, in a separate environment; BENCH_ARGS="--quick" and others
+bench: $(BENCH_VENV)/$(if $(JAX),.jax-installed,.installed) ## compare with PyTorch and JAX, in a separate environment; BENCH_ARGS="--quick" and others
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 bench-gradients: $(BENCH_VENV)/.jax-installed ## compare the gradient checker with those of PyTorch and JAX

@@ -2,11 +2,11 @@
 
 import sys
 
-from benchmarks.memory import start_again_tuned
+from benchmarks.environment import start_again
 
 if __name__ == "__main__":
     # before any large import
-    start_again_tuned()
+    start_again()
     from benchmarks.cli import main
 
     sys.exit(main())

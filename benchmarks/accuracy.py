@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 
 import dlfs_ext
-from benchmarks.kernels import CONVOLUTIONS, Convolution
+from benchmarks.kernels import KNOWN, Convolution
 from dlfs import reference
 from dlfs.types import Array
 
@@ -22,18 +21,18 @@ class Accuracy:
 
 def measure() -> list[Accuracy]:
     """Compare each 3x3 convolution in float32 with the same convolution in float64."""
-    return [compare(size) for size, *_ in CONVOLUTIONS if size.weights[2:] == (3, 3)]
+    return [compare(size) for size, *_ in KNOWN if size.weights[2:] == (3, 3)]
 
 
 def compare(size: Convolution) -> Accuracy:
     x, W, _ = size.arrays("float32")
-    exact = reference.conv2d(x.astype(np.float64), W.astype(np.float64), 1, size.padding)
-    turned = torch.from_numpy(np.ascontiguousarray(W.transpose(1, 0, 2, 3)))
-    theirs = F.conv2d(torch.from_numpy(x), turned, padding=size.padding).numpy()
+    options = size.options
+    exact = reference.conv2d(x.astype(np.float64), W.astype(np.float64), *options)
+    theirs = F.conv2d(*size.tensors("float32")[:2], None, *options).numpy()
     outputs = {
-        "dlfs": dlfs_ext.conv2d(x, W, 1, size.padding),
+        "dlfs": dlfs_ext.conv2d(x, W, *options),
         "PyTorch": theirs,
-        "reference": reference.conv2d(x, W, 1, size.padding),
+        "reference": reference.conv2d(x, W, *options),
     }
     return Accuracy(size.name, {name: error(out, exact) for name, out in outputs.items()})
 

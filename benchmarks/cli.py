@@ -26,9 +26,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--threads", nargs="+", type=int, default=[1, 2])
     add("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
-    add("--seconds", type=float, default=3.0, help="seconds per line")
+    add("--seconds", type=float, default=1.0, help="seconds per line")
     add("--quick", action="store_true", help="a third of a second per line, one thread, no epoch")
-    add("--no-reference", action="store_true", help="dlfs against PyTorch only")
+    add("--isa", choices=["avx2"], help="the instructions that all libraries may use at most")
+    add("--no-others", action="store_true", help="only PyTorch: no reference, JAX, torch.compile")
     add("--no-epoch", action="store_true", help="leave out the demo's epoch")
     add("--epoch-runs", type=int, default=3)
     add("--list", action="store_true", help="show the lines and stop")
@@ -56,7 +57,7 @@ def main() -> int:
     if arguments.quick:
         seconds, threads = 0.3, threads[:1]
     results = []
-    for result in runner.run(works, arguments.dtypes, threads, seconds, not arguments.no_reference):
+    for result in runner.run(works, arguments.dtypes, threads, seconds, not arguments.no_others):
         results.append(result)
         print(report.line(result), flush=True)
     epochs = []
@@ -65,7 +66,7 @@ def main() -> int:
         for count in threads:
             epochs.append(epoch.measure(count, arguments.epoch_runs))
             print(report.epoch_line(epochs[-1]), flush=True)
-    partial = arguments.only or arguments.quick or arguments.no_epoch or arguments.no_reference
+    partial = arguments.only or arguments.quick or arguments.no_epoch or arguments.no_others
     path = arguments.output or (None if partial else RESULTS)
     if path is not None:
         accuracies = accuracy.measure()

@@ -1,14 +1,15 @@
 """The kernels, called as the layers call them."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 import dlfs_ext
-from benchmarks.work import FAST, REFERENCE, TORCH, Call, Contenders, Work
+from benchmarks.work import FAST, REFERENCE, TORCH, Call, Contenders, Targets, Work
 from dlfs import reference
 from dlfs.types import Array
 
@@ -23,14 +24,15 @@ def numbers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Array:
 def without_graph(call: Call) -> Call:
     """Call PyTorch without recording a graph, because no backward pass follows."""
 
-    def bare() -> None:
+    def bare() -> Any:
         with torch.inference_mode():
-            call()
+            return call()
 
     return bare
 
 
 def contenders(kernel: str, arguments: tuple, torch_call: Call) -> Contenders:
+    """Return the calls of one kernel: its fast version, the reference's, and PyTorch's."""
     return {
         FAST: functools.partial(getattr(dlfs_ext, kernel), *arguments),
         REFERENCE: functools.partial(getattr(reference, kernel), *arguments),
@@ -39,64 +41,100 @@ def contenders(kernel: str, arguments: tuple, torch_call: Call) -> Contenders:
 
 
 class Convolution:
-    """The works on images, weights and gradients of one size, with "same" padding."""
+    """The works on images, weights and gradients of one size; padding is that of "same"."""
 
-    def __init__(self, channels: int, filters: int, kernel: int, side: int, batch: int) -> None:
+    def __init__(
+        self, channels: int, filters: int, kernel: int, side: int, batch: int,
+        stride: int = 1, dilation: int = 1, groups: int = 1,
+    ) -> None:  # fmt: skip
+        padding = (dilation * (kernel - 1) + 1) // 2 - (kernel % 2 == 0)
+        out = (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
         self.images = (batch, channels, side, side)
-        self.weights = (channels, filters, kernel, kernel)
-        self.output = (batch, filters, side, side)
-        self.padding = kernel // 2
-        self.multiply_adds = float(batch * filters * side**2 * channels * kernel**2)
-        self.name = f"Conv2D {channels}->{filters} {kernel}x{kernel}, {side}x{side}, batch {batch}"
+        self.weights = (channels // groups, filters, kernel, kernel)
+        self.output = (batch, filters, out, out)
+        self.options = (stride, padding, dilation, groups)
+        self.multiply_adds = float(np.prod(self.output) * np.prod(self.weights) / filters)
+        given = {"stride": (stride, 1), "dilation": (dilation, 1), "groups": (groups, 1)}
+        special = [f", {name} {n}" for name, (n, usual) in given.items() if n != usual]
+        self.name = (
+            f"Conv2D {channels}->{filters} {kernel}x{kernel}{''.join(special)}, {side}x{side}, "
+            f"batch {batch}"
+        )
 
     def arrays(self, dtype: str) -> tuple[Array, Array, Array]:
         scale = 1 / np.sqrt(np.prod(self.weights[::2]))
         W = (numbers(self.weights, dtype, 1) * scale).astype(dtype)
         return numbers(self.images, dtype), W, numbers(self.output, dtype, 2)
 
+    def tensors(self, dtype: str) -> list[torch.Tensor]:
+        """Return PyTorch's arrays; its weights have the output channels first."""
+        x, W, grad = self.arrays(dtype)
+        return [torch.from_numpy(a) for a in (x, np.ascontiguousarray(W.swapaxes(0, 1)), grad)]
+
     def torch_gradient(self, dtype: str, which: int) -> Call:
         """Call PyTorch's convolution_backward for one gradient: 0 images, 1 weights."""
-        x, W, grad = self.arrays(dtype)
-        W = np.ascontiguousarray(W.transpose(1, 0, 2, 3))
-        x, W, grad = (torch.from_numpy(a) for a in (x, W, grad))
-        pad, mask = [self.padding] * 2, [which == 0, which == 1, False]
+        x, W, grad = self.tensors(dtype)
+        stride, padding, dilation, groups = self.options
+        options = [stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups
+        mask = [which == 0, which == 1, False]
         backward = torch.ops.aten.convolution_backward
-        return lambda: backward(grad, x, W, None, [1, 1], pad, [1, 1], False, [0, 0], 1, mask)
+        return lambda: backward(grad, x, W, None, *options, mask)[which]
 
     def forward(self, dtype: str) -> Contenders:
         x, W, _ = self.arrays(dtype)
-        tx = torch.from_numpy(x)
-        tw = torch.from_numpy(np.ascontiguousarray(W.transpose(1, 0, 2, 3)))
+        tx, tw, _ = self.tensors(dtype)
         return contenders(
-            "conv2d", (x, W, 1, self.padding), lambda: F.conv2d(tx, tw, padding=self.padding)
+            "conv2d", (x, W, *self.options), lambda: F.conv2d(tx, tw, None, *self.options)
         )
 
     def weight_gradient(self, dtype: str) -> Contenders:
         x, W, grad = self.arrays(dtype)
-        arguments = (grad, x, W.shape, 1, self.padding)
+        arguments = (grad, x, W.shape, *self.options)
         return contenders("conv2d_param_grad", arguments, self.torch_gradient(dtype, 1))
 
     def input_gradient(self, dtype: str) -> Contenders:
         x, W, grad = self.arrays(dtype)
-        arguments = (grad, W, x.shape, 1, self.padding)
+        arguments = (grad, W, x.shape, *self.options)
         return contenders("conv2d_input_grad", arguments, self.torch_gradient(dtype, 0))
 
 
-CONVOLUTIONS = [
-    (Convolution(1, 16, 5, 28, 60), (1.15, 2.3), (1.05, 2.7), (8.0, 1.4)),
-    (Convolution(3, 16, 5, 32, 10), (1.2, 2.0), (1.25, 2.3), (3.8, 1.6)),
-    # forward by Winograd's algorithm
-    (Convolution(16, 32, 3, 28, 60), (1.35, 1.8), (1.0, 1.6), (1.0, 1.35)),
-    (Convolution(64, 64, 3, 32, 32), (1.6, 1.6), (1.0, 1.3), (1.0, 1.3)),
+Sized = list[tuple[Convolution, Sequence[Targets | None]]]
+"""Sizes with the targets of the forward pass, the weight gradient and the input gradient."""
+
+# These are compared with the reference, too.
+KNOWN: Sized = [
+    (Convolution(1, 16, 5, 28, 60), [(1.15, 2.3), (1.05, 2.7), (8.0, 1.4)]),
+    (Convolution(3, 16, 5, 32, 10), [(1.2, 2.0), (1.25, 2.3), (3.8, 1.6)]),
+    (Convolution(16, 32, 3, 28, 60), [(1.35, 1.8), (1.5, 1.6), (1.0, 1.35)]),
+    (Convolution(64, 64, 3, 32, 32), [(1.6, 1.6), (1.5, 1.3), (1.0, 1.3)]),
+]
+SMALL_IMAGES, OTHER_KERNELS = [(1.1, 2.0)] * 3, [(1.1, 1.8)] * 3
+FURTHER: Sized = [
+    (Convolution(32, 32, 3, 32, 32), [None, (1.5, 1.3), None]),
+    (Convolution(64, 64, 3, 16, 32), SMALL_IMAGES),
+    (Convolution(128, 128, 3, 8, 32), SMALL_IMAGES),
+    (Convolution(256, 256, 3, 8, 16), SMALL_IMAGES),
+    (Convolution(256, 256, 3, 4, 64), SMALL_IMAGES),
+    (Convolution(64, 128, 1, 28, 16), OTHER_KERNELS),
+    (Convolution(64, 128, 3, 32, 16, stride=2), OTHER_KERNELS),
+    (Convolution(32, 64, 4, 32, 16, stride=2), OTHER_KERNELS),
+    (Convolution(3, 64, 7, 64, 16, stride=2), OTHER_KERNELS),
+    (Convolution(64, 64, 3, 32, 16, groups=64), OTHER_KERNELS),
+    (Convolution(32, 32, 3, 32, 16, dilation=2), OTHER_KERNELS),
 ]
 
 
 def convolutions() -> Iterator[Work]:
-    for size, forward, weights, images in CONVOLUTIONS:
-        count = size.multiply_adds
-        yield Work(size.name, "forward", size.forward, forward, count)
-        yield Work(size.name, "weight gradient", size.weight_gradient, weights, count)
-        yield Work(size.name, "input gradient", size.input_gradient, images, count)
+    for size, targets in [*KNOWN, *FURTHER]:
+        makes = size.forward, size.weight_gradient, size.input_gradient
+        names = "forward", "weight gradient", "input gradient"
+        for name, make, target in zip(names, makes, targets, strict=True):
+            if target is not None:
+                known = any(size is other for other, _ in KNOWN)
+                yield Work(
+                    size.name, name, make, target, size.multiply_adds, reference=known,
+                    section="Convolutions",
+                )  # fmt: skip
 
 
 def dense(dtype: str) -> Contenders:

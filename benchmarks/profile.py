@@ -11,18 +11,10 @@ from typing import Any
 import numpy as np
 
 import dlfs
-from benchmarks.sequences import our_step
+from benchmarks.networks import NETWORKS
 from dlfs import backend
-from dlfs.commands.bench import cnn_step, mlp_step
 from dlfs.commands.stopwatch import readable
 
-STEPS: dict[str, Callable[[str], Callable[[], None]]] = {
-    "MLP 784-89-10": mlp_step,
-    "the book's CNN": cnn_step,
-    "RNN 256": lambda dtype: our_step("RNN", dtype),
-    "GRU 256": lambda dtype: our_step("GRU", dtype),
-    "LSTM 256": lambda dtype: our_step("LSTM", dtype),
-}
 WARM, STEPS_TIMED = 30, 300
 
 
@@ -80,13 +72,15 @@ def profile(step: Callable[[], None], watch: Watch) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
+    parser.add_argument("--only", default="", metavar="WORD", help="networks with it in their name")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     dlfs.set_num_threads(arguments.threads)
     dlfs.use_backend("fast")
     steps = {
-        f"{name}, {dtype}": make(dtype)
-        for name, make in STEPS.items()
+        f"{network.name}, {dtype}": network.step(dtype)
+        for network in NETWORKS
+        if arguments.only.lower() in network.name.lower()
         for dtype in arguments.dtypes
     }
     watch = Watch()

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from benchmarks.accuracy import Accuracy
 from benchmarks.epoch import Epoch
 from benchmarks.machine import description
-from benchmarks.work import DTYPES, FAST, REFERENCE, TORCH, Result
+from benchmarks.work import COMPILED, DTYPES, FAST, JAX, REFERENCE, TORCH, Result
 from dlfs.commands.stopwatch import readable
 
 INTRODUCTION = """\
 # Benchmarks
 
 Written by `make bench`; do not edit. A ratio is PyTorch's time over ours: above 1 dlfs is faster.
-**Bold** ratios miss their target. The contenders take turns in one process (A B A B); each time
-is the median of its samples, our Python overhead included. PyTorch runs eagerly, with tuned malloc
-(freed memory is kept instead of returned to the system) and its fused optimizer. "Peak" compares
-the multiply-adds per second with those of the same number of threads working on registers only,
-measured in the same rounds. Nominal multiply-adds are counted: Winograd's algorithm, which needs
-fewer, may exceed 100 %.
+**Bold** ratios miss their target, the number after "of". The contenders take turns in one process
+(A B A B); each time is the median of its samples, our Python overhead included. Before that, their
+results are compared. PyTorch runs eagerly, with tuned malloc (freed memory is kept instead of
+returned to the system) and its fused optimizer. "Peak" compares the multiply-adds per second with
+those of the same number of threads working on registers only, measured in the same rounds. Nominal
+multiply-adds are counted: Winograd's algorithm, which needs fewer, may exceed 100 %.
 """
 
 
@@ -29,10 +29,13 @@ def line(result: Result) -> str:
     target = result.work.target(result.dtype)
     wanted = f"target {target:<5g}" if target is not None else " " * 12
     peak = result.share_of_peak
+    others = [
+        f" {name} {ratio:.2f}" for name in (JAX, COMPILED) if (ratio := result.over_ours(name))
+    ]
     return (
-        f"{result.work.title:<62} {result.dtype} {result.threads}t  {shown} {reference:>9}  "
+        f"{result.work.title:<70.70} {result.dtype} {result.threads}t  {shown} {reference:>9}  "
         f"ratio {result.ratio:6.2f}  {wanted}{'MISSED' if result.missed else '':<7}"
-        f"{'' if peak is None else f' peak {peak:4.0%}'}"
+        f"{'' if peak is None else f' peak {peak:4.0%}'}{''.join(others)}"
     ).rstrip()
 
 
@@ -66,7 +69,8 @@ def markdown(
     if note:
         blocks.insert(2, f"{note}\n")
     counts = sorted({result.threads for result in results})
-    blocks += [_table([r for r in results if r.threads == n], n) for n in counts]
+    blocks += [_tables([r for r in results if r.threads == n], n) for n in counts]
+    blocks.append(_others(results))
     if epochs:
         blocks.append(_epochs(epochs))
     blocks.append(_accuracies(accuracies))
@@ -81,7 +85,7 @@ def _machine() -> str:
 
 def _summary(results: Sequence[Result]) -> str:
     wanted = [r for r in results if r.work.target(r.dtype) is not None]
-    missed = [r for r in wanted if r.missed]
+    missed = sorted((r for r in wanted if r.missed), key=_share_of_target)
     text = f"## Targets\n\n{len(wanted) - len(missed)} of {len(wanted)} reached"
     if not missed:
         return text + ".\n"
@@ -90,36 +94,73 @@ def _summary(results: Sequence[Result]) -> str:
         f"{r.ratio:.2f} of {r.work.target(r.dtype):g}"
         for r in missed
     ]
-    return text + "; missed:\n\n" + "\n".join(rows) + "\n"
+    return text + "; missed, the worst first:\n\n" + "\n".join(rows) + "\n"
 
 
-def _table(results: Sequence[Result], threads: int) -> str:
-    rows = [
-        f"## {threads} thread{'s' if threads > 1 else ''}\n",
-        "| work | dtype | dlfs | PyTorch | reference | ratio | target | reference / dlfs | peak |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+def _share_of_target(result: Result) -> float:
+    return result.ratio / (result.work.target(result.dtype) or 1.0)
+
+
+def _tables(results: Sequence[Result], threads: int) -> str:
+    """Return a table for each section: a line for each work, both dtypes beside each other."""
+    plural = "s" if threads > 1 else ""
+    blocks = [f"## {threads} thread{plural}\n"]
+    for section in dict.fromkeys(result.work.section for result in results):
+        lines: dict[str, dict[str, Result]] = {}
+        for result in results:
+            if result.work.section == section:
+                lines.setdefault(result.work.title, {})[result.dtype] = result
+        dtypes = [dtype for dtype in DTYPES if any(dtype in found for found in lines.values())]
+        heads = [f"{dtype}: dlfs | PyTorch | ratio | peak" for dtype in dtypes]
+        blocks.append(f"### {section}{f', {threads} threads' if threads > 1 else ''}\n")
+        blocks.append(f"| work | {' | '.join(heads)} |")
+        blocks.append("|---|" + "--:|" * 4 * len(dtypes))
+        for title, found in lines.items():
+            cells = [cell for d in dtypes for cell in _cells(found.get(d))]
+            blocks.append(f"| {title} | {' | '.join(cells)} |")
+        blocks.append("")
+    return "\n".join(blocks)
+
+
+def _cells(result: Result | None) -> list[str]:
+    if result is None:
+        return [""] * 4
+    target, peak = result.work.target(result.dtype), result.share_of_peak
+    return [
+        readable(result.times[FAST]),
+        readable(result.times[TORCH]),
+        _against(result.ratio, target),
+        "" if peak is None else f"{peak:.0%}",
     ]
-    for dtype in DTYPES:
-        rows += [_row(result) for result in results if result.dtype == dtype]
+
+
+def _others(results: Sequence[Result]) -> str:
+    """Return the table of the other contenders."""
+    names = [n for n in (JAX, COMPILED, REFERENCE) if any(n in r.times for r in results)]
+    if not names:
+        return ""
+    rows = [
+        "## Other contenders\n",
+        "Their time over ours, on one thread: the training step compiled as a whole by JAX; its",
+        "forward and backward pass compiled by PyTorch (float32); dlfs's own reference.\n",
+        f"| work | dtype | {' | '.join(names)} |",
+        "|---|---|" + "--:|" * len(names),
+    ]
+    for result in results:
+        targets = {JAX: result.work.against_jax, REFERENCE: result.work.against_reference}
+        cells = [_against(result.over_ours(name), targets.get(name)) for name in names]
+        if result.threads == 1 and any(cells):
+            rows.append(f"| {result.work.title} | {result.dtype} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
 
-def _row(result: Result) -> str:
-    ratio = f"**{result.ratio:.2f}**" if result.missed else f"{result.ratio:.2f}"
-    target, speedup = result.work.target(result.dtype), result.speedup
-    peak, reference = result.share_of_peak, result.times.get(REFERENCE)
-    cells = [
-        result.work.title,
-        result.dtype,
-        readable(result.times[FAST]),
-        readable(result.times[TORCH]),
-        "" if reference is None else readable(reference),
-        ratio,
-        "" if target is None else f"{target:g}",
-        "" if speedup is None else f"{speedup:.1f}",
-        "" if peak is None else f"{peak:.0%}",
-    ]
-    return f"| {' | '.join(cells)} |"
+def _against(ratio: float | None, target: float | None) -> str:
+    if ratio is None:
+        return ""
+    shown = (
+        f"**{ratio:.2f}**" if target is not None and round(ratio, 2) < target else f"{ratio:.2f}"
+    )
+    return shown if target is None else f"{shown} of {target:g}"
 
 
 def _epochs(epochs: Sequence[Epoch]) -> str:
