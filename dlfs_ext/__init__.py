@@ -16,18 +16,8 @@ if TYPE_CHECKING:
     from dlfs.reference import *  # noqa: F403
 
 MODULES = (
-    *(
-        "activations",
-        "attention",
-        "conv",
-        "conv_fused",
-        "conv_transpose",
-        "dense",
-        "dropout",
-        "embedding",
-        "gru",
-    ),
-    *("losses", "normalization", "optimizers", "pooling", "rectifiers", "recurrent"),
+    *("activations", "attention", "conv", "conv_fused", "conv_transpose", "dense", "dropout"),
+    *("embedding", "losses", "normalization", "optimizers", "pooling", "recurrent"),
 )
 
 try:

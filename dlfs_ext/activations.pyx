@@ -1,7 +1,8 @@
-"""Sigmoid, tanh and softmax; the formulas are in dlfs.reference.activations."""
+"""The activations; the formulas are in dlfs.reference.activations and dlfs.reference.rectifiers."""
 
 cimport numpy as cnp
 
+from dlfs.checks import check_real
 from dlfs.named_axes import check_arrays
 from dlfs.reference.activations import check_classes
 
@@ -13,12 +14,14 @@ cnp.import_array()
 
 cdef extern from "elementwise/activations.h" nogil:
     kernel sigmoid_kernel, sigmoid_grad_kernel, tanh_kernel, tanh_grad_kernel, exp_kernel
-    kernel softmax_kernel, softmax_grad_kernel
+    kernel softmax_kernel, softmax_grad_kernel, relu_kernel, relu_grad_kernel
+    kernel leaky_relu_kernel, leaky_relu_grad_kernel, elu_kernel, elu_grad_kernel
+    kernel gelu_kernel, gelu_grad_kernel, gelu_tanh_kernel, gelu_tanh_grad_kernel
+    kernel silu_kernel, silu_grad_kernel, softplus_kernel, softplus_grad_kernel
 
 
 def sigmoid(x):
-    if not is_float(x):
-        check_arrays("sigmoid", x=(x, "..."))
+    check(x, "sigmoid")
     return elementwise(&sigmoid_kernel, x, None, 0, DEAR)
 
 
@@ -28,8 +31,7 @@ def sigmoid_grad(output_grad, output):
 
 
 def tanh(x):
-    if not is_float(x):
-        check_arrays("tanh", x=(x, "..."))
+    check(x, "tanh")
     return elementwise(&tanh_kernel, x, None, 0, DEAR)
 
 
@@ -39,8 +41,7 @@ def tanh_grad(output_grad, output):
 
 
 def softmax(x):
-    if not is_float(x):
-        check_arrays("softmax", x=(x, "..."))
+    check(x, "softmax")
     check_classes(x, "softmax")
     return by_rows(&softmax_kernel, x, None, None, 0, DEAR)
 
@@ -51,9 +52,89 @@ def softmax_grad(output_grad, output):
     return by_rows(&softmax_grad_kernel, output_grad, output, None, 0, CHEAP)
 
 
+def relu(x):
+    check(x, "relu")
+    return elementwise(&relu_kernel, x, None, 0, CHEAP)
+
+
+def relu_grad(output_grad, x):
+    check_pair(output_grad, x, "relu_grad", "x")
+    return elementwise(&relu_grad_kernel, output_grad, x, 0, CHEAP)
+
+
+def leaky_relu(x, slope=0.01):
+    check(x, "leaky_relu")
+    slope = check_real(slope, "leaky_relu", "slope", 0.0, 1.0, high_open=True)
+    return elementwise(&leaky_relu_kernel, x, None, slope, CHEAP)
+
+
+def leaky_relu_grad(output_grad, x, slope=0.01):
+    check_pair(output_grad, x, "leaky_relu_grad", "x")
+    slope = check_real(slope, "leaky_relu_grad", "slope", 0.0, 1.0, high_open=True)
+    return elementwise(&leaky_relu_grad_kernel, output_grad, x, slope, CHEAP)
+
+
+def elu(x, alpha=1.0):
+    check(x, "elu")
+    alpha = check_real(alpha, "elu", "alpha", 0.0, low_open=True)
+    return elementwise(&elu_kernel, x, None, alpha, DEAR)
+
+
+def elu_grad(output_grad, x, alpha=1.0):
+    check_pair(output_grad, x, "elu_grad", "x")
+    alpha = check_real(alpha, "elu_grad", "alpha", 0.0, low_open=True)
+    return elementwise(&elu_grad_kernel, output_grad, x, alpha, DEAR)
+
+
+def gelu(x):
+    check(x, "gelu")
+    return elementwise(&gelu_kernel, x, None, 0, 3 * DEAR)
+
+
+def gelu_grad(output_grad, x):
+    check_pair(output_grad, x, "gelu_grad", "x")
+    return elementwise(&gelu_grad_kernel, output_grad, x, 0, 3 * DEAR)
+
+
+def gelu_tanh(x):
+    check(x, "gelu_tanh")
+    return elementwise(&gelu_tanh_kernel, x, None, 0, 2 * DEAR)
+
+
+def gelu_tanh_grad(output_grad, x):
+    check_pair(output_grad, x, "gelu_tanh_grad", "x")
+    return elementwise(&gelu_tanh_grad_kernel, output_grad, x, 0, 2 * DEAR)
+
+
+def silu(x):
+    check(x, "silu")
+    return elementwise(&silu_kernel, x, None, 0, DEAR)
+
+
+def silu_grad(output_grad, x):
+    check_pair(output_grad, x, "silu_grad", "x")
+    return elementwise(&silu_grad_kernel, output_grad, x, 0, DEAR)
+
+
+def softplus(x):
+    check(x, "softplus")
+    return elementwise(&softplus_kernel, x, None, 0, 2 * DEAR)
+
+
+def softplus_grad(output_grad, x):
+    check_pair(output_grad, x, "softplus_grad", "x")
+    return elementwise(&softplus_grad_kernel, output_grad, x, 0, DEAR)
+
+
 def _exp(x):
     """exp, elementwise; for the tests of csrc/simd/vmath.h."""
     return elementwise(&exp_kernel, x, None, 0, DEAR)
+
+
+cdef int check(object x, str owner) except -1:
+    if not is_float(x):
+        check_arrays(owner, x=(x, "..."))
+    return 0
 
 
 cdef int check_pair(object output_grad, object other, str owner, str name) except -1:

@@ -3,8 +3,12 @@
 # The checks of dlfs.checks describe errors in words, but take a microsecond each; these only return
 # a boolean, in nanoseconds. So a kernel calls these first, and on failure the reference's check,
 # which raises. If that raises nothing, the array is only unusual (strided, a subclass), and
-# c_array # copies it.
+# c_array copies it.
 cimport numpy as cnp
+
+# The memory of arrays, as kernels get it.
+ctypedef const void *input_t
+ctypedef void *output_t
 
 
 cdef inline bint is_float(object a) noexcept:
@@ -40,3 +44,8 @@ cdef inline cnp.ndarray c_array(object a):
         return <cnp.ndarray>a
     return cnp.PyArray_FROM_OF(a, cnp.NPY_ARRAY_IN_ARRAY | cnp.NPY_ARRAY_ENSUREARRAY
                                | cnp.NPY_ARRAY_NOTSWAPPED)
+
+
+cdef inline void *data(object array) noexcept:
+    """The memory of an array; NULL for None."""
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)

@@ -12,21 +12,17 @@ from dlfs.named_axes import check_arrays
 from dlfs.reference.attention import PACKED, check_attention
 from dlfs_ext.fallback import take_over
 
-from dlfs_ext.arrays cimport c_array, is_double
-from dlfs_ext.pool cimport Block, empty_like, empty_nd, new_block
+from dlfs_ext.arrays cimport c_array, data, input_t, is_double, output_t
+from dlfs_ext.memory cimport Block, empty_like, empty_nd, new_block
 from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
 cdef extern from "products/attention.h" nogil:
     ctypedef struct attention_task:
-        const void *qkv
-        const void *output_grad
-        void *output
-        void *qkv_grad
-        ptrdiff_t heads
-        ptrdiff_t time
-        ptrdiff_t width
+        input_t qkv, output_grad
+        output_t output, qkv_grad
+        ptrdiff_t heads, time, width
         int causal
         const unsigned char *mask
         double kept
@@ -42,12 +38,10 @@ reference = importlib.import_module("dlfs.reference.attention")
 def attention(qkv, heads, causal=False, mask=None, keep_prob=1.0):
     check_attention("attention", qkv, heads, causal, mask, keep_prob)
     cdef cnp.ndarray packed = c_array(qkv)
-    cdef cnp.npy_intp[3] shape
-    shape[0], shape[1] = cnp.PyArray_DIM(packed, 0), cnp.PyArray_DIM(packed, 1)
-    shape[2] = cnp.PyArray_DIM(packed, 2) // 3
-    cdef cnp.ndarray output = empty_nd(3, shape, cnp.PyArray_TYPE(packed))
+    cdef cnp.ndarray output = empty_nd(
+        3, [packed.shape[0], packed.shape[1], packed.shape[2] // 3], cnp.PyArray_TYPE(packed))
     cdef attention_task task
-    task.output, task.output_grad, task.qkv_grad = cnp.PyArray_DATA(output), NULL, NULL
+    task.output, task.output_grad, task.qkv_grad = data(output), NULL, NULL
     if not run_heads(&task, packed, heads, causal, mask, keep_prob, 2):
         return take_over(reference.attention, qkv, heads, causal, mask, keep_prob)
     return output
@@ -61,8 +55,7 @@ def attention_grad(output_grad, qkv, output, heads, causal=False, mask=None, kee
     cdef cnp.ndarray packed = c_array(qkv), y = c_array(output), g = c_array(output_grad)
     cdef cnp.ndarray qkv_grad = empty_like(packed)
     cdef attention_task task
-    task.output, task.output_grad = cnp.PyArray_DATA(y), cnp.PyArray_DATA(g)
-    task.qkv_grad = cnp.PyArray_DATA(qkv_grad)
+    task.output, task.output_grad, task.qkv_grad = data(y), data(g), data(qkv_grad)
     if not run_heads(&task, packed, heads, causal, mask, keep_prob, 5):
         return take_over(reference.attention_grad, output_grad, qkv, output, heads, causal, mask,
                          keep_prob)
@@ -73,13 +66,10 @@ cdef bint run_heads(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, b
                     object mask, double keep_prob, int products) except -1:
     """Compute all heads; return whether all results are finite."""
     cdef ptrdiff_t units = cnp.PyArray_DIM(packed, 0) * heads, i
-    task.qkv, task.heads, task.causal = cnp.PyArray_DATA(packed), heads, causal
-    task.time, task.width = cnp.PyArray_DIM(packed, 1), cnp.PyArray_DIM(packed, 2) // (3 * heads)
-    cdef cnp.ndarray plain_mask
-    task.mask, task.kept = NULL, 1 / keep_prob
-    if mask is not None:
-        plain_mask = c_array(mask)
-        task.mask = <const unsigned char *>cnp.PyArray_DATA(plain_mask)
+    task.qkv, task.heads, task.causal = data(packed), heads, causal
+    task.time, task.width = packed.shape[1], packed.shape[2] // (3 * heads)
+    cdef object plain_mask = None if mask is None else c_array(mask)
+    task.mask, task.kept = <const unsigned char *>data(plain_mask), 1 / keep_prob
     if cnp.PyArray_SIZE(packed) == 0:
         return True
     cdef Block finite = new_block(units)

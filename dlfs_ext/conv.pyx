@@ -22,10 +22,12 @@ from dlfs.named_axes import check_arrays
 from dlfs.reference.conv import IMAGES, OUTPUTS, OUTPUTS_1D, SEQUENCES, WEIGHTS, WEIGHTS_1D
 from dlfs.windows import conv1d_window, conv2d_window
 
-from dlfs_ext.arrays cimport c_array, is_double, is_float_nd, same_type
+from dlfs_ext.arrays cimport (
+    c_array, data, input_t, is_double, is_float_nd, output_t, same_type,
+)
 from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.options cimport is_shape, remember, remembered
-from dlfs_ext.pool cimport empty_1d, empty_nd
+from dlfs_ext.options cimport cached, is_shape
+from dlfs_ext.memory cimport empty_nd
 from dlfs_ext.threads cimport kernel, run, threads_for
 
 cnp.import_array()
@@ -44,14 +46,8 @@ cdef extern from "convolution/conv.h" nogil:
         conv_layout layout
         ptrdiff_t groups, out_channels, chunks, parts, together, height, width
         int activation
-        const void *input
-        const void *grad
-        const void *packed
-        const void *bias
-        const void *values
-        void *output
-        void *sums
-        void *bias_grad
+        input_t input, grad, packed, bias, values
+        output_t output, sums, bias_grad
     ctypedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in_channels,
                                ptrdiff_t out_channels, ptrdiff_t kernel_h, ptrdiff_t kernel_w,
                                const ptrdiff_t *step) noexcept
@@ -102,15 +98,11 @@ cdef cnp.ndarray convolve(object x, object W, ptrdiff_t groups, object resolved,
     cdef cnp.ndarray images = c_array(x), weights = c_array(W)
     cdef conv_window window = window_of(images.shape[2], images.shape[3], resolved)
     cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
-    cdef ptrdiff_t[4] step
-    window.channels = weights.shape[0]
-    step[0] = weights.shape[1] * taps
-    step[1] = taps
-    step[2] = window.kernel_w
-    step[3] = 1
     cdef ptrdiff_t out_channels = weights.shape[1] // groups
-    return correlate(images, window, groups, weights, step, 0, out_channels * taps, out_channels,
-                     bias, activation)
+    window.channels = weights.shape[0]
+    return correlate(images, window, groups, weights,
+                     [weights.shape[1] * taps, taps, window.kernel_w, 1], 0, out_channels * taps,
+                     out_channels, bias, activation)
 
 
 def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
@@ -123,7 +115,6 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     cdef cnp.ndarray grad = c_array(output_grad), weights = c_array(W)
     cdef conv_window window = window_of(shape[2], shape[3], resolved), turned
     cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
-    cdef ptrdiff_t[4] step
     window.channels = weights.shape[0]
     if not correlating_is_cheaper(&window, weights.shape[1] // groups, is_double(grad)):
         return scattered(grad, window, groups, weights)
@@ -135,12 +126,9 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     turned.width, turned.out_width = window.out_width, window.width
     turned.top = (window.kernel_h - 1) * window.dilation_h - window.top
     turned.left = (window.kernel_w - 1) * window.dilation_w - window.left
-    step[0] = taps
-    step[1] = weights.shape[1] * taps
-    step[2] = -window.kernel_w
-    step[3] = -1
-    return correlate(grad, turned, groups, weights, step, taps - 1, turned.channels * taps,
-                     window.channels, None, 0)
+    return correlate(grad, turned, groups, weights,
+                     [taps, weights.shape[1] * taps, -window.kernel_w, -1], taps - 1,
+                     turned.channels * taps, window.channels, None, 0)
 
 
 def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
@@ -169,15 +157,11 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
     layout.batch = images.shape[0]
     job.groups = groups
     job.out_channels = shape[1] // groups
-    cdef cnp.npy_intp[4] dims
-    for axis in range(4):
-        dims[axis] = shape[axis]
-    cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(images))
+    cdef cnp.ndarray out = empty_nd(
+        4, [shape[0], shape[1], shape[2], shape[3]], cnp.PyArray_TYPE(images))
     if output is not None:
         values = c_array(output)
-        job.values = cnp.PyArray_DATA(values)
-        job.bias_grad = cnp.PyArray_DATA(bias_grad)
-        job.activation = activation
+        job.values, job.bias_grad, job.activation = data(values), data(bias_grad), activation
     if layout.batch == 0:
         out.fill(0)
         if bias_grad is not None:
@@ -188,11 +172,8 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
     cdef size_t sums_bytes = conv_param_grad_sums_table[isa_level][wide](&job)
     job.chunks = min(layout.blocks * layout.bands, MOST_CHUNKS,
                      max(1, MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
-    cdef cnp.ndarray sums = empty_1d(job.chunks * sums_bytes, cnp.NPY_UINT8)
-    job.input = cnp.PyArray_DATA(images)
-    job.grad = cnp.PyArray_DATA(grad)
-    job.output = cnp.PyArray_DATA(out)
-    job.sums = cnp.PyArray_DATA(sums)
+    cdef cnp.ndarray sums = empty_nd(1, [job.chunks * sums_bytes], cnp.NPY_UINT8)
+    job.input, job.grad, job.output, job.sums = data(images), data(grad), data(out), data(sums)
     run(&conv_param_grad_kernel, wide, &job, job.chunks * job.groups, multiply_adds(&job), 1,
         conv_param_grad_scratch_table[isa_level][wide](&job))
     run(&conv_param_grad_reduce_kernel, wide, &job, job.groups * ((job.out_channels + 3) // 4),
@@ -235,13 +216,8 @@ cdef dict _memory = {}
 cdef object resolve(object input_shape, object param_shape, object stride, object padding,
                     object dilation, object groups, str owner):
     """The checked number of groups and the dlfs.windows.Window."""
-    key = (input_shape, param_shape, stride, padding, dilation, groups)
-    found = remembered(_memory, key)
-    if found is None:
-        found = conv2d_window(
-            input_shape, param_shape, stride, padding, dilation, groups, owner)
-        remember(_memory, key, found)
-    return found
+    return cached(_memory, conv2d_window,
+                  (input_shape, param_shape, stride, padding, dilation, groups), owner)
 
 
 cdef dict _memory_1d = {}
@@ -250,13 +226,8 @@ cdef dict _memory_1d = {}
 cdef object resolve_1d(object input_shape, object param_shape, object stride, object padding,
                        object dilation, object groups, str owner):
     """The same for sequences, seen as images of height 1."""
-    key = (input_shape, param_shape, stride, padding, dilation, groups)
-    found = remembered(_memory_1d, key)
-    if found is None:
-        found = conv1d_window(
-            input_shape, param_shape, stride, padding, dilation, groups, owner)
-        remember(_memory_1d, key, found)
-    return found
+    return cached(_memory_1d, conv1d_window,
+                  (input_shape, param_shape, stride, padding, dilation, groups), owner)
 
 
 cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
@@ -269,22 +240,10 @@ cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     (w.top, _), (w.left, _) = resolved.padding
     # With a single position the step between positions is unused, and may be so large that a
     # memory layout with it would not be possible.
-    if w.out_height > 1:
-        w.stride_h = resolved.stride[0]
-    else:
-        w.stride_h = 1
-    if w.out_width > 1:
-        w.stride_w = resolved.stride[1]
-    else:
-        w.stride_w = 1
-    if w.kernel_h > 1:
-        w.dilation_h = resolved.dilation[0]
-    else:
-        w.dilation_h = 1
-    if w.kernel_w > 1:
-        w.dilation_w = resolved.dilation[1]
-    else:
-        w.dilation_w = 1
+    w.stride_h = resolved.stride[0] if w.out_height > 1 else 1
+    w.stride_w = resolved.stride[1] if w.out_width > 1 else 1
+    w.dilation_h = resolved.dilation[0] if w.kernel_h > 1 else 1
+    w.dilation_w = resolved.dilation[1] if w.kernel_w > 1 else 1
     return w
 
 
@@ -321,8 +280,8 @@ cdef double multiply_adds(const conv_job *job) noexcept:
 
 cdef cnp.ndarray fill(conv_layout *layout):
     """Fill the layout's tables; the returned array owns their memory."""
-    cdef cnp.ndarray tables = empty_1d(2 * layout.rows + layout.taps, cnp.NPY_INTP)
-    layout.source = <ptrdiff_t *>cnp.PyArray_DATA(tables)
+    cdef cnp.ndarray tables = empty_nd(1, [2 * layout.rows + layout.taps], cnp.NPY_INTP)
+    layout.source = <ptrdiff_t *>data(tables)
     layout.target = layout.source + layout.rows
     layout.offset = layout.target + layout.rows
     conv_fill(layout)
@@ -336,32 +295,25 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
     """Sum over each window; `start`, `step` and `group_step` locate the weights."""
     cdef int wide = is_double(images), typenum = cnp.PyArray_TYPE(images)
     cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images), group, size
-    cdef cnp.npy_intp[4] dims
-    dims[0] = images.shape[0]
-    dims[1] = groups * out_channels
-    dims[2] = window.out_height
-    dims[3] = window.out_width
-    cdef cnp.ndarray out = empty_nd(4, dims, typenum)
-    if dims[0] == 0:
+    cdef ptrdiff_t batch = images.shape[0]
+    cdef cnp.ndarray out = empty_nd(
+        4, [batch, groups * out_channels, window.out_height, window.out_width], typenum)
+    if batch == 0:
         return out
     cdef conv_job job
     memset(&job, 0, sizeof(job))
     cdef conv_layout *layout = &job.layout
     layout.window = window
-    layout.batch = dims[0]
+    layout.batch = batch
     job.groups = groups
     job.out_channels = out_channels
-    job.input = cnp.PyArray_DATA(images)
-    job.output = cnp.PyArray_DATA(out)
-    cdef cnp.ndarray bias
-    if bias_ is not None:
-        bias = c_array(bias_)
-        job.bias = cnp.PyArray_DATA(bias)
-        job.activation = activation
+    cdef object bias = None if bias_ is None else c_array(bias_)
+    job.input, job.output, job.bias = data(images), data(out), data(bias)
+    job.activation = activation
     layout.taps = window.channels * window.kernel_h * window.kernel_w
     cdef double cost = multiply_adds(&job)
     cdef ptrdiff_t wanted = threads_for(cost)
-    cdef ptrdiff_t least_bands = (wanted + dims[0] * groups - 1) // (dims[0] * groups)
+    cdef ptrdiff_t least_bands = (wanted + batch * groups - 1) // (batch * groups)
     cdef bint winograd = winograd_pays(&window, window.channels, out_channels, wide)
     if winograd:
         plan_winograd(&job, itemsize, least_bands)
@@ -370,10 +322,10 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
         conv_plan(layout, itemsize, COPIES, least_bands, True)
         size = layout.taps * out_channels
     cdef cnp.ndarray _tables = fill(layout)
-    cdef cnp.ndarray packed = empty_1d(groups * size, typenum)
-    job.packed = cnp.PyArray_DATA(packed)
-    cdef const char *source = <const char *>cnp.PyArray_DATA(weights)
-    cdef char *target = <char *>cnp.PyArray_DATA(packed)
+    cdef cnp.ndarray packed = empty_nd(1, [groups * size], typenum)
+    job.packed = data(packed)
+    cdef const char *source = <const char *>data(weights)
+    cdef char *target = <char *>data(packed)
     with nogil:
         for group in range(groups):
             if winograd:
@@ -418,37 +370,31 @@ cdef cnp.ndarray scattered(cnp.ndarray grad, conv_window window, ptrdiff_t group
                            cnp.ndarray weights):
     """The input gradient by columns or, for strides other than 1, by scattering."""
     cdef int wide = is_double(grad), typenum = cnp.PyArray_TYPE(grad)
-    cdef cnp.npy_intp[4] dims
-    dims[0] = grad.shape[0]
-    dims[1] = groups * window.channels
-    dims[2] = window.height
-    dims[3] = window.width
-    cdef cnp.ndarray out = empty_nd(4, dims, typenum)
-    if dims[0] == 0:
+    cdef ptrdiff_t batch = grad.shape[0]
+    cdef cnp.ndarray out = empty_nd(
+        4, [batch, groups * window.channels, window.height, window.width], typenum)
+    if batch == 0:
         return out
     cdef conv_job job
     memset(&job, 0, sizeof(job))
     job.layout.window = window
-    job.layout.batch = dims[0]
+    job.layout.batch = batch
     job.layout.taps = window.channels * window.kernel_h * window.kernel_w
     job.groups = groups
     job.out_channels = weights.shape[1] // groups
-    job.grad = cnp.PyArray_DATA(grad)
-    job.output = cnp.PyArray_DATA(out)
+    job.grad, job.output = data(grad), data(out)
     cdef double cost = multiply_adds(&job)
     cdef ptrdiff_t wanted = threads_for(cost)
-    job.parts = min(window.channels, (wanted + dims[0] * groups - 1) // (dims[0] * groups))
-    cdef cnp.ndarray packed = empty_1d(cnp.PyArray_SIZE(weights), typenum)
-    job.packed = cnp.PyArray_DATA(packed)
-    cdef ptrdiff_t tasks = dims[0] * groups * job.parts
+    job.parts = min(window.channels, (wanted + batch * groups - 1) // (batch * groups))
+    cdef cnp.ndarray packed = empty_nd(1, [cnp.PyArray_SIZE(weights)], typenum)
+    job.packed = data(packed)
+    cdef ptrdiff_t tasks = batch * groups * job.parts
     if window.stride_h == 1 and window.stride_w == 1:
-        conv_columns_pack_table[isa_level][wide](
-            &job, cnp.PyArray_DATA(weights), cnp.PyArray_DATA(packed))
+        conv_columns_pack_table[isa_level][wide](&job, data(weights), data(packed))
         run(&conv_columns_kernel, wide, &job, tasks, cost, 1,
             conv_columns_scratch_table[isa_level][wide](&job))
     else:
-        conv_scatter_pack_table[isa_level][wide](
-            &job, cnp.PyArray_DATA(weights), cnp.PyArray_DATA(packed))
+        conv_scatter_pack_table[isa_level][wide](&job, data(weights), data(packed))
         run(&conv_scatter_kernel, wide, &job, tasks, cost, 1,
             conv_scatter_scratch_table[isa_level][wide](&job))
     return out

@@ -11,9 +11,11 @@ from dlfs.named_axes import check_arrays
 from dlfs.reference.dense import FEATURES, PER_FEATURE
 from dlfs.reference.fused import FUSED_ACTIVATIONS
 
-from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
+from dlfs_ext.arrays cimport (
+    c_array, data, input_t, is_double, is_float, is_float_nd, output_t, same_shape, same_type,
+)
 from dlfs_ext.features cimport map_features, per_feature, sum_features
-from dlfs_ext.pool cimport empty_2d, empty_like
+from dlfs_ext.memory cimport empty_like, empty_nd
 from dlfs_ext.threads cimport kernel, run, threads_for
 
 cnp.import_array()
@@ -27,10 +29,8 @@ cdef extern from "products/dense.h" nogil:
         DLFS_PANEL_BYTES
     ctypedef struct product_job:
         ptrdiff_t m, n, k, a_row, a_column, b_row, b_column
-        const void *a
-        const void *b
-        const void *bias
-        void *c
+        input_t a, b, bias
+        output_t c
         int activation, by_columns
     kernel product_kernel, scale_kernel, grad_product_kernel
     kernel bias_linear_kernel, bias_sigmoid_kernel, bias_tanh_kernel, bias_relu_kernel
@@ -89,8 +89,7 @@ def scale_multiply_param_grad(output_grad, x):
     check_pair(output_grad, x, "scale_multiply_param_grad", "x")
     cdef cnp.ndarray values = c_array(x)
     cdef cnp.ndarray sums = per_feature(values)
-    sum_features(&grad_product_kernel, c_array(output_grad), values,
-                 None, None, sums, 2)
+    sum_features(&grad_product_kernel, c_array(output_grad), values, None, None, sums, 2)
     return sums
 
 
@@ -99,7 +98,9 @@ def dense(x, W, b, activation="linear"):
     check_product(x, W, "dense")
     if code < 0 or not (is_float_nd(b, 2) and same_type(x, b) and b.shape[0] == 1
                         and b.shape[1] == W.shape[1]):
-        check_bias(x, W, b, activation)
+        check_arrays("dense", W=(W, "features neurons"), x=(x, "batch features"),
+                     b=(b, "1 neurons"))
+        check_choice(activation, FUSED_ACTIVATIONS, "dense", "activation")
     return product(strided(x), False, strided(W), False, c_array(b), code)
 
 
@@ -143,14 +144,6 @@ cdef int check_product(object x, object W, str owner) except -1:
     if not (is_float_nd(x, 2) and is_float_nd(W, 2) and same_type(x, W)
             and cnp.PyArray_DIM(x, 1) == cnp.PyArray_DIM(W, 0)):
         check_arrays(owner, W=(W, "features neurons"), x=(x, "batch features"))
-    return 0
-
-
-cdef int check_bias(object x, object W, object b, object activation) except -1:
-    """Raise the reference's error for the bias or the activation."""
-    axes = "features neurons", "batch features", "1 neurons"
-    check_arrays("dense", W=(W, axes[0]), x=(x, axes[1]), b=(b, axes[2]))
-    check_choice(activation, FUSED_ACTIVATIONS, "dense", "activation")
     return 0
 
 
@@ -211,9 +204,8 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     job.a_column = cnp.PyArray_STRIDE(a, 1 - a0) // size
     job.b_row = cnp.PyArray_STRIDE(b, b0) // size
     job.b_column = cnp.PyArray_STRIDE(b, 1 - b0) // size
-    cdef cnp.ndarray c = empty_2d(job.m, job.n, cnp.PyArray_TYPE(a))
-    job.a, job.b, job.c = cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(c)
-    job.bias = NULL if bias is None else cnp.PyArray_DATA(<cnp.ndarray>bias)
+    cdef cnp.ndarray c = empty_nd(2, [job.m, job.n], cnp.PyArray_TYPE(a))
+    job.a, job.b, job.c, job.bias = data(a), data(b), data(c), data(bias)
     job.activation = activation
     # Split columns if that is even, so that each panel is copied once. Otherwise, or with many
     # rows, split rows: two threads that write to the same row compete for its lines of the cache.
@@ -223,8 +215,6 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     cdef ptrdiff_t groups = (job.n + COLUMN_GROUP - 1) // COLUMN_GROUP
     job.by_columns = (threads > 1 and (groups % threads == 0 or groups >= 4 * threads)
                       and job.m < MANY_ROWS * threads)
-    if job.by_columns:
-        run(&product_kernel, is_double(a), &job, job.n, cost, COLUMN_GROUP, DLFS_PANEL_BYTES)
-    else:
-        run(&product_kernel, is_double(a), &job, job.m, cost, ROW_GROUP, DLFS_PANEL_BYTES)
+    run(&product_kernel, is_double(a), &job, job.n if job.by_columns else job.m, cost,
+        COLUMN_GROUP if job.by_columns else ROW_GROUP, DLFS_PANEL_BYTES)
     return c

@@ -10,7 +10,7 @@ from dlfs.reference.embedding import check_indices
 
 from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.pool cimport empty_2d, empty_nd
+from dlfs_ext.memory cimport empty_nd
 
 cnp.import_array()
 
@@ -25,9 +25,8 @@ def embedding(indices, table):
     cdef cnp.ndarray numbers = checked(indices, table.shape[0], "embedding")
     cdef cnp.ndarray source = c_array(table)
     cdef cnp.npy_intp[65] shape
-    cdef int axis, ndim = cnp.PyArray_NDIM(numbers)
-    for axis in range(ndim):
-        shape[axis] = cnp.PyArray_DIM(numbers, axis)
+    cdef int ndim = cnp.PyArray_NDIM(numbers)
+    memcpy(shape, cnp.PyArray_DIMS(numbers), ndim * sizeof(cnp.npy_intp))
     shape[ndim] = cnp.PyArray_DIM(source, 1)
     cdef cnp.ndarray out = empty_nd(ndim + 1, shape, cnp.PyArray_TYPE(source))
     cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers), row
@@ -48,7 +47,7 @@ def embedding_param_grad(output_grad, indices, rows):
     check_arrays(owner, output_grad=(output_grad, (*indices.shape, "features")))
     cdef cnp.ndarray g = c_array(output_grad)
     cdef ptrdiff_t n = cnp.PyArray_DIM(g, cnp.PyArray_NDIM(g) - 1)
-    cdef cnp.ndarray out = empty_2d(rows, n, cnp.PyArray_TYPE(g))
+    cdef cnp.ndarray out = empty_nd(2, [rows, n], cnp.PyArray_TYPE(g))
     cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers)
     cdef scatter_add_fn *fn = scatter_add_table[isa_level][is_double(g)]
     with nogil:

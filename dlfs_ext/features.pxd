@@ -1,19 +1,14 @@
 # Kernels with one number per feature or channel; shared by dense.pyx and normalization.pyx.
 cimport numpy as cnp
 
-from dlfs_ext.arrays cimport is_double
-from dlfs_ext.pool cimport empty_nd
+from dlfs_ext.arrays cimport data, input_t, is_double, output_t
+from dlfs_ext.memory cimport empty_nd
 from dlfs_ext.threads cimport kernel, run
 
 cdef extern from "jobs.h" nogil:
     ctypedef struct features_job:
-        const void *x
-        const void *y
-        const void *p
-        const void *q
-        const void *r
-        void *out
-        void *sums
+        input_t x, y, p, q, r
+        output_t out, sums
         ptrdiff_t outer, features, inner
 
 
@@ -36,17 +31,12 @@ cdef inline cnp.ndarray per_feature(cnp.ndarray x):
     return empty_nd(cnp.PyArray_NDIM(x), shape, cnp.PyArray_TYPE(x))
 
 
-cdef inline void *data_or_null(object array) noexcept:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
-
-
 cdef inline features_job job_of(cnp.ndarray x, object y, object p, object q, object r, object out,
                                 object sums) noexcept:
     """All C-contiguous, or None where the kernel does not use them."""
     cdef features_job job
-    job.x, job.y, job.out = cnp.PyArray_DATA(x), data_or_null(y), data_or_null(out)
-    job.p, job.q, job.r = data_or_null(p), data_or_null(q), data_or_null(r)
-    job.sums = data_or_null(sums)
+    job.x, job.y, job.p, job.q, job.r = data(x), data(y), data(p), data(q), data(r)
+    job.out, job.sums = data(out), data(sums)
     job.outer, job.features = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
     job.inner = inner_size(x)
     return job

@@ -13,9 +13,11 @@ from dlfs.checks import check_real
 from dlfs.reference import losses as reference
 from dlfs_ext.fallback import take_over
 
-from dlfs_ext.arrays cimport c_array, is_double, is_float, is_float_nd, same_shape, same_type
+from dlfs_ext.arrays cimport (
+    c_array, data, input_t, is_double, is_float, is_float_nd, output_t, same_shape, same_type,
+)
 from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.pool cimport empty_like
+from dlfs_ext.memory cimport empty_like
 
 cnp.import_array()
 
@@ -34,36 +36,27 @@ cdef extern from "elementwise/losses.h" nogil:
 
 def mean_squared_error(prediction, target, weights=None):
     check_pair(prediction, target, "mean_squared_error", weights)
-    result = elementwise(squared_table[isa_level][is_double(prediction)], prediction, target,
-                         weights, 0, 2)
-    if not isfinite(<double>result[0]):
-        return take_over(reference.mean_squared_error, prediction, target, weights)
-    return result
+    return elementwise(squared_table[isa_level][is_double(prediction)],
+                       reference.mean_squared_error, prediction, target, (), weights, 0, 2)
 
 
 def mean_absolute_error(prediction, target, weights=None):
     check_pair(prediction, target, "mean_absolute_error", weights)
-    return elementwise(absolute_table[isa_level][is_double(prediction)], prediction, target,
-                       weights, 0, 1)
+    return elementwise(absolute_table[isa_level][is_double(prediction)],
+                       reference.mean_absolute_error, prediction, target, (), weights, 0, 1)
 
 
 def huber(prediction, target, delta=1.0, weights=None):
     check_pair(prediction, target, "huber", weights)
     delta = check_real(delta, "huber", "delta", 0.0, low_open=True)
-    result = elementwise(huber_table[isa_level][is_double(prediction)], prediction, target, weights,
-                         delta, 1)
-    if not isfinite(<double>result[0]):
-        return take_over(reference.huber, prediction, target, delta, weights)
-    return result
+    return elementwise(huber_table[isa_level][is_double(prediction)], reference.huber,
+                       prediction, target, (delta,), weights, delta, 1)
 
 
 def binary_cross_entropy(prediction, target, weights=None):
     check_pair(prediction, target, "binary_cross_entropy", weights)
-    result = elementwise(binary_table[isa_level][is_double(prediction)], prediction, target,
-                         weights, 0, 1)
-    if not isfinite(<double>result[0]):
-        return take_over(reference.binary_cross_entropy, prediction, target, weights)
-    return result
+    return elementwise(binary_table[isa_level][is_double(prediction)],
+                       reference.binary_cross_entropy, prediction, target, (), weights, 0, 1)
 
 
 def softmax_cross_entropy(prediction, target, label_smoothing=0.0, weights=None):
@@ -93,24 +86,19 @@ def softmax_cross_entropy(prediction, target, label_smoothing=0.0, weights=None)
     cdef cnp.ndarray x = c_array(prediction)
     cdef cnp.ndarray grad = empty_like(x)
     cdef softmax_cross_entropy_fn *fn = softmax_cross_entropy_table[isa_level][is_double(x)]
-    cdef cnp.ndarray t, w
-    cdef const void *probabilities = NULL
-    cdef const void *factors = NULL
-    cdef const int64_t *numbers = NULL
+    cdef object probabilities = None, numbers = None
+    cdef object factors = None if weights is None else c_array(weights)
     if labels:
         # A larger unsigned number becomes negative, and is refused as such.
-        t = cnp.PyArray_FROM_OTF(target, cnp.NPY_INT64, cnp.NPY_ARRAY_IN_ARRAY
-                                 | cnp.NPY_ARRAY_FORCECAST)
-        numbers = <const int64_t *>cnp.PyArray_DATA(t)
+        numbers = cnp.PyArray_FROM_OTF(target, cnp.NPY_INT64, cnp.NPY_ARRAY_IN_ARRAY
+                                       | cnp.NPY_ARRAY_FORCECAST)
     else:
-        t = c_array(target)
-        probabilities = cnp.PyArray_DATA(t)
-    if weights is not None:
-        w = c_array(weights)
-        factors = cnp.PyArray_DATA(w)
+        probabilities = c_array(target)
+    cdef input_t logits = data(x), rates = data(probabilities), shares = data(factors)
+    cdef const int64_t *indices = <const int64_t *>data(numbers)
+    cdef output_t out = data(grad)
     with nogil:
-        loss = fn(cnp.PyArray_DATA(x), probabilities, numbers, factors, cnp.PyArray_DATA(grad),
-                  rows, classes, smoothing)
+        loss = fn(logits, rates, indices, shares, out, rows, classes, smoothing)
     if not isfinite(loss):
         return take_over(reference.softmax_cross_entropy, prediction, target, label_smoothing,
                          weights)
@@ -129,16 +117,15 @@ cdef bint fits(object x, object y) except -1:
     return is_float(x) and is_float(y) and same_type(x, y) and same_shape(x, y)
 
 
-cdef tuple elementwise(loss_fn *fn, object prediction, object target, object weights, double extra,
-                       double gradient_factor):
-    cdef cnp.ndarray x = c_array(prediction), t = c_array(target), w
-    cdef cnp.ndarray grad = empty_like(x)
+cdef tuple elementwise(loss_fn *fn, object function, object prediction, object target,
+                       tuple options, object weights, double extra, double gradient_factor):
+    cdef cnp.ndarray x = c_array(prediction), t = c_array(target), grad = empty_like(x)
+    cdef object w = None if weights is None else c_array(weights)
     cdef double batch = cnp.PyArray_DIM(x, 0), loss
-    cdef const void *factors = NULL
-    if weights is not None:
-        w = c_array(weights)
-        factors = cnp.PyArray_DATA(w)
+    cdef input_t factors = data(w)
     with nogil:
         loss = fn(cnp.PyArray_DATA(x), cnp.PyArray_DATA(t), factors, cnp.PyArray_DATA(grad),
                   cnp.PyArray_SIZE(x), extra, gradient_factor / batch)
+    if not isfinite(loss):
+        return take_over(function, prediction, target, *options, weights)
     return loss / batch, grad

@@ -1,6 +1,7 @@
 """Batch, layer and root-mean-square normalization: dlfs.reference.normalization, compiled."""
 
 cimport numpy as cnp
+from libc.string cimport memcpy
 
 from dlfs.checks import check_real
 from dlfs.named_axes import check_arrays
@@ -13,7 +14,7 @@ from dlfs_ext.arrays cimport c_array, is_double
 from dlfs_ext.elementwise cimport by_rows
 from dlfs_ext.features cimport inner_size, map_features, per_feature, sum_features
 from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.pool cimport empty_like, empty_nd
+from dlfs_ext.memory cimport empty_like, empty_nd
 from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
@@ -33,20 +34,14 @@ def batch_norm(x, eps=1e-5):
     check_arrays("batch_norm", x=(x, FEATURES))
     eps = check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
     cdef cnp.ndarray source = c_array(x)
-    cdef ptrdiff_t features = cnp.PyArray_DIM(source, 1)
-    cdef double count = cnp.PyArray_DIM(source, 0) * inner_size(source)
-    if count == 0:
+    if cnp.PyArray_DIM(source, 0) * inner_size(source) == 0:
         raise nothing_to_average("batch_norm", x)
-    cdef cnp.ndarray mean = per_feature(source), var = per_feature(source)
-    cdef cnp.ndarray out = empty_like(source)
-    cdef int double_ = is_double(source)
-    sum_features(&sum_first_kernel, source, None, None, None, mean, 1)
-    divide_table[isa_level][double_](cnp.PyArray_DATA(mean), features, count)
-    sum_features(&sum_squares_kernel, source, None, mean, None, var, 2)
-    divide_table[isa_level][double_](cnp.PyArray_DATA(var), features, count)
+    cdef cnp.ndarray mean = mean_of(&sum_first_kernel, source, None, None, 1)
+    cdef cnp.ndarray var = mean_of(&sum_squares_kernel, source, None, mean, 2)
     cdef cnp.ndarray inv_std = inverse_deviation(var, eps)
     if not all_positive(inv_std):
         return take_over(reference.batch_norm, x, eps)
+    cdef cnp.ndarray out = empty_like(source)
     map_features(&normalize_kernel, source, None, mean, inv_std, None, out, 2)
     return out, mean, var, inv_std
 
@@ -55,27 +50,29 @@ def batch_norm_grad(output_grad, output, inv_std):
     check_arrays("batch_norm_grad", output=(output, FEATURES), inv_std=(inv_std, PER_FEATURE),
                  output_grad=(output_grad, FEATURES))
     cdef cnp.ndarray g = c_array(output_grad), y = c_array(output)
-    cdef cnp.ndarray out = empty_like(y), mean = per_feature(y), product = per_feature(y)
+    cdef cnp.ndarray out = empty_like(y)
     if cnp.PyArray_SIZE(y) == 0:
         return out
-    cdef ptrdiff_t features = cnp.PyArray_DIM(y, 1)
-    cdef double count = cnp.PyArray_DIM(y, 0) * inner_size(y)
-    cdef int double_ = is_double(y)
-    sum_features(&sum_first_kernel, g, None, None, None, mean, 1)
-    divide_table[isa_level][double_](cnp.PyArray_DATA(mean), features, count)
-    sum_features(&sum_products_kernel, g, y, None, None, product, 2)
-    divide_table[isa_level][double_](cnp.PyArray_DATA(product), features, count)
-    map_features(&normalize_grad_kernel, g, y, mean, product, c_array(inv_std),
-                 out, 3)
+    cdef cnp.ndarray mean = mean_of(&sum_first_kernel, g, None, None, 1)
+    cdef cnp.ndarray product = mean_of(&sum_products_kernel, g, y, None, 2)
+    map_features(&normalize_grad_kernel, g, y, mean, product, c_array(inv_std), out, 3)
     return out
+
+
+cdef cnp.ndarray mean_of(const kernel *which, cnp.ndarray x, object y, object p, int cost):
+    """The mean of the terms over all axes but the second."""
+    cdef cnp.ndarray sums = per_feature(x)
+    sum_features(which, x, y, p, None, sums, cost)
+    divide_table[isa_level][is_double(x)](
+        cnp.PyArray_DATA(sums), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 0) * inner_size(x))
+    return sums
 
 
 def batch_norm_inference(x, mean, var, eps=1e-5):
     check_arrays("batch_norm_inference", x=(x, FEATURES), mean=(mean, PER_FEATURE),
                  var=(var, PER_FEATURE))
     eps = check_real(eps, "batch_norm_inference", "eps", 0.0, low_open=True)
-    cdef cnp.ndarray source = c_array(x)
-    cdef cnp.ndarray out = empty_like(source)
+    cdef cnp.ndarray source = c_array(x), out = empty_like(source)
     map_features(&normalize_kernel, source, None, c_array(mean),
                  inverse_deviation(c_array(var), eps), None, out, 2)
     return out
@@ -85,20 +82,13 @@ def batch_norm_inference_grad(output_grad, var, eps=1e-5):
     check_arrays("batch_norm_inference_grad", output_grad=(output_grad, FEATURES),
                  var=(var, PER_FEATURE))
     eps = check_real(eps, "batch_norm_inference_grad", "eps", 0.0, low_open=True)
-    cdef cnp.ndarray g = c_array(output_grad)
-    cdef cnp.ndarray out = empty_like(g)
-    map_features(&rescale_kernel, g, None,
-                 inverse_deviation(c_array(var), eps), None, None, out, 1)
+    cdef cnp.ndarray g = c_array(output_grad), out = empty_like(g)
+    map_features(&rescale_kernel, g, None, inverse_deviation(c_array(var), eps), None, None, out, 1)
     return out
 
 
 def layer_norm(x, eps=1e-5):
-    check_arrays("layer_norm", x=(x, ROWS))
-    eps = check_real(eps, "layer_norm", "eps", 0.0, low_open=True)
-    out, inverse = normalized(&layer_norm_kernel, x, eps, "layer_norm")
-    if not all_positive(inverse):
-        return take_over(reference.layer_norm, x, eps)
-    return out, inverse
+    return normalized(&layer_norm_kernel, x, eps, reference.layer_norm)
 
 
 def layer_norm_grad(output_grad, output, inv_std):
@@ -108,12 +98,7 @@ def layer_norm_grad(output_grad, output, inv_std):
 
 
 def rms_norm(x, eps=1e-6):
-    check_arrays("rms_norm", x=(x, ROWS))
-    eps = check_real(eps, "rms_norm", "eps", 0.0, low_open=True)
-    out, inverse = normalized(&rms_norm_kernel, x, eps, "rms_norm")
-    if not all_positive(inverse):
-        return take_over(reference.rms_norm, x, eps)
-    return out, inverse
+    return normalized(&rms_norm_kernel, x, eps, reference.rms_norm)
 
 
 def rms_norm_grad(output_grad, output, inv_rms):
@@ -122,12 +107,15 @@ def rms_norm_grad(output_grad, output, inv_rms):
     return normalized_grad(&rms_norm_grad_kernel, output_grad, output, inv_rms)
 
 
-cdef tuple normalized(const kernel *which, object x, double eps, str owner):
+cdef tuple normalized(const kernel *which, object x, object eps, object function):
     """Normalize each row; return the output and what each row was multiplied by."""
+    owner = function.__name__
+    check_arrays(owner, x=(x, ROWS))
+    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     if cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1) == 0:
         raise nothing_to_average(owner, x)
-    cdef cnp.ndarray inverse = per_row(x)
-    return by_rows(which, x, None, inverse, eps, 5), inverse
+    cdef cnp.ndarray inverse = per_row(x), out = by_rows(which, x, None, inverse, eps, 5)
+    return (out, inverse) if all_positive(inverse) else take_over(function, x, eps)
 
 
 cdef cnp.ndarray normalized_grad(const kernel *which, object output_grad, object output,
@@ -166,8 +154,7 @@ cdef cnp.ndarray inverse_deviation(cnp.ndarray var, double eps):
 cdef cnp.ndarray per_row(cnp.ndarray x):
     """An array of shape (batch, ..., 1)."""
     cdef cnp.npy_intp[64] shape
-    cdef int axis, ndim = cnp.PyArray_NDIM(x)
-    for axis in range(ndim - 1):
-        shape[axis] = cnp.PyArray_DIM(x, axis)
+    cdef int ndim = cnp.PyArray_NDIM(x)
+    memcpy(shape, cnp.PyArray_DIMS(x), ndim * sizeof(cnp.npy_intp))
     shape[ndim - 1] = 1
     return empty_nd(ndim, shape, cnp.PyArray_TYPE(x))

@@ -10,17 +10,17 @@ from libc.math cimport isfinite
 from dlfs.reference import optimizers as reference
 from dlfs_ext.fallback import take_over
 
-from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape, same_type
+from dlfs_ext.arrays cimport (
+    c_array, data, input_t, is_double, is_float, output_t, same_shape, same_type,
+)
 from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
 cdef extern from "elementwise/optimizers.h" nogil:
     ctypedef struct update_job:
-        void *param
-        void *first
-        void *second
-        const void *grad
+        output_t param, first, second
+        input_t grad
         double constants[9]
     kernel sgd_kernel, momentum_kernel, nesterov_kernel, adagrad_kernel, rmsprop_kernel, adam_kernel
 
@@ -40,10 +40,10 @@ def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False)
             and number(lr, c) and number(momentum, c + 1)):
         return take_over(reference.sgd_momentum_update, param, grad, velocity, lr, momentum,
                          nesterov)
-    cdef const kernel *which = &momentum_kernel
     if nesterov:
-        which = &nesterov_kernel
-    update(which, param, grad, velocity, None, &job)
+        update(&nesterov_kernel, param, grad, velocity, None, &job)
+    else:
+        update(&momentum_kernel, param, grad, velocity, None, &job)
 
 
 def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
@@ -86,12 +86,9 @@ def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, e
 
 cdef bint number(object value, double *where) noexcept:
     """Store a finite float (or int); False for everything else."""
-    if type(value) is float:
-        where[0] = value
-    elif type(value) is int and -2**53 < value < 2**53:
-        where[0] = value
-    else:
+    if type(value) is not float and not (type(value) is int and -2**53 < value < 2**53):
         return False
+    where[0] = value
     return isfinite(where[0])
 
 
@@ -144,7 +141,5 @@ cdef int update(const kernel *which, object param, object grad_, object first, o
                 update_job *job) except -1:
     cdef cnp.ndarray grad = c_array(grad_)
     cdef ptrdiff_t n = cnp.PyArray_SIZE(param)
-    job.param, job.grad = cnp.PyArray_DATA(param), cnp.PyArray_DATA(grad)
-    job.first = NULL if first is None else cnp.PyArray_DATA(first)
-    job.second = NULL if second is None else cnp.PyArray_DATA(second)
+    job.param, job.grad, job.first, job.second = data(param), data(grad), data(first), data(second)
     return run(which, is_double(param), job, n, <double>n * 16, 1024)

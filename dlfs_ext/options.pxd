@@ -27,13 +27,14 @@ cdef inline bint is_shape(object shape, Py_ssize_t ndim):
     return numbers <= <double>(1 << 48)
 
 
-cdef inline object remembered(dict memory, object key):
-    return memory.get(key) if is_plain(key) else None
-
-
-cdef inline int remember(dict memory, object key, object value) except -1:
-    if is_plain(key):
-        if len(memory) >= 4096:
-            memory.clear()
-        memory[key] = value
-    return 0
+cdef inline object cached(dict memory, object function, tuple options, str owner):
+    """function(*options, owner), from memory if these options were checked before."""
+    cdef bint plain = is_plain(options)
+    found = memory.get(options) if plain else None
+    if found is None:
+        found = function(*options, owner)
+        if plain:
+            if len(memory) >= 4096:
+                memory.clear()
+            memory[options] = found
+    return found

@@ -16,10 +16,10 @@ from dlfs.reference.pooling import IMAGES, check_pixels
 from dlfs.windows import pooling_window
 from dlfs_ext.fallback import take_over
 
-from dlfs_ext.arrays cimport c_array, is_double, is_float_nd
+from dlfs_ext.arrays cimport c_array, data, input_t, is_double, is_float_nd, output_t
 from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.options cimport is_shape, remember, remembered
-from dlfs_ext.pool cimport empty_nd
+from dlfs_ext.options cimport cached, is_shape
+from dlfs_ext.memory cimport empty_nd
 from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
@@ -31,9 +31,8 @@ cdef extern from "pooling/pooling.h" nogil:
         int wide, include_pad
     ctypedef struct pool_job:
         pool_window window
-        const void *x
-        void *out
-        void *positions
+        input_t x
+        output_t out, positions
     ctypedef size_t pool_size_fn(const pool_window *w) noexcept
     pool_size_fn *pool_scratch_table[3][2]
     kernel max_pool_kernel, max_pool_grad_kernel, avg_pool_kernel, avg_pool_grad_kernel
@@ -48,11 +47,9 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
     resolved = resolve(x.shape, kernel_size, stride, padding, "max_pool2d")
     cdef cnp.ndarray images = c_array(x)
     cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
-    cdef cnp.npy_intp[4] dims
-    output_shape(images, &window, dims)
-    cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(images))
-    cdef cnp.ndarray positions = empty_nd(
-        4, dims, cnp.NPY_INT32 if window.wide else cnp.NPY_UINT8)
+    cdef cnp.ndarray out = like_output(images, &window, cnp.PyArray_TYPE(images))
+    cdef cnp.ndarray positions = like_output(
+        images, &window, cnp.NPY_INT32 if window.wide else cnp.NPY_UINT8)
     run_planes(&max_pool_kernel, &window, images, out, positions)
     return out, positions
 
@@ -89,9 +86,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     cdef cnp.ndarray images = c_array(x)
     cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
     window.include_pad = bool(count_include_pad)
-    cdef cnp.npy_intp[4] dims
-    output_shape(images, &window, dims)
-    cdef cnp.ndarray out = empty_nd(4, dims, cnp.PyArray_TYPE(images))
+    cdef cnp.ndarray out = like_output(images, &window, cnp.PyArray_TYPE(images))
     run_planes(&avg_pool_kernel, &window, images, out, None)
     return out
 
@@ -138,12 +133,7 @@ cdef dict _memory = {}
 cdef object resolve(object input_shape, object kernel_size, object stride, object padding,
                     str owner):
     """The checked dlfs.windows.Window."""
-    key = (input_shape, kernel_size, stride, padding)
-    found = remembered(_memory, key)
-    if found is None:
-        found = pooling_window(input_shape, kernel_size, stride, padding, owner)
-        remember(_memory, key, found)
-    return found
+    return cached(_memory, pooling_window, (input_shape, kernel_size, stride, padding), owner)
 
 
 cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
@@ -155,28 +145,19 @@ cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     w.out_height, w.out_width = resolved.output
     (w.top, _), (w.left, _) = resolved.padding
     # With a single window the step is unused, and may be very large.
-    if w.out_height > 1:
-        w.stride_h = resolved.stride[0]
-    else:
-        w.stride_h = w.kernel_h
-    if w.out_width > 1:
-        w.stride_w = resolved.stride[1]
-    else:
-        w.stride_w = w.kernel_w
+    w.stride_h = resolved.stride[0] if w.out_height > 1 else w.kernel_h
+    w.stride_w = resolved.stride[1] if w.out_width > 1 else w.kernel_w
     w.wide = w.kernel_h * w.kernel_w > 256
     return w
 
 
-cdef void output_shape(cnp.ndarray images, const pool_window *w, cnp.npy_intp *dims) noexcept:
-    dims[0], dims[1] = images.shape[0], images.shape[1]
-    dims[2], dims[3] = w.out_height, w.out_width
+cdef cnp.ndarray like_output(cnp.ndarray images, const pool_window *w, int typenum):
+    return empty_nd(
+        4, [images.shape[0], images.shape[1], w.out_height, w.out_width], typenum)
 
 
 cdef cnp.ndarray like_input(object shape, cnp.ndarray grad):
-    cdef cnp.npy_intp[4] dims
-    for axis in range(4):
-        dims[axis] = shape[axis]
-    return empty_nd(4, dims, cnp.PyArray_TYPE(grad))
+    return empty_nd(4, [shape[0], shape[1], shape[2], shape[3]], cnp.PyArray_TYPE(grad))
 
 
 cdef int run_planes(const kernel *which, const pool_window *w, cnp.ndarray x, cnp.ndarray out,
@@ -184,8 +165,7 @@ cdef int run_planes(const kernel *which, const pool_window *w, cnp.ndarray x, cn
     cdef pool_job job
     cdef ptrdiff_t planes = cnp.PyArray_DIM(x, 0) * cnp.PyArray_DIM(x, 1)
     cdef double each = w.height * w.width + w.kernel_h * w.kernel_w * w.out_height * w.out_width
-    job.window, job.x, job.out = w[0], cnp.PyArray_DATA(x), cnp.PyArray_DATA(out)
-    job.positions = NULL if positions is None else cnp.PyArray_DATA(<cnp.ndarray>positions)
+    job.window, job.x, job.out, job.positions = w[0], data(x), data(out), data(positions)
     return run(which, is_double(x), &job, planes, planes * each, 1,
                pool_scratch_table[isa_level][is_double(x)](w))
 
@@ -196,7 +176,7 @@ cdef int run_whole_planes(const kernel *which, cnp.ndarray images, cnp.ndarray x
     cdef pool_job job
     memset(&job, 0, sizeof(job))
     job.window.height, job.window.width = images.shape[2], images.shape[3]
-    job.x, job.out = cnp.PyArray_DATA(x), cnp.PyArray_DATA(out)
+    job.x, job.out = data(x), data(out)
     return run(which, is_double(x), &job, images.shape[0] * images.shape[1],
                <double>cnp.PyArray_SIZE(images))
 

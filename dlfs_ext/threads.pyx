@@ -20,7 +20,7 @@ import threading
 import warnings
 
 from dlfs_ext.instructions cimport isa_level
-from dlfs_ext.pool cimport Block, new_block
+from dlfs_ext.memory cimport Block, new_block
 
 cdef extern from "openmp.h" nogil:
     int DLFS_OPENMP

@@ -35,13 +35,21 @@ def structs_of_c() -> dict[str, dict[str, str]]:
     return found
 
 
+def pointers() -> dict[str, str]:
+    """The types that arrays.pxd has names for."""
+    text = (FOLDER / "arrays.pxd").read_text()
+    found = re.findall(r"^ctypedef (.*\*)(\w+)$", text, re.MULTILINE)
+    return {name: kind for kind, name in found}
+
+
 def structs_of_cython() -> list[tuple[str, str, dict[str, str]]]:
     """File, name and fields of each struct that a Cython file declares as one of C."""
-    found = []
+    found, named = [], pointers()
     for path in sorted([*FOLDER.glob("*.pyx"), *FOLDER.glob("*.pxd")]):
         text = path.read_text()
         for name, body in re.findall(r"ctypedef struct (\w+):\n((?: {8}.+\n)+)", text):
-            found.append((path.name, name, fields(body)))
+            declared = {field: named.get(kind, kind) for field, kind in fields(body).items()}
+            found.append((path.name, name, declared))
     return found
 
 

@@ -18,7 +18,6 @@ from tests.ext.common import (
 )
 
 activations, reference_activations = twins("activations")
-rectifiers, reference_rectifiers = twins("rectifiers")
 
 pytestmark = pytest.mark.usefixtures("isa")
 
@@ -60,21 +59,21 @@ FUNCTIONS = {
     "exp": (activations._exp, np.exp, 1),
     "tanh": (activations.tanh, np.tanh, 2.5),
     "sigmoid": (activations.sigmoid, sigmoid, 2.5),
-    "relu": (rectifiers.relu, lambda x: np.where(x < 0, 0, x), 0),
+    "relu": (activations.relu, lambda x: np.where(x < 0, 0, x), 0),
     "leaky_relu": (
-        lambda x: rectifiers.leaky_relu(x, SLOPE),
+        lambda x: activations.leaky_relu(x, SLOPE),
         lambda x, slope: np.where(x > 0, x, slope * x),
         0.5,
     ),
     "elu": (
-        lambda x: rectifiers.elu(x, ALPHA),
+        lambda x: activations.elu(x, ALPHA),
         lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
         2,
     ),
-    "gelu": (rectifiers.gelu, lambda x: x * normal_cdf(x), 5.5),
-    "silu": (rectifiers.silu, lambda x: x * sigmoid(x), 3),
+    "gelu": (activations.gelu, lambda x: x * normal_cdf(x), 5.5),
+    "silu": (activations.silu, lambda x: x * sigmoid(x), 3),
     "softplus": (
-        rectifiers.softplus,
+        activations.softplus,
         lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
         2.5,
     ),
@@ -94,32 +93,32 @@ GRADIENTS = {
         1,
         lambda g, y: np.abs(g) * (1 + y * y),
     ),
-    "relu": (rectifiers.relu_grad, lambda g, x: g * (x > 0), 0, None),
+    "relu": (activations.relu_grad, lambda g, x: g * (x > 0), 0, None),
     "leaky_relu": (
-        lambda g, x: rectifiers.leaky_relu_grad(g, x, SLOPE),
+        lambda g, x: activations.leaky_relu_grad(g, x, SLOPE),
         lambda g, x, slope: np.where(x > 0, g, slope * g),
         0.5,
         None,
     ),
     "elu": (
-        lambda g, x: rectifiers.elu_grad(g, x, ALPHA),
+        lambda g, x: activations.elu_grad(g, x, ALPHA),
         lambda g, x, alpha: g * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0))),
         2.5,
         None,
     ),
     "gelu": (
-        rectifiers.gelu_grad,
+        activations.gelu_grad,
         lambda g, x: g * (normal_cdf(x) + x * normal_density(x)),
         5.5,
         lambda g, x: np.abs(g) * (normal_cdf(x) + np.abs(x) * normal_density(x)),
     ),
     "silu": (
-        rectifiers.silu_grad,
+        activations.silu_grad,
         lambda g, x: g * sigmoid(x) * (1 + x * sigmoid(-x)),
         4.5,
         lambda g, x: np.abs(g) * sigmoid(x) * (1 + np.abs(x) * sigmoid(-x)),
     ),
-    "softplus": (rectifiers.softplus_grad, lambda g, x: g * sigmoid(x), 3, None),
+    "softplus": (activations.softplus_grad, lambda g, x: g * sigmoid(x), 3, None),
 }
 PARAMETERS = {"leaky_relu": SLOPE, "elu": ALPHA}
 
@@ -205,10 +204,10 @@ def test_limits_and_nan(dtype):
         (activations._exp, [0, np.inf, nan, 1]),
         (activations.tanh, [-1, 1, nan, 0]),
         (activations.sigmoid, [0, 1, nan, 0.5]),
-        (rectifiers.relu, [0, np.inf, nan, 0]),
-        (rectifiers.leaky_relu, [-np.inf, np.inf, nan, 0]),
-        (rectifiers.elu, [-1, np.inf, nan, 0]),
-        (rectifiers.softplus, [0, np.inf, nan, np.log(dtype(2))]),
+        (activations.relu, [0, np.inf, nan, 0]),
+        (activations.leaky_relu, [-np.inf, np.inf, nan, 0]),
+        (activations.elu, [-1, np.inf, nan, 0]),
+        (activations.softplus, [0, np.inf, nan, np.log(dtype(2))]),
     ]:
         # Alone, in the last vector, and in a whole one: nan has three ways to get lost.
         for repeats in (1, 16, 37):
@@ -229,7 +228,7 @@ def test_gelu_tail():
             -2.11846135233409342e-298,
         ]
     )
-    np.testing.assert_allclose(rectifiers.gelu(x), exact, rtol=8 * np.finfo(float).eps)
+    np.testing.assert_allclose(activations.gelu(x), exact, rtol=8 * np.finfo(float).eps)
     np.testing.assert_allclose((x * normal_cdf(x.astype(wide))).astype(float), exact, rtol=1e-15)
 
 
@@ -237,8 +236,7 @@ NAMES = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softpl
 
 
 def kernel(name):
-    module = activations if hasattr(activations, name) else rectifiers
-    return getattr(module, name)
+    return getattr(activations, name)
 
 
 @given(data=st.data(), dtype=DTYPES, shape=shapes(), name=st.sampled_from(NAMES))
@@ -314,7 +312,7 @@ def test_gelu_with_tanh(dtype):
     unit = np.finfo(dtype).eps
     relative = unit * (4 + 4 * np.abs(z))
     wanted = x.astype(np.longdouble) * s
-    found = rectifiers.gelu_tanh(x)
+    found = activations.gelu_tanh(x)
     # Where s is denormal, x * s is off by x units of the smallest denormal.
     smallest = np.finfo(dtype).smallest_subnormal * (1 + np.abs(x.astype(float)))
     assert_within(found, wanted, relative * np.abs(wanted) + smallest)
@@ -322,5 +320,5 @@ def test_gelu_with_tanh(dtype):
     wanted = 2 * (s + wide_x * s * other * slope)
     size = 2 * (s + np.abs(wide_x) * s * other * slope)
     smallest = np.finfo(dtype).tiny * 64
-    found = rectifiers.gelu_tanh_grad(g, x)
+    found = activations.gelu_tanh_grad(g, x)
     assert_within(found, wanted, 2 * relative * size + smallest * (1 + slope * np.abs(wide_x)))

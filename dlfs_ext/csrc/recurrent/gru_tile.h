@@ -1,9 +1,7 @@
-/* Gated recurrent units (included by gru.h); see steps_tile.h.
+/* Gated recurrent units (included by recurrent_tiles.h); see steps_tile.h.
  *
  * The formulas are those of dlfs.reference.gru. With the reset gate applied "after" the product, a
  * step is one product; "before" it, the candidate's product must wait for the gate. */
-
-#include "recurrent/steps_tile.h"
 
 /* u h_(t-1) + (1 - u) h_bar, stored with the gates. */
 #define gru_end NAME(gru_end)

@@ -1,8 +1,6 @@
-/* The plain recurrent layer and the LSTM (included by recurrent.h); see steps_tile.h.
+/* The plain recurrent layer and the LSTM (included by recurrent_tiles.h); see steps_tile.h.
  *
  * The formulas are those of dlfs.reference.recurrent. b is a sequence, t a step, i a unit. */
-
-#include "recurrent/steps_tile.h"
 
 #define rnn_unit NAME(rnn_unit)
 DLFS_INLINE void rnn_unit(ptrdiff_t i, int lanes, ptrdiff_t next, const real *z, const real *sums,

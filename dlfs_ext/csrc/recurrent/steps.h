@@ -46,8 +46,4 @@ typedef struct {
     ptrdiff_t b_row, c_row;
 } weight_grad_job;
 
-#define DLFS_STEPS_TABLES   \
-    DLFS_TABLE(pack_panels) \
-    DLFS_KERNEL(weight_grad)
-
 #endif

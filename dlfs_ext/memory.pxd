@@ -1,10 +1,8 @@
-# The C interface of pool.pyx, for the kernels.
+# The C interface of memory.pyx, for the kernels.
 cimport numpy as cnp
 
 cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum)
 cdef cnp.ndarray empty_like(cnp.ndarray a)
-cdef cnp.ndarray empty_1d(cnp.npy_intp n, int typenum)
-cdef cnp.ndarray empty_2d(cnp.npy_intp rows, cnp.npy_intp columns, int typenum)
 
 
 # Scratch memory, freed with the Block: `data` is aligned to 64 bytes.

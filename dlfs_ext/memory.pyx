@@ -146,7 +146,7 @@ cdef cnp.ndarray wrap(int ndim, const cnp.npy_intp *shape, cnp.dtype dtype):
     cdef int axis
     for axis in range(ndim):
         if shape[axis] > 0 and n > (<size_t>1 << 62) // <size_t>shape[axis]:
-            raise MemoryError("pool.empty: the array is too large")
+            raise MemoryError("memory.empty: the array is too large")
         n *= <size_t>shape[axis]
     cdef Block block = new_block(n)
     Py_INCREF(dtype)  # PyArray_NewFromDescr takes a reference
@@ -174,50 +174,21 @@ cdef cnp.ndarray empty_like(cnp.ndarray a):
     return empty_nd(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
 
 
-cdef cnp.ndarray empty_1d(cnp.npy_intp n, int typenum):
-    return empty_nd(1, &n, typenum)
-
-
-cdef cnp.ndarray empty_2d(cnp.npy_intp rows, cnp.npy_intp columns, int typenum):
-    cdef cnp.npy_intp[2] shape
-    shape[0] = rows
-    shape[1] = columns
-    return empty_nd(2, shape, typenum)
-
-
 def empty(shape, dtype=np.float64):
-    """Return an uninitialized array, like `numpy.empty`, whose memory is reused after its deletion.
-
-    Parameters
-    ----------
-    shape : int or tuple of int
-    dtype : dtype, default float64
-        One without Python objects.
-
-    Returns
-    -------
-    numpy.ndarray
-        C-contiguous, aligned to 64 bytes.
-
-    Examples
-    --------
-    >>> from dlfs_ext import pool
-    >>> pool.empty((60, 10), "float32").shape
-    (60, 10)
-    """
+    """Return an uninitialized array, like `numpy.empty`, whose memory is reused; for tests."""
     cdef cnp.npy_intp[64] dims
     cdef cnp.dtype descr = np.dtype(dtype)
     cdef int axis
     if descr.hasobject:
-        raise TypeError(f"pool.empty: dtype must not hold Python objects, got {descr}")
+        raise TypeError(f"memory.empty: dtype must not hold Python objects, got {descr}")
     if not isinstance(shape, tuple):
         shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
     if len(shape) > 64:
-        raise ValueError(f"pool.empty: shape must have at most 64 axes, got {len(shape)}")
+        raise ValueError(f"memory.empty: shape must have at most 64 axes, got {len(shape)}")
     for axis in range(len(shape)):
         dims[axis] = shape[axis]
         if dims[axis] < 0:
-            raise ValueError(f"pool.empty: shape must not be negative, got {shape}")
+            raise ValueError(f"memory.empty: shape must not be negative, got {shape}")
     return wrap(<int>len(shape), dims, descr)
 
 
@@ -230,7 +201,7 @@ def set_limit(n):
     """Keep at most `n` bytes for reuse; 0 turns reuse off."""
     global limit_bytes
     if n < 0:
-        raise ValueError(f"pool.set_limit: n must not be negative, got {n}")
+        raise ValueError(f"memory.set_limit: n must not be negative, got {n}")
     limit_bytes = n
     if cached_bytes > limit_bytes:
         drop_free()

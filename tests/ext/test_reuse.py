@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 import dlfs_ext
-from dlfs_ext import pool
+from dlfs_ext import memory
 
 
 @pytest.fixture
 def limit():
     """Restore the limit of kept memory."""
-    before = pool.stats()[1]
+    before = memory.stats()[1]
     yield before
-    pool.set_limit(before)
+    memory.set_limit(before)
 
 
 def address(array):
@@ -27,7 +27,7 @@ def address(array):
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (60, 89), (2, 0, 5), (1, 2, 3, 4, 5)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
 def test_like_numpy_empty(shape, dtype):
-    array = pool.empty(shape, dtype)
+    array = memory.empty(shape, dtype)
     assert array.shape == shape
     assert array.dtype == dtype
     assert array.flags.c_contiguous
@@ -36,11 +36,11 @@ def test_like_numpy_empty(shape, dtype):
 
 
 def test_memory_is_reused():
-    first = pool.empty((70, 90))
+    first = memory.empty((70, 90))
     where = address(first)
     del first
-    assert address(pool.empty((70, 90))) == where
-    assert address(pool.empty((90, 70))) == where
+    assert address(memory.empty((70, 90))) == where
+    assert address(memory.empty((90, 70))) == where
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_memory_is_reused():
     ],
 )
 def test_never_while_a_view_lives(keep):
-    array = pool.empty((33, 44))
+    array = memory.empty((33, 44))
     where = address(array)
     view = keep(array)
     del array
     gc.collect()
-    others = [pool.empty((33, 44)) for _ in range(50)]
+    others = [memory.empty((33, 44)) for _ in range(50)]
     assert where not in [address(other) for other in others]
     del view
 
@@ -77,27 +77,27 @@ def test_results_of_kernels_stay_what_they_are():
 
 
 def test_limit_is_kept(limit):
-    pool.set_limit(100_000)
-    arrays = [pool.empty(5_000) for _ in range(20)]
+    memory.set_limit(100_000)
+    arrays = [memory.empty(5_000) for _ in range(20)]
     del arrays
-    assert pool.stats()[0] <= 100_000
-    pool.set_limit(0)
-    assert pool.stats()[0] == 0
-    pool.empty(5_000)
-    assert pool.stats()[0] == 0
+    assert memory.stats()[0] <= 100_000
+    memory.set_limit(0)
+    assert memory.stats()[0] == 0
+    memory.empty(5_000)
+    assert memory.stats()[0] == 0
 
 
 def test_bad_arguments():
     with pytest.raises(ValueError, match="negative"):
-        pool.empty((2, -1))
+        memory.empty((2, -1))
     with pytest.raises(TypeError, match="Python objects"):
-        pool.empty(3, object)
+        memory.empty(3, object)
     with pytest.raises(MemoryError):
-        pool.empty((2**40, 2**40))
+        memory.empty((2**40, 2**40))
     with pytest.raises(MemoryError):
-        pool.empty(2**61, np.uint8)
+        memory.empty(2**61, np.uint8)
     with pytest.raises(ValueError, match="negative"):
-        pool.set_limit(-1)
+        memory.set_limit(-1)
 
 
 def test_threads_do_not_share_blocks():
@@ -107,7 +107,7 @@ def test_threads_do_not_share_blocks():
         generator = np.random.default_rng(number)
         for _ in range(300):
             size = int(generator.integers(1, 3000))
-            array = pool.empty(size)
+            array = memory.empty(size)
             array.fill(number)
             dlfs_ext.relu(array)
             if not (array == number).all():
@@ -139,11 +139,11 @@ def step():
 
 for _ in range(100):
     step()
-before, blocks = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, dlfs_ext.pool.stats()[2]
+before, blocks = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, dlfs_ext.memory.stats()[2]
 for _ in range(10_000):
     step()
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-assert dlfs_ext.pool.stats()[2] == blocks, "a step took new blocks from the system"
+assert dlfs_ext.memory.stats()[2] == blocks, "a step took new blocks from the system"
 assert grown < 1024, f"grew by {grown} kB"
 """
 
