@@ -217,17 +217,12 @@ class SiLU(Operation):
 class SwiGLU(Operation):
     """A gated linear unit: one half of the features decides how much of the other passes.
 
-    Forward, for ``input_`` with the halves a and b along its last axis: ``output = silu(a) * b``,
-    which has half as many features. Backward: ``silu_grad(output_grad * b, a)`` for a and
-    ``output_grad * silu(a)`` for b.
+    Forward, for ``input_`` with the halves a and b along its last axis, whose length must be even:
+    ``output = silu(a) * b``, which has half as many features. Backward: ``silu_grad(output_grad *
+    b, a)`` for a and ``output_grad * silu(a)`` for b.
 
     Shazeer, "GLU variants improve transformer", 2020. As the activation of a dense layer it needs
     twice the neurons.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the number of features is odd.
 
     Examples
     --------

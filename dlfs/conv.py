@@ -58,12 +58,6 @@ class Conv2D_Op(_Convolution):
     groups : int, default 1
         Channels are split into this many groups that do not see each other.
 
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the images have another number of channels than W, or are smaller than
-        the kernel.
-
     Examples
     --------
     >>> op = Conv2D_Op(np.ones((1, 4, 3, 3)))
@@ -133,12 +127,6 @@ class ConvTranspose2D_Op(_Convolution):
         What is cut off the output; "same" makes it stride times the input's size.
     output_padding : int or (height, width), default 0
         Rows and columns that are added at the bottom and right; less than the stride.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the images have another number of channels than W, or nothing would be
-        left of the output.
 
     Examples
     --------

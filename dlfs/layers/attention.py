@@ -32,12 +32,6 @@ class SelfAttention(Layer):
         The probability that a weight of the attention is kept; 1 keeps all, and stores no mask. To
         drop outputs, let a Dropout follow.
 
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, time, features), or the heads do not divide the
-        features.
-
     Examples
     --------
     >>> layer = SelfAttention(heads=2, causal=True)

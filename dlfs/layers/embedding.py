@@ -55,7 +55,7 @@ class PositionEmbedding(Layer):
     (see SinusoidAdd). Backward: ``input_grad = output_grad``; each row of the table collects the
     gradients at its position.
 
-    Vaswani et al., "Attention is all you need", 2017.
+    Input is (batch, time, features). Vaswani et al., "Attention is all you need", 2017.
 
     Parameters
     ----------
@@ -65,11 +65,6 @@ class PositionEmbedding(Layer):
         Whether the vectors are fixed sines and cosines, not learned.
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the table starts, see dlfs.initializers; "glorot" unless given.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, time, features), or longer than ``length``.
 
     Examples
     --------
@@ -81,10 +76,7 @@ class PositionEmbedding(Layer):
     """
 
     def __init__(
-        self,
-        length: int,
-        sinusoidal: bool = False,
-        weight_init: str | Initializer | None = None,
+        self, length: int, sinusoidal: bool = False, weight_init: str | Initializer | None = None
     ) -> None:
         super().__init__()
         self.length = check_int(length, "PositionEmbedding", "length", 1)

@@ -1,7 +1,9 @@
 """Memory: the arrays of the last batch make room for those of the next.
 
 A kernel that writes into memory which was just freed finds it in the processor's cache. Without
-this a training step of a small convolutional network takes 1.1 to 1.25 times as long.
+this a step of the book's convolutional network takes 1.08 times as long with batches of 200 in
+float32, and 1.17 times in float64. With small batches, and in most other networks, it takes 1.00 to
+1.04 times as long.
 """
 
 from collections.abc import Iterable

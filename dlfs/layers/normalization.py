@@ -27,8 +27,9 @@ class BatchNorm(Layer):
     batch's in training, their running averages in inference. Backward: the chain of its Operations'
     gradients.
 
-    Ioffe and Szegedy, "Batch Normalization", 2015. In training, a batch of one row is normalized to
-    zeros, whatever it holds; it moves the running mean, but not the running variance.
+    Input is (batch, features) or (batch, channels, ...). Ioffe and Szegedy, "Batch Normalization",
+    2015. In training, a batch of one row is normalized to zeros, whatever it holds; it moves the
+    running mean, but not the running variance.
 
     Parameters
     ----------
@@ -36,11 +37,6 @@ class BatchNorm(Layer):
         How much of a running statistic each training batch replaces; 0 < momentum <= 1.
     eps : float, default 1e-5
         Added to the variance; eps > 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, features) or (batch, channels, ...).
 
     Examples
     --------
@@ -68,17 +64,13 @@ class LayerNorm(Layer):
     Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``. Backward: the chain of
     its Operations' gradients.
 
-    Ba, Kiros and Hinton, "Layer Normalization", 2016.
+    Input is (batch, features) or (batch, time, features). Ba, Kiros and Hinton, "Layer
+    Normalization", 2016.
 
     Parameters
     ----------
     eps : float, default 1e-5
         Added to the variance; eps > 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, features) or (batch, time, features).
 
     Examples
     --------
@@ -103,17 +95,12 @@ class RMSNorm(Layer):
     Forward: ``output = gamma * input_ / sqrt(mean(input_**2) + eps)``, the mean over the last axis.
     Backward: the chain of its Operations' gradients.
 
-    Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
+    Input is as for LayerNorm. Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 
     Parameters
     ----------
     eps : float, default 1e-6
         Added to the mean square; eps > 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, features) or (batch, time, features).
 
     Examples
     --------
@@ -138,8 +125,8 @@ class GroupNorm(Layer):
     Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``, mean and variance over
     the channels and pixels of a group. Backward: the chain of its Operations' gradients.
 
-    Wu and He, "Group Normalization", 2018. Unlike BatchNorm it is the same in training and
-    inference, and works with batches of one.
+    Input is (batch, channels, ...). Wu and He, "Group Normalization", 2018. Unlike BatchNorm it is
+    the same in training and inference, and works with batches of one.
 
     Parameters
     ----------
@@ -147,12 +134,6 @@ class GroupNorm(Layer):
         It must divide the channels.
     eps : float, default 1e-5
         Added to the variance; eps > 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, channels, ...), or the groups do not divide the
-        channels.
 
     Examples
     --------

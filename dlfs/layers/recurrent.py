@@ -103,7 +103,7 @@ class RNNLayer(_RecurrentLayer):
 
     Forward: ``h_t = tanh(x_t @ W_x + B + h_(t-1) @ W_h)``, and with output_size
     ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its Operations'
-    gradients, from the last step to the first.
+    gradients, from the last step to the first. Input is (batch, time, features).
 
     Book, chapter 6; Elman, 1990. Gradients stop where a batch begins (truncated backpropagation
     through time), whether its state was carried or not.
@@ -129,12 +129,6 @@ class RNNLayer(_RecurrentLayer):
     ----------
     carried : tuple of ndarray or None
         The state that the next batch starts from.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, time, features), or the
-        carried state belongs to another number of sequences.
 
     Examples
     --------

@@ -21,7 +21,8 @@ class FeedForward(Layer):
 
     Forward: ``output = activation(input_ @ W_1 + B_1) @ W_2 + B_2``, with ``expand`` times as many
     neurons inside as features outside. Backward: the chain of its Operations' gradients. A Dense
-    layer is told its number of neurons; this one takes it from its input.
+    layer is told its number of neurons; this one takes it from its input, (batch, features) or
+    (batch, time, features).
 
     Vaswani et al., "Attention is all you need", 2017.
 
@@ -33,11 +34,6 @@ class FeedForward(Layer):
         GELU unless given. The layer works with a copy.
     weight_init : {"standard", "glorot", "he"} or callable, optional
         How the weights start; by default as suits the activation, see dlfs.initializers.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, features) or (batch, time, features).
 
     Examples
     --------
@@ -87,6 +83,7 @@ class TransformerBlock(Layer):
 
     Forward: ``h = input_ + dropout(attention(norm(input_)))``, then
     ``output = h + dropout(feed_forward(norm(h)))``. Backward: the chain of its layers' gradients.
+    Input and output are (batch, time, features).
 
     The block is made of layers: a Residual of LayerNorm, SelfAttention and Dropout, and a Residual
     of LayerNorm, FeedForward and Dropout. Put others together in the same way, where the
@@ -108,12 +105,6 @@ class TransformerBlock(Layer):
         Whether a position sees only itself and those before it.
     rotary : bool, default False
         Whether attention knows distances, see SelfAttention.
-
-    Raises
-    ------
-    TypeError, ValueError
-        In ``forward``, if the input is not (batch, time, features), or the heads do not divide the
-        features.
 
     Examples
     --------

@@ -54,10 +54,7 @@ class Loss(Configured):
     input_grad: Array
 
     def forward(
-        self,
-        prediction: Array,
-        target: "Array | Weighted",
-        sample_weight: Array | None = None,
+        self, prediction: Array, target: "Array | Weighted", sample_weight: Array | None = None
     ) -> float:
         """Compute the loss.
 

@@ -22,17 +22,13 @@ class AdaGrad(Optimizer):
     lr : float, default 0.01
         The learning rate.
     final_lr_exp, final_lr_linear : float, default 0
-        The book's way to ask for an exponential or a linear decay to that rate.
+        The book's way to ask for an exponential or a linear decay to that rate; only one of the
+        three final rates may be given.
     final_lr, decay_type
     decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
         As in Optimizer.
     eps : float, default 1e-7
         Keeps the division possible; eps > 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If more than one final rate is given.
 
     Examples
     --------

@@ -22,7 +22,7 @@ Options: stride and dilation are an integer or (height, width); padding is n, (h
 
 import numpy as np
 
-from dlfs.checks import check_input_shape, check_shape
+from dlfs.checks import check_shape
 from dlfs.reference.kernel import kernel
 from dlfs.reference.sliding import crop, pad, padded_shape, window_pixels
 from dlfs.types import Array, Padding, Padding1D, Pair, Shape
@@ -40,12 +40,7 @@ OUTPUTS_1D = "outputs channels out_length"
 
 @kernel(x=IMAGES, W=WEIGHTS)
 def conv2d(
-    x: Array,
-    W: Array,
-    stride: Pair = 1,
-    padding: Padding = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
+    x: Array, W: Array, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
     """Convolve: ``output[n, o, p, q] = sum of X[n, c, s p + d i, s q + d j] * W[c, o, i, j]``.
 
@@ -68,7 +63,7 @@ def conv2d(
     return output.reshape(batch, W.shape[1], *window.output)
 
 
-@kernel(W=WEIGHTS, output_grad=OUTPUTS)
+@kernel(W=WEIGHTS, output_grad=OUTPUTS, input_shape=4)
 def conv2d_input_grad(
     output_grad: Array,
     W: Array,
@@ -90,22 +85,21 @@ def conv2d_input_grad(
            [3., 4.]])
     """
     owner = "conv2d_input_grad"
-    shape = check_input_shape(input_shape, owner, 4)
-    groups, window = conv2d_window(shape, W.shape, stride, padding, dilation, groups, owner)
-    check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
-    batch, n_in, n_out = shape[0], W.shape[0], W.shape[1] // groups
+    groups, window = conv2d_window(input_shape, W.shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (input_shape[0], W.shape[1], *window.output), owner, "output_grad")
+    batch, n_in, n_out = input_shape[0], W.shape[0], W.shape[1] // groups
     places = window.output[0] * window.output[1]
     weights = W.reshape(n_in, groups, n_out, *window.kernel).transpose(1, 0, 2, 3, 4)
     grad = output_grad.reshape(batch, groups, n_out, places)
-    padded = np.zeros(padded_shape(shape, window), dtype=W.dtype)
+    padded = np.zeros(padded_shape(input_shape, window), dtype=W.dtype)
     share = np.empty((batch, groups, n_in, places), dtype=W.dtype)
     for i, j, pixels in window_pixels(padded, window):
         np.matmul(weights[..., i, j], grad, out=share)
         pixels += share.reshape(pixels.shape)
-    return crop(padded, shape, window)
+    return crop(padded, input_shape, window)
 
 
-@kernel(x=IMAGES, output_grad=OUTPUTS)
+@kernel(x=IMAGES, output_grad=OUTPUTS, param_shape=4)
 def conv2d_param_grad(
     output_grad: Array,
     x: Array,
@@ -127,10 +121,9 @@ def conv2d_param_grad(
            [3., 4.]])
     """
     owner = "conv2d_param_grad"
-    shape = check_input_shape(param_shape, owner, 4, "param_shape")
-    groups, window = conv2d_window(x.shape, shape, stride, padding, dilation, groups, owner)
-    check_shape(output_grad, (len(x), shape[1], *window.output), owner, "output_grad")
-    batch, n_in, n_out = len(x), shape[0], shape[1] // groups
+    groups, window = conv2d_window(x.shape, param_shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (len(x), param_shape[1], *window.output), owner, "output_grad")
+    batch, n_in, n_out = len(x), param_shape[0], param_shape[1] // groups
     places = window.output[0] * window.output[1]
     grad = output_grad.reshape(batch, groups, n_out, places)
     summed = ([0, 2], [0, 2])  # over the batch and the places of the window
@@ -139,17 +132,12 @@ def conv2d_param_grad(
         pixels = met.reshape(batch, groups, n_in, places)
         for g in range(groups):
             param_grad[:, g, :, i, j] = np.tensordot(pixels[:, g], grad[:, g], axes=summed)
-    return param_grad.reshape(shape)
+    return param_grad.reshape(param_shape)
 
 
 @kernel(x=SEQUENCES, W=WEIGHTS_1D)
 def conv1d(
-    x: Array,
-    W: Array,
-    stride: int = 1,
-    padding: Padding1D = 0,
-    dilation: int = 1,
-    groups: int = 1,
+    x: Array, W: Array, stride: int = 1, padding: Padding1D = 0, dilation: int = 1, groups: int = 1
 ) -> Array:
     """Convolve sequences, as images of height 1: ``sum of X[n, c, s p + d i] * W[c, o, i]``.
 
@@ -164,7 +152,7 @@ def conv1d(
     return conv2d(images, weights, *window.options, groups)[:, :, 0]
 
 
-@kernel(W=WEIGHTS_1D, output_grad=OUTPUTS_1D)
+@kernel(W=WEIGHTS_1D, output_grad=OUTPUTS_1D, input_shape=3)
 def conv1d_input_grad(
     output_grad: Array,
     W: Array,
@@ -182,15 +170,14 @@ def conv1d_input_grad(
     array([[[ 1., 11., 10.]]])
     """
     owner = "conv1d_input_grad"
-    shape = check_input_shape(input_shape, owner, 3)
-    window = conv1d_window(shape, W.shape, stride, padding, dilation, groups, owner)
-    check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
-    image_shape = (*shape[:2], 1, shape[2])
+    window = conv1d_window(input_shape, W.shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (input_shape[0], W.shape[1], window.output[1]), owner, "output_grad")
+    image_shape = (*input_shape[:2], 1, input_shape[2])
     grad, weights = output_grad[:, :, np.newaxis], W[:, :, np.newaxis]
     return conv2d_input_grad(grad, weights, image_shape, *window.options, groups)[:, :, 0]
 
 
-@kernel(x=SEQUENCES, output_grad=OUTPUTS_1D)
+@kernel(x=SEQUENCES, output_grad=OUTPUTS_1D, param_shape=3)
 def conv1d_param_grad(
     output_grad: Array,
     x: Array,
@@ -208,9 +195,8 @@ def conv1d_param_grad(
     array([[[3., 5.]]])
     """
     owner = "conv1d_param_grad"
-    shape = check_input_shape(param_shape, owner, 3, "param_shape")
-    window = conv1d_window(x.shape, shape, stride, padding, dilation, groups, owner)
-    check_shape(output_grad, (len(x), shape[1], window.output[1]), owner, "output_grad")
-    weight_shape = (*shape[:2], 1, shape[2])
+    window = conv1d_window(x.shape, param_shape, stride, padding, dilation, groups, owner)
+    check_shape(output_grad, (len(x), param_shape[1], window.output[1]), owner, "output_grad")
+    weight_shape = (*param_shape[:2], 1, param_shape[2])
     grad, images = output_grad[:, :, np.newaxis], x[:, :, np.newaxis]
     return conv2d_param_grad(grad, images, weight_shape, *window.options, groups)[:, :, 0]

@@ -13,7 +13,7 @@ one output size. On both axes
     out = (size - 1) * stride - padding + dilation * (kernel - 1) + 1 + output_padding.
 """
 
-from dlfs.checks import check_input_shape, check_shape
+from dlfs.checks import check_shape
 from dlfs.reference.conv import (
     IMAGES,
     OUTPUTS,
@@ -53,7 +53,7 @@ def conv_transpose2d(
     return conv2d_input_grad(x, swap_channels(W, groups), output_shape, *window.options, groups)
 
 
-@kernel(W=WEIGHTS, output_grad=OUTPUTS)
+@kernel(W=WEIGHTS, output_grad=OUTPUTS, input_shape=4)
 def conv_transpose2d_input_grad(
     output_grad: Array,
     W: Array,
@@ -74,15 +74,14 @@ def conv_transpose2d_input_grad(
     array([[[[3., 7.]]]])
     """
     owner = "conv_transpose2d_input_grad"
-    shape = check_input_shape(input_shape, owner, 4)
     window = conv_transpose2d_window(
-        shape, W.shape, stride, padding, output_padding, dilation, groups, owner
+        input_shape, W.shape, stride, padding, output_padding, dilation, groups, owner
     )
-    check_shape(output_grad, (shape[0], W.shape[1], *window.output), owner, "output_grad")
+    check_shape(output_grad, (input_shape[0], W.shape[1], *window.output), owner, "output_grad")
     return conv2d(output_grad, swap_channels(W, groups), *window.options, groups)
 
 
-@kernel(x=IMAGES, output_grad=OUTPUTS)
+@kernel(x=IMAGES, output_grad=OUTPUTS, param_shape=4)
 def conv_transpose2d_param_grad(
     output_grad: Array,
     x: Array,
@@ -103,12 +102,11 @@ def conv_transpose2d_param_grad(
     array([[[[31., 42.]]]])
     """
     owner = "conv_transpose2d_param_grad"
-    shape = check_input_shape(param_shape, owner, 4, "param_shape")
     window = conv_transpose2d_window(
-        x.shape, shape, stride, padding, output_padding, dilation, groups, owner
+        x.shape, param_shape, stride, padding, output_padding, dilation, groups, owner
     )
-    check_shape(output_grad, (len(x), shape[1], *window.output), owner, "output_grad")
-    turned_shape = (shape[1] // groups, x.shape[1], shape[2], shape[3])
+    check_shape(output_grad, (len(x), param_shape[1], *window.output), owner, "output_grad")
+    turned_shape = (param_shape[1] // groups, x.shape[1], param_shape[2], param_shape[3])
     turned_grad = conv2d_param_grad(x, output_grad, turned_shape, *window.options, groups)
     return swap_channels(turned_grad, groups)
 

@@ -83,10 +83,7 @@ def huber(
 
 @kernel(prediction="batch classes", label_smoothing=FRACTION)
 def softmax_cross_entropy(
-    prediction: Array,
-    target: Array,
-    label_smoothing: float = 0.0,
-    weights: Array | None = None,
+    prediction: Array, target: Array, label_smoothing: float = 0.0, weights: Array | None = None
 ) -> tuple[float, Array]:
     """Softmax and cross-entropy in one: ``sum(t * (logsumexp(p) - p)) / batch``, from logits p.
 

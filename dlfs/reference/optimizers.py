@@ -84,12 +84,7 @@ def adagrad_update(
 
 @kernel(lr=REAL, decay=FRACTION, eps=POSITIVE)
 def rmsprop_update(
-    param: Array,
-    grad: Array,
-    mean_square: Array,
-    lr: float,
-    decay: float = 0.9,
-    eps: float = 1e-8,
+    param: Array, grad: Array, mean_square: Array, lr: float, decay: float = 0.9, eps: float = 1e-8
 ) -> None:
     """Divide by the running root mean square: ``param -= lr * grad / (sqrt(mean_square) + eps)``.
 

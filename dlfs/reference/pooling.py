@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.checks import check_flag, check_input_shape, check_range, check_shape
+from dlfs.checks import check_flag, check_range, check_shape
 from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.reference.sliding import crop, pad, padded_shape, window_pixels
@@ -53,7 +53,7 @@ def max_pool2d(
     return output, positions
 
 
-@kernel()
+@kernel(input_shape=4)
 def max_pool2d_grad(
     output_grad: Array,
     positions: IntArray,
@@ -75,9 +75,8 @@ def max_pool2d_grad(
            [0., 0.]])
     """
     owner = "max_pool2d_grad"
-    shape = check_input_shape(input_shape, owner, 4)
-    window = pooling_window(shape, kernel_size, stride, padding, owner, dilation)
-    check_arrays(owner, output_grad=(output_grad, (*shape[:2], *window.output)))
+    window = pooling_window(input_shape, kernel_size, stride, padding, owner, dilation)
+    check_arrays(owner, output_grad=(output_grad, (*input_shape[:2], *window.output)))
     if not isinstance(positions, np.ndarray) or positions.dtype != position_dtype(window):
         got = getattr(positions, "dtype", type(positions).__name__)
         raise TypeError(
@@ -85,10 +84,10 @@ def max_pool2d_grad(
         )
     check_shape(positions, output_grad.shape, owner, "positions")
     check_range(positions, window.kernel[0] * window.kernel[1] - 1, owner, "positions")
-    padded = np.zeros(padded_shape(shape, window), dtype=output_grad.dtype)
+    padded = np.zeros(padded_shape(input_shape, window), dtype=output_grad.dtype)
     for position, (_, _, pixels) in enumerate(window_pixels(padded, window)):
         pixels += np.where(positions == position, output_grad, 0)
-    return crop(padded, shape, window)
+    return crop(padded, input_shape, window)
 
 
 @kernel(x=IMAGES)
@@ -113,7 +112,7 @@ def avg_pool2d(
     return _window_sums(x, window) / _counts(x.shape, window, count_include_pad, x.dtype)
 
 
-@kernel()
+@kernel(input_shape=4)
 def avg_pool2d_grad(
     output_grad: Array,
     input_shape: Shape,
@@ -131,15 +130,14 @@ def avg_pool2d_grad(
            [2., 2.]])
     """
     owner = "avg_pool2d_grad"
-    shape = check_input_shape(input_shape, owner, 4)
     check_flag(count_include_pad, owner, "count_include_pad")
-    window = pooling_window(shape, kernel_size, stride, padding, owner)
-    check_arrays(owner, output_grad=(output_grad, (*shape[:2], *window.output)))
-    share = output_grad / _counts(shape, window, count_include_pad, output_grad.dtype)
-    padded = np.zeros(padded_shape(shape, window), dtype=output_grad.dtype)
+    window = pooling_window(input_shape, kernel_size, stride, padding, owner)
+    check_arrays(owner, output_grad=(output_grad, (*input_shape[:2], *window.output)))
+    share = output_grad / _counts(input_shape, window, count_include_pad, output_grad.dtype)
+    padded = np.zeros(padded_shape(input_shape, window), dtype=output_grad.dtype)
     for _, _, pixels in window_pixels(padded, window):
         pixels += share
-    return crop(padded, shape, window)
+    return crop(padded, input_shape, window)
 
 
 @kernel(x=IMAGES)
@@ -155,7 +153,7 @@ def global_avg_pool2d(x: Array) -> Array:
     return x.mean(axis=(2, 3))
 
 
-@kernel()
+@kernel(input_shape=4)
 def global_avg_pool2d_grad(output_grad: Array, input_shape: Shape) -> Array:
     """Gradient of ``global_avg_pool2d``: ``output_grad / (height * width)`` at every pixel.
 
@@ -166,11 +164,10 @@ def global_avg_pool2d_grad(output_grad: Array, input_shape: Shape) -> Array:
            [2., 2.]])
     """
     owner = "global_avg_pool2d_grad"
-    shape = check_input_shape(input_shape, owner, 4)
-    check_pixels(shape, owner)
-    check_arrays(owner, output_grad=(output_grad, shape[:2]))
-    share = output_grad / (shape[2] * shape[3])
-    return np.broadcast_to(share[:, :, np.newaxis, np.newaxis], shape).copy()
+    check_pixels(input_shape, owner)
+    check_arrays(owner, output_grad=(output_grad, input_shape[:2]))
+    share = output_grad / (input_shape[2] * input_shape[3])
+    return np.broadcast_to(share[:, :, np.newaxis, np.newaxis], input_shape).copy()
 
 
 def position_dtype(window: Window) -> type[np.integer[Any]]:

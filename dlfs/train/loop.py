@@ -18,12 +18,7 @@ from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
 from dlfs.train.early_stopping import EarlyStopping
 from dlfs.train.evaluation import evaluate
-from dlfs.train.failure import (
-    NonFiniteLossError,
-    RunningStatistics,
-    failure,
-    failure_in_evaluation,
-)
+from dlfs.train.failure import NonFiniteLossError, RunningStatistics, failure, failure_in_evaluation
 from dlfs.train.history import History, Row
 from dlfs.train.interrupt import PatientInterrupt
 from dlfs.train.output import Display
