@@ -71,7 +71,7 @@ def in_layout(array, layout):
 
 
 def beside_forbidden_memory(array, place):
-    """A copy whose first or last byte is at the edge of memory: reading further ends the process."""
+    """A copy whose first or last byte is at the edge of memory: reading on ends the process."""
     if os.name != "posix" or not array.size:
         return array
     size = -(-array.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
