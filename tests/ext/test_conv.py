@@ -193,6 +193,9 @@ def test_large_shapes_equal_reference(shapes, dtype):
         # Winograd's algorithm: images together, an odd size; then bands of rows
         ((5, 18, 9, 11), (9, 22, 3, 3), {"padding": 1}),
         ((2, 36, 45, 70), (18, 18, 3, 3), {"padding": ((2, 0), (1, 2))}),
+        # which needs strides and dilations of 1
+        *(((2, 18, 9, 11), (9, 18, 3, 3), {"stride": pair}) for pair in [(1, 2), (2, 1)]),
+        *(((2, 18, 9, 11), (9, 18, 3, 3), {"dilation": pair}) for pair in [(1, 2), (2, 1)]),
         # copies: images side by side, several of their blocks; then bands of rows
         ((45, 6, 7, 7), (3, 10, 2, 3), {"padding": (0, 1)}),
         ((2, 14, 90, 80), (7, 6, 5, 5), {"dilation": (1, 3)}),
