@@ -1,5 +1,6 @@
 """Numbers at the edges, arrays without axes, arrays without numbers: alike on every backend."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -135,6 +136,26 @@ def test_no_axes_and_no_numbers(name, dtype, package):
             expected = call(dlfs.reference, name, arguments)
             found = call(package, name, arguments)
             assert_alike(found, expected, dtype, f"{name}, {changed} of shape {shape}")
+
+
+@pytest.mark.parametrize("package", [dlfs_ext, dlfs_ext.plain], ids=["fast", "plain"])
+@pytest.mark.parametrize("name", NAMES)
+def test_one_array_that_may_not_fit_the_others(name, package):
+    """An axis longer or shorter by one, the axes turned round, one axis less, or another dtype."""
+    valid = SUBJECTS[name].valid()
+    for key, value in valid.items():
+        if not isinstance(value, np.ndarray):
+            continue
+        shapes = {value.shape[::-1], value.shape[1:]}
+        for axis, step in itertools.product(range(value.ndim), (1, -1)):
+            shapes.add((*value.shape[:axis], value.shape[axis] + step, *value.shape[axis + 1 :]))
+        changed = [np.resize(value, shape) for shape in sorted(shapes)]
+        for array in [*changed, value.astype(np.float32), value.astype(np.int64)]:
+            arguments = {**valid, key: array}
+            expected = call(dlfs.reference, name, arguments)
+            found = call(package, name, arguments)
+            message = f"{name}, {key} of shape {array.shape} and {array.dtype}"
+            assert_alike(found, expected, np.float32, message)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
