@@ -216,6 +216,20 @@ def test_refused_targets(target, smoothing):
     assert str(got.value) == str(wanted.value)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_how_far_the_sum_of_a_row_of_probabilities_may_be_from_1(dtype, sign):
+    """By 4 eps for each class: every sum here is exact."""
+    classes, eps = 128, float(np.finfo(dtype).eps)
+    logits, target = np.zeros((2, classes), dtype), np.full((2, classes), 1 / 128, dtype)
+    target[1, 100] += sign * 4 * classes * eps
+    loss, _ = fast.softmax_cross_entropy(logits, target)
+    assert loss == pytest.approx(math.log(classes), rel=600 * eps)
+    target[1, 100] += sign * eps
+    with pytest.raises(ValueError, match="target"):
+        fast.softmax_cross_entropy(logits, target)
+
+
 @pytest.mark.parametrize("value", [1.01, -0.01, np.nan])
 @pytest.mark.parametrize("place", [0, 16, 36])
 def test_refused_probabilities(value, place):

@@ -166,6 +166,17 @@ def test_every_number_of_windows_in_a_row(kernel, stride, padding, dtype):
             )
 
 
+@pytest.mark.parametrize("padding", [0, ((1, 0), (1, 0))])
+def test_most_of_a_wide_image_is_in_no_window(padding):
+    x = np.random.default_rng(10).integers(-9, 9, (2, 3, 4, 50_000)).astype(float)
+    options = 2, (2, 10**9), padding
+    for one, other in zip(
+        fast.max_pool2d(x, *options), reference.max_pool2d(x, *options), strict=True
+    ):
+        np.testing.assert_array_equal(one, other, strict=True)
+    assert_linear(fast.avg_pool2d, reference.avg_pool2d, (x, *options), 4)
+
+
 @given(data=st.data(), dtype=DTYPES, shape=IMAGES)
 def test_global_avg_pool2d_and_gradient_equal_reference(data, dtype, shape):
     x = data.draw(arrays(shape, dtype))
