@@ -10,7 +10,6 @@ import inspect
 import pkgutil
 import re
 import traceback
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -28,28 +27,15 @@ from dlfs import (
     reference,
     reshape,
 )
-from dlfs.backend import available_backends
 from dlfs.base import Operation
 from dlfs.recurrent import cells as nodes
 from tests.support.misfits import MISFITS
-from tests.support.subjects import Subject
+from tests.support.subjects import Subject, error_of
 from tests.support.subjects_classes import CLASSES
-from tests.support.subjects_kernels import KERNELS, on_fast
+from tests.support.subjects_kernels import KERNELS
 
 SUBJECTS = [*KERNELS, *CLASSES]
 PACKAGE = Path(dlfs.__file__).parent
-
-
-def error_of(subject: Subject, arguments: dict) -> BaseException | None:
-    """Return the error of a call."""
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # NumPy's warnings about junk do not matter here
-            warnings.simplefilter("ignore")
-            subject.call(**arguments)
-    except Exception as error:  # noqa: BLE001 - the test asks which
-        return error
-    return None
 
 
 def is_ours(error: BaseException) -> bool:
@@ -142,51 +128,6 @@ def test_a_step_without_a_network_or_a_gradient_says_so() -> None:
     optim.net.forward(np.ones((1, 1)))
     with pytest.raises(RuntimeError, match="was backward called"):
         optim.step()
-
-
-# --- the compiled kernels raise the same messages ---
-
-ON_FAST = [(subject, name) for subject in KERNELS for name in subject.wanted]
-needs_fast = pytest.mark.skipif(
-    "fast" not in available_backends(), reason="the kernels were not compiled"
-)
-
-
-@needs_fast
-@pytest.mark.parametrize(
-    ("subject", "name"), ON_FAST, ids=[f"{subject.name}-{name}" for subject, name in ON_FAST]
-)
-def test_the_compiled_kernel_refuses_the_same_in_the_same_words(
-    subject: Subject, name: str
-) -> None:
-    compiled = on_fast(subject)
-    compiled.call(**compiled.valid())
-    for value in subject.wanted[name].bad(subject.valid().get(name)):
-        error = error_of(subject, {**subject.valid(), name: value})
-        compiled_error = error_of(compiled, {**compiled.valid(), name: value})
-        what = f"{compiled.name}({name}={value!r:.60})"
-        assert type(compiled_error) is type(error), f"{what}: {compiled_error!r}, not {error!r}"
-        assert str(compiled_error) == str(error), what
-
-
-@needs_fast
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [(call, words) for name, call, words in MISFITS if name.startswith("reference.")],
-)
-def test_the_compiled_kernel_refuses_misfits_in_the_same_words(
-    call, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import dlfs_ext
-
-    with pytest.raises((ValueError, TypeError)) as expected:
-        call()
-    for name in reference.KERNELS:
-        monkeypatch.setattr(reference, name, getattr(dlfs_ext, name))
-    with pytest.raises((ValueError, TypeError), match=words) as caught:
-        call()
-    assert type(caught.value) is type(expected.value)
-    assert str(caught.value) == str(expected.value)
 
 
 # --- every public name is tested ---

@@ -4,6 +4,7 @@ A subject is called with valid arguments, then with one of them replaced by a wr
 of them replaced at random. The tests of bad input use only these tables.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,3 +45,15 @@ class Subject:
 
 def ones(*sizes: int, dtype: Any = np.float64) -> np.ndarray:
     return np.ones(sizes, dtype=dtype)
+
+
+def error_of(subject: Subject, arguments: dict) -> BaseException | None:
+    """Return the error of a call."""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # NumPy's warnings about junk do not matter here
+            warnings.simplefilter("ignore")
+            subject.call(**arguments)
+    except Exception as error:  # noqa: BLE001 - the test asks which
+        return error
+    return None
