@@ -239,7 +239,7 @@ $(OLDEST_VENV)/.installed: pyproject.toml tools/oldest.py
 $(BENCH_VENV)/.installed: $(VENV)/.created $(BUILD_INPUTS)
 	$(RUN) -m venv '$(BENCH_VENV)'
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-	    '$(TORCH)' 'threadpoolctl>=3.5' --editable .
+	    '$(TORCH)' 'threadpoolctl>=3.5' --editable '.[plots]'
 	@touch $@
 
 $(VENV)/.mutate-installed: $(VENV)/.dev-installed

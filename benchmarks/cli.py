@@ -1,10 +1,14 @@
 """The command line; ``python -m benchmarks --help``."""
 
 import argparse
+import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import accuracy, epoch, report, runner
+import dlfs_ext
+from benchmarks import accuracy, epoch, peak_memory, report, runner, sizes
 from benchmarks.work import DTYPES
 from dlfs.backend import use_backend
 
@@ -28,7 +32,12 @@ def parser() -> argparse.ArgumentParser:
     add("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     add("--seconds", type=float, default=1.0, help="seconds per line")
     add("--quick", action="store_true", help="a third of a second per line, one thread, no epoch")
-    add("--isa", choices=["avx2"], help="the instructions that all libraries may use at most")
+    add(
+        "--isa",
+        choices=["avx2"],
+        help="the instructions that all libraries may use at most; a full run includes this one, "
+        "on one thread",
+    )
     add("--no-others", action="store_true", help="only PyTorch: no reference, JAX, torch.compile")
     add("--no-epoch", action="store_true", help="leave out the demo's epoch")
     add("--epoch-runs", type=int, default=3)
@@ -53,26 +62,50 @@ def main() -> int:
         print(f"no line contains any of these words: {', '.join(arguments.only)}", file=sys.stderr)
         return 2
     use_backend("fast")
-    seconds, threads = arguments.seconds, arguments.threads
+    seconds = arguments.seconds
+    threads = arguments.threads
     if arguments.quick:
         seconds, threads = 0.3, threads[:1]
+    if arguments.isa:
+        works = [replace(work, targets=(1.0, 1.0), share=None) for work in works]
+    others = not (arguments.no_others or arguments.isa)
     results = []
-    for result in runner.run(works, arguments.dtypes, threads, seconds, not arguments.no_others):
+    for result in runner.run(works, arguments.dtypes, threads, seconds, others):
         results.append(result)
         print(report.line(result), flush=True)
     epochs = []
     wanted = not arguments.only or {"epoch", "demo"} & {word.lower() for word in arguments.only}
-    if wanted and not (arguments.no_epoch or arguments.quick):
+    if wanted and not (arguments.no_epoch or arguments.quick or arguments.isa):
         for count in threads:
             epochs.append(epoch.measure(count, arguments.epoch_runs))
             print(report.epoch_line(epochs[-1]), flush=True)
-    partial = arguments.only or arguments.quick or arguments.no_epoch or arguments.no_others
-    path = arguments.output or (None if partial else RESULTS)
-    if path is not None:
+    path = arguments.output
+    if arguments.isa:
+        if path is not None:
+            path.write_text(report.lower_instructions(results))
+    elif path or not (arguments.only or arguments.quick or arguments.no_epoch or not others):
+        path = path or RESULTS
+        costs = sizes.measure()
+        sizes.draw(costs, path.with_name(sizes.PICTURE.name))
+        further = [report.costs(costs), report.memories(peak_memory.measure()), avx2(arguments)]
         accuracies = accuracy.measure()
         print("\n".join(map(report.accuracy_line, accuracies)))
-        path.write_text(report.markdown(results, epochs, accuracies, arguments.note))
+        path.write_text(report.markdown(results, epochs, accuracies, further, arguments.note))
         print(f"Wrote {path}")
     missed = sum(result.missed for result in results) + sum(e.ratio < 1 for e in epochs)
     print(f"{missed} of {len(results) + len(epochs)} lines miss their target.")
     return 0
+
+
+def avx2(arguments: argparse.Namespace) -> str:
+    """Time the same lines in a process whose libraries all use AVX2; return the section."""
+    if "avx512" not in dlfs_ext.available_isas():
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "avx2.md")
+        command = [sys.executable, "-m", "benchmarks", "--isa", "avx2", "--threads", "1"]
+        command += ["--seconds", str(arguments.seconds), "--output", str(path)]
+        command += ["--dtypes", *arguments.dtypes]
+        command += ["--only", *arguments.only] if arguments.only else []
+        subprocess.run(command, check=True)
+        return path.read_text()

@@ -31,7 +31,7 @@ def without_graph(call: Call) -> Call:
     return bare
 
 
-def contenders(kernel: str, arguments: tuple, torch_call: Call) -> Contenders:
+def contenders(kernel: str, arguments: tuple[Any, ...], torch_call: Call) -> Contenders:
     """Return the calls of one kernel: its fast version, the reference's, and PyTorch's."""
     return {
         FAST: functools.partial(getattr(dlfs_ext, kernel), *arguments),

@@ -4,6 +4,8 @@ Each network is described once, in dlfs. ``to_torch`` gives PyTorch's with the s
 benchmarks.in_jax translates again: ``--check`` compares what the three compute.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -101,18 +103,20 @@ class Network:
         net.build(self.shape)
         return net
 
-    def step(self, dtype: str) -> Call:
+    def trainer(self, dtype: str) -> Callable[[Array, Array], float]:
         """Return a training step: forward, loss, backward and update, as in a Trainer."""
-        net, (X, y) = self.network(dtype), self.data(dtype)
-        optim = OPTIMIZERS[self.optimizer][0](lr=RATE)
+        net, optim = self.network(dtype), OPTIMIZERS[self.optimizer][0](lr=RATE)
         optim.net = net
 
-        def step() -> float:
+        def step(X: Array, y: Array) -> float:
             loss = net.train_batch(X, y)
             optim.step()
             return loss
 
         return step
+
+    def step(self, dtype: str) -> Call:
+        return partial(self.trainer(dtype), *self.data(dtype))
 
     def in_torch(
         self, dtype: str, batch: int | None = None
@@ -137,15 +141,16 @@ class Network:
             return lambda X, y: nn.functional.cross_entropy(net(X).flatten(0, 1), y.flatten())
         return lambda X, y: nn.functional.cross_entropy(net(X), y)
 
-    def torch_step(self, dtype: str, compiled: bool = False) -> Call:
-        net, X, y = self.in_torch(dtype)
+    def torch_trainer(
+        self, net: nn.Module, compiled: bool = False
+    ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         loss_of = self.loss_in_torch(net)
         if compiled:
             loss_of = torch.compile(loss_of)
         # `fused` is PyTorch's fastest update.
         optim = OPTIMIZERS[self.optimizer][1](net.parameters(), lr=RATE, fused=True)
 
-        def step() -> torch.Tensor:
+        def step(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             optim.zero_grad()
             loss = loss_of(X, y)
             loss.backward()
@@ -153,6 +158,10 @@ class Network:
             return loss.detach()
 
         return step
+
+    def torch_step(self, dtype: str, compiled: bool = False) -> Call:
+        net, X, y = self.in_torch(dtype)
+        return partial(self.torch_trainer(net, compiled), X, y)
 
     def contenders(self, dtype: str) -> Contenders:
         return {
@@ -169,8 +178,8 @@ class Network:
 
             net, X, y = self.in_torch(dtype)
             calls[JAX] = training_step(net, self.optimizer, RATE, X, y, self.copy)
-        # In float32 only, because it compiles for many seconds.
-        if dtype == "float32":
+        # In float32 only, because it compiles for many seconds. It needs a C++ compiler.
+        if dtype == "float32" and shutil.which(os.environ.get("CXX", "g++")):
             calls[COMPILED] = self.torch_step(dtype, compiled=True)
         return calls
 
@@ -188,7 +197,9 @@ class Network:
 
 def vgg(normalize: bool) -> list[Any]:
     def convolution(channels: int) -> list[Any]:
-        return [Conv2D(channels, 3), *([BatchNorm()] if normalize else []), ReLU()]
+        if normalize:
+            return [Conv2D(channels, 3), BatchNorm(), ReLU()]
+        return [Conv2D(channels, 3, activation=ReLU())]
 
     return [
         *convolution(32), *convolution(32), MaxPool2D(2),
@@ -206,7 +217,7 @@ def lenet() -> list[Any]:
 
 
 def autoencoder() -> list[Any]:
-    half = {"stride": 2, "padding": 1}
+    half: dict[str, Any] = {"stride": 2, "padding": 1}
     return [
         Conv2D(16, 4, activation=ReLU(), **half), Conv2D(32, 4, activation=ReLU(), **half),
         ConvTranspose2D(16, 4, activation=ReLU(), **half),
@@ -228,8 +239,8 @@ def gpt() -> list[Any]:
     ]  # fmt: skip
 
 
-TEXT = {"shape": (25,), "vocabulary": 62, "batch": 32, "optimizer": "AdaGrad"}
-BOOK = {**TEXT, "reference": True, "share": 0.85}
+TEXT: dict[str, Any] = {"shape": (25,), "vocabulary": 62, "batch": 32, "optimizer": "AdaGrad"}
+BOOK: dict[str, Any] = {**TEXT, "reference": True, "share": 0.85}
 IMAGES = (1, 28, 28)
 MLP = Network(
     "MLP 784-512-512-10",
@@ -300,6 +311,7 @@ def works() -> Iterator[Work]:
             network.name, network.recipe, network.contenders, network.targets,
             against_reference=network.against_reference, against_jax=network.jax_target,
             reference=network.reference, compilers=network.compilers, random=network is GPT,
+            step=network.step, share=network.share,
             section="Training steps",
         )  # fmt: skip
     for network in (MLP, LENET, LSTM):

@@ -50,7 +50,7 @@ class Piece(NamedTuple):
             x = np.random.default_rng(1).integers(0, self.vocabulary, self.shape)
         return net.layers[0], x, numbers(net.layers[0].forward(x).shape, dtype, 2)
 
-    def theirs(self, dtype: str) -> tuple[Call, Callable[[torch.Tensor], torch.Tensor]]:
+    def theirs(self, dtype: str) -> tuple[Call, Callable[..., torch.Tensor]]:
         """Return PyTorch's forward pass, and its gradients of an output."""
         net = NeuralNetwork([self.make()], seed=1, dtype=dtype)
         net.build(self.shape[1:])
@@ -91,7 +91,7 @@ class Piece(NamedTuple):
             return call
 
         forward, gradients = self.theirs(dtype)
-        return {FAST: on_backend("fast", ours), TORCH: lambda: gradients(forward(), keep=False)}
+        return {FAST: on_backend("fast", ours), TORCH: lambda: gradients(forward(), False)}
 
     def gradient(self, layer: Any, grad: Array) -> Array:
         """Run the layer backward; return the gradient of its input, or of its table."""

@@ -1,10 +1,18 @@
 """Prints lines during the run, and writes benchmarks/RESULTS.md at the end."""
 
+import re
 from collections.abc import Sequence
 
+import torch
+
+import dlfs_ext
+from benchmarks import sizes
 from benchmarks.accuracy import Accuracy
 from benchmarks.epoch import Epoch
+from benchmarks.limit import seconds_per_call
 from benchmarks.machine import description
+from benchmarks.peak_memory import Memory
+from benchmarks.sizes import Cost
 from benchmarks.work import COMPILED, DTYPES, FAST, JAX, REFERENCE, TORCH, Result
 from dlfs.commands.stopwatch import readable
 
@@ -18,6 +26,18 @@ results are compared. PyTorch runs eagerly, with tuned malloc (freed memory is k
 returned to the system) and its fused optimizer. "Peak" compares the multiply-adds per second with
 those of the same number of threads working on registers only, measured in the same rounds. Nominal
 multiply-adds are counted: Winograd's algorithm, which needs fewer, may exceed 100 %.
+"""
+
+
+SIZES = """\
+## Cost over size
+
+The time per multiply-add of the forward pass and both gradients, one thread, for sizes of at least
+a million multiply-adds: how many are within 1.5 times the best of their kind, and which is the
+worst. Where its time is close to the machine's limit (above), memory sets it: a small batch reads
+every weight for few products.
+
+![Picoseconds per multiply-add, over the number of multiply-adds](cost_over_size.png)
 """
 
 
@@ -62,6 +82,7 @@ def markdown(
     results: Sequence[Result],
     epochs: Sequence[Epoch],
     accuracies: Sequence[Accuracy],
+    further: Sequence[str] = (),
     note: str = "",
 ) -> str:
     """Return the content of the results file."""
@@ -71,8 +92,11 @@ def markdown(
     counts = sorted({result.threads for result in results})
     blocks += [_tables([r for r in results if r.threads == n], n) for n in counts]
     blocks.append(_others(results))
+    if any(result.limit for result in results):
+        blocks.append(_limits(results))
     if epochs:
         blocks.append(_epochs(epochs))
+    blocks += [text for text in further if text]
     blocks.append(_accuracies(accuracies))
     return "\n".join(blocks)
 
@@ -154,6 +178,39 @@ def _others(results: Sequence[Result]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def _limits(results: Sequence[Result]) -> str:
+    """Return the table of the machine's limit for each training step."""
+    rows = [
+        "## The machine's limit\n",
+        "The least time of a step on one thread: the sum over its kernels of the larger of two",
+        "times, multiply-adds at the peak, and bytes at the speed of a copy of as many. Python is",
+        f"allowed {readable(seconds_per_call())} for each call of a kernel. The share is that of",
+        "both in our time. Nominal multiply-adds are counted, though Winograd's algorithm needs",
+        "fewer.\n",
+        "| work | dtype | multiply-adds | kernels | limit | Python | dlfs | share |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for result in results:
+        limit, share = result.limit, result.share_of_limit
+        if result.threads == 1 and limit and result.peak and share:
+            cells = [
+                result.work.title,
+                result.dtype,
+                f"{limit.multiply_adds / 1e6:,.0f} million",
+                str(len(limit.kernels)),
+                readable(limit.seconds(result.peak)),
+                readable(limit.allowance()),
+                readable(result.times[FAST]),
+                f"{share:.0%}" if result.work.share is None else _goal(share, result.work.share),
+            ]
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _goal(share: float, goal: float) -> str:
+    return f"{share:.0%} of {goal:.0%}" if share >= goal else f"**{share:.0%}** of {goal:.0%}"
+
+
 def _against(ratio: float | None, target: float | None) -> str:
     if ratio is None:
         return ""
@@ -178,6 +235,38 @@ def _epochs(epochs: Sequence[Epoch]) -> str:
             f"| {epoch.threads} | {seconds[FAST]:.2f} s | {seconds[TORCH]:.2f} s | {ratio} "
             f"| {accuracy[FAST]:.2%} | {accuracy[TORCH]:.2%} |"
         )
+    return "\n".join(rows) + "\n"
+
+
+def lower_instructions(results: Sequence[Result]) -> str:
+    """Return the section on a lower instruction set for all libraries."""
+    isa, theirs = dlfs_ext.isa().upper(), torch.backends.cpu.get_cpu_capability()
+    summary = _summary(results).replace("## Targets", f"## {isa}")
+    text = f"Both libraries use {isa} (PyTorch says {theirs}); the target of every line is 1.\n"
+    tables = _tables(results, 1).replace("## 1 thread\n", "")
+    tables = re.sub(r"^### (.*)", rf"### \1, {isa}", tables, flags=re.MULTILINE)
+    return "\n".join([summary, text, tables])
+
+
+def costs(found: Sequence[Cost]) -> str:
+    """Return the section on cost over size."""
+    return "\n".join([SIZES, *sizes.table(found), ""])
+
+
+def memories(found: Sequence[Memory]) -> str:
+    """Return the section on memory."""
+    rows = [
+        "## Memory of a training step\n",
+        "The largest size of the process during three steps, above its size before them. Each is a",
+        "process of its own, with the usual malloc and one thread, after a step of one row.\n",
+        "| network | dtype | dlfs | PyTorch | dlfs / PyTorch |",
+        "|---|---|--:|--:|--:|",
+    ]
+    for memory in found:
+        ours, theirs = memory.sizes[FAST], memory.sizes[TORCH]
+        ratio = f"{ours / theirs:.2f}" if ours <= theirs else f"**{ours / theirs:.2f}**"
+        sizes_ = f"{ours / 1e6:.1f} MB | {theirs / 1e6:.1f} MB"
+        rows.append(f"| {memory.name} | {memory.dtype} | {sizes_} | {ratio} |")
     return "\n".join(rows) + "\n"
 
 

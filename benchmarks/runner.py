@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks import kernels, networks, pieces
+from benchmarks.limit import of_step
 from benchmarks.machine import multiply_adds
 from benchmarks.work import FAST, REFERENCE, Result, Work, on_threads
 from dlfs.commands.stopwatch import interleaved
@@ -57,10 +58,11 @@ def time_work(work: Work, dtype: str, threads: int, seconds: float, others: bool
         calls |= work.compilers(dtype)
     if not work.random:
         compare({name: call() for name, call in calls.items()}, dtype, work.title)
-    if work.multiply_adds is not None:
+    if work.multiply_adds is not None or work.step is not None:
         calls[PEAK] = functools.partial(multiply_adds, dtype)
     times = interleaved(calls, seconds, threads)
-    result = Result(work, dtype, threads, times)
+    limit = None if work.step is None else of_step(work.step(dtype))
+    result = Result(work, dtype, threads, times, limit=limit)
     if PEAK in times:
         result.peak = threads * multiply_adds(dtype) / times.pop(PEAK)
     return result

@@ -9,6 +9,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import dlfs
+from benchmarks.limit import Limit
 from dlfs.backend import use_backend
 
 Call = Callable[[], Any]
@@ -29,7 +30,8 @@ class Work:
     ratios of PyTorch's time to ours, for float32 and float64; `against_reference` and `against_jax`
     those of the reference's and jax.jit's. `multiply_adds` counts the nominal ones (including those
     with padding's zeros), where they dominate the time. `compilers` returns the same work compiled
-    by other libraries. `random` results are not compared.
+    by other libraries. `random` results are not compared. `step(dtype)` is a training step of dlfs,
+    whose kernels give the machine's limit; `share` is the goal for it.
     """
 
     group: str
@@ -42,6 +44,8 @@ class Work:
     reference: bool = True
     compilers: Callable[[str], Contenders] | None = None
     random: bool = False
+    step: Callable[[str], Call] | None = None
+    share: float | None = None
     section: str = "Other kernels and layers"
 
     @property
@@ -61,6 +65,7 @@ class Result:
     threads: int
     times: dict[str, float] = field(default_factory=dict)
     peak: float | None = None
+    limit: Limit | None = None
 
     @property
     def ratio(self) -> float:
@@ -72,9 +77,17 @@ class Result:
 
     @property
     def share_of_peak(self) -> float | None:
-        if self.work.multiply_adds is None or self.peak is None:
+        count = self.limit.multiply_adds if self.limit else self.work.multiply_adds
+        if count is None or self.peak is None:
             return None
-        return 2 * self.work.multiply_adds / self.times[FAST] / self.peak
+        return 2 * count / self.times[FAST] / self.peak
+
+    @property
+    def share_of_limit(self) -> float | None:
+        """The least possible time, with the allowance for Python, over ours."""
+        if self.limit is None or self.peak is None:
+            return None
+        return (self.limit.seconds(self.peak) + self.limit.allowance()) / self.times[FAST]
 
     @property
     def missed(self) -> bool:

@@ -26,6 +26,8 @@ PAGES = {
     "notebooks/ERRATA.md": "errata.md",
     "notebooks/README.md": "chapters/index.md",
 }
+# Their pictures.
+PICTURES = {"benchmarks/cost_over_size.png": "benchmarks/cost_over_size.png"}
 # Files that have no page of their own; links to them lead here.
 ELSEWHERE = {"README.md": "index.md"}
 
@@ -58,11 +60,13 @@ def gather(target: Path) -> None:
     """Write the sources of the site into an empty folder."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    known = pages()
+    known = pages() | PICTURES
     for source, address in known.items():
         path, place = ROOT / source, target / address
         place.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".ipynb":
+        if source in PICTURES:
+            shutil.copy(path, place)
+        elif path.suffix == ".ipynb":
             notebook = nbformat.read(path, as_version=4)
             for cell in notebook.cells:
                 if cell.cell_type == "markdown":
