@@ -128,6 +128,11 @@ FUNCTIONS: dict[str, list[Row]] = {
             "softmax_cross_entropy: prediction must be an ArrayWithGrad",
         ),
         (lambda: softmax_cross_entropy(ones(3), [0]), ValueError, "softmax_cross_entropy: predict"),
+        (
+            lambda: softmax_cross_entropy(ones(1, 3), [[0], [1, 2]]),
+            ValueError,
+            "^softmax_cross_entropy: target is not a rectangular array",
+        ),
         (lambda: softmax_cross_entropy(ones(2, 3), [0, 3]), ValueError, r"labels .*0\.\.2, got"),
         (lambda: softmax_cross_entropy(ones(2, 3), [0.0, 1.0]), TypeError, "labels .*integers"),
         (lambda: softmax_cross_entropy(ones(2, 3), [0]), ValueError, r"target .*\(2,\)"),
