@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import math
+import re
 import shutil
 import struct
 import tracemalloc
@@ -285,6 +286,46 @@ def test_read_idx_of_anything_else_raises_nothing_but_its_own_error(
     except datasets.DamagedDataError:
         return
     assert to_idx(array) == prefix + rest
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\x08", "read_idx: array must begin with 4 bytes of header, got 3 bytes"),
+        (
+            b"\0\1\x08\1",
+            (
+                "read_idx: array is not an IDX file: it must begin with 00 00 and one of 08, 09, "
+                "0b, 0c, 0d, 0e, got 00 01 08 01"
+            ),
+        ),
+        (
+            b"\0\0\x0a\1",
+            (
+                "read_idx: array is not an IDX file: it must begin with 00 00 and one of 08, 09, "
+                "0b, 0c, 0d, 0e, got 00 00 0a 01"
+            ),
+        ),
+        (
+            b"\0\0\x08\2\0\0\0\1\0",
+            (
+                "read_idx: array ends within its header: the header of an array with 2 axes must "
+                "have 12 bytes, got 9"
+            ),
+        ),
+        (
+            b"\0\0\x0b\1\0\0\0\2\0\0\0",
+            "read_idx: array must have 12 bytes for its header (shape (2,), int16), got 11 bytes",
+        ),
+        (
+            b"\0\0\x0b\1\0\0\0\1\0\0\0",
+            "read_idx: array must have 10 bytes for its header (shape (1,), int16), got more bytes",
+        ),
+    ],
+)
+def test_read_idx_says_what_is_wrong(content: bytes, message: str) -> None:
+    with pytest.raises(datasets.DamagedDataError, match=f"^{re.escape(message)}$"):
+        parse_idx(content, "array")
 
 
 def test_read_idx_refuses_a_header_that_no_array_can_have() -> None:

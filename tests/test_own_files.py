@@ -229,6 +229,38 @@ def test_folders_that_hold_no_images_are_explained(pictures, tmp_path):
             image_folder(folder, size=size)
 
 
+def test_the_whole_message_about_a_folder(pictures):
+    folder, draw = pictures
+    said = []
+    draw("dog/wide.png", size=(9, 3))
+    for path in (folder, folder / "none", folder / "cat", folder / "cat" / "a.png"):
+        with pytest.raises((ValueError, OSError)) as caught:
+            image_folder(path)
+        said.append(str(caught.value))
+    assert said == [
+        (
+            f"image_folder: all images must have the same size, but {folder / 'cat' / 'a.png'} has "
+            f"4 x 3 pixels (width x height), and {folder / 'dog' / 'wide.png'} has 9 x 3; "
+            "size=(3, 4), for example, scales all of them"
+        ),
+        f"image_folder: there is no folder {folder / 'none'}",
+        (
+            f"image_folder: {folder / 'cat'} must have a folder for each class, with its images; "
+            "there is no folder in it"
+        ),
+        f"image_folder: path must be a folder, got the file {folder / 'cat' / 'a.png'}",
+    ]
+    for size in ((3,), (1, 2, 3)):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            image_folder(folder, size=size)
+        assert str(caught.value) == (
+            f"image_folder: size must be a number or (height, width), got {size!r}"
+        )
+    assert image_folder(folder, size=(2, 2**14)).X.shape[2:] == (2, 2**14)
+    with pytest.raises(ValueError, match=r"image_folder: size must be .*16384"):
+        image_folder(folder, size=(2, 2**14 + 1))
+
+
 def test_without_pillow_the_extra_is_named(pictures, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match=r"extra images: pip install 'dlfs\[images\]'"):
@@ -310,6 +342,36 @@ def test_augmentation_changes_images_and_not_its_input(change):
     assert len(np.unique(alike.reshape(8, -1), axis=0)) > 1
 
 
+def test_a_shift_moves_between_pixels_and_a_rotation_about_the_centre():
+    """Against interpolation written out, with the moves that the generator draws."""
+    X = np.random.default_rng(2).uniform(size=(5, 2, 6, 7))
+    moves = np.random.default_rng(3).uniform(-1.5, 1.5, (5, 2))
+    padded = np.pad(X, ((0, 0), (0, 0), (3, 3), (3, 3)), constant_values=0.25)
+    found = augment.Shift(1.5, fill=0.25)(X, np.random.default_rng(3))
+    for image, moved, move in zip(padded, found, moves, strict=True):
+        rows, columns = np.arange(6) + 3 - move[0], np.arange(7) + 3 - move[1]
+        top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+        down, right = (rows - top)[:, None], columns - left
+        wanted = sum(
+            image[:, top + i][:, :, left + j]
+            * (down if i else 1 - down)
+            * (right if j else 1 - right)
+            for i in (0, 1)
+            for j in (0, 1)
+        )
+        # Only where all four neighbours are in the image is nothing left to a convention.
+        inside = ((rows >= 3) & (rows <= 8))[:, None] & ((columns >= 3) & (columns <= 9))
+        np.testing.assert_allclose(moved[:, inside], wanted[:, inside], atol=1e-12)
+    square = np.random.default_rng(4).uniform(size=(3, 1, 5, 5))
+    angles = np.random.default_rng(5).uniform(-90, 90, 3)
+    turned = augment.Rotate(90.0, fill=0.5)(square, np.random.default_rng(5))
+    np.testing.assert_allclose(turned[..., 2, 2], square[..., 2, 2], atol=1e-12)
+    assert (np.abs(angles) > 1).all()
+    # The corner comes from outside, or from the neighbours of a place inside.
+    assert turned.min() >= 0
+    assert turned.max() <= 1
+
+
 def test_what_is_known_of_each_change():
     X = np.arange(24.0).reshape(2, 1, 3, 4)
     rng = np.random.default_rng(0)
@@ -340,9 +402,15 @@ def test_what_is_known_of_each_change():
         (lambda: augment.Flip(2), "Flip: probability must be"),
         (lambda: augment.Crop(1.5), "Crop: padding must be an integer"),
         (lambda: augment.Rotate(270), "Rotate: degrees must be"),
-        (
-            lambda: augment.Flip()(np.ones((3, 4)), np.random.default_rng()),
-            "Flip: X must be images",
+        *(
+            (
+                lambda change=change: change(np.ones((3, 4)), np.random.default_rng()),
+                (
+                    f"^{type(change).__name__}: X must be images \\(batch, channels, height, "
+                    "width\\), got shape \\(3, 4\\)$"
+                ),
+            )
+            for change in ALL
         ),
     ],
 )
