@@ -1,10 +1,12 @@
-"""Convolutions; the formulas are in dlfs.reference.conv, the algorithms in csrc/conv*.h.
+"""Convolutions; the formulas are in dlfs.reference.conv, the algorithms in csrc/convolution/.
 
-Four algorithms, chosen by shape alone, so that the same call always gives the same bits:
+Six algorithms, chosen by shape and dtype alone, so that the same call always gives the same bits:
 
-- direct: sums of shifted copies. Forward, and input gradients with stride 1, which are the same
-  work with the kernel flipped and the channels exchanged.
-- Winograd's, for 3x3 kernels with stride 1 in float32: the same work with fewer multiplications.
+- direct: sums of shifted copies. Forward, weight gradients, and input gradients with stride 1,
+  which are a forward pass with the kernel flipped and the channels exchanged.
+- channels last: the same sums with other vectors, where images are small and channels many.
+- Winograd's, for 3x3 kernels with stride 1 in float32: channels last, with fewer multiplications.
+- depthwise, where each group has one channel in and one out.
 - by columns of the kernel, for input gradients with few input channels, where it is cheaper.
 - scattering, for the input gradients of other strides.
 
@@ -44,21 +46,23 @@ cdef extern from "convolution/conv.h" nogil:
         ptrdiff_t *offset
     ctypedef struct conv_job:
         conv_layout layout
-        ptrdiff_t groups, out_channels, chunks, parts, together, height, width
+        ptrdiff_t groups, out_channels, chunks, parts, height, width, apart_h, apart_w
+        ptrdiff_t top, left, dilation_h, dilation_w, kernel_w, in_blocks, out_blocks, kernel_size
+        ptrdiff_t *tables
+        int phases, winograd, in_place
         int activation
         input_t input, grad, packed, bias, values
         output_t output, sums, bias_grad
     ctypedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in_channels,
                                ptrdiff_t out_channels, ptrdiff_t kernel_h, ptrdiff_t kernel_w,
                                const ptrdiff_t *step) noexcept
-    ctypedef void winograd_pack_fn(const void *weights, void *packed, ptrdiff_t in_channels,
-                                   ptrdiff_t out_channels, const ptrdiff_t *step) noexcept
+    ctypedef void last_pack_fn(const conv_job *job, const void *weights, void *packed,
+                               const ptrdiff_t *step) noexcept
     ctypedef void conv_scatter_pack_fn(const conv_job *job, const void *weights,
                                        void *packed) noexcept
     ctypedef size_t conv_size_fn(const conv_job *job) noexcept
     ctypedef double peak_fn(ptrdiff_t rounds) noexcept
     conv_pack_fn *conv_pack_table[3][2]
-    winograd_pack_fn *winograd_pack_table[3][2]
     conv_scatter_pack_fn *conv_scatter_pack_table[3][2]
     conv_scatter_pack_fn *conv_columns_pack_table[3][2]
     conv_size_fn *conv_forward_scratch_table[3][2]
@@ -66,8 +70,16 @@ cdef extern from "convolution/conv.h" nogil:
     conv_size_fn *conv_param_grad_scratch_table[3][2]
     conv_size_fn *conv_scatter_scratch_table[3][2]
     conv_size_fn *conv_columns_scratch_table[3][2]
-    conv_size_fn *winograd_scratch_table[3][2]
-    kernel conv_forward_kernel, winograd_kernel, conv_columns_kernel, conv_scatter_kernel
+    conv_size_fn *depthwise_scratch_table[3][2]
+    last_pack_fn *last_pack_table[3][2]
+    conv_size_fn *last_packed_table[3][2]
+    conv_size_fn *last_forward_scratch_table[3][2]
+    conv_size_fn *last_sums_table[3][2]
+    conv_size_fn *last_outer_scratch_table[3][2]
+    conv_size_fn *last_reduce_scratch_table[3][2]
+    kernel last_forward_kernel, last_outer_kernel, last_reduce_kernel
+    kernel depthwise_kernel, depthwise_grad_kernel
+    kernel conv_forward_kernel, conv_columns_kernel, conv_scatter_kernel
     kernel conv_param_grad_kernel, conv_param_grad_reduce_kernel
     peak_fn *multiply_adds_table[3][2]
     void conv_measure(conv_layout *layout, ptrdiff_t band, ptrdiff_t images)
@@ -79,7 +91,12 @@ cdef extern from "convolution/conv.h" nogil:
 cdef ptrdiff_t COPIES = 1 << 20
 # The weight gradient benefits from long rows of pixels, which it sums before it adds lanes.
 cdef ptrdiff_t GRADIENT_COPIES = 1 << 21
-cdef ptrdiff_t PATCHES = 1 << 18
+# Channels last: what a block of points reads should stay in the second-level cache, in half of it
+# with Winograd's 16 elements; sums of the weight gradient and their factors, too.
+cdef ptrdiff_t POINTS = 1 << 18
+cdef ptrdiff_t GRADIENT_PIXELS = 256, GRADIENT_PATCHES = 64, GRADIENT_CHANNELS = 128
+# A plane of a depthwise convolution.
+cdef ptrdiff_t PLANE = 1 << 18
 # Enough to occupy the threads of a large machine; each needs as much memory as the weights.
 cdef ptrdiff_t MOST_CHUNKS = 16
 cdef ptrdiff_t MOST_CHUNK_BYTES = 1 << 26
@@ -100,6 +117,8 @@ cdef cnp.ndarray convolve(object x, object W, ptrdiff_t groups, object resolved,
     cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
     cdef ptrdiff_t out_channels = weights.shape[1] // groups
     window.channels = weights.shape[0]
+    if forward_algorithm(&window, out_channels, groups, is_double(images)) == DEPTHWISE:
+        return depthwise(images, window, 1, 1, groups, weights, bias, activation)
     return correlate(images, window, groups, weights,
                      [weights.shape[1] * taps, taps, window.kernel_w, 1], 0, out_channels * taps,
                      out_channels, bias, activation)
@@ -116,8 +135,12 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     cdef conv_window window = window_of(shape[2], shape[3], resolved), turned
     cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
     window.channels = weights.shape[0]
-    if not correlating_is_cheaper(&window, weights.shape[1] // groups, is_double(grad)):
+    cdef int algorithm = input_grad_algorithm(
+        &window, weights.shape[1] // groups, groups, is_double(grad))
+    if algorithm == COLUMNS or algorithm == SCATTERING:
         return scattered(grad, window, groups, weights)
+    if algorithm == CHANNELS_LAST and (window.stride_h > 1 or window.stride_w > 1):
+        return input_grad_by_phases(grad, window, groups, weights)
     # The images read are the gradients. Kernel position (i, j) reads a pixel as far before the
     # result pixel as it was after it in the forward pass.
     turned = window
@@ -126,6 +149,11 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     turned.width, turned.out_width = window.out_width, window.width
     turned.top = (window.kernel_h - 1) * window.dilation_h - window.top
     turned.left = (window.kernel_w - 1) * window.dilation_w - window.left
+    if algorithm == DEPTHWISE:
+        # The strides are then those of the gradients, apart from each other.
+        turned.stride_h = turned.stride_w = 1
+        return depthwise(grad, turned, window.stride_h, window.stride_w, groups,
+                         c_array(W[:, :, ::-1, ::-1]), None, 0)
     return correlate(grad, turned, groups, weights,
                      [taps, weights.shape[1] * taps, -window.kernel_w, -1], taps - 1,
                      turned.channels * taps, window.channels, None, 0)
@@ -167,18 +195,55 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
         if bias_grad is not None:
             bias_grad.fill(0)
         return out
-    conv_plan(layout, itemsize, GRADIENT_COPIES, 1, True)
+    job.input, job.grad, job.output = data(images), data(grad), data(out)
+    layout.taps = layout.window.channels * layout.window.kernel_h * layout.window.kernel_w
+    cdef double cost = multiply_adds(&job)
+    cdef int algorithm = weights_algorithm(&layout.window, job.out_channels, groups, wide)
+    if algorithm == DEPTHWISE:
+        job.apart_h = job.apart_w = 1
+        run(&depthwise_grad_kernel, wide, &job, groups, cost, 1,
+            depthwise_scratch_table[isa_level][wide](&job))
+        return out
+    if algorithm != DIRECT:
+        job.winograd = algorithm == WINOGRAD
+        last_weights(&job, wide, cost)
+        return out
+    job.in_place = is_pointwise(&layout.window)
+    conv_plan(layout, itemsize, GRADIENT_COPIES, 1, not job.in_place)
+    if job.in_place:
+        layout.copy = layout.window.height * layout.window.width
     cdef cnp.ndarray _tables = fill(layout)
     cdef size_t sums_bytes = conv_param_grad_sums_table[isa_level][wide](&job)
     job.chunks = min(layout.blocks * layout.bands, MOST_CHUNKS,
                      max(1, MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
     cdef cnp.ndarray sums = empty_nd(1, [job.chunks * sums_bytes], cnp.NPY_UINT8)
-    job.input, job.grad, job.output, job.sums = data(images), data(grad), data(out), data(sums)
-    run(&conv_param_grad_kernel, wide, &job, job.chunks * job.groups, multiply_adds(&job), 1,
+    job.sums = data(sums)
+    run(&conv_param_grad_kernel, wide, &job, job.chunks * job.groups, cost, 1,
         conv_param_grad_scratch_table[isa_level][wide](&job))
     run(&conv_param_grad_reduce_kernel, wide, &job, job.groups * ((job.out_channels + 3) // 4),
         <double>job.chunks * cnp.PyArray_SIZE(out) / 4)
     return out
+
+
+cdef int last_weights(conv_job *job, int wide, double cost) except -1:
+    """The weight gradient with the channels last."""
+    cdef conv_layout *layout = &job.layout
+    cdef ptrdiff_t channels = layout.window.channels
+    plan_last(job, GRADIENT_PATCHES if job.winograd else GRADIENT_PIXELS, 1)
+    job.in_blocks = (channels + GRADIENT_CHANNELS - 1) // GRADIENT_CHANNELS
+    job.out_blocks = (job.out_channels + GRADIENT_CHANNELS - 1) // GRADIENT_CHANNELS
+    cdef size_t sums_bytes = last_sums_table[isa_level][wide](job)
+    cdef ptrdiff_t points = layout.batch * layout.window.out_height * layout.window.out_width
+    job.chunks = max(1, min(layout.blocks * layout.bands, MOST_CHUNKS, points // 512,
+                            MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
+    cdef cnp.ndarray sums = empty_nd(1, [job.chunks * sums_bytes], cnp.NPY_UINT8)
+    job.sums = data(sums)
+    cdef ptrdiff_t tasks = job.chunks * job.groups * job.out_blocks * job.in_blocks
+    run(&last_outer_kernel, wide, job, tasks, cost, 1,
+        last_outer_scratch_table[isa_level][wide](job))
+    run(&last_reduce_kernel, wide, job, job.groups * ((channels + 15) // 16),
+        <double>job.chunks * sums_bytes / 16, 1, last_reduce_scratch_table[isa_level][wide](job))
+    return 0
 
 
 def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
@@ -247,29 +312,105 @@ cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     return w
 
 
-cdef bint correlating_is_cheaper(const conv_window *w, ptrdiff_t out_channels, int wide) noexcept:
-    """Estimate, in cycles per vector, whether shifted copies are cheaper than columns."""
+cdef enum:
+    DIRECT
+    CHANNELS_LAST
+    WINOGRAD
+    DEPTHWISE
+    COLUMNS
+    SCATTERING
+
+
+def _algorithms(input_shape, param_shape, dtype, stride=1, padding=0, dilation=1, groups=1):
+    """For tests: what computes the output, the gradient of the input, and that of the weights."""
+    groups, resolved = resolve(
+        input_shape, param_shape, stride, padding, dilation, groups, "algorithms")
+    cdef conv_window w = window_of(input_shape[2], input_shape[3], resolved)
+    cdef int wide = np.dtype(dtype) == np.float64
+    cdef ptrdiff_t out_channels = param_shape[1] // groups
+    w.channels = param_shape[0]
+    names = ("direct", "channels last", "winograd", "depthwise", "columns", "scattering")
+    return (names[forward_algorithm(&w, out_channels, groups, wide)],
+            names[input_grad_algorithm(&w, out_channels, groups, wide)],
+            names[weights_algorithm(&w, out_channels, groups, wide)])
+
+
+cdef int forward_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
+                           int wide) noexcept:
+    if is_depthwise(w, out_channels, groups, wide):
+        return DEPTHWISE
+    return correlation_algorithm(w, w.channels, out_channels, w.out_height, w.out_width, wide)
+
+
+cdef int correlation_algorithm(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
+                               ptrdiff_t out_height, ptrdiff_t out_width, int wide) noexcept:
+    """For sums over `channels`; the window is that of the forward pass."""
+    if winograd_pays(w, channels, out_channels, out_height, out_width, wide):
+        return WINOGRAD
+    # Measured: turning the images pays where rows of pixels do not fill the vectors.
+    if (channels >= 16 and out_channels >= 16 and out_height * out_width <= 100
+            and w.kernel_h * w.kernel_w > 1):
+        return CHANNELS_LAST
+    return DIRECT
+
+
+cdef int input_grad_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
+                              int wide) noexcept:
+    if is_depthwise(w, out_channels, groups, wide):
+        return DEPTHWISE
     if w.stride_h != 1 or w.stride_w != 1:
-        return False
+        if w.channels >= 16 and out_channels >= 16 and w.stride_h <= 4 and w.stride_w <= 4:
+            return CHANNELS_LAST
+        return SCATTERING
+    cdef int algorithm = correlation_algorithm(
+        w, out_channels, w.channels, w.height, w.width, wide)
+    # Estimated cycles per vector. With one result, the unaligned load for each multiply-add
+    # dominates the time.
     cdef double taps = w.kernel_h * w.kernel_w, channels = w.channels
-    # With one result, the unaligned load for each multiply-add dominates the time.
     cdef double sums = channels + (2 if w.channels == 1 else 0)
-    if winograd_pays(w, w.channels, out_channels, wide):
+    if algorithm == WINOGRAD:
         sums *= 0.6
     # Measured: 7.5 cycles to copy a vector; 14 to store and add one of a column's sums, half of
     # which long sums hide.
     cdef double adding = 14 if out_channels * w.kernel_h < 150 else 7
     cdef double copies = out_channels * (taps * sums + 7.5 * w.kernel_w) * w.width
     cdef double columns = channels * (taps * out_channels + adding * w.kernel_w) * w.out_width
-    return copies < columns
+    return algorithm if algorithm == CHANNELS_LAST or copies < columns else COLUMNS
+
+
+cdef int weights_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
+                           int wide) noexcept:
+    if is_depthwise(w, out_channels, groups, wide):
+        return DEPTHWISE
+    if winograd_pays(w, w.channels, out_channels, w.out_height, w.out_width, wide):
+        return WINOGRAD
+    # Measured: long sums over pixels are as fast, because they need no turning.
+    cdef bint small = w.out_height * w.out_width <= 256
+    if w.channels >= 16 and out_channels >= 16 and (small or (w.channels >= 32 and not wide)):
+        return CHANNELS_LAST
+    return DIRECT
 
 
 cdef bint winograd_pays(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
-                        int wide) noexcept:
+                        ptrdiff_t out_height, ptrdiff_t out_width, int wide) noexcept:
     """Winograd's algorithm is used only for float32, because it loses digits."""
     return (not wide and w.kernel_h == 3 and w.kernel_w == 3 and w.stride_h == 1
             and w.stride_w == 1 and w.dilation_h == 1 and w.dilation_w == 1
-            and channels >= 8 and out_channels >= 8 and w.out_height >= 4 and w.out_width >= 4)
+            and channels >= 16 and out_channels >= 16 and out_height >= 4 and out_width >= 4)
+
+
+cdef bint is_depthwise(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
+                       int wide) noexcept:
+    cdef ptrdiff_t rows = w.height + abs(w.top) + w.kernel_h * w.dilation_h
+    cdef ptrdiff_t columns = w.width + abs(w.left) + w.kernel_w * w.dilation_w
+    return (groups > 1 and w.channels == 1 and out_channels == 1
+            and rows * columns * (8 if wide else 4) <= PLANE)
+
+
+cdef bint is_pointwise(const conv_window *w) noexcept:
+    """A product of matrices: the images need no copies."""
+    return (w.kernel_h == 1 and w.kernel_w == 1 and w.stride_h == 1 and w.stride_w == 1
+            and w.out_height == w.height and w.out_width == w.width)
 
 
 cdef double multiply_adds(const conv_job *job) noexcept:
@@ -314,56 +455,165 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
     cdef double cost = multiply_adds(&job)
     cdef ptrdiff_t wanted = threads_for(cost)
     cdef ptrdiff_t least_bands = (wanted + batch * groups - 1) // (batch * groups)
-    cdef bint winograd = winograd_pays(&window, window.channels, out_channels, wide)
-    if winograd:
-        plan_winograd(&job, itemsize, least_bands)
-        size = 16 * window.channels * out_channels
-    else:
-        conv_plan(layout, itemsize, COPIES, least_bands, True)
-        size = layout.taps * out_channels
+    cdef int algorithm = correlation_algorithm(
+        &window, window.channels, out_channels, window.out_height, window.out_width, wide)
+    if algorithm != DIRECT:
+        job.winograd = algorithm == WINOGRAD
+        plan_last(&job, points_of(&job, itemsize), wanted)
+        convolve_last(&job, wide, <const char *>data(weights) + start * itemsize,
+                      group_step * itemsize, step, cost)
+        return out
+    job.in_place = is_pointwise(&window)
+    conv_plan(layout, itemsize, COPIES, least_bands, not job.in_place)
+    if job.in_place:
+        conv_measure(layout, (window.height + least_bands - 1) // least_bands, 1)
+        layout.copy = window.height * window.width
     cdef cnp.ndarray _tables = fill(layout)
+    size = layout.taps * out_channels
     cdef cnp.ndarray packed = empty_nd(1, [groups * size], typenum)
     job.packed = data(packed)
     cdef const char *source = <const char *>data(weights)
     cdef char *target = <char *>data(packed)
     with nogil:
         for group in range(groups):
-            if winograd:
-                winograd_pack_table[isa_level][wide](
-                    source + (start + group * group_step) * itemsize,
-                    target + group * size * itemsize, window.channels, out_channels, step)
-            else:
-                conv_pack_table[isa_level][wide](
-                    source + (start + group * group_step) * itemsize,
-                    target + group * size * itemsize, window.channels, out_channels,
-                    window.kernel_h, window.kernel_w, step)
-    if winograd:
-        run(&winograd_kernel, wide, &job,
-            (layout.batch + job.together - 1) // job.together * groups * layout.bands, cost, 1,
-            winograd_scratch_table[isa_level][wide](&job))
-    else:
-        run(&conv_forward_kernel, wide, &job, layout.blocks * groups * layout.bands, cost, 1,
-            conv_forward_scratch_table[isa_level][wide](&job))
+            conv_pack_table[isa_level][wide](
+                source + (start + group * group_step) * itemsize,
+                target + group * size * itemsize, window.channels, out_channels,
+                window.kernel_h, window.kernel_w, step)
+    run(&conv_forward_kernel, wide, &job, layout.blocks * groups * layout.bands, cost, 1,
+        conv_forward_scratch_table[isa_level][wide](&job))
     return out
 
 
-cdef void plan_winograd(conv_job *job, ptrdiff_t itemsize, ptrdiff_t least_bands) noexcept:
-    """Lay out the patches: windows of 4x4 pixels, 2 apart, each of which gives 2x2 outputs."""
+cdef int convolve_last(conv_job *job, int wide, const char *weights, ptrdiff_t group_bytes,
+                       const ptrdiff_t *step, double cost) except -1:
+    """With the channels last, as planned; `weights` are those of the first group and position."""
+    cdef cnp.ndarray tables = empty_nd(1, [job.kernel_size], cnp.NPY_INTP)
+    job.tables = <ptrdiff_t *>data(tables)
+    cdef size_t packed_bytes = last_packed_table[isa_level][wide](job)
+    cdef cnp.ndarray packed = empty_nd(1, [job.groups * packed_bytes], cnp.NPY_UINT8)
+    cdef char *target = <char *>data(packed)
+    cdef ptrdiff_t group
+    job.packed = target
+    with nogil:
+        for group in range(job.groups):
+            last_pack_table[isa_level][wide](
+                job, weights + group * group_bytes, target + group * packed_bytes, step)
+    run(&last_forward_kernel, wide, job, job.layout.blocks * job.groups * job.layout.bands, cost,
+        1, last_forward_scratch_table[isa_level][wide](job))
+    return 0
+
+
+cdef ptrdiff_t points_of(const conv_job *job, ptrdiff_t itemsize) noexcept:
+    """Points of a block, for the forward pass and the input gradient."""
+    cdef ptrdiff_t each = job.layout.window.channels * itemsize * (16 if job.winograd else 1)
+    return max(64, min(512, POINTS // each))
+
+
+cdef cnp.ndarray input_grad_by_phases(cnp.ndarray grad, conv_window window, ptrdiff_t groups,
+                                      cnp.ndarray weights):
+    """With the channels last, for strides other than 1."""
+    cdef int wide = is_double(grad)
+    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(grad)
+    cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
+    cdef ptrdiff_t batch = grad.shape[0]
+    cdef cnp.ndarray out = empty_nd(
+        4, [batch, groups * window.channels, window.height, window.width], cnp.PyArray_TYPE(grad))
+    if batch == 0:
+        return out
+    cdef conv_job job
+    memset(&job, 0, sizeof(job))
+    job.layout.batch = batch
+    job.groups = groups
+    job.out_channels = window.channels
+    job.input, job.output = data(grad), data(out)
+    # A point is one pixel of each phase; it reads the gradients from `top` before its own place on.
     cdef conv_window *w = &job.layout.window
+    w.channels = weights.shape[1] // groups
+    w.height, w.width = window.out_height, window.out_width
+    w.out_height = (window.height + window.stride_h - 1) // window.stride_h
+    w.out_width = (window.width + window.stride_w - 1) // window.stride_w
+    w.stride_h = w.stride_w = w.dilation_h = w.dilation_w = 1
+    w.top, w.kernel_h = reach(window.stride_h, window.dilation_h, window.kernel_h, window.top)
+    w.left, w.kernel_w = reach(window.stride_w, window.dilation_w, window.kernel_w, window.left)
+    job.layout.taps = window.channels * taps
+    cdef double cost = <double>batch * groups * window.channels * w.channels * taps
+    cost *= window.out_height * window.out_width
+    plan_last(&job, points_of(&job, itemsize), threads_for(cost))
+    job.phases = 1
+    job.apart_h, job.apart_w = window.stride_h, window.stride_w
+    job.top, job.left = window.top, window.left
+    job.dilation_h, job.dilation_w = window.dilation_h, window.dilation_w
+    job.kernel_size, job.kernel_w = taps, window.kernel_w
+    job.height, job.width = window.height, window.width
+    convolve_last(&job, wide, <const char *>data(weights), w.channels * taps * itemsize,
+                  [taps, weights.shape[1] * taps, window.kernel_w, 1], cost)
+    return out
+
+
+cdef (ptrdiff_t, ptrdiff_t) reach(ptrdiff_t stride, ptrdiff_t dilation, ptrdiff_t positions,
+                                  ptrdiff_t before) noexcept:
+    """Along one axis: gradients that a point reads before its place, and how many in all."""
+    cdef ptrdiff_t phase, i, at, least = 0, most = 0
+    cdef bint found = False
+    for phase in range(stride):
+        for i in range(positions):
+            at = phase + before - i * dilation
+            if at % stride == 0:  # for a negative number as well: exact, or not 0
+                at = at // stride
+                least = min(least, at) if found else at
+                most = max(most, at) if found else at
+                found = True
+    return -least, most - least + 1
+
+
+cdef void plan_last(conv_job *job, ptrdiff_t points, ptrdiff_t least_tasks) noexcept:
+    """Divide the images into blocks of about `points` points (see conv_last.h)."""
+    cdef conv_layout *layout = &job.layout
+    cdef conv_window *w = &layout.window
     job.height, job.width = w.out_height, w.out_width
-    w.kernel_h = w.kernel_w = 4
-    w.stride_h = w.stride_w = 2
-    w.out_height, w.out_width = (job.height + 1) // 2, (job.width + 1) // 2
-    cdef ptrdiff_t patches = max(64, PATCHES // (16 * w.channels * itemsize))
-    cdef ptrdiff_t area = w.out_height * w.out_width
-    cdef ptrdiff_t bands = min(w.out_height, max(least_bands, (area + patches - 1) // patches))
-    conv_measure(&job.layout, (w.out_height + bands - 1) // bands, 1)
-    job.together = 1
-    if job.layout.bands == 1:
-        job.together = max(1, min(job.layout.batch, patches // area))
-        # Blocks of equal size, at least one for each thread.
-        blocks = (job.layout.batch + job.together - 1) // job.together
-        job.together = (job.layout.batch + blocks - 1) // blocks
+    job.kernel_size, job.kernel_w = w.kernel_h * w.kernel_w, w.kernel_w
+    job.apart_h = job.apart_w = 1
+    if job.winograd:
+        w.kernel_h = w.kernel_w = 4
+        w.stride_h = w.stride_w = 2
+        w.out_height, w.out_width = (job.height + 1) // 2, (job.width + 1) // 2
+    cdef ptrdiff_t area = w.out_height * w.out_width, planes = layout.batch * job.groups
+    cdef ptrdiff_t least = (least_tasks + planes - 1) // planes
+    cdef ptrdiff_t bands = min(w.out_height, max(least, (area + points - 1) // points)), blocks
+    layout.band = (w.out_height + bands - 1) // bands
+    layout.bands = (w.out_height + layout.band - 1) // layout.band
+    layout.images = 1
+    if layout.bands == 1:
+        layout.images = max(1, min(layout.batch, points // area, planes // least_tasks))
+        # Blocks of equal size.
+        blocks = (layout.batch + layout.images - 1) // layout.images
+        layout.images = (layout.batch + blocks - 1) // blocks
+    layout.blocks = (layout.batch + layout.images - 1) // layout.images
+
+
+cdef cnp.ndarray depthwise(cnp.ndarray images, conv_window window, ptrdiff_t apart_h,
+                           ptrdiff_t apart_w, ptrdiff_t groups, cnp.ndarray weights, object bias_,
+                           int activation):
+    """Each plane with its own kernel; its pixels are `apart` from each other, zeros between."""
+    cdef int wide = is_double(images)
+    cdef ptrdiff_t batch = images.shape[0]
+    cdef cnp.ndarray out = empty_nd(
+        4, [batch, groups, window.out_height, window.out_width], cnp.PyArray_TYPE(images))
+    cdef object bias = None if bias_ is None else c_array(bias_)
+    cdef conv_job job
+    memset(&job, 0, sizeof(job))
+    job.layout.window = window
+    job.layout.window.channels = job.out_channels = 1
+    job.layout.batch = batch
+    job.layout.taps = window.kernel_h * window.kernel_w
+    job.groups = groups
+    job.apart_h, job.apart_w = apart_h, apart_w
+    job.input, job.output, job.packed = data(images), data(out), data(weights)
+    job.bias, job.activation = data(bias), activation
+    run(&depthwise_kernel, wide, &job, batch * groups, multiply_adds(&job), 1,
+        depthwise_scratch_table[isa_level][wide](&job))
+    return out
 
 
 cdef cnp.ndarray scattered(cnp.ndarray grad, conv_window window, ptrdiff_t groups,

@@ -347,7 +347,7 @@ class Trial:
             for number in reached:
                 reach[number].append(test)
         say(f"{len(self.items)} tests, {sum(self.seconds.values()):.0f} s")
-        # conv.pyx, conv_tiles.h and conv_winograd.h are one subject
+        # conv.pyx, conv_tiles.h and conv_last.h are one subject
         noticed: dict[str, Counter[int]] = defaultdict(Counter)
         for mutant in self.wanted:
             subject = Path(mutant.file).stem.partition("_")[0]

@@ -238,11 +238,11 @@ for name, matrix in (("A^T", A.T), ("B^T", B_T), ("G", G)):
     print(f"{name:<4}", matrix.tolist())
 
 # %% [markdown]
-# The rows of $B^T$ and of $G$ are in `patch_rows` and `winograd_pack`, in
-# `dlfs_ext/csrc/convolution/conv_winograd.h`:
+# The rows of $B^T$ and of $G$ are in `patches_in` and `kernel_elements`, in `conv_last.h` and
+# `conv_last_forward.h` of `dlfs_ext/csrc/convolution/`:
 #
 #     half[0][j] = d0 - d2;   half[1][j] = d1 + d2;   half[2][j] = d2 - d1;   half[3][j] = d1 - d3;
-#     half[1][j] = (g0 + g1 + g2) / 2;                half[2][j] = (g0 - g1 + g2) / 2;
+#     half[1][j] = (g0 + g1 + g2) * (real)0.5;        half[2][j] = (g0 - g1 + g2) * (real)0.5;
 #
 # **In two dimensions** we do the same along both axes. A patch $d$ of $4 \times 4$ pixels gives
 # $2 \times 2$ outputs:
@@ -326,7 +326,7 @@ _ = ax.legend(frameon=False, fontsize=8)
 # long sums the lanes and pairs are much more exact. The tests of dlfs use tolerances of the form
 # $n\,\varepsilon \sum |x w|$. Then another order of the sum passes, and a mistake does not. The
 # forward pass of a convolution adds the taps of each output one by one (`tile`), and the weight
-# gradients are added in lanes (`dots`).
+# gradients are added in lanes (`dots`) or in blocks of pixels (`outer_tile`).
 #
 # **The error of Winograd's algorithm.** $B^T d B$ adds four pixels before the product, and $A^T
 # \ldots A$ adds up to nine products of such sums, some of which cancel. So the error is larger, by

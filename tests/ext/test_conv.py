@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from dlfs.windows import conv_transpose2d_window
 from tests.ext.common import (
     DTYPES,
     arrays,
@@ -30,6 +31,7 @@ ENDS = st.integers(0, 3) | st.tuples(st.integers(0, 4), st.integers(0, 4))
 PADDINGS = st.sampled_from(["same", "valid"]) | st.integers(0, 3) | st.tuples(ENDS, ENDS)
 # The usual kernel size often: it has its own kernels.
 KERNELS = st.just((3, 3)) | st.tuples(st.integers(1, 6), st.integers(1, 6))
+CHANNELS = st.integers(1, 13) | st.integers(16, 37)
 STRIDES = st.just(1) | pairs(4) | st.sampled_from([50, (1, 10**9), (10**12, 3)])
 
 
@@ -37,7 +39,8 @@ STRIDES = st.just(1) | pairs(4) | st.sampled_from([50, (1, 10**9), (10**12, 3)])
 def convolutions(draw):
     """Shapes and options, the kernel often larger than the image."""
     groups = draw(st.integers(1, 3))
-    n_in, n_out = draw(st.integers(1, 10)), draw(st.integers(1, 13))
+    # With many channels other algorithms run.
+    n_in, n_out = draw(CHANNELS), draw(CHANNELS)
     image = draw(st.tuples(st.integers(1, 19), st.integers(1, 35)))
     x_shape = (draw(st.integers(0, 5)), groups * n_in, *image)
     W_shape = (n_in, groups * n_out, *draw(KERNELS))
@@ -50,9 +53,28 @@ def convolutions(draw):
     return x_shape, W_shape, options
 
 
-def winograd(W_shape, dtype):
-    """Whether the kernel may use Winograd's algorithm, whose sums have larger terms."""
-    return W_shape[2:] == (3, 3) and dtype == np.float32
+def ways(x_shape, W_shape, dtype, options):
+    """What computes the output, the gradient of the input, and that of the weights."""
+    return fast._algorithms(x_shape, W_shape, dtype, **options)
+
+
+def transpose_ways(x_shape, W_shape, dtype, options):
+    """The same for a transposed convolution, which is an input gradient."""
+    options = dict(options)
+    window = conv_transpose2d_window(
+        x_shape,
+        W_shape,
+        options["stride"],
+        options["padding"],
+        options.pop("output_padding"),
+        options["dilation"],
+        options["groups"],
+        "test",
+    )
+    turned = (W_shape[1] // options["groups"], x_shape[1], *W_shape[2:])
+    options["padding"] = window.padding
+    output, grad, weights = ways((x_shape[0], W_shape[1], *window.output), turned, dtype, options)
+    return grad, output, weights
 
 
 def winograd_bound(x, W, channels):
@@ -66,17 +88,49 @@ def winograd_bound(x, W, channels):
     return (channels + 16) * np.finfo(x.dtype).eps * 81 * channels * largest
 
 
-def assert_sums(name, arguments, terms, channels=None, **options):
-    """Compare sums of `terms` products (of `channels` channels, if Winograd's may be used)."""
+def winograd_weights_bound(g, x):
+    """The error bound of a weight gradient by Winograd's algorithm.
+
+    A transformed pixel and a transformed gradient are sums of 4, a weight of products of those
+    with factors whose sum is 4: 64 products for each patch of 2x2 gradients.
+    """
+    patches = g.shape[0] * -(-g.shape[2] // 2) * -(-g.shape[3] // 2)
+    largest = np.abs(g).max(initial=0).astype(float) * np.abs(x).max(initial=0).astype(float)
+    return (patches + 16) * np.finfo(g.dtype).eps * 64 * patches * largest
+
+
+def assert_sums(name, arguments, terms, way="direct", channels=0, **options):
+    """Compare sums of `terms` products; Winograd's are of `channels` channels, or of weights."""
     modules = (fast, reference) if hasattr(fast, name) else (fast_transpose, reference_transpose)
     kernel, definition = (getattr(module, name) for module in modules)
-    if channels is None:
+    if way != "winograd":
         assert_linear(kernel, definition, arguments, terms, **options)
         return
     found = kernel(*arguments, **options)
     wanted = definition(*(widened(value) for value in arguments), **options)
     assert found.dtype == arguments[0].dtype
-    assert_within(found, wanted, winograd_bound(arguments[0], arguments[1], channels))
+    first, second = arguments[:2]
+    bound = winograd_bound(first, second, channels)
+    if not channels:
+        bound = winograd_weights_bound(first, second)
+    assert_within(found, wanted, bound)
+
+
+def assert_all_three(x, W, draw_gradient, options):
+    """Compare the output and both gradients; return the gradient of the output."""
+    n_in, n_out = W.shape[0], W.shape[1] // options.get("groups", 1)
+    kernel = W.shape[2] * W.shape[3]
+    forward, backward, weights = ways(x.shape, W.shape, x.dtype, options)
+    assert_sums("conv2d", (x, W), n_in * kernel, forward, n_in, **options)
+    g = draw_gradient(reference.conv2d(x, W, **options).shape)
+    assert_sums("conv2d_input_grad", (g, W, x.shape), n_out * kernel, backward, n_out, **options)
+    terms = g.shape[0] * g.shape[2] * g.shape[3]
+    assert_sums("conv2d_param_grad", (g, x, W.shape), terms, weights, **options)
+    return g
+
+
+def uniform(generator, dtype):
+    return lambda shape: np.asarray(generator.uniform(-1, 1, shape), dtype)
 
 
 def assert_refused_alike(name, *arguments, **options):
@@ -99,19 +153,17 @@ def test_conv2d_and_gradients_equal_reference(data, dtype, case):
     x_shape, W_shape, options = case
     x, W = data.draw(arrays(x_shape, dtype)), data.draw(arrays(W_shape, dtype))
     copies = x.copy(), W.copy()
-    kernel = W_shape[2] * W_shape[3]
     if assert_refused_alike("conv2d", x, W, **options):
         return
-    n_in, n_out = W_shape[0], W_shape[1] // options["groups"]
-    tall = winograd(W_shape, dtype)
-    assert_sums("conv2d", (x, W), n_in * kernel, n_in if tall else None, **options)
-    g = data.draw(arrays(reference.conv2d(x, W, **options).shape, dtype))
-    g_copy = g.copy()
-    channels = n_out if tall else None
-    assert_sums("conv2d_input_grad", (g, W, x_shape), n_out * kernel, channels, **options)
-    terms = g.shape[0] * g.shape[2] * g.shape[3]
-    assert_sums("conv2d_param_grad", (g, x, W_shape), terms, **options)
-    for array, copy in zip((x, W, g), (*copies, g_copy), strict=True):
+    g_copies = []
+
+    def gradient(shape):
+        g = data.draw(arrays(shape, dtype))
+        g_copies.append(g.copy())
+        return g
+
+    g = assert_all_three(x, W, gradient, options)
+    for array, copy in zip((x, W, g), (*copies, *g_copies), strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
@@ -152,13 +204,13 @@ def test_conv_transpose2d_and_gradients_equal_reference(data, dtype, case, extra
     if assert_refused_alike("conv_transpose2d", x, W, **options):
         return
     n_in, n_out = W_shape[0], W_shape[1] // options["groups"]
-    tall = winograd(W_shape, dtype)
-    assert_sums("conv_transpose2d", (x, W), n_in * kernel, n_in if tall else None, **options)
+    forward, backward, weights = transpose_ways(x_shape, W_shape, dtype, options)
+    assert_sums("conv_transpose2d", (x, W), n_in * kernel, forward, n_in, **options)
     g = data.draw(arrays(reference_transpose.conv_transpose2d(x, W, **options).shape, dtype))
-    channels = n_out if tall else None
-    assert_sums("conv_transpose2d_input_grad", (g, W, x_shape), n_out * kernel, channels, **options)
+    grad = "conv_transpose2d_input_grad"
+    assert_sums(grad, (g, W, x_shape), n_out * kernel, backward, n_out, **options)
     terms = x_shape[0] * x_shape[2] * x_shape[3]
-    assert_sums("conv_transpose2d_param_grad", (g, x, W_shape), terms, **options)
+    assert_sums("conv_transpose2d_param_grad", (g, x, W_shape), terms, weights, **options)
 
 
 @pytest.mark.parametrize(
@@ -175,15 +227,7 @@ def test_conv_transpose2d_and_gradients_equal_reference(data, dtype, case, extra
 def test_large_shapes_equal_reference(shapes, dtype):
     generator = np.random.default_rng(3)
     x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in shapes)
-    y = reference.conv2d(x, W)
-    g = generator.uniform(-1, 1, y.shape).astype(dtype)
-    kernel = W.shape[2] * W.shape[3]
-    n_in, n_out = W.shape[:2]
-    tall = winograd(W.shape, dtype)
-    assert_sums("conv2d", (x, W), n_in * kernel, n_in if tall else None)
-    channels = n_out if tall else None
-    assert_sums("conv2d_input_grad", (g, W, x.shape), n_out * kernel, channels)
-    assert_sums("conv2d_param_grad", (g, x, W.shape), g.size // g.shape[1])
+    assert_all_three(x, W, uniform(generator, dtype), {})
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -191,7 +235,7 @@ def test_large_shapes_equal_reference(shapes, dtype):
     ("x_shape", "W_shape", "options"),
     [
         # Winograd's algorithm: images together, an odd size; then bands of rows
-        ((5, 18, 9, 11), (9, 22, 3, 3), {"padding": 1}),
+        ((5, 34, 9, 11), (17, 42, 3, 3), {"padding": 1}),
         ((2, 36, 45, 70), (18, 18, 3, 3), {"padding": ((2, 0), (1, 2))}),
         # which needs strides and dilations of 1
         *(((2, 18, 9, 11), (9, 18, 3, 3), {"stride": pair}) for pair in [(1, 2), (2, 1)]),
@@ -212,13 +256,7 @@ def test_every_way_keeps_groups_and_images_apart(x_shape, W_shape, options, dtyp
     generator = np.random.default_rng(8)
     x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in (x_shape, W_shape))
     options = {**options, "groups": 2}
-    g = generator.uniform(-1, 1, reference.conv2d(x, W, **options).shape).astype(dtype)
-    n_in, n_out, kernel = W_shape[0], W_shape[1] // 2, W_shape[2] * W_shape[3]
-    tall = winograd(W_shape, dtype)
-    assert_sums("conv2d", (x, W), n_in * kernel, n_in if tall else None, **options)
-    channels = n_out if tall else None
-    assert_sums("conv2d_input_grad", (g, W, x_shape), n_out * kernel, channels, **options)
-    assert_sums("conv2d_param_grad", (g, x, W_shape), g.size // g.shape[1], **options)
+    assert_all_three(x, W, uniform(generator, dtype), options)
 
 
 def test_float64_rounding_is_that_of_the_reference():

@@ -9,11 +9,19 @@
 typedef struct {
     conv_layout layout;
     ptrdiff_t groups;
-    ptrdiff_t out_channels;  /* of one group */
-    ptrdiff_t chunks;        /* weight gradient: number of separate sums */
-    ptrdiff_t parts;         /* scattering, columns: ranges of input channels */
-    ptrdiff_t together;      /* Winograd: images at a time */
-    ptrdiff_t height, width; /* Winograd: of the output */
+    ptrdiff_t out_channels;          /* of one group */
+    ptrdiff_t chunks;                /* weight gradient: number of separate sums */
+    ptrdiff_t parts;                 /* scattering, columns: ranges of input channels */
+    ptrdiff_t height, width;         /* channels last: of the output */
+    ptrdiff_t in_blocks, out_blocks; /* channels last, weight gradient: parts of the channels */
+    ptrdiff_t kernel_size;           /* channels last: positions of the kernel */
+    ptrdiff_t apart_h, apart_w;      /* input gradient: the strides of the forward pass, or 1 */
+    ptrdiff_t top, left, dilation_h, dilation_w; /* and its window, with kernel_w columns */
+    ptrdiff_t kernel_w;
+    ptrdiff_t *tables; /* channels last: `kernel_size` numbers, for packing weights */
+    int phases;        /* channels last: an input gradient with strides */
+    int winograd;      /* channels last: with Winograd's algorithm */
+    int in_place;      /* direct: 1x1 kernels that read the images themselves */
     int activation;
     const void *input, *grad, *packed;
     const void *bias;   /* forward: added, then the activation; NULL: neither */
@@ -26,14 +34,13 @@ typedef struct {
 
 typedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in, ptrdiff_t out_channels,
                           ptrdiff_t kernel_h, ptrdiff_t kernel_w, const ptrdiff_t *step);
-typedef void winograd_pack_fn(const void *weights, void *packed, ptrdiff_t in,
-                              ptrdiff_t out_channels, const ptrdiff_t *step);
+typedef void last_pack_fn(const conv_job *job, const void *weights, void *packed,
+                          const ptrdiff_t *step);
 typedef void conv_scatter_pack_fn(const conv_job *job, const void *weights, void *packed);
 typedef size_t conv_size_fn(const conv_job *job);
 typedef double peak_fn(ptrdiff_t rounds);
 
 DLFS_TABLE(conv_pack)
-DLFS_TABLE(winograd_pack)
 DLFS_TABLE(conv_scatter_pack)
 DLFS_TABLE_OF(conv_scatter_pack_fn, conv_columns_pack)
 DLFS_TABLE_OF(conv_size_fn, conv_forward_scratch)
@@ -41,12 +48,22 @@ DLFS_TABLE_OF(conv_size_fn, conv_param_grad_sums)
 DLFS_TABLE_OF(conv_size_fn, conv_param_grad_scratch)
 DLFS_TABLE_OF(conv_size_fn, conv_scatter_scratch)
 DLFS_TABLE_OF(conv_size_fn, conv_columns_scratch)
-DLFS_TABLE_OF(conv_size_fn, winograd_scratch)
+DLFS_TABLE_OF(conv_size_fn, depthwise_scratch)
+DLFS_TABLE(last_pack)
+DLFS_TABLE_OF(conv_size_fn, last_packed)
+DLFS_TABLE_OF(conv_size_fn, last_forward_scratch)
+DLFS_TABLE_OF(conv_size_fn, last_sums)
+DLFS_TABLE_OF(conv_size_fn, last_outer_scratch)
+DLFS_TABLE_OF(conv_size_fn, last_reduce_scratch)
+DLFS_KERNEL(last_forward)
+DLFS_KERNEL(last_outer)
+DLFS_KERNEL(last_reduce)
 DLFS_KERNEL(conv_forward)
 DLFS_KERNEL(conv_param_grad)
 DLFS_KERNEL(conv_scatter)
 DLFS_KERNEL(conv_columns)
-DLFS_KERNEL(winograd)
+DLFS_KERNEL(depthwise)
+DLFS_KERNEL(depthwise_grad)
 DLFS_KERNEL(conv_param_grad_reduce)
 DLFS_TABLE_OF(peak_fn, multiply_adds)
 

@@ -1,0 +1,228 @@
+/* Images with the channels last: what the forward pass and the weight gradient share. For tile
+ * headers.
+ *
+ * Vectors hold neighbouring channels of one pixel, not neighbouring pixels of one channel. So no
+ * lane is lost where rows are short (images of 4x4 pixels, strides, dilation), and Winograd's
+ * transforms add whole vectors. The price is that images are turned on the way in and results on
+ * the way out: VLEN channels of VLEN pixels at a time, by log2(VLEN) perfect shuffles.
+ *
+ * Work is done for blocks of "points": output pixels or, in Winograd's algorithm, patches. A block
+ * is a band of rows of points of one image, or several small images. Channels are divided into
+ * strips of at most LAST_WIDE vectors. A tile of LAST_ROWS rows by one strip is summed in
+ * registers.
+ *
+ * Winograd's F(2x2, 3x3) is for 3x3 kernels with stride 1: 16 multiplications for 4 output pixels
+ * instead of 36 (Lavin and Gray, 2016). The image is cut into patches of 4x4 pixels, 2 apart: the
+ * layout's window is that of the patches, 4x4 with stride 2. With d a patch and g a kernel
+ *
+ *     V = B^T d B    U = G g G^T    M = sum over channels of U * V (elementwise)    Y = A^T M A
+ *
+ * Y holds the 2x2 output pixels of the patch. For the weight gradient everything goes backward,
+ * with y the 2x2 gradients of a patch:
+ *
+ *     Z = A y A^T    M = sum over patches of Z * V (elementwise)    W_grad = G^T M G
+ *
+ * B and A hold only 0 and +-1, G only halves, so little rounding is added. */
+
+#define turn NAME(last_turn)
+#define unturn NAME(last_unturn)
+#define turn_images NAME(last_turn_images)
+#define last_places NAME(last_places)
+#define strips_of NAME(last_strips_of)
+#define strip_at NAME(last_strip_at)
+#define vectors_of NAME(last_vectors_of)
+#define last_plane NAME(last_plane)
+
+#undef LAST_WIDE
+#define LAST_WIDE 3
+#undef LAST_ROWS
+#if VREGS >= 32
+#define LAST_ROWS 8
+#else
+#define LAST_ROWS 4
+#endif
+
+DLFS_INLINE ptrdiff_t vectors_of(ptrdiff_t channels) { return conv_ceil(channels, VLEN); }
+DLFS_INLINE ptrdiff_t strips_of(ptrdiff_t channels)
+{
+    return conv_ceil(vectors_of(channels), LAST_WIDE);
+}
+/* The first vector of a strip; strips are about equal. */
+DLFS_INLINE ptrdiff_t strip_at(ptrdiff_t channels, ptrdiff_t strip)
+{
+    return vectors_of(channels) * strip / strips_of(channels);
+}
+
+/* Transposes VLEN vectors: log2(VLEN) times a perfect shuffle. */
+#define turn_block NAME(last_turn_block)
+DLFS_INLINE void turn_block(vec *block)
+{
+    vec next[VLEN];
+    DLFS_UNROLL
+    for (int stage = 1; stage < VLEN; stage *= 2) {
+        DLFS_UNROLL
+        for (int i = 0; i < VLEN / 2; i++) {
+            next[2 * i] = vzip_low(block[i], block[i + VLEN / 2]);
+            next[2 * i + 1] = vzip_high(block[i], block[i + VLEN / 2]);
+        }
+        DLFS_UNROLL
+        for (int i = 0; i < VLEN; i++)
+            block[i] = next[i];
+    }
+}
+
+/* to[place[p] + c] = from[c * from_row + p] for c < channels <= VLEN and p < pixels; other lanes of
+ * a vector become 0. A negative place: the pixel is left out. */
+static void turn(ptrdiff_t channels, ptrdiff_t pixels, const real *from, ptrdiff_t from_row,
+                 real *to, const ptrdiff_t *place)
+{
+    for (ptrdiff_t p = 0; p < pixels; p += VLEN) {
+        int wide = (int)conv_least(pixels - p, VLEN);
+        vec block[VLEN];
+        if (channels == VLEN && wide == VLEN) {
+            DLFS_UNROLL
+            for (int i = 0; i < VLEN; i++)
+                block[i] = vload(from + i * from_row + p);
+        } else {
+            DLFS_UNROLL
+            for (int i = 0; i < VLEN; i++)
+                block[i] = i < channels ? vload_n(from + i * from_row + p, wide) : vset1(0);
+        }
+        turn_block(block);
+        DLFS_UNROLL
+        for (int i = 0; i < VLEN; i++)
+            if (i < wide && place[p + i] >= 0)
+                vstore(to + place[p + i], block[i]);
+    }
+}
+
+/* The reverse: to[c * to_row + p] = from[p * pitch + c]. */
+static void unturn(ptrdiff_t channels, ptrdiff_t pixels, const real *from, ptrdiff_t pitch,
+                   real *to, ptrdiff_t to_row)
+{
+    for (ptrdiff_t p = 0; p < pixels; p += VLEN) {
+        int wide = (int)conv_least(pixels - p, VLEN);
+        vec block[VLEN];
+        DLFS_UNROLL
+        for (int i = 0; i < VLEN; i++)
+            block[i] = i < wide ? vload(from + (p + i) * pitch) : vset1(0);
+        turn_block(block);
+        if (channels >= VLEN && wide == VLEN) {
+            DLFS_UNROLL
+            for (int i = 0; i < VLEN; i++)
+                vstore(to + i * to_row + p, block[i]);
+        } else {
+            DLFS_UNROLL
+            for (int i = 0; i < VLEN; i++)
+                if (i < channels)
+                    vstore_n(to + i * to_row + p, block[i], wide);
+        }
+    }
+}
+
+/* Rows and columns of pixels that a band of points reads. */
+#define last_rows_read NAME(last_rows_read)
+#define last_columns_read NAME(last_columns_read)
+DLFS_INLINE ptrdiff_t last_rows_read(const conv_layout *l)
+{
+    const conv_window *w = &l->window;
+    return (l->band - 1) * w->stride_h + (w->kernel_h - 1) * w->dilation_h + 1;
+}
+DLFS_INLINE ptrdiff_t last_columns_read(const conv_layout *l)
+{
+    const conv_window *w = &l->window;
+    return (w->out_width - 1) * w->stride_w + (w->kernel_w - 1) * w->dilation_w + 1;
+}
+
+/* place[q]: where pixel *start + q of an image belongs among the pixels that the band beginning at
+ * row `first` of points reads, `pitch` reals for each. Returns the number of pixels. */
+static ptrdiff_t last_places(const conv_layout *l, ptrdiff_t first, ptrdiff_t pitch,
+                             ptrdiff_t *place, ptrdiff_t *start)
+{
+    const conv_window *w = &l->window;
+    ptrdiff_t columns = last_columns_read(l), top = first * w->stride_h - w->top;
+    ptrdiff_t from = conv_most(0, top), to = conv_least(w->height, top + last_rows_read(l));
+    *start = from * w->width;
+    for (ptrdiff_t y = from; y < to; y++)
+        for (ptrdiff_t x = 0; x < w->width; x++) {
+            ptrdiff_t column = x + w->left;
+            int used = column >= 0 && column < columns;
+            *place++ = used ? ((y - top) * columns + column) * pitch : -1;
+        }
+    return conv_most(0, to - from) * w->width;
+}
+
+/* Turns `vectors` vectors of channels, of `images` images; `input` begins at the first channel, of
+ * which `channels` are left. to[image][row][column][channel], with zeros around. */
+static void turn_images(const conv_job *job, const real *input, ptrdiff_t channels,
+                        ptrdiff_t vectors, ptrdiff_t images, const ptrdiff_t *place,
+                        ptrdiff_t start, ptrdiff_t count, real *to)
+{
+    const conv_layout *l = &job->layout;
+    ptrdiff_t area = l->window.height * l->window.width;
+    ptrdiff_t size = last_rows_read(l) * last_columns_read(l) * vectors * VLEN;
+    clear(to, images * size);
+    for (ptrdiff_t image = 0; image < images; image++)
+        for (ptrdiff_t v = 0; v < vectors; v++)
+            turn(conv_least(VLEN, channels - v * VLEN), count,
+                 input + (image * job->groups * l->window.channels + v * VLEN) * area + start, area,
+                 to + image * size + v * VLEN, place);
+}
+
+/* The distance of Winograd's elements: not a power of two, or all 16 would compete for the same
+ * places of a cache. */
+DLFS_INLINE ptrdiff_t last_plane(ptrdiff_t points, ptrdiff_t pitch)
+{
+    return conv_round(points * pitch) / 128 * 128 + 144;
+}
+
+/* V = B^T d B of all patches of an image, for one vector of channels.
+ * d[row][column][pitch of a pixel], V[element][patch]. */
+#define patches_in NAME(last_patches_in)
+static void patches_in(const real *d, ptrdiff_t row, ptrdiff_t pixel, ptrdiff_t high,
+                       ptrdiff_t wide, real *to, ptrdiff_t pitch, ptrdiff_t plane)
+{
+    for (ptrdiff_t y = 0; y < high; y++)
+        for (ptrdiff_t x = 0; x < wide; x++, to += pitch) {
+            const real *at = d + 2 * y * row + 2 * x * pixel;
+            vec half[4][4];
+            DLFS_UNROLL
+            for (int j = 0; j < 4; j++, at += pixel) {
+                vec d0 = vload(at), d1 = vload(at + row), d2 = vload(at + 2 * row);
+                vec d3 = vload(at + 3 * row);
+                half[0][j] = d0 - d2;
+                half[1][j] = d1 + d2;
+                half[2][j] = d2 - d1;
+                half[3][j] = d1 - d3;
+            }
+            DLFS_UNROLL
+            for (int i = 0; i < 4; i++) {
+                real *out = to + 4 * i * plane;
+                vstore(out, half[i][0] - half[i][2]);
+                vstore(out + plane, half[i][1] + half[i][2]);
+                vstore(out + 2 * plane, half[i][2] - half[i][1]);
+                vstore(out + 3 * plane, half[i][1] - half[i][3]);
+            }
+        }
+}
+
+/* offset[p]: where the first pixel that a point reads is among the pixels of turn_images(), or the
+ * place of a patch; repeated to a whole number of tiles. */
+#define point_offsets NAME(last_point_offsets)
+static void point_offsets(const conv_job *job, ptrdiff_t images, ptrdiff_t height, ptrdiff_t pitch,
+                          ptrdiff_t *offset)
+{
+    const conv_window *w = &job->layout.window;
+    ptrdiff_t columns = last_columns_read(&job->layout), rows = last_rows_read(&job->layout);
+    ptrdiff_t points = images * height * w->out_width, p = 0;
+    if (job->winograd)
+        for (; p < points; p++)
+            offset[p] = p * pitch;
+    for (ptrdiff_t image = 0; p < points; image++)
+        for (ptrdiff_t y = 0; y < height; y++)
+            for (ptrdiff_t x = 0; x < w->out_width; x++)
+                offset[p++] = ((image * rows + y * w->stride_h) * columns + x * w->stride_w)
+                              * pitch;
+    for (; p % LAST_ROWS; p++)
+        offset[p] = offset[points - 1];
+}
