@@ -248,7 +248,7 @@ $(VENV)/.mutate-installed: $(VENV)/.dev-installed
 
 # The package brings a clang, in a wheel of 100 MB.
 $(VENV)/.clang-installed: $(VENV)/.dev-installed
-	command -v clang > /dev/null || $(RUN) -m pip install --quiet --disable-pip-version-check 'ziglang>=0.15'
+	command -v clang > /dev/null || $(RUN) -m pip install --quiet --disable-pip-version-check 'ziglang>=0.17'
 	@touch $@
 
 $(VENV)/.wheels-installed: $(VENV)/.dev-installed

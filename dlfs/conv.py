@@ -10,9 +10,13 @@ from dlfs.windows import check_padding, pair, per_axis
 
 
 class _Convolution(ParamOperation):
-    """What all convolutions share: weights, and how the kernel moves over the input."""
+    """What all convolutions share: weights, and how the kernel moves over the input.
+
+    ``kernel`` names a function of dlfs.reference; its gradients end in _input_grad and _param_grad.
+    """
 
     axes: ClassVar[int] = 2
+    kernel: ClassVar[str]
 
     stride: Any
     dilation: Any
@@ -37,6 +41,17 @@ class _Convolution(ParamOperation):
     def options(self) -> tuple[Any, ...]:
         """The arguments that every kernel takes after the arrays."""
         return self.stride, self.padding, self.dilation, self.groups
+
+    def _output(self) -> Array:
+        return getattr(kernels, self.kernel)(self.input_, self.param, *self.options)
+
+    def _input_grad(self, output_grad: Array) -> Array:
+        gradient = getattr(kernels, self.kernel + "_input_grad")
+        return gradient(output_grad, self.param, self.input_.shape, *self.options)
+
+    def _param_grad(self, output_grad: Array) -> Array:
+        gradient = getattr(kernels, self.kernel + "_param_grad")
+        return gradient(output_grad, self.input_, self.param.shape, *self.options)
 
 
 class Conv2D_Op(_Convolution):
@@ -67,14 +82,7 @@ class Conv2D_Op(_Convolution):
     np.float64(16.0)
     """
 
-    def _output(self) -> Array:
-        return kernels.conv2d(self.input_, self.param, *self.options)
-
-    def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.conv2d_input_grad(output_grad, self.param, self.input_.shape, *self.options)
-
-    def _param_grad(self, output_grad: Array) -> Array:
-        return kernels.conv2d_param_grad(output_grad, self.input_, self.param.shape, *self.options)
+    kernel = "conv2d"
 
 
 class Conv1D_Op(_Convolution):
@@ -99,15 +107,7 @@ class Conv1D_Op(_Convolution):
     """
 
     axes = 1
-
-    def _output(self) -> Array:
-        return kernels.conv1d(self.input_, self.param, *self.options)
-
-    def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.conv1d_input_grad(output_grad, self.param, self.input_.shape, *self.options)
-
-    def _param_grad(self, output_grad: Array) -> Array:
-        return kernels.conv1d_param_grad(output_grad, self.input_, self.param.shape, *self.options)
+    kernel = "conv1d"
 
 
 class ConvTranspose2D_Op(_Convolution):
@@ -135,6 +135,8 @@ class ConvTranspose2D_Op(_Convolution):
     array([[[[1., 1., 2., 2.]]]])
     """
 
+    kernel = "conv_transpose2d"
+
     def __init__(
         self,
         W: Array,
@@ -151,16 +153,3 @@ class ConvTranspose2D_Op(_Convolution):
     def options(self) -> tuple[Any, ...]:
         """The arguments that every kernel takes after the arrays."""
         return self.stride, self.padding, self.output_padding, self.dilation, self.groups
-
-    def _output(self) -> Array:
-        return kernels.conv_transpose2d(self.input_, self.param, *self.options)
-
-    def _input_grad(self, output_grad: Array) -> Array:
-        return kernels.conv_transpose2d_input_grad(
-            output_grad, self.param, self.input_.shape, *self.options
-        )
-
-    def _param_grad(self, output_grad: Array) -> Array:
-        return kernels.conv_transpose2d_param_grad(
-            output_grad, self.input_, self.param.shape, *self.options
-        )

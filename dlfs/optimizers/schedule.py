@@ -36,19 +36,6 @@ class Schedule(Configured):
     >>> optim.end_schedule()
     >>> rates, optim.lr
     ([0.1, 0.01, 0.001], 0.1)
-
-    A rate that a callback sets is multiplied from there on:
-
-    >>> optim = Schedule(lr=0.1)
-    >>> optim.start_schedule(epochs=3)
-    >>> rates = []
-    >>> for epoch in range(3):
-    ...     optim.set_progress(epoch)
-    ...     rates.append(optim.lr)
-    ...     optim.lr *= 0.5
-    >>> optim.end_schedule()
-    >>> rates, optim.lr
-    ([0.1, 0.05, 0.025], 0.1)
     """
 
     def __init__(
