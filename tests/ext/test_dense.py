@@ -61,9 +61,11 @@ def test_dense_equals_reference(data, dtype, m, n, k, activation):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", FUSED_ACTIVATIONS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize(("m", "k", "n"), [(3, 4, 37), (5, 300, 3), (9, 20, 1), (40, 2, 70)])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(3, 4, 37), (5, 300, 3), (9, 20, 1), (40, 2, 70), (100, 520, 250)]
+)
 def test_nan_and_infinity_reach_their_own_row_or_column_alone(dtype, activation, value, m, k, n):
-    """Through every way to multiply: whole tiles, dot products, the last lanes of a row."""
+    """Through every way to multiply: tiles, dot products, the last lanes of a row, blocks."""
     generator = np.random.default_rng(5)
     for which in ("x", "W", "b"):
         # Positive factors: infinity stays what it is, and no infinities meet.
@@ -92,9 +94,9 @@ def test_nan_and_infinity_reach_their_own_row_or_column_alone(dtype, activation,
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sums_longer_than_a_panel(dtype):
-    # The inner dimension is cut into pieces of 1024.
+    # The inner dimension is cut into pieces of 512 numbers, or 256 in float64.
     generator = np.random.default_rng(1)
-    for k in (1023, 1024, 1025, 2500):
+    for k in (255, 256, 257, 512, 513, 1025, 2500):
         x = generator.integers(-8, 9, (9, k)).astype(dtype)
         W = generator.integers(-8, 9, (k, 50)).astype(dtype)
         b = generator.integers(-8, 9, (1, 50)).astype(dtype)
@@ -139,6 +141,37 @@ def test_weights_gradient_from_copied_blocks(dtype, k, m, n):
     results = [fast.weight_multiply_param_grad(g, x) for _ in each_number_of_threads(1, 2, 5)]
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(96, 3, 241), (97, 257, 240), (200, 513, 250), (193, 130, 7), (33, 40, 1031)]
+)
+def test_products_of_several_blocks(dtype, m, k, n):
+    """More than 96 rows, 240 columns or 256 terms; and, for 33 rows, weights a page apart."""
+    generator = np.random.default_rng(m)
+    x, W, g, b = (
+        generator.integers(-8, 9, shape).astype(dtype) for shape in ((m, k), (k, n), (m, n), (1, n))
+    )
+    exact = [array.astype(int) for array in (x, W, g, b)]
+    # Whole numbers this small are summed without rounding.
+    np.testing.assert_array_equal(fast.dense(x, W, b), exact[0] @ exact[1] + exact[3])
+    np.testing.assert_array_equal(fast.weight_multiply_input_grad(g, W), exact[2] @ exact[1].T)
+    np.testing.assert_array_equal(fast.weight_multiply_param_grad(g, x), exact[0].T @ exact[2])
+    for strided in (np.asfortranarray(W), np.repeat(W, 2, axis=1)[:, ::2]):
+        np.testing.assert_array_equal(fast.weight_multiply(x, strided), exact[0] @ exact[1])
+    x, W, g = x / 7, W / 7, g / 7
+    results = [
+        (
+            fast.dense(x, W, b, "sigmoid"),
+            fast.weight_multiply_input_grad(g, W),
+            fast.weight_multiply_param_grad(g, x),
+        )
+        for _ in each_number_of_threads(1, 2, 5)
+    ]
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 @given(data=st.data(), dtype=DTYPES, shape=shapes(min_dims=2), activation=ACTIVATIONS)

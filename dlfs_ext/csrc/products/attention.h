@@ -11,7 +11,7 @@
 /* The length of a row of n numbers: a whole, odd number of the widest vectors. Rows a power of two
  * apart would compete for the same few places of the first-level cache. */
 #define DLFS_PADDED(n) ((((n) + 15) / 16 | 1) * 16)
-/* KC rows of the widest tile: see gemm_tile.h. */
+/* DEPTH rows of the widest tile: see attention_tile.h. */
 #define DLFS_PANEL_NUMBERS (1024 * 3 * 16)
 
 /* Arrays and sizes of a call; without output_grad it computes the output. A task is a head. With a

@@ -16,6 +16,9 @@
 #undef KEYS
 #define QUERIES DLFS_QUERIES
 #define KEYS DLFS_KEYS
+/* The most rows of B that are copied at once. */
+#undef DEPTH
+#define DEPTH 1024
 
 #define head_part NAME(head_part)
 #define blocks_of NAME(blocks_of)
@@ -41,7 +44,7 @@ typedef struct {
     const unsigned char *mask;
 } attention_head;
 
-/* C = A B, or C += A B with `add`; the rows of B are contiguous. As gemm_panel. */
+/* C = A B, or C += A B with `add`; the rows of B are contiguous. */
 static void gemm_onto(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
                       ptrdiff_t a_column, const real *b, ptrdiff_t b_row, real *c, ptrdiff_t c_row,
                       int add, real *panel)
@@ -50,25 +53,16 @@ static void gemm_onto(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrd
         int columns = (int)(n - j < NR ? n - j : NR);
         int nv = (columns + VLEN - 1) / VLEN, lanes = columns - (nv - 1) * VLEN;
         int direct = lanes == VLEN || DLFS_LEVEL == DLFS_AVX512;
-        for (ptrdiff_t p = 0; p < k; p += KC) {
-            ptrdiff_t deep = k - p < KC ? k - p : KC, part_row = b_row;
-            const real *part = b + p * b_row + j, *left = a + p * a_column;
+        for (ptrdiff_t p = 0; p < k; p += DEPTH) {
+            ptrdiff_t deep = k - p < DEPTH ? k - p : DEPTH, part_row = b_row;
+            const real *part = b + p * b_row + j;
             if (!direct) {
-                gemm_pack(deep, columns, part, b_row, 1, nv, panel);
+                NAME(pack_panels)(deep, columns, part, b_row, 1, panel);
                 part = panel;
                 part_row = nv * VLEN;
             }
-            if (nv == 1)
-                NAME(gemm_rows_1)(m, deep, left, a_row, a_column, part, part_row, c + j, c_row,
-                                  lanes, add || p > 0, NULL);
-            else if (nv == 2)
-                NAME(gemm_rows_2)(m, deep, left, a_row, a_column, part, part_row, c + j, c_row,
-                                  lanes, add || p > 0, NULL);
-#if NV > 2
-            else
-                NAME(gemm_rows_3)(m, deep, left, a_row, a_column, part, part_row, c + j, c_row,
-                                  lanes, add || p > 0, NULL);
-#endif
+            BY_WIDTH(nv, m, deep, a + p * a_column, a_row, a_column, part, part_row, c + j, c_row,
+                     lanes, add || p > 0, NULL);
         }
     }
 }

@@ -5,10 +5,10 @@
 #include "fused.h"
 #include "simd/simd.h"
 
-/* Bytes of the copied block of A in gemm_copied.h: 192 numbers of 4 bytes, 96 of 8, 256 deep. */
-#define DLFS_COPIED_BYTES (256 * 192 * 4)
-/* Bytes of scratch memory for one thread: KC rows of the widest tile, or that block and 256. */
-#define DLFS_PANEL_BYTES (1024 * 3 * 64 + DLFS_COPIED_BYTES)
+/* Bytes of scratch memory for one thread: 240 columns of B and 96 rows of A, this many bytes deep;
+ * see gemm_blocks.h. */
+#define DLFS_DEEP_BYTES 2048
+#define DLFS_PANEL_BYTES ((240 + 96) * DLFS_DEEP_BYTES)
 
 /* C = activation(A B + bias), A being m x k and B k x n. A task is a column of C, or a row. */
 typedef struct {

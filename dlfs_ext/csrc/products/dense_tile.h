@@ -2,8 +2,8 @@
 
 #include "elementwise/features_tile.h"
 #include "products/gemm_tile.h"
+#include "products/gemm_blocks.h"
 #include "products/gemm_narrow.h"
-#include "products/gemm_copied.h"
 
 FEATURE_MAP(bias_linear, x + p)
 FEATURE_MAP(bias_sigmoid, vsigmoid(x + p))
@@ -52,12 +52,6 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
                        ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
                        real *c, ptrdiff_t c_row, const real *bias, real *panel)
 {
-    /* Strides and k do not depend on how C is split. */
-    ptrdiff_t apart = (a_column > b_row ? a_column : b_row) * (ptrdiff_t)sizeof(real);
-    if (a_row == 1 && b_column == 1 && bias == NULL && k >= 512 && n > 0 && apart >= 1024) {
-        gemm_copied(m, n, k, a, a_column, b, b_row, c, c_row, panel);
-        return;
-    }
     ptrdiff_t whole = n / VLEN * VLEN, vectors = (n + VLEN - 1) / VLEN;
     int rest = (int)(n - whole);
     /* Adding the partial sums, or transposing, takes as long as about ten multiply-adds. */
@@ -67,7 +61,8 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
         return;
     }
     int dots = a_column == 1 && 8 * rest <= 5 * VLEN && k >= 16 * VLEN;
-    int turned = a_row == 1 && m >= VLEN && k * (VLEN - rest) >= 8 * VLEN;
+    int turned = a_row == 1 && !is_far(n, a_row, a_column) && m >= VLEN
+                 && k * (VLEN - rest) >= 8 * VLEN;
     if (rest == 0 || !(dots || turned))
         whole = n;
     gemm(m, whole, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);

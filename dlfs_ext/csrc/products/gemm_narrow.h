@@ -1,6 +1,6 @@
 /* C = A B where the columns of C do not fill the vectors: for a layer with ten outputs the tiles of
  * gemm_tile.h would compute sixteen. Here the other axes fill the vectors. Included by tile
- * headers, after gemm_tile.h. Products with ten columns reach 70 to 77 % of the machine's peak;
+ * headers, after gemm_blocks.h. Products with ten columns reach 70 to 77 % of the machine's peak;
  * tiles of sixteen could not pass 62 %. */
 
 /* Rows and columns of a tile of dot products, each a vector of partial sums; together with the
@@ -83,7 +83,7 @@ static void gemm_dots(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrd
                       const real *b, ptrdiff_t b_row, ptrdiff_t b_column, real *c, ptrdiff_t c_row,
                       const real *bias, real *panel)
 {
-    ptrdiff_t depth = KC * NR / n / VLEN * VLEN;
+    ptrdiff_t depth = 1024 * NR / n / VLEN * VLEN;
     if (depth > DOT_DEPTH)
         depth = DOT_DEPTH;
     for (ptrdiff_t p = 0; p < k; p += depth) {
@@ -122,7 +122,7 @@ static void gemm_turned(ptrdiff_t m, int n, ptrdiff_t k, const real *a, ptrdiff_
     real turned[VLEN * NR];
     for (ptrdiff_t i = 0; i < m; i += NR) {
         int rows = (int)(m - i < NR ? m - i : NR);
-        gemm_panel(n, rows, k, b, b_column, b_row, a + i, a_column, 1, turned, NR, NULL, panel);
+        gemm(n, rows, k, b, b_column, b_row, a + i, a_column, 1, turned, NR, NULL, panel);
         if (bias)
             for (int j = 0; j < n; j++)
                 for (int r = 0; r < rows; r++)

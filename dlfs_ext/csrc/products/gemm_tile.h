@@ -3,9 +3,8 @@
  *
  * The inner loop keeps a tile of C, MR rows by NV vectors, in registers. For each p it loads NV
  * vectors of row p of B, and multiplies them by MR numbers of column p of A: MR NV multiply-adds
- * for MR + NV loads. A is read in place, with any strides, and so is a B whose rows are contiguous;
- * any other B (a transposed one) is copied, NV vectors of columns at a time, into a "panel" of
- * contiguous rows.
+ * for MR + NV loads. A is read with any strides; the rows of B are contiguous. Where they are not,
+ * or are far apart, B is copied first: NV vectors of columns at a time, into a "panel".
  *
  * An element of C is one chain of multiply-adds in the order of p, at any place in a tile: so it is
  * the same number however rows and columns are split among threads.
@@ -27,14 +26,9 @@
 #define NV 2
 #endif
 #define NR (NV * VLEN)
-/* Rows of a panel: NR columns of this many rows stay in the second-level cache. */
-#undef KC
-#define KC 1024
 
 #define gemm_tile NAME(gemm_tile)
 #define gemm_rows NAME(gemm_rows)
-#define gemm_pack NAME(gemm_pack)
-#define gemm_panel NAME(gemm_panel)
 #define transpose NAME(transpose)
 
 /* mr rows by nv vectors (constants after inlining), the last vector only `lanes` wide. */
@@ -167,65 +161,51 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, const real *source, ptr
         }
 }
 
-/* k rows of `columns` columns of B (any strides) to rows of nv vectors, padded with zeros. */
-static void gemm_pack(ptrdiff_t k, int columns, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
-                      int nv, real *panel)
+/* gemm_rows for 1 to NV vectors. */
+#undef BY_WIDTH
+#if NV > 2
+#define BY_WIDTH(nv, ...)                         \
+    ((nv) == 1   ? NAME(gemm_rows_1)(__VA_ARGS__) \
+     : (nv) == 2 ? NAME(gemm_rows_2)(__VA_ARGS__) \
+                 : NAME(gemm_rows_3)(__VA_ARGS__))
+#else
+#define BY_WIDTH(nv, ...) \
+    ((nv) == 1 ? NAME(gemm_rows_1)(__VA_ARGS__) : NAME(gemm_rows_2)(__VA_ARGS__))
+#endif
+
+/* k rows and n columns of B (any strides) to panels of NR columns. The panel that begins with
+ * column j is at panels + j * k; the last one is a whole number of vectors wide, padded with zeros.
+ */
+static void NAME(pack_panels)(ptrdiff_t k, ptrdiff_t n, const void *b_, ptrdiff_t b_row,
+                              ptrdiff_t b_column, void *panels_)
 {
-    int width = nv * VLEN;
+    const real *b = b_;
+    real *panels = panels_;
+    ptrdiff_t whole = n / NR * NR, rest = n - whole, last = (rest + VLEN - 1) / VLEN * VLEN;
     if (b_row == 1) {
-        transpose(columns, k, b, b_column, panel, width, 1);
+        for (ptrdiff_t j = 0; j < n; j += NR)
+            transpose(j < whole ? NR : rest, k, b + j * b_column, b_column, panels + j * k,
+                      j < whole ? NR : last, 1);
         return;
     }
-    for (ptrdiff_t p = 0; p < k; p++) {
-        for (int i = 0; i < columns; i++)
-            panel[p * width + i] = b[p * b_row + i * b_column];
-        for (int i = columns; i < width; i++)
-            panel[p * width + i] = 0;
+    /* Row by row: processors fetch the rest of a row before it is read. */
+    for (ptrdiff_t p = 0; p < k; p++, b += b_row) {
+        real *to = panels + p * NR;
+        for (ptrdiff_t j = 0; j < whole; j += NR, to += k * NR)
+            for (int i = 0; i < NR; i += VLEN)
+                if (b_column == 1)
+                    vstore(to + i, vload(b + j + i));
+                else
+                    for (int lane = 0; lane < VLEN; lane++)
+                        to[i + lane] = b[(j + i + lane) * b_column];
+        to = panels + whole * k + p * last;
+        for (ptrdiff_t i = 0; i < last; i += VLEN)
+            if (b_column == 1 && rest - i >= VLEN)
+                vstore(to + i, vload(b + whole + i));
+            else if (b_column == 1)
+                vstore(to + i, vload_n(b + whole + i, (int)(rest - i)));
+            else
+                for (ptrdiff_t lane = i; lane < i + VLEN; lane++)
+                    to[lane] = lane < rest ? b[(whole + lane) * b_column] : 0;
     }
-}
-
-/* gemm, below, for as many columns as one panel has: 1 <= columns <= NR. */
-static void gemm_panel(ptrdiff_t m, int columns, ptrdiff_t k, const real *a, ptrdiff_t a_row,
-                       ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
-                       real *c, ptrdiff_t c_row, const real *bias, real *panel)
-{
-    int nv = (columns + VLEN - 1) / VLEN;
-    int lanes = columns - (nv - 1) * VLEN;
-    int direct = b_column == 1 && (lanes == VLEN || DLFS_LEVEL == DLFS_AVX512);
-    ptrdiff_t p = 0;
-    do { /* at least once: an empty product is 0 */
-        ptrdiff_t rows = k - p < KC ? k - p : KC;
-        const real *part = b + p * b_row;
-        ptrdiff_t part_row = b_row;
-        if (!direct) {
-            gemm_pack(rows, columns, part, b_row, b_column, nv, panel);
-            part = panel;
-            part_row = nv * VLEN;
-        }
-        const real *shift = p + rows == k ? bias : NULL;
-        if (nv == 1)
-            NAME(gemm_rows_1)(m, rows, a + p * a_column, a_row, a_column, part, part_row, c, c_row,
-                              lanes, p > 0, shift);
-        else if (nv == 2)
-            NAME(gemm_rows_2)(m, rows, a + p * a_column, a_row, a_column, part, part_row, c, c_row,
-                              lanes, p > 0, shift);
-#if NV > 2
-        else
-            NAME(gemm_rows_3)(m, rows, a + p * a_column, a_row, a_column, part, part_row, c, c_row,
-                              lanes, p > 0, shift);
-#endif
-        p += KC;
-    } while (p < k);
-}
-
-/* The m x n part of C = A B + bias that starts at the pointers; bias may be NULL.
- * Strides are in numbers, not bytes. panel holds KC * NR numbers. */
-#define gemm NAME(gemm_typed)
-DLFS_UNUSED static void gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t a_row,
-                             ptrdiff_t a_column, const real *b, ptrdiff_t b_row, ptrdiff_t b_column,
-                             real *c, ptrdiff_t c_row, const real *bias, real *panel)
-{
-    for (ptrdiff_t j = 0; j < n; j += NR)
-        gemm_panel(m, (int)(n - j < NR ? n - j : NR), k, a, a_row, a_column, b + j * b_column,
-                   b_row, b_column, c + j, c_row, bias ? bias + j : NULL, panel);
 }

@@ -10,7 +10,6 @@
 
 #define load_part NAME(load_part)
 #define store_part NAME(store_part)
-#define panel_rows NAME(panel_rows)
 #define multiply_packed NAME(multiply_packed)
 #define copy_rows NAME(copy_rows)
 
@@ -38,44 +37,6 @@ DLFS_INLINE void store_part(real *p, vec v, int lanes)
         if (i_ < (n))                               \
             unit(i_, (int)((n) - i_), __VA_ARGS__); \
     } while (0)
-
-/* k rows of a panel, from a matrix whose rows are contiguous. */
-static void panel_rows(ptrdiff_t k, int columns, const real *b, ptrdiff_t b_row, int nv,
-                       real *panel)
-{
-    int width = nv * VLEN, lanes = columns - (nv - 1) * VLEN;
-    for (ptrdiff_t p = 0; p < k; p++, b += b_row, panel += width) {
-        for (int j = 0; j < nv - 1; j++)
-            vstore(panel + j * VLEN, vload(b + j * VLEN));
-        vstore(panel + (nv - 1) * VLEN, load_part(b + (nv - 1) * VLEN, lanes));
-    }
-}
-
-/* A k x n matrix, split into panels. The panel that begins with column j is at packed + j * k. */
-static void NAME(pack_panels)(ptrdiff_t k, ptrdiff_t n, const void *b_, ptrdiff_t b_row,
-                              ptrdiff_t b_column, void *packed_)
-{
-    const real *b = b_;
-    real *packed = packed_;
-    for (ptrdiff_t j = 0; j < n; j += NR) {
-        int columns = (int)(n - j < NR ? n - j : NR), nv = (columns + VLEN - 1) / VLEN;
-        if (b_column == 1)
-            panel_rows(k, columns, b + j, b_row, nv, packed + j * k);
-        else
-            gemm_pack(k, columns, b + j * b_column, b_row, b_column, nv, packed + j * k);
-    }
-}
-
-#undef BY_WIDTH
-#if NV > 2
-#define BY_WIDTH(nv, ...)                         \
-    ((nv) == 1   ? NAME(gemm_rows_1)(__VA_ARGS__) \
-     : (nv) == 2 ? NAME(gemm_rows_2)(__VA_ARGS__) \
-                 : NAME(gemm_rows_3)(__VA_ARGS__))
-#else
-#define BY_WIDTH(nv, ...) \
-    ((nv) == 1 ? NAME(gemm_rows_1)(__VA_ARGS__) : NAME(gemm_rows_2)(__VA_ARGS__))
-#endif
 
 /* C = A B + bias, or C += A B + bias: B is rows `first` to `first + k` of a packed matrix that has
  * packed_rows. */
@@ -145,7 +106,7 @@ KERNEL(weight_grad)
                 states_before(s, p, part, states);
             for (ptrdiff_t j = from; j < to; j += NR) {
                 int columns = (int)(to - j < NR ? to - j : NR), nv = (columns + VLEN - 1) / VLEN;
-                panel_rows(part, columns, b + p * b_row + j, b_row, nv, panel);
+                NAME(pack_panels)(part, columns, b + p * b_row + j, b_row, 1, panel);
                 BY_WIDTH(nv, m, part, a, 1, row, panel, nv * VLEN, c + j, job->c_row,
                          columns - (nv - 1) * VLEN, p > 0, NULL);
                 if (sums)
