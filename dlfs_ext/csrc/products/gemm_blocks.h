@@ -5,8 +5,8 @@
  * second-level cache. Lines a power of two apart compete for few places of the caches; so where
  * rows of B are a page apart, or serve several blocks, they are copied to panels, and a transposed
  * A (the data, in the gradient of a layer's weights) to tiles of MR rows. Copying pays from a
- * certain number of rows on. 1024 x 1024 by 1024 x 1024, with rows of 4096 bytes, reaches 75 to 80 %
- * of the peak in float32 and 70 % in float64; read in place, 31 % and 28 %. */
+ * certain number of rows on. 1024 x 1024 by 1024 x 1024, with rows of 4096 bytes, reaches 75 to 80
+ * % of the peak in float32 and 70 % in float64; read in place, 31 % and 28 %. */
 
 /* Terms, rows and columns of a block; MC is a multiple of every MR, NC of every NR. */
 #undef KC
