@@ -175,16 +175,11 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
                                  object resolved, object output, object bias_grad, int activation):
     """Checked arguments; output and bias_grad (filled here) only if an activation follows."""
     cdef cnp.ndarray grad = c_array(output_grad), images = c_array(x), values
-    cdef conv_job job
-    memset(&job, 0, sizeof(job))
+    cdef conv_window window = window_of(images.shape[2], images.shape[3], resolved)
+    window.channels = shape[0]
+    cdef conv_job job = job_of(window, images.shape[0], groups, shape[1] // groups)
     cdef conv_layout *layout = &job.layout
     cdef int wide = is_double(images)
-    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(images)
-    layout.window = window_of(images.shape[2], images.shape[3], resolved)
-    layout.window.channels = shape[0]
-    layout.batch = images.shape[0]
-    job.groups = groups
-    job.out_channels = shape[1] // groups
     cdef cnp.ndarray out = empty_nd(
         4, [shape[0], shape[1], shape[2], shape[3]], cnp.PyArray_TYPE(images))
     if output is not None:
@@ -196,7 +191,6 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
             bias_grad.fill(0)
         return out
     job.input, job.grad, job.output = data(images), data(grad), data(out)
-    layout.taps = layout.window.channels * layout.window.kernel_h * layout.window.kernel_w
     cdef double cost = multiply_adds(&job)
     cdef int algorithm = weights_algorithm(&layout.window, job.out_channels, groups, wide)
     if algorithm == DEPTHWISE:
@@ -209,7 +203,7 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
         last_weights(&job, wide, cost)
         return out
     job.in_place = is_pointwise(&layout.window)
-    conv_plan(layout, itemsize, GRADIENT_COPIES, 1, not job.in_place)
+    conv_plan(layout, cnp.PyArray_ITEMSIZE(images), GRADIENT_COPIES, 1, not job.in_place)
     if job.in_place:
         layout.copy = layout.window.height * layout.window.width
     cdef cnp.ndarray _tables = fill(layout)
@@ -413,6 +407,17 @@ cdef bint is_pointwise(const conv_window *w) noexcept:
             and w.out_height == w.height and w.out_width == w.width)
 
 
+cdef conv_job job_of(conv_window window, ptrdiff_t batch, ptrdiff_t groups,
+                     ptrdiff_t out_channels) noexcept:
+    """The sizes of a call; all other fields are 0."""
+    cdef conv_job job
+    memset(&job, 0, sizeof(job))
+    job.layout.window, job.layout.batch = window, batch
+    job.layout.taps = window.channels * window.kernel_h * window.kernel_w
+    job.groups, job.out_channels = groups, out_channels
+    return job
+
+
 cdef double multiply_adds(const conv_job *job) noexcept:
     cdef const conv_layout *layout = &job.layout
     return (<double>layout.batch * job.groups * layout.taps * job.out_channels
@@ -441,17 +446,11 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
         4, [batch, groups * out_channels, window.out_height, window.out_width], typenum)
     if batch == 0:
         return out
-    cdef conv_job job
-    memset(&job, 0, sizeof(job))
+    cdef conv_job job = job_of(window, batch, groups, out_channels)
     cdef conv_layout *layout = &job.layout
-    layout.window = window
-    layout.batch = batch
-    job.groups = groups
-    job.out_channels = out_channels
     cdef object bias = None if bias_ is None else c_array(bias_)
     job.input, job.output, job.bias = data(images), data(out), data(bias)
     job.activation = activation
-    layout.taps = window.channels * window.kernel_h * window.kernel_w
     cdef double cost = multiply_adds(&job)
     cdef ptrdiff_t wanted = threads_for(cost)
     cdef ptrdiff_t least_bands = (wanted + batch * groups - 1) // (batch * groups)
@@ -521,11 +520,7 @@ cdef cnp.ndarray input_grad_by_phases(cnp.ndarray grad, conv_window window, ptrd
         4, [batch, groups * window.channels, window.height, window.width], cnp.PyArray_TYPE(grad))
     if batch == 0:
         return out
-    cdef conv_job job
-    memset(&job, 0, sizeof(job))
-    job.layout.batch = batch
-    job.groups = groups
-    job.out_channels = window.channels
+    cdef conv_job job = job_of(window, batch, groups, window.channels)
     job.input, job.output = data(grad), data(out)
     # A point is one pixel of each phase; it reads the gradients from `top` before its own place on.
     cdef conv_window *w = &job.layout.window
@@ -536,7 +531,6 @@ cdef cnp.ndarray input_grad_by_phases(cnp.ndarray grad, conv_window window, ptrd
     w.stride_h = w.stride_w = w.dilation_h = w.dilation_w = 1
     w.top, w.kernel_h = reach(window.stride_h, window.dilation_h, window.kernel_h, window.top)
     w.left, w.kernel_w = reach(window.stride_w, window.dilation_w, window.kernel_w, window.left)
-    job.layout.taps = window.channels * taps
     cdef double cost = <double>batch * groups * window.channels * w.channels * taps
     cost *= window.out_height * window.out_width
     plan_last(&job, points_of(&job, itemsize), threads_for(cost))
@@ -601,13 +595,7 @@ cdef cnp.ndarray depthwise(cnp.ndarray images, conv_window window, ptrdiff_t apa
     cdef cnp.ndarray out = empty_nd(
         4, [batch, groups, window.out_height, window.out_width], cnp.PyArray_TYPE(images))
     cdef object bias = None if bias_ is None else c_array(bias_)
-    cdef conv_job job
-    memset(&job, 0, sizeof(job))
-    job.layout.window = window
-    job.layout.window.channels = job.out_channels = 1
-    job.layout.batch = batch
-    job.layout.taps = window.kernel_h * window.kernel_w
-    job.groups = groups
+    cdef conv_job job = job_of(window, batch, groups, 1)
     job.apart_h, job.apart_w = apart_h, apart_w
     job.input, job.output, job.packed = data(images), data(out), data(weights)
     job.bias, job.activation = data(bias), activation
@@ -625,13 +613,7 @@ cdef cnp.ndarray scattered(cnp.ndarray grad, conv_window window, ptrdiff_t group
         4, [batch, groups * window.channels, window.height, window.width], typenum)
     if batch == 0:
         return out
-    cdef conv_job job
-    memset(&job, 0, sizeof(job))
-    job.layout.window = window
-    job.layout.batch = batch
-    job.layout.taps = window.channels * window.kernel_h * window.kernel_w
-    job.groups = groups
-    job.out_channels = weights.shape[1] // groups
+    cdef conv_job job = job_of(window, batch, groups, weights.shape[1] // groups)
     job.grad, job.output = data(grad), data(out)
     cdef double cost = multiply_adds(&job)
     cdef ptrdiff_t wanted = threads_for(cost)
