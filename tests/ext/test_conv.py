@@ -12,6 +12,7 @@ from tests.ext.common import (
     assert_linear,
     assert_within,
     each_number_of_threads,
+    in_layout,
     twins,
     widened,
 )
@@ -256,7 +257,8 @@ def test_every_way_keeps_groups_and_images_apart(x_shape, W_shape, options, dtyp
     generator = np.random.default_rng(8)
     x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in (x_shape, W_shape))
     options = {**options, "groups": 2}
-    assert_all_three(x, W, uniform(generator, dtype), options)
+    x, W = (in_layout(array, "last") for array in (x, W))
+    assert_all_three(x, W, lambda shape: in_layout(uniform(generator, dtype)(shape), "last"), options)
 
 
 def test_float64_rounding_is_that_of_the_reference():

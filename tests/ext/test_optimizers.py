@@ -62,8 +62,8 @@ def magnitudes(name, param, grad, memories, lr, **options):
 # Each number is the result of at most this many roundings, with those of the options to float32.
 ROUNDINGS = 12
 
-CONTIGUOUS = st.sampled_from(["plain", "read-only"])
-PLAIN = st.just("plain")
+PLAIN = st.sampled_from(["plain", "first", "last"])
+CONTIGUOUS = PLAIN | st.just("read-only")
 # Zeros are planted by default; beyond 2**63 the gradient's square overflows in float32.
 GRADIENTS = (0.0, -0.0, 1e-30, 1e5, -1e15)
 
