@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 
 import dlfs_ext
-from tests.ext.common import DTYPES, arrays, assert_within, each_number_of_threads, twins, wide
+from tests.ext.common import (
+    DTYPES,
+    arrays,
+    assert_within,
+    each_number_of_threads,
+    fallbacks,
+    twins,
+    wide,
+)
 
 fast, reference = twins("attention")
 
@@ -154,6 +162,25 @@ def test_large_scores_keep_the_largest_key():
     qkv = np.zeros((1, 3, 3), np.float32)
     qkv[0, :, 0], qkv[0, :, 1], qkv[0, :, 2] = 1e10, [1e10, -1e10, 0], [3, 5, 7]
     np.testing.assert_array_equal(fast.attention(qkv, 1).ravel(), [3, 3, 3])
+
+
+@pytest.mark.falls_back
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinity_is_found_in_every_column_of_a_head(dtype):
+    rng, heads, width = np.random.default_rng(1), 2, 18
+    for column in range(width):
+        qkv = rng.uniform(-1, 1, (1, 3, 3 * heads * width)).astype(dtype)
+        output = reference.attention(qkv, heads)
+        g = rng.uniform(-1, 1, output.shape).astype(dtype)
+        g[0, 1, column] = np.inf
+        arguments = g, qkv, output, heads
+        found, counted = fallbacks(lambda args=arguments: fast.attention_grad(*args))
+        assert counted == {"attention_grad": 1}
+        np.testing.assert_array_equal(found, reference.attention_grad(*arguments))
+        qkv[0, 1, 2 * heads * width + column] = np.inf
+        found, counted = fallbacks(lambda qkv=qkv: fast.attention(qkv, heads))
+        assert counted == {"attention": 1}
+        np.testing.assert_array_equal(found, reference.attention(qkv, heads))
 
 
 LONG = """

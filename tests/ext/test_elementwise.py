@@ -322,3 +322,18 @@ def test_gelu_with_tanh(dtype):
     smallest = np.finfo(dtype).tiny * 64
     found = activations.gelu_tanh_grad(g, x)
     assert_within(found, wanted, 2 * relative * size + smallest * (1 + slope * np.abs(wide_x)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_every_length_at_the_edge_of_memory(dtype):
+    """Up to two of the longest vectors and a rest; nothing is read past the last row."""
+    generator = np.random.default_rng(11)
+    names = {**dict.fromkeys([*NAMES, "softmax"], 1), "softmax_grad": 2}
+    names |= {f"{name}_grad": 2 for name in NAMES}
+    for columns in range(1, 36):
+        numbers = generator.uniform(0.1, 0.9, (2, 2, columns)).astype(dtype)
+        arguments = [in_layout(array, "last") for array in numbers]
+        for name, count in names.items():
+            found = kernel(name)(*arguments[:count])
+            wanted = getattr(reference_activations, name)(*arguments[:count])
+            np.testing.assert_allclose(found, wanted, rtol=64 * np.finfo(dtype).eps)
