@@ -19,6 +19,7 @@ from tests.ext.common import (
 
 fast, reference = twins("conv")
 fast_transpose, reference_transpose = twins("conv_transpose")
+fast_activations, _ = twins("activations")
 
 pytestmark = pytest.mark.usefixtures("isa")
 
@@ -251,6 +252,10 @@ def test_large_shapes_equal_reference(shapes, dtype):
         # gradients by columns: with dilation and a wide margin, then with bands of rows
         ((3, 6, 20, 45), (3, 10, 5, 4), {"padding": (5, 4), "dilation": (2, 3)}),
         ((2, 4, 80, 70), (2, 30, 4, 6), {"padding": ((0, 2), (3, 1))}),
+        # with rows, or columns, that no window reaches
+        ((2, 6, 5, 20), (3, 30, 3, 2), {"dilation": (2, 1)}),
+        ((2, 6, 20, 5), (3, 30, 2, 3), {"dilation": (1, 2)}),
+        ((2, 6, 9, 20), (3, 10, 2, 2), {"stride": (4, 7)}),
     ],
 )
 def test_every_way_keeps_groups_and_images_apart(x_shape, W_shape, options, dtype):
@@ -258,7 +263,11 @@ def test_every_way_keeps_groups_and_images_apart(x_shape, W_shape, options, dtyp
     x, W = (generator.uniform(-1, 1, shape).astype(dtype) for shape in (x_shape, W_shape))
     options = {**options, "groups": 2}
     x, W = (in_layout(array, "last") for array in (x, W))
-    assert_all_three(x, W, lambda shape: in_layout(uniform(generator, dtype)(shape), "last"), options)
+    # Memory that is used again holds numbers other than 0.
+    used = [fast_activations.tanh(np.ones_like(array)) for array in (x, W) for _ in range(3)]
+    del used
+    numbers = uniform(generator, dtype)
+    assert_all_three(x, W, lambda shape: in_layout(numbers(shape), "last"), options)
 
 
 def test_float64_rounding_is_that_of_the_reference():
