@@ -227,6 +227,8 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, m, k, n):
                 fast.weight_multiply_input_grad(y, W),
                 fast.weight_multiply_param_grad(y, x),
                 *fast.bias_activation_grad(y, y, "tanh"),
+                fast.bias_add_param_grad(y),
+                fast.scale_multiply_param_grad(y, y),
             )
         )
     for other in results[1:]:

@@ -57,75 +57,102 @@
  * terms. A task is a feature. The order of summation depends only on the shape: it cycles through
  * four partial sums, or the lanes. */
 #undef FEATURE_SUM
-#define FEATURE_SUM(name, term)                                                                   \
-    DLFS_INLINE vec NAME(name##_of)(vec x, vec y, vec p)                                          \
-    {                                                                                             \
-        (void)y, (void)p;                                                                         \
-        return term;                                                                              \
-    }                                                                                             \
-    DLFS_INLINE void NAME(name##_columns)(const real *x, const real *y, const real *p, real *out, \
-                                          real *sums, ptrdiff_t outer, ptrdiff_t features, int n) \
-    {                                                                                             \
-        vec parts[4] = {vset1(0), vset1(0), vset1(0), vset1(0)}, pv = vload_n(p, n);              \
-        ptrdiff_t row = 0;                                                                        \
-        for (; row + 4 <= outer; row += 4) {                                                      \
-            DLFS_UNROLL                                                                           \
-            for (int part = 0; part < 4; part++) {                                                \
-                ptrdiff_t i = (row + part) * features;                                            \
-                vec value = NAME(name##_of)(vload_n(x + i, n), vload_n(y + i, n), pv);            \
-                if (out)                                                                          \
-                    vstore_n(out + i, value, n);                                                  \
-                parts[part] += value;                                                             \
-            }                                                                                     \
-        }                                                                                         \
-        for (; row < outer; row++) {                                                              \
-            ptrdiff_t i = row * features;                                                         \
-            vec value = NAME(name##_of)(vload_n(x + i, n), vload_n(y + i, n), pv);                \
-            if (out)                                                                              \
-                vstore_n(out + i, value, n);                                                      \
-            parts[0] += value;                                                                    \
-        }                                                                                         \
-        vstore_n(sums, (parts[0] + parts[1]) + (parts[2] + parts[3]), n);                         \
-    }                                                                                             \
-    KERNEL(name)                                                                                  \
-    {                                                                                             \
-        const features_job *job = job_;                                                           \
-        ptrdiff_t outer = job->outer, features = job->features, inner = job->inner;               \
-        const real *x = job->x, *y = job->y ? job->y : x;                                         \
-        real *out = job->out, *sums = job->sums;                                                  \
-        const real *p = job->p ? job->p : sums; /* then its value is not used */                  \
-        if (inner == 1) {                                                                         \
-            ptrdiff_t f = begin;                                                                  \
-            for (; f + VLEN <= end; f += VLEN)                                                    \
-                NAME(name##_columns)(x + f, y + f, p + f, out ? out + f : NULL, sums + f, outer,  \
-                                     features, VLEN);                                             \
-            if (f < end)                                                                          \
-                NAME(name##_columns)(x + f, y + f, p + f, out ? out + f : NULL, sums + f, outer,  \
-                                     features, (int)(end - f));                                   \
-            return;                                                                               \
-        }                                                                                         \
-        for (ptrdiff_t f = begin; f < end; f++) {                                                 \
-            vec total = vset1(0), pv = vset1(p[f]);                                               \
-            for (ptrdiff_t row = 0; row < outer; row++) {                                         \
-                ptrdiff_t i = (row * features + f) * inner, stop = i + inner;                     \
-                vec sum = vset1(0);                                                               \
-                for (; i + VLEN <= stop; i += VLEN) {                                             \
-                    vec value = NAME(name##_of)(vload(x + i), vload(y + i), pv);                  \
-                    if (out)                                                                      \
-                        vstore(out + i, value);                                                   \
-                    sum += value;                                                                 \
-                }                                                                                 \
-                if (i < stop) {                                                                   \
-                    int rest = (int)(stop - i);                                                   \
-                    vec value = NAME(name##_of)(vload_n(x + i, rest), vload_n(y + i, rest), pv);  \
-                    real lanes[VLEN] = {0};                                                       \
-                    if (out)                                                                      \
-                        vstore_n(out + i, value, rest);                                           \
-                    vstore_n(lanes, value, rest); /* the other lanes do not count */              \
-                    sum += vload(lanes);                                                          \
-                }                                                                                 \
-                total += sum;                                                                     \
-            }                                                                                     \
-            sums[f] = vsum(total);                                                                \
-        }                                                                                         \
+/* Vectors of features side by side: more would not fit in the registers, with four sums of each. */
+#undef SUM_VECTORS
+#define SUM_VECTORS (VREGS == 32 ? 4 : 2)
+#define FEATURE_SUM(name, term)                                                                    \
+    DLFS_INLINE vec NAME(name##_of)(vec x, vec y, vec p)                                           \
+    {                                                                                              \
+        (void)y, (void)p;                                                                          \
+        return term;                                                                               \
+    }                                                                                              \
+    DLFS_INLINE void NAME(name##_columns)(const int wide, const real *x, const real *y,            \
+                                          const real *p, real *out, real *sums, ptrdiff_t outer,   \
+                                          ptrdiff_t features, int n)                               \
+    {                                                                                              \
+        vec parts[4][SUM_VECTORS], pv[SUM_VECTORS];                                                \
+        DLFS_UNROLL                                                                                \
+        for (int v = 0; v < wide; v++) {                                                           \
+            pv[v] = vload_n(p + v * VLEN, n);                                                      \
+            parts[0][v] = parts[1][v] = parts[2][v] = parts[3][v] = vset1(0);                      \
+        }                                                                                          \
+        ptrdiff_t row = 0;                                                                         \
+        for (; row + 4 <= outer; row += 4) {                                                       \
+            DLFS_UNROLL                                                                            \
+            for (int part = 0; part < 4; part++) {                                                 \
+                DLFS_UNROLL                                                                        \
+                for (int v = 0; v < wide; v++) {                                                   \
+                    ptrdiff_t i = (row + part) * features + v * VLEN;                              \
+                    vec value = NAME(name##_of)(vload_n(x + i, n), vload_n(y + i, n), pv[v]);      \
+                    if (out)                                                                       \
+                        vstore_n(out + i, value, n);                                               \
+                    parts[part][v] += value;                                                       \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        for (; row < outer; row++) {                                                               \
+            DLFS_UNROLL                                                                            \
+            for (int v = 0; v < wide; v++) {                                                       \
+                ptrdiff_t i = row * features + v * VLEN;                                           \
+                vec value = NAME(name##_of)(vload_n(x + i, n), vload_n(y + i, n), pv[v]);          \
+                if (out)                                                                           \
+                    vstore_n(out + i, value, n);                                                   \
+                parts[0][v] += value;                                                              \
+            }                                                                                      \
+        }                                                                                          \
+        DLFS_UNROLL                                                                                \
+        for (int v = 0; v < wide; v++)                                                             \
+            vstore_n(sums + v * VLEN, (parts[0][v] + parts[1][v]) + (parts[2][v] + parts[3][v]),   \
+                     n);                                                                           \
+    }                                                                                              \
+    DLFS_INLINE void NAME(name##_features)(const real *x, const real *y, const real *p, real *out, \
+                                           real *sums, ptrdiff_t outer, ptrdiff_t features,        \
+                                           ptrdiff_t f, ptrdiff_t end)                             \
+    {                                                                                              \
+        for (; f + SUM_VECTORS * VLEN <= end; f += SUM_VECTORS * VLEN)                             \
+            NAME(name##_columns)(SUM_VECTORS, x + f, y + f, p + f, out ? out + f : NULL, sums + f, \
+                                 outer, features, VLEN);                                           \
+        for (; f < end; f += VLEN)                                                                 \
+            NAME(name##_columns)(1, x + f, y + f, p + f, out ? out + f : NULL, sums + f, outer,    \
+                                 features, (int)(end - f < VLEN ? end - f : VLEN));                \
+    }                                                                                              \
+    KERNEL(name)                                                                                   \
+    {                                                                                              \
+        const features_job *job = job_;                                                            \
+        ptrdiff_t outer = job->outer, features = job->features, inner = job->inner;                \
+        const real *x = job->x, *y = job->y ? job->y : x;                                          \
+        real *out = job->out, *sums = job->sums;                                                   \
+        const real *p = job->p ? job->p : sums; /* then its value is not used */                   \
+        if (inner == 1) {                                                                          \
+            /* Two copies: rounding before the sum must not depend on f. */                        \
+            if (out)                                                                               \
+                NAME(name##_features)(x, y, p, out, sums, outer, features, begin, end);            \
+            else                                                                                   \
+                NAME(name##_features)(x, y, p, NULL, sums, outer, features, begin, end);           \
+            return;                                                                                \
+        }                                                                                          \
+        for (ptrdiff_t f = begin; f < end; f++) {                                                  \
+            vec total = vset1(0), pv = vset1(p[f]);                                                \
+            for (ptrdiff_t row = 0; row < outer; row++) {                                          \
+                ptrdiff_t i = (row * features + f) * inner, stop = i + inner;                      \
+                vec sum = vset1(0);                                                                \
+                for (; i + VLEN <= stop; i += VLEN) {                                              \
+                    vec value = NAME(name##_of)(vload(x + i), vload(y + i), pv);                   \
+                    if (out)                                                                       \
+                        vstore(out + i, value);                                                    \
+                    sum += value;                                                                  \
+                }                                                                                  \
+                if (i < stop) {                                                                    \
+                    int rest = (int)(stop - i);                                                    \
+                    vec value = NAME(name##_of)(vload_n(x + i, rest), vload_n(y + i, rest), pv);   \
+                    real lanes[VLEN] = {0};                                                        \
+                    if (out)                                                                       \
+                        vstore_n(out + i, value, rest);                                            \
+                    vstore_n(lanes, value, rest); /* the other lanes do not count */               \
+                    sum += vload(lanes);                                                           \
+                }                                                                                  \
+                total += sum;                                                                      \
+            }                                                                                      \
+            sums[f] = vsum(total);                                                                 \
+        }                                                                                          \
     }
