@@ -5,7 +5,7 @@ Six algorithms, chosen by shape and dtype alone, so that the same call always gi
 - direct: sums of shifted copies. Forward, weight gradients, and input gradients with stride 1,
   which are a forward pass with the kernel flipped and the channels exchanged.
 - channels last: the same sums with other vectors, where images are small and channels many.
-- Winograd's, for 3x3 kernels with stride 1 in float32: channels last, with fewer multiplications.
+- Winograd's, for 3x3 kernels with stride 1: channels last, with fewer multiplications.
 - depthwise, where each group has one channel in and one out.
 - by columns of the kernel, for input gradients with few input channels, where it is cheaper.
 - scattering, for the input gradients of other strides.
@@ -333,13 +333,13 @@ cdef int forward_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff
                            int wide) noexcept:
     if is_depthwise(w, out_channels, groups, wide):
         return DEPTHWISE
-    return correlation_algorithm(w, w.channels, out_channels, w.out_height, w.out_width, wide)
+    return correlation_algorithm(w, w.channels, out_channels, w.out_height, w.out_width)
 
 
 cdef int correlation_algorithm(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
-                               ptrdiff_t out_height, ptrdiff_t out_width, int wide) noexcept:
+                               ptrdiff_t out_height, ptrdiff_t out_width) noexcept:
     """For sums over `channels`; the window is that of the forward pass."""
-    if winograd_pays(w, channels, out_channels, out_height, out_width, wide):
+    if winograd_pays(w, channels, out_channels, out_height, out_width):
         return WINOGRAD
     # Measured: turning the images pays where rows of pixels do not fill the vectors.
     if (channels >= 16 and out_channels >= 16 and out_height * out_width <= 100
@@ -356,8 +356,7 @@ cdef int input_grad_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrd
         if w.channels >= 16 and out_channels >= 16 and w.stride_h <= 4 and w.stride_w <= 4:
             return CHANNELS_LAST
         return SCATTERING
-    cdef int algorithm = correlation_algorithm(
-        w, out_channels, w.channels, w.height, w.width, wide)
+    cdef int algorithm = correlation_algorithm(w, out_channels, w.channels, w.height, w.width)
     # Estimated cycles per vector. With one result, the unaligned load for each multiply-add
     # dominates the time.
     cdef double taps = w.kernel_h * w.kernel_w, channels = w.channels
@@ -376,7 +375,7 @@ cdef int weights_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff
                            int wide) noexcept:
     if is_depthwise(w, out_channels, groups, wide):
         return DEPTHWISE
-    if winograd_pays(w, w.channels, out_channels, w.out_height, w.out_width, wide):
+    if winograd_pays(w, w.channels, out_channels, w.out_height, w.out_width):
         return WINOGRAD
     # Measured: long sums over pixels are as fast, because they need no turning.
     cdef bint small = w.out_height * w.out_width <= 256
@@ -386,11 +385,11 @@ cdef int weights_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff
 
 
 cdef bint winograd_pays(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
-                        ptrdiff_t out_height, ptrdiff_t out_width, int wide) noexcept:
-    """Winograd's algorithm is used only for float32, because it loses digits."""
-    return (not wide and w.kernel_h == 3 and w.kernel_w == 3 and w.stride_h == 1
-            and w.stride_w == 1 and w.dilation_h == 1 and w.dilation_w == 1
-            and channels >= 16 and out_channels >= 16 and out_height >= 4 and out_width >= 4)
+                        ptrdiff_t out_height, ptrdiff_t out_width) noexcept:
+    """Measured: with fewer channels the transforms take longer than they save."""
+    return (w.kernel_h == 3 and w.kernel_w == 3 and w.stride_h == 1 and w.stride_w == 1
+            and w.dilation_h == 1 and w.dilation_w == 1 and channels >= 16 and out_channels >= 16
+            and out_height >= 4 and out_width >= 4)
 
 
 cdef bint is_depthwise(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
@@ -455,7 +454,7 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
     cdef ptrdiff_t wanted = threads_for(cost)
     cdef ptrdiff_t least_bands = (wanted + batch * groups - 1) // (batch * groups)
     cdef int algorithm = correlation_algorithm(
-        &window, window.channels, out_channels, window.out_height, window.out_width, wide)
+        &window, window.channels, out_channels, window.out_height, window.out_width)
     if algorithm != DIRECT:
         job.winograd = algorithm == WINOGRAD
         plan_last(&job, points_of(&job, itemsize), wanted)

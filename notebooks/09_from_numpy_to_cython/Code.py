@@ -496,8 +496,8 @@ for name, value in speed.items():
 # ## 10. Above the roof: fewer operations
 #
 # For 3 × 3 kernels there is an algorithm by Winograd. It computes 4 output pixels with 16
-# multiplications instead of 36 ([Math](Math.ipynb) derives it). dlfs uses it for float32. If we
-# still count the operations of the *definition*, the kernel seems to be faster than the peak:
+# multiplications instead of 36 ([Math](Math.ipynb) derives it). dlfs uses it from 16 channels on.
+# If we still count the operations of the *definition*, the kernel seems faster than the peak:
 
 # %%
 W3 = rng.standard_normal((64, 64, 3, 3)).astype(np.float32)
