@@ -1,5 +1,8 @@
 """How variables show themselves, and the whole text of errors."""
 
+import copy
+import math
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlfs.autograd import (
+from dlfs.autograd import (  # the rules
     ArrayWithGrad,
     NumberWithGrad,
     apply,
+    axes,
     concatenate,
+    conv2d,
+    images,
     log_softmax,
+    max_pool2d,
+    softmax,
     softmax_cross_entropy,
 )
 
@@ -77,6 +85,7 @@ def test_equality_and_truth() -> None:
     assert two != NumberWithGrad(3)
     assert two != 3
     assert (two == "2") is False
+    assert (two == 2 + 0j) is False
     assert two
     assert not nought
     assert ones(1)
@@ -278,6 +287,27 @@ METHOD = "use a method (a.sum(), a.exp(), a.reshape(...)), a function of dlfs.au
             TypeError,
             "softmax_cross_entropy: labels must be integers, got float64",
         ),
+        (
+            lambda: softmax_cross_entropy(ones(2, 4, 3), np.zeros((2, 3), int)),
+            ValueError,
+            (
+                "softmax_cross_entropy: target must hold labels of shape (2, 4) or probabilities "
+                "of shape (2, 4, 3), got shape (2, 3)"
+            ),
+        ),
+        (
+            lambda: ones(2).mean(axis="a"),
+            TypeError,
+            "mean: axis must be an integer, several of them or None, got 'a'",
+        ),
+        (
+            lambda: pickle.dumps(number + 1),
+            TypeError,
+            (
+                "NumberWithGrad: a result cannot be pickled with all that it was computed from; "
+                "pickle the variables and compute it again, or pickle only its value"
+            ),
+        ),
         *(
             (
                 lambda labels=labels: softmax_cross_entropy(ones(2, 3), labels),
@@ -303,6 +333,8 @@ def test_labels_of_sequences(dtype: Any) -> None:
     """Every row counts alike, and the labels' edges are allowed."""
     logits = ArrayWithGrad(np.arange(12.0).reshape(2, 2, 3) ** 2 / 10)
     labels = np.array([[0, 2], [1, 0]], dtype)
+    of_one_class = softmax_cross_entropy(ArrayWithGrad(np.zeros((2, 3))), np.full(2, 2, dtype))
+    assert of_one_class.item() == pytest.approx(math.log(3))
     loss = softmax_cross_entropy(logits, labels)
     shares = np.exp(logits.array) / np.exp(logits.array).sum(axis=2, keepdims=True)
     wanted = -np.log(np.take_along_axis(shares, labels[..., np.newaxis].astype(int), 2)).mean()
@@ -312,3 +344,81 @@ def test_labels_of_sequences(dtype: Any) -> None:
     target = np.full((2, 2, 3), 1 / 3)
     again = softmax_cross_entropy(logits, ArrayWithGrad(target))
     assert again.item() == pytest.approx(-np.log(shares).mean(), rel=1e-12)
+
+
+CHANGED = (
+    "was changed in place after the result was computed, and its gradient would be wrong; compute "
+    "the result again, or change a copy"
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [(0, "operand 1"), (1, "operand 2"), (None, "the result")]
+)
+def test_what_was_changed_is_named(place: int | None, said: str) -> None:
+    numbers = NumberWithGrad(2.5), NumberWithGrad(3.5)
+    product = numbers[0] * numbers[1]
+    (product if place is None else numbers[place]).num = 4.5
+    with pytest.raises(RuntimeError) as caught:
+        product.backward()
+    assert str(caught.value) == f"NumberWithGrad.backward: {said} of 'mul' {CHANGED}"
+    arrays = ones(2), ones(2)
+    result = arrays[0] * arrays[1]
+    (result if place is None else arrays[place]).array[0] = 4.5
+    with pytest.raises(RuntimeError) as caught:
+        result.backward([1.0, 1.0])
+    counted = "" if place is None else " (counted from 1)"
+    assert str(caught.value) == f"ArrayWithGrad.backward: {said}{counted} of 'mul' {CHANGED}"
+
+
+def test_an_equal_number_is_no_change() -> None:
+    a = NumberWithGrad(1234.5)
+    b = a * 2
+    a.num = float("1234.5")
+    b.backward()
+    assert a.grad == 2
+
+
+def test_a_deep_copy_of_a_result_shares_its_array() -> None:
+    result = ones(2) * 3.0
+    again = copy.deepcopy(result)
+    assert again.array is result.array
+    assert copy.deepcopy(ones(2)).array is not ones(2).array
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1, -2])
+def test_softmax_subtracts_the_largest_of_each_line(axis: int) -> None:
+    numbers = np.array([[1000.0, 1000.0, 999.0], [-1000.0, -1000.0, -1001.0], [0.0, 0.0, -1.0]])
+    numbers = numbers if axis in (1, -1) else numbers.T
+    wanted = np.exp([0.0, 0.0, -1.0]) / np.exp([0.0, 0.0, -1.0]).sum()
+    shares = np.broadcast_to(wanted, (3, 3))
+    shares = shares if axis in (1, -1) else shares.T
+    x = ArrayWithGrad(numbers)
+    np.testing.assert_allclose(softmax(x, axis).array, shares, rtol=1e-14)
+    np.testing.assert_allclose(log_softmax(x, axis).array, np.log(shares), rtol=1e-12)
+
+
+def test_axes_may_be_kept() -> None:
+    x = ArrayWithGrad(np.arange(6.0).reshape(2, 3))
+    for kept in (
+        x.max(axis=1, keepdims=True),
+        x.max(1, True),
+        apply(axes.max_, x, axis=1, keepdims=True),
+    ):
+        assert kept.array.tolist() == [[2.0], [5.0]]
+    assert x.max().array == 5
+    assert apply(axes.max_, x).shape == ()
+    assert apply(axes.mean, x).array == 2.5
+    assert apply(axes.mean, x).shape == ()
+
+
+def test_a_rule_has_the_defaults_of_its_function() -> None:
+    generator = np.random.default_rng(0)
+    x, W = generator.uniform(size=(1, 2, 6, 6)), generator.uniform(size=(2, 4, 3, 3))
+    np.testing.assert_array_equal(apply(images.conv2d, x, W).array, conv2d(x, W).array)
+    pooled = apply(images.max_pool2d, x, kernel_size=2).array
+    np.testing.assert_array_equal(pooled, max_pool2d(x, 2).array)
+
+
+def test_relu_of_minus_0_is_0() -> None:
+    assert math.copysign(1, NumberWithGrad(-0.0).relu().num) == 1
