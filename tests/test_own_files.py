@@ -90,6 +90,21 @@ def test_missing_values_are_named_dropped_or_filled(tmp_path):
     ]
 
 
+def test_another_table_with_its_target():
+    layout = table({"size": [1, 2, 3], "y": ["a", "b", "a"]}, "y").layout
+    X, y = layout.labelled({"y": ["b", "a"], "size": [5, 6]})
+    assert X.tolist() == [[5], [6]]
+    assert y.tolist() == ["b", "a"]
+    for columns, message in (
+        ({"size": [5]}, "the table must have the target's column 'y', it has ['size']"),
+        ({"size": [5, 6], "y": ["a", None]}, "column 'y' lacks 1 value (row 2)"),
+        ({"y": ["a"]}, "the table must have the column 'size', as in training; it has ['y']"),
+    ):
+        with pytest.raises(ValueError, match=r"^TableLayout\.labelled: ") as caught:
+            layout.labelled(columns)
+        assert str(caught.value).startswith(f"TableLayout.labelled: {message}")
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_missing_values_of_frames(library):
     frames = pytest.importorskip(library)
@@ -256,6 +271,8 @@ def test_the_whole_message_about_a_folder(pictures):
         assert str(caught.value) == (
             f"image_folder: size must be a number or (height, width), got {size!r}"
         )
+    with pytest.raises(TypeError, match=r"^image_folder: colour must be True or False"):
+        image_folder(folder, colour="grey")
     assert image_folder(folder, size=(2, 2**14)).X.shape[2:] == (2, 2**14)
     with pytest.raises(ValueError, match=r"image_folder: size must be .*16384"):
         image_folder(folder, size=(2, 2**14 + 1))
@@ -302,6 +319,8 @@ def test_a_folder_of_four_files_is_read_with_one_call(tmp_path):
         data.X_train[:, 0], (arrays["train-images-idx3-ubyte"] / 255).astype("f4")
     )
     assert data.y_test.tolist() == [1, 4]
+    numbers = {"train-images-idx3-ubyte": np.arange(6), "t10k-images-idx3-ubyte": np.arange(2)}
+    assert read_idx(fashion(tmp_path / "numbers", **numbers)[0])[0].tolist() == [0, 1, 2, 3, 4, 5]
     assert mnist(folder=folder, one_hot=True, flatten=True).y_test.shape == (2, 12)
     assert mnist(folder=folder, scaling="standard", dtype="float64").X_train.mean() == (
         pytest.approx(0, abs=1e-12)
@@ -402,6 +421,16 @@ def test_what_is_known_of_each_change():
         (lambda: augment.Flip(2), "Flip: probability must be"),
         (lambda: augment.Crop(1.5), "Crop: padding must be an integer"),
         (lambda: augment.Rotate(270), "Rotate: degrees must be"),
+        (lambda: augment.Shift(fill="0"), "^Shift: fill must be"),
+        (lambda: augment.Crop(fill="0"), "^Crop: fill must be"),
+        (lambda: augment.Rotate(fill="0"), "^Rotate: fill must be"),
+        *(
+            (
+                lambda change=change: change("images", np.random.default_rng()),
+                f"^{type(change).__name__}: X must",
+            )
+            for change in ALL
+        ),
         *(
             (
                 lambda change=change: change(np.ones((3, 4)), np.random.default_rng()),
