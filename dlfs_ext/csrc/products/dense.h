@@ -8,7 +8,7 @@
 /* Bytes of scratch memory for one thread: 240 columns of B and 96 rows of A, this many bytes deep;
  * see gemm_blocks.h. */
 #define DLFS_DEEP_BYTES 2048
-#define DLFS_PANEL_BYTES ((240 + 96) * DLFS_DEEP_BYTES)
+#define DLFS_PANEL_BYTES ((240 + 96) * DLFS_DEEP_BYTES + 96 * 2 * 8)
 
 /* C = activation(A B + bias), A being m x k and B k x n. A task is a column of C, or a row. */
 typedef struct {

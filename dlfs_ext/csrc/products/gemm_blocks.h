@@ -20,15 +20,16 @@
 #define is_far NAME(is_far)
 #define gemm NAME(gemm_typed)
 
-/* `deep` columns of m rows of A (a_row is 1) to tiles of MR rows. */
+/* `deep` columns of m rows of A (a_row is 1) to tiles of MR rows. Two columns are left between
+ * them: tiles a power of two apart would compete for places of the first-level cache. */
 static void copy_tiles(ptrdiff_t m, ptrdiff_t deep, const real *a, ptrdiff_t a_column, real *tiles)
 {
     for (ptrdiff_t p = 0; p < deep; p++, a += a_column) {
         ptrdiff_t i = 0;
         for (; i + MR <= m; i += MR)
-            memcpy(tiles + i * deep + p * MR, a + i, MR * sizeof(real));
+            memcpy(tiles + i * (deep + 2) + p * MR, a + i, MR * sizeof(real));
         for (ptrdiff_t r = 0; i + r < m; r++)
-            tiles[i * deep + p * MR + r] = a[i + r];
+            tiles[i * (deep + 2) + p * MR + r] = a[i + r];
     }
 }
 
@@ -81,9 +82,9 @@ static void gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t
                                  part, part_row, target, c_row, lanes, p > 0, shift);
                     else
                         for (ptrdiff_t i = 0; i < rows; i += MR)
-                            BY_WIDTH(nv, rows - i < MR ? rows - i : MR, deep, tiles + i * deep, 1,
-                                     MR, part, part_row, target + i * c_row, c_row, lanes, p > 0,
-                                     shift);
+                            BY_WIDTH(nv, rows - i < MR ? rows - i : MR, deep,
+                                     tiles + i * (deep + 2), 1, MR, part, part_row,
+                                     target + i * c_row, c_row, lanes, p > 0, shift);
                 }
             }
         }
