@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--threads", nargs="+", type=int, default=[1, 2])
     add("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
-    add("--seconds", type=float, default=1.0, help="seconds per line")
+    add("--seconds", type=float, default=0.8, help="seconds per line")
     add("--quick", action="store_true", help="a third of a second per line, one thread, no epoch")
     add(
         "--isa",

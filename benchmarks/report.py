@@ -108,21 +108,17 @@ def _machine() -> str:
 
 
 def _summary(results: Sequence[Result]) -> str:
-    wanted = [r for r in results if r.work.target(r.dtype) is not None]
-    missed = sorted((r for r in wanted if r.missed), key=_share_of_target)
-    text = f"## Targets\n\n{len(wanted) - len(missed)} of {len(wanted)} reached"
+    goals = [(result, *goal) for result in results for goal in result.goals]
+    missed = [goal for goal in goals if round(goal[2], 2) < goal[3]]
+    text = f"## Targets\n\n{len(goals) - len(missed)} of {len(goals)} reached"
     if not missed:
         return text + ".\n"
     rows = [
-        f"- {r.work.title}, {r.dtype}, {r.threads} thread{'s' if r.threads > 1 else ''}: "
-        f"{r.ratio:.2f} of {r.work.target(r.dtype):g}"
-        for r in missed
+        f"- {r.work.title}, {r.dtype}, {r.threads} thread{'s' if r.threads > 1 else ''}, "
+        f"{name}: {reached:.2f} of {target:g}"
+        for r, name, reached, target in sorted(missed, key=lambda goal: goal[2] / goal[3])
     ]
     return text + "; missed, the worst first:\n\n" + "\n".join(rows) + "\n"
-
-
-def _share_of_target(result: Result) -> float:
-    return result.ratio / (result.work.target(result.dtype) or 1.0)
 
 
 def _tables(results: Sequence[Result], threads: int) -> str:

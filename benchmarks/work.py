@@ -85,23 +85,30 @@ class Result:
     @property
     def share_of_limit(self) -> float | None:
         """The least possible time, with the allowance for Python, over ours."""
-        if self.limit is None or self.peak is None:
+        if self.limit is None or self.peak is None or self.threads > 1:
             return None
         return (self.limit.seconds(self.peak) + self.limit.allowance()) / self.times[FAST]
 
     @property
+    def goals(self) -> list[tuple[str, float, float]]:
+        """Return what is compared, how far it came, and the target."""
+        work = self.work
+        wanted = [
+            (TORCH, self.over_ours(TORCH), work.target(self.dtype)),
+            (REFERENCE, self.over_ours(REFERENCE), work.against_reference),
+            (JAX, self.over_ours(JAX), work.against_jax),
+            ("the machine's limit", self.share_of_limit, work.share),
+        ]
+        return [
+            (name, reached, target)
+            for name, reached, target in wanted
+            if reached is not None and target is not None
+        ]
+
+    @property
     def missed(self) -> bool:
         """Whether any of the targets is missed."""
-        work = self.work
-        targets = {
-            TORCH: work.target(self.dtype),
-            REFERENCE: work.against_reference,
-            JAX: work.against_jax,
-        }
-        return any(
-            target is not None and round(self.over_ours(name) or target, 2) < target
-            for name, target in targets.items()
-        )
+        return any(round(reached, 2) < target for _, reached, target in self.goals)
 
 
 def on_backend(name: str, set_up: Callable[[], Call]) -> Call:
