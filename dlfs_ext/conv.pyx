@@ -342,8 +342,9 @@ cdef int correlation_algorithm(const conv_window *w, ptrdiff_t channels, ptrdiff
     if winograd_pays(w, channels, out_channels, out_height, out_width):
         return WINOGRAD
     # Measured: turning the images pays where rows of pixels do not fill the vectors.
-    if (channels >= 16 and out_channels >= 16 and out_height * out_width <= 100
-            and w.kernel_h * w.kernel_w > 1):
+    cdef ptrdiff_t area = 256 if channels >= 64 else 100
+    if (channels >= 16 and out_channels >= 16 and out_height * out_width <= area
+            and w.kernel_h * w.kernel_w > 1 and reads_most_pixels(w)):
         return CHANNELS_LAST
     return DIRECT
 
@@ -379,7 +380,8 @@ cdef int weights_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff
         return WINOGRAD
     # Measured: long sums over pixels are as fast, because they need no turning.
     cdef bint small = w.out_height * w.out_width <= 256
-    if w.channels >= 16 and out_channels >= 16 and (small or (w.channels >= 32 and not wide)):
+    if (w.channels >= 16 and out_channels >= 16 and reads_most_pixels(w)
+            and (small or (w.channels >= 32 and not wide))):
         return CHANNELS_LAST
     return DIRECT
 
@@ -390,6 +392,13 @@ cdef bint winograd_pays(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_
     return (w.kernel_h == 3 and w.kernel_w == 3 and w.stride_h == 1 and w.stride_w == 1
             and w.dilation_h == 1 and w.dilation_w == 1 and channels >= 16 and out_channels >= 16
             and out_height >= 4 and out_width >= 4)
+
+
+cdef bint reads_most_pixels(const conv_window *w) noexcept:
+    """Not where strides or dilation leave out most of the pixels, which would be turned for nothing."""
+    cdef double rows = (w.out_height - 1) * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1
+    cdef double columns = (w.out_width - 1) * w.stride_w + (w.kernel_w - 1) * w.dilation_w + 1
+    return rows * columns <= 4.0 * w.kernel_h * w.kernel_w * w.out_height * w.out_width
 
 
 cdef bint is_depthwise(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,

@@ -29,11 +29,14 @@ CASES = [
     # strides: as many phases as their product, some that no kernel position reaches
     ((3, 20, 12, 13), (20, 24, 3, 3), {"stride": 2, "padding": 1}, (LAST,) * 3),
     ((3, 17, 11, 14), (17, 20, 4, 2), {"stride": (3, 1), "padding": 1}, (LAST,) * 3),
-    ((3, 16, 9, 16), (16, 16, 1, 1), {"stride": (2, 4)}, (None, LAST, LAST)),
+    ((3, 16, 9, 16), (16, 16, 1, 1), {"stride": 2}, (None, LAST, LAST)),
+    ((3, 16, 9, 16), (16, 16, 1, 1), {"stride": (2, 4)}, ("direct", LAST, "direct")),
     ((2, 48, 20, 21), (24, 44, 3, 5), {"stride": 2, "padding": ((2, 0), (1, 3)), "groups": 2},
      (None, LAST, LAST)),
     # a window that begins inside the image, and one that stops before its end
     ((2, 16, 40, 40), (16, 16, 3, 3), {"stride": 4}, (LAST,) * 3),
+    # strides that leave out most of the pixels
+    ((2, 16, 33, 33), (16, 16, 2, 2), {"stride": 8}, ("direct", "scattering", "direct")),
     # dilation, also with a stride that shares a divisor with it
     ((3, 20, 9, 9), (20, 17, 3, 3), {"padding": 2, "dilation": 2}, (LAST,) * 3),
     ((3, 20, 14, 11), (20, 17, 3, 2), {"stride": 2, "padding": 2, "dilation": (2, 3)},
