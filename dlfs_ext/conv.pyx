@@ -395,7 +395,7 @@ cdef bint winograd_pays(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_
 
 
 cdef bint reads_most_pixels(const conv_window *w) noexcept:
-    """Not where strides or dilation leave out most of the pixels, which would be turned for nothing."""
+    """Whether strides and dilation leave out few pixels, so that turning all of them pays."""
     cdef double rows = (w.out_height - 1) * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1
     cdef double columns = (w.out_width - 1) * w.stride_w + (w.kernel_w - 1) * w.dilation_w + 1
     return rows * columns <= 4.0 * w.kernel_h * w.kernel_w * w.out_height * w.out_width
