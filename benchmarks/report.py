@@ -126,10 +126,7 @@ def _tables(results: Sequence[Result], threads: int) -> str:
     plural = "s" if threads > 1 else ""
     blocks = [f"## {threads} thread{plural}\n"]
     for section in dict.fromkeys(result.work.section for result in results):
-        lines: dict[str, dict[str, Result]] = {}
-        for result in results:
-            if result.work.section == section:
-                lines.setdefault(result.work.title, {})[result.dtype] = result
+        lines = _lines([result for result in results if result.work.section == section])
         dtypes = [dtype for dtype in DTYPES if any(dtype in found for found in lines.values())]
         heads = [f"{dtype}: dlfs | PyTorch | ratio | peak" for dtype in dtypes]
         blocks.append(f"### {section}{f', {threads} threads' if threads > 1 else ''}\n")
@@ -156,22 +153,42 @@ def _cells(result: Result | None) -> list[str]:
 
 def _others(results: Sequence[Result]) -> str:
     """Return the table of the other contenders."""
-    names = [n for n in (JAX, COMPILED, REFERENCE) if any(n in r.times for r in results)]
-    if not names:
+    columns = [
+        (dtype, name)
+        for dtype in DTYPES
+        for name in (JAX, COMPILED, REFERENCE)
+        if any(r.dtype == dtype and r.threads == 1 and name in r.times for r in results)
+    ]
+    if not columns:
         return ""
     rows = [
         "## Other contenders\n",
         "Their time over ours, on one thread: the training step compiled as a whole by JAX; its",
-        "forward and backward pass compiled by PyTorch (float32); dlfs's own reference.\n",
-        f"| work | dtype | {' | '.join(names)} |",
-        "|---|---|" + "--:|" * len(names),
+        "forward and backward pass compiled by PyTorch (in float32 only, because compiling takes",
+        "long); dlfs's own reference.\n",
+        f"| work | {' | '.join(f'{dtype}: {name}' for dtype, name in columns)} |",
+        "|---|" + "--:|" * len(columns),
     ]
-    for result in results:
-        targets = {JAX: result.work.against_jax, REFERENCE: result.work.against_reference}
-        cells = [_against(result.over_ours(name), targets.get(name)) for name in names]
-        if result.threads == 1 and any(cells):
-            rows.append(f"| {result.work.title} | {result.dtype} | {' | '.join(cells)} |")
+    for title, found in _lines([r for r in results if r.threads == 1]).items():
+        cells = [_other(found.get(dtype), name) for dtype, name in columns]
+        if any(cells):
+            rows.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
+
+
+def _other(result: Result | None, name: str) -> str:
+    if result is None:
+        return ""
+    targets = {JAX: result.work.against_jax, REFERENCE: result.work.against_reference}
+    return _against(result.over_ours(name), targets.get(name))
+
+
+def _lines(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
+    """Return the results of each work by dtype."""
+    lines: dict[str, dict[str, Result]] = {}
+    for result in results:
+        lines.setdefault(result.work.title, {})[result.dtype] = result
+    return lines
 
 
 def _limits(results: Sequence[Result]) -> str:

@@ -64,12 +64,12 @@ def sizes(dtype: str) -> Iterator[tuple[str, int, Calls]]:
                     ("weight_multiply_param_grad", (grad, x)),
                 ],
             )
-    for channels, batch in ((16, 1), (16, 16), (64, 16)):
+    for channels, batch in ((16, 1), (16, 16), (64, 1), (64, 16)):
         for side in SIDES:
             size = Convolution(channels, channels, 3, side, batch)
             x, W, grad = size.arrays(dtype)
             yield (
-                f"3x3 convolution, {channels} channels, batch {batch}",
+                f"3x3 convolution of {channels} channels, batch {batch}",
                 side,
                 [
                     ("conv2d", (x, W, *size.options)),
@@ -127,7 +127,7 @@ def draw(costs: Sequence[Cost], path: Path = PICTURE) -> None:
 
     kinds = list(dict.fromkeys(cost.kind for cost in costs))
     figure, axes = plt.subplots(
-        len(DTYPES), len(kinds), figsize=(11, 7), sharex="col", layout="constrained", squeeze=False
+        len(DTYPES), len(kinds), figsize=(13, 7), sharex="col", layout="constrained", squeeze=False
     )
     for row, dtype in zip(axes, DTYPES, strict=True):
         for axis, kind in zip(row, kinds, strict=True):
@@ -150,7 +150,7 @@ def draw(costs: Sequence[Cost], path: Path = PICTURE) -> None:
     for axis in axes[-1]:
         axis.set_xlabel("multiply-adds, forward and both gradients")
     for axis in axes[0]:
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="upper right")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
