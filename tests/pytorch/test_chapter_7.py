@@ -11,9 +11,13 @@ from torch import nn  # noqa: E402
 
 from dlfs.pytorch import (  # noqa: E402
     ConvLayer,
+    ConvNetPreprocessor,
     DeconvLayer,
     DenseLayer,
     LSTMLayer,
+    Parallel,
+    PyTorchModel,
+    PyTorchPreprocessor,
     PyTorchTrainer,
     assert_dim,
     permute_data,
@@ -104,4 +108,48 @@ def test_images_keep_their_size() -> None:
 )
 def test_bad_input(error, call) -> None:
     with pytest.raises(error):
+        call()
+
+
+def test_channels_move_before_height_and_width() -> None:
+    x = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    moved = ConvNetPreprocessor().transform(x)
+    assert moved.shape == (2, 5, 3, 4)
+    assert all(moved[i, c, h, w] == x[i, h, w, c] for i, c, h, w in [(0, 1, 2, 3), (1, 4, 0, 2)])
+    with pytest.raises(ValueError, match="4"):
+        ConvNetPreprocessor().transform(x[0])
+
+
+def test_a_subclass_must_define_its_method() -> None:
+    with pytest.raises(NotImplementedError) as caught:
+        PyTorchModel()(torch.ones(1))
+    assert str(caught.value) == "PyTorchModel must define forward(x, inference=False)"
+    with pytest.raises(NotImplementedError) as caught:
+        PyTorchPreprocessor().transform(torch.ones(1))
+    assert str(caught.value) == "PyTorchPreprocessor must define transform(x)"
+
+
+def test_observations_and_targets_change_places_together() -> None:
+    X = torch.arange(50.0)
+    shuffled, targets = permute_data(X, 10 * X, torch.Generator().manual_seed(3))
+    assert torch.equal(targets, 10 * shuffled)
+    assert not torch.equal(shuffled, X)
+    assert torch.equal(shuffled.sort().values, X)
+    again, _ = permute_data(X, X, torch.Generator().manual_seed(3))
+    assert torch.equal(again, shuffled)
+    with pytest.raises(ValueError, match="X must have a batch axis, got a single number"):
+        permute_data(torch.tensor(1.0), X)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Parallel([nn.Identity()], merge="mean"), "^Parallel: merge must be one of"),
+        (lambda: Parallel([]), "^Parallel: at least one branch is needed"),
+        (lambda: ConvLayer(1, 2, 3, flatten=1), "^ConvLayer: flatten must be True or False"),
+        (lambda: DenseLayer(0, 2), "^DenseLayer: input_size must be .*1"),
+    ],
+)
+def test_the_argument_is_named(call, message) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
         call()
