@@ -316,6 +316,7 @@ def attempt(name: str, items: list[pytest.Item], limit: int) -> tuple[int, str]:
     child = os.fork()
     if child == 0:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        signal.alarm(60 + 10 * limit)  # a deadlock takes no CPU time
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         set_mutant_under_test(name)
         for item in items:
@@ -327,7 +328,7 @@ def attempt(name: str, items: list[pytest.Item], limit: int) -> tuple[int, str]:
     with os.fdopen(ours) as pipe:
         test = pipe.read()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+    if code in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL):
         return TIMEOUT, ""
     return (code, test) if code == SURVIVED else (KILLED, test)
 
