@@ -105,6 +105,18 @@ def test_another_table_with_its_target():
         assert str(caught.value).startswith(f"TableLayout.labelled: {message}")
 
 
+def test_a_number_that_is_nan_is_missing_and_a_mark_of_the_encoding_is_no_name(tmp_path):
+    with pytest.raises(ValueError, match=r"column 'a' lacks 1 value \(row 2\)") as caught:
+        table({"a": np.array([1, np.nan]), "y": [1, 2]}, "y")
+    assert str(caught.value).endswith("missing='fill' puts in the median, or a category of its own")
+    path = tmp_path / "marked.csv"
+    path.write_bytes(b"\xef\xbb\xbfage,y\n1,2\n3,4\n")
+    layout = table(path, "y").layout
+    assert table(path, "y").names == ("age",)
+    with pytest.raises(ValueError, match=r"^TableLayout\.transform: the table must have the col"):
+        layout.transform({"town": [1]})
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_missing_values_of_frames(library):
     frames = pytest.importorskip(library)
