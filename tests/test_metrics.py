@@ -258,6 +258,13 @@ def test_mistakes_with_scores_are_named(monkeypatch: pytest.MonkeyPatch) -> None
         metrics.top_k_accuracy_score(labels % 2, logits[:, :1])
     with pytest.raises(ValueError, match="probabilities must have a column for each class"):
         metrics.log_loss(labels % 2, logits[:, :2], lambda p: p[:, :1])
+    for k in (0, 1.5):
+        with pytest.raises((TypeError, ValueError), match=r"^top_k_accuracy_score: k must be"):
+            metrics.top_k_accuracy_score(labels, logits, k)
+    for name in ("confusion_matrix", "log_loss"):
+        with pytest.raises((TypeError, ValueError), match=f"^{name}: "):
+            getattr(metrics, name)(labels[:-1], logits)
+    assert metrics.confusion_matrix(labels, logits).dtype == np.int64
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     with pytest.raises(ImportError, match=r"r2_score needs the extra sklearn: pip install"):
         metrics.r2_score([1.0, 2.0], [1.0, 2.0])

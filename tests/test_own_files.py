@@ -163,8 +163,14 @@ def test_other_mistakes_with_tables_are_named(tmp_path):
         table({"a": [1], "y": [1]}, "y", missing="guess")
     with pytest.raises(ValueError, match="column 'b' must be one row of as many values"):
         table({"a": [1, 2], "b": [1]}, "a")
-    with pytest.raises(TypeError, match="must hold numbers or texts, got datetime64"):
-        table({"a": np.array(["2020-01-01"], "datetime64[D]"), "y": [1]}, "y")
+    for kind in ("datetime64[D]", "timedelta64[D]"):
+        with pytest.raises(TypeError, match=f"must hold numbers or texts, got {kind[:8]}"):
+            table({"a": np.array([1], kind), "y": [1]}, "y")
+    with pytest.raises(TypeError, match=r"^table: target must be"):
+        table({"a": [1], "y": [1]}, 3)
+    layout = table({"a": [1], "y": [1]}, "y").layout
+    with pytest.raises(FileNotFoundError, match=r"^TableLayout\.transform: there is no file"):
+        layout.transform(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="at most 1000 different texts"):
         table({"a": [f"n{i}" for i in range(1001)], "y": range(1001)}, "y")
     with pytest.raises(ValueError, match="no row is left"):
@@ -246,7 +252,10 @@ def test_folders_that_hold_no_images_are_explained(pictures, tmp_path):
     with pytest.raises(ValueError, match="must have a folder for each class"):
         image_folder(folder / "cat")
     (folder / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"empty must have images \(names that end in \.bmp"):
+    endings = r"\.bmp, \.gif, \.jpeg, \.jpg, \.png, \.ppm, \.tif, \.tiff, \.webp"
+    with pytest.raises(
+        ValueError, match=rf"empty must have images \(names that end in {endings}\)"
+    ):
         image_folder(folder)
     (folder / "empty" / "x.png").write_text("text")
     with pytest.raises(ValueError, match=r"x\.png must be an image that Pillow can read"):
@@ -334,6 +343,8 @@ def test_a_folder_of_four_files_is_read_with_one_call(tmp_path):
     numbers = {"train-images-idx3-ubyte": np.arange(6), "t10k-images-idx3-ubyte": np.arange(2)}
     assert read_idx(fashion(tmp_path / "numbers", **numbers)[0])[0].tolist() == [0, 1, 2, 3, 4, 5]
     assert mnist(folder=folder, one_hot=True, flatten=True).y_test.shape == (2, 12)
+    later = fashion(tmp_path / "later", **{"t10k-labels-idx1-ubyte": np.array([1, 14])})[0]
+    assert mnist(folder=later, one_hot=True).y_train.shape == (6, 15)
     assert mnist(folder=folder, scaling="standard", dtype="float64").X_train.mean() == (
         pytest.approx(0, abs=1e-12)
     )

@@ -141,6 +141,14 @@ def test_observations_and_targets_change_places_together() -> None:
         permute_data(torch.tensor(1.0), X)
 
 
+def fit_loudly() -> None:
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    trainer = PyTorchTrainer(model, optimizer, nn.MSELoss())
+    X = torch.ones(4, 1)
+    trainer.fit(X, X, X, X, epochs=1, verbose="loudly")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -148,6 +156,7 @@ def test_observations_and_targets_change_places_together() -> None:
         (lambda: Parallel([]), "^Parallel: at least one branch is needed"),
         (lambda: ConvLayer(1, 2, 3, flatten=1), "^ConvLayer: flatten must be True or False"),
         (lambda: DenseLayer(0, 2), "^DenseLayer: input_size must be .*1"),
+        (fit_loudly, r"^PyTorchTrainer\.fit: verbose must be True or False"),
     ],
 )
 def test_the_argument_is_named(call, message) -> None:

@@ -213,7 +213,10 @@ def in_place_sum(self: Any, x: Any) -> Any:
         (lambda: own(crossing), "Own.forward: the result of linear_0 .* several branches"),
         (lambda: own(written_input), "relu_.* changes the result of x in place"),
         (lambda: own(written_view), "iadd.* changes the result of tanh in place"),
-        (lambda: own(in_place_sum), "iadd.* changes the result of tanh in place"),
+        (
+            lambda: own(in_place_sum),
+            r"iadd.* changes the result of tanh in place.* write it without inplace=True or \+=$",
+        ),
         (lambda: ResidualModule(nn.ReLU(inplace=True)), "changes the result of x in place"),
         (lambda: own(lambda self, x: functional.dropout(x)), "nothing else.*dropout"),
         (lambda: own(lambda self, x: torch.cat([x, x])), "the module: torch.cat .* got dim=0"),
