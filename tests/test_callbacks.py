@@ -359,6 +359,15 @@ def test_functions_are_called_as_methods_are():
     functions = {name: lambda *args, name=name: calls.append(name) for name in names}
     trained_with([1], LambdaCallback(**functions), batch_size=30)
     assert calls == [names[0], names[1], names[1], names[2], names[3]]
+    batches: list[tuple[int, int]] = []
+
+    def ended(trainer, epoch, batch, loss):
+        assert isinstance(trainer, Trainer)
+        assert isinstance(loss, float)
+        batches.append((epoch, batch))
+
+    trained_with([1], LambdaCallback(on_batch_end=ended), batch_size=30)
+    assert batches == [(0, 0), (0, 1)]
     trained_with([1], LambdaCallback())
     with pytest.raises(TypeError, match="LambdaCallback: on_epoch_end must be a function, got 3"):
         LambdaCallback(on_epoch_end=3)
@@ -408,3 +417,5 @@ def test_mistakes_with_a_search_are_named():
             dlfs.find_lr(regressor(), SGD(), X, y, **options)
     with pytest.raises(TypeError, match="find_lr: optim must be"):
         dlfs.find_lr(regressor(), None, X, y)
+    with pytest.raises(TypeError, match=r"^find_lr: net must be"):
+        dlfs.find_lr(None, SGD(), X, y)

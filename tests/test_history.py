@@ -69,6 +69,14 @@ def test_an_empty_history_says_so():
     assert History()._repr_html_()
 
 
+def test_small_rates_and_seconds_in_a_table_and_a_file(tmp_path):
+    history = History()
+    history.append({"epoch": 1, "train_loss": 0.5, "lr": 1e-5, "seconds": 2.345})
+    assert repr(history).split("\n")[1].split() == ["1", "1e-05", "0.5000", "2.35"]
+    history.to_csv(tmp_path / "run.csv")
+    assert (tmp_path / "run.csv").read_bytes().endswith(b"\n1,1e-05,0.5,2.345\n")
+
+
 def test_the_notebooks_table_has_all_cells(history):
     html = history._repr_html_()
     assert html.count("<tr>") == 6

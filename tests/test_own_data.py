@@ -194,7 +194,14 @@ def test_other_batches_and_another_transform_are_not_resumed(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Batches(drawn(np.random.default_rng())), "can be gone through only once"),
+        (
+            lambda: Batches(drawn(np.random.default_rng())),
+            (
+                "can be gone through only once; pass a function that makes a new one from a random "
+                "generator$"
+            ),
+        ),
+        (lambda: Batches([(1, 2)], prefetch="yes"), "^Batches: prefetch must be True or False"),
         (lambda: Batches(3), "must be an iterable of pairs"),
         (lambda: Batches(np.zeros((3, 2))), "must be an iterable of pairs"),
         (lambda: Batches([]), "length must be at least 1"),
