@@ -258,20 +258,18 @@ def checked_data(
         If there are no observations, a number is NaN or infinite, or the shapes or labels do not
         suit the network, its loss or each other.
     """
-    inputs, targets = _inputs(net, X, y, part, training)
+    inputs, targets = _inputs(net, X, y, part)
+    if training:
+        warn_of_unprepared_images(net.layers, inputs)
     return inputs, _targets(net, inputs, targets, f"X{part}", f"y{part}", find)
 
 
-def _inputs(
-    net: NeuralNetwork, X: object, y: object, part: str, training: bool = False
-) -> tuple[Array, Array]:
+def _inputs(net: NeuralNetwork, X: object, y: object, part: str) -> tuple[Array, Array]:
     """Return inputs as the network takes them, and as many targets as they were given."""
     X_name, y_name, owner = f"X{part}", f"y{part}", "Trainer"
     inputs = net.as_data(X)
     _check_any(inputs, X_name)
     check_finite(inputs, owner, X_name)
-    if training:
-        warn_of_unprepared_images(net.layers, inputs)
     targets = as_array(y, owner, y_name)
     _check_rows(inputs, targets, X_name, y_name)
     return inputs, targets
