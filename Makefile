@@ -56,7 +56,8 @@ test-thorough: $(VENV)/.dev-installed ## run the tests, with many examples per p
 	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev-installed ## run the tests except notebooks and figures, list the lines and branches of dlfs that none reaches
-	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q --cov --cov-report=term-missing:skip-covered \
+	folder=$$(mktemp -d) && COVERAGE_FILE=$$folder/data HYPOTHESIS_PROFILE=default \
+	    $(RUN) -m pytest -q --cov --cov-report=term-missing:skip-covered \
 	    --ignore=tests/test_notebooks.py --ignore=tests/figures $(PYTEST_ARGS)
 
 # Each instruction set and dtype has its own copy of the C code; slow, because nothing is optimized.

@@ -412,7 +412,8 @@ cdef bint is_depthwise(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t g
 cdef bint is_pointwise(const conv_window *w) noexcept:
     """A product of matrices: the images need no copies."""
     return (w.kernel_h == 1 and w.kernel_w == 1 and w.stride_h == 1 and w.stride_w == 1
-            and w.out_height == w.height and w.out_width == w.width)
+            and w.out_height == w.height and w.out_width == w.width
+            and w.top == 0 and w.left == 0)
 
 
 cdef conv_job job_of(conv_window window, ptrdiff_t batch, ptrdiff_t groups,

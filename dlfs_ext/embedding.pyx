@@ -25,8 +25,9 @@ def embedding(indices, table):
     cdef cnp.ndarray numbers = checked(indices, table.shape[0], "embedding")
     cdef cnp.ndarray source = c_array(table)
     cdef cnp.npy_intp[65] shape
-    cdef int ndim = cnp.PyArray_NDIM(numbers)
-    memcpy(shape, cnp.PyArray_DIMS(numbers), ndim * sizeof(cnp.npy_intp))
+    cdef int ndim = cnp.PyArray_NDIM(numbers), axis
+    for axis in range(ndim):
+        shape[axis] = cnp.PyArray_DIM(numbers, axis)
     shape[ndim] = cnp.PyArray_DIM(source, 1)
     cdef cnp.ndarray out = empty_nd(ndim + 1, shape, cnp.PyArray_TYPE(source))
     cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers), row

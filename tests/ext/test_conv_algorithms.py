@@ -180,3 +180,20 @@ def test_nan_is_seen_and_other_images_and_groups_stay_finite(x_shape, W_shape, o
     expected = np.isnan(reference.conv2d_input_grad(g, W, x_shape, **options))
     assert np.isnan(grad)[expected].all()
     assert np.isfinite(grad[1:]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_window_that_reads_only_padding_gives_zeros(axis, dtype):
+    # As many outputs as pixels, with a kernel of 1x1: the images must not be read in place.
+    size, stride, padding = ((1, 5), (3, 1), (1, 0))
+    if axis == 1:
+        size, stride, padding = size[::-1], stride[::-1], padding[::-1]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, *size)).astype(dtype)
+    W = rng.standard_normal((3, 4, 1, 1)).astype(dtype)
+    output = dlfs_ext.conv2d(x, W, stride, padding)
+    grad = np.ones((2, 4, *output.shape[2:]), dtype)
+    assert not output.any()
+    assert not dlfs_ext.conv2d_input_grad(grad, W, x.shape, stride, padding).any()
+    assert not dlfs_ext.conv2d_param_grad(grad, x, W.shape, stride, padding).any()
