@@ -197,3 +197,21 @@ def test_a_window_that_reads_only_padding_gives_zeros(axis, dtype):
     assert not output.any()
     assert not dlfs_ext.conv2d_input_grad(grad, W, x.shape, stride, padding).any()
     assert not dlfs_ext.conv2d_param_grad(grad, x, W.shape, stride, padding).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [(24, 9), (8, 31), (72, 9), (16, 5)])
+def test_bands_of_images_read_in_place_end_where_the_images_do(size, dtype):
+    # The pixels of all rows fill the vectors, those of the rows of one thread do not.
+    rng = np.random.default_rng(0)
+    x = in_layout(rng.standard_normal((1, 5, *size)).astype(dtype), "last")
+    W = rng.standard_normal((5, 7, 1, 1)).astype(dtype)
+    grad = in_layout(rng.standard_normal((1, 7, *size)).astype(dtype), "last")
+    results = []
+    for _ in each_number_of_threads(1, 2, 3, 5):
+        output = dlfs_ext.conv2d(x, W)
+        input_grad = dlfs_ext.conv2d_input_grad(grad, W, x.shape)
+        results.append((output, input_grad, dlfs_ext.conv2d_param_grad(grad, x, W.shape)))
+    for others in results[1:]:
+        for one, other in zip(results[0], others, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -47,15 +47,15 @@ static void copies_of(const conv_layout *l, const real *group_images, ptrdiff_t 
     }
 }
 
-/* For 1x1 kernels: the pixels themselves, of one image and group. Vectors may go past their end; so
- * they are copied where less than a vector follows. */
+/* For 1x1 kernels: the pixels themselves, of one image and group. Vectors may go past their end,
+ * unless they fill each band; then they are copied where less than a vector follows. */
 static const real *pixels_of(const conv_job *job, ptrdiff_t image, ptrdiff_t group, real *copies)
 {
-    const conv_window *w = &job->layout.window;
-    ptrdiff_t size = w->channels * w->height * w->width;
+    const conv_layout *l = &job->layout;
+    ptrdiff_t area = l->window.height * l->window.width, size = l->window.channels * area;
     const real *pixels = (const real *)job->input + (image * job->groups + group) * size;
-    ptrdiff_t behind = ((job->layout.batch - image) * job->groups - group - 1) * size;
-    if (behind >= VLEN || w->height * w->width % VLEN == 0)
+    ptrdiff_t behind = ((l->batch - image) * job->groups - group - 1) * size;
+    if (behind >= VLEN || (area % VLEN == 0 && l->pixels % VLEN == 0))
         return pixels;
     memcpy(copies, pixels, (size_t)size * sizeof(real));
     return copies;
