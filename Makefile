@@ -74,9 +74,9 @@ wheels: $(VENV)/.wheels-installed ## build sdist, compiled wheel (on Linux for a
 
 # By name, because one file tests the docstrings of all modules.
 test-pytorch: $(VENV)/.torch-installed ## run the tests that need PyTorch, which other targets skip if it is missing
-	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q -k 'torch or test_docs or test_moved or test_train_restart' \
+	HYPOTHESIS_PROFILE=default $(RUN) -m pytest -q -k 'torch or test_docs or test_moved or test_train_restart or test_network_life' \
 	    tests/pytorch tests/reference/test_recurrent_torch.py tests/test_docs.py tests/test_moved.py \
-	    tests/test_train_restart.py tests/test_docstrings.py $(PYTEST_ARGS)
+	    tests/test_train_restart.py tests/test_network_life.py tests/test_docstrings.py $(PYTEST_ARGS)
 
 # Old releases may use what newer ones of their own requirements deprecate.
 test-oldest: $(OLDEST_VENV)/.installed ## run the tests with the oldest versions that pyproject.toml allows: docs/support.md

@@ -177,12 +177,15 @@ class NetworkLife(RuleBasedStateMachine):
 
     @rule()
     def convert(self) -> None:
+        """There and back: blocks become one chain, but predicts and learns the same."""
         if importlib.util.find_spec("torch") is None or not self.net.trainable:
             return
         from dlfs.pytorch import from_torch, to_torch
 
-        self.net = from_torch(to_torch(self.net), (FEATURES,))
-        self.net.build((FEATURES,))
+        back = from_torch(to_torch(self.net), input_shape=(FEATURES,))
+        np.testing.assert_allclose(back.predict(X), self.net.predict(X), rtol=1e-9, atol=1e-12)
+        learns = [holder.trains for holder in self.net.param_holders()]
+        assert [holder.trains for holder in back.param_holders()] == learns
 
     @invariant()
     def all_is_as_in_the_model(self) -> None:
