@@ -160,8 +160,8 @@ class Trainer:
             Augmentation: called with the inputs of each training batch and a
             ``numpy.random.Generator`` (from the seed and the number of the epoch), it returns
             changed inputs of any new shape that the network takes, as many rows as before.
-            ``dlfs.datasets.augment`` has some for images. It runs in a thread of its own, one batch
-            ahead of the network, which saves up to half of the time.
+            ``dlfs.datasets.augment`` has some for images. On arrays it runs in a thread of its own,
+            one batch ahead of the network; on Batches only with their ``prefetch=True``.
         accumulate : int, default 1
             The gradient of a batch is the sum of the gradients of this many parts of it, computed
             one after the other: a large batch in the memory of a small one. Batch normalization
