@@ -4,7 +4,7 @@ import pytest
 
 from dlfs.backend import available_backends
 from tools.calls import calls
-from tools.core_lines import CHAPTER_10, DENSE, core_files, count
+from tools.core_lines import ADDED, DENSE, PACKAGE, core_files, count, lines_of, parts
 
 pytestmark = pytest.mark.source_tree
 
@@ -15,10 +15,18 @@ def test_one_dense_layer_is_read_in_four_files_and_600_lines():
     assert lines <= 600
 
 
-def test_the_core_and_what_came_with_chapter_10_are_counted_apart():
-    core, chapter_10 = count("Core", core_files()), count("Chapter 10", CHAPTER_10)
-    assert core[0] > core[1] > chapter_10[0] > chapter_10[1] > 0
-    assert not set(core_files()) & set(CHAPTER_10)
+def test_each_line_counts_in_the_core_or_in_what_came_later():
+    core, later = count("Core", core_files()), count("Later", core_files(), added=True)
+    assert core[0] > core[1] > later[0] > later[1] > 0
+    assert core[0] + later[0] == sum(len(parts(name)[0]) for name in core_files())
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_came_later_is_there(name):
+    source = (PACKAGE / name).read_text()
+    assert name in core_files()
+    for added in ADDED[name]:
+        assert lines_of(source, [added]), added
 
 
 @pytest.mark.skipif("fast" not in available_backends(), reason="dlfs_ext is not compiled")
