@@ -1,11 +1,12 @@
 """Optimizers that adapt the learning rate of each number."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.checks import check_real
+from dlfs.checks import FRACTION, POSITIVE, check_real
 from dlfs.optimizers.base import Optimizer
 from dlfs.types import Array
 
@@ -46,6 +47,7 @@ class AdaGrad(Optimizer):
         final_lr: float = 0,
         decay_type: str | None = None,
         eps: float = 1e-7,
+        *,
         decay_each: str = "epoch",
         warmup: int = 0,
         clip_value: float | None = None,
@@ -62,14 +64,24 @@ class AdaGrad(Optimizer):
             if decay_type is not None:
                 raise ValueError("AdaGrad: decay_type goes with final_lr")
             decay_type = "exponential" if final_lr_exp else "linear"
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
-        super().__init__(lr, final_lr_exp or final_lr_linear or final_lr, decay_type, *options)
-        self.eps = check_real(eps, "AdaGrad", "eps", 0.0, low_open=True)
+        super().__init__(
+            lr,
+            final_lr_exp or final_lr_linear or final_lr,
+            decay_type,
+            decay_each=decay_each,
+            warmup=warmup,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+            gradient_clipping=gradient_clipping,
+            weight_decay=weight_decay,
+        )
+        self.eps = check_real(eps, "AdaGrad", "eps", **POSITIVE)
 
     def _update_rule(self, param: Array, grad: Array, sum_square: Array) -> None:
         kernels.adagrad_update(param, grad, sum_square, self.lr, self.eps)
 
 
+@dataclass(eq=False, repr=False)
 class RMSProp(Optimizer):
     """AdaGrad with a running mean of squares instead of their sum.
 
@@ -96,29 +108,19 @@ class RMSProp(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"mean_squares": "mean_square"}
 
-    def __init__(
-        self,
-        lr: float = 0.01,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        decay: float = 0.9,
-        eps: float = 1e-8,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-        weight_decay: float = 0.0,
-    ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
-        super().__init__(lr, final_lr, decay_type, *options)
-        self.decay = check_real(decay, "RMSProp", "decay", 0.0, 1.0, high_open=True)
-        self.eps = check_real(eps, "RMSProp", "eps", 0.0, low_open=True)
+    decay: float = 0.9
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.decay = check_real(self.decay, "RMSProp", "decay", **FRACTION)
+        self.eps = check_real(self.eps, "RMSProp", "eps", **POSITIVE)
 
     def _update_rule(self, param: Array, grad: Array, mean_square: Array) -> None:
         kernels.rmsprop_update(param, grad, mean_square, self.lr, self.decay, self.eps)
 
 
+@dataclass(eq=False, repr=False)
 class Adam(Optimizer):
     """Momentum over a running root mean square of the gradient.
 
@@ -147,27 +149,17 @@ class Adam(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"means": "mean", "mean_squares": "mean_square"}
 
-    def __init__(
-        self,
-        lr: float = 0.001,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-        weight_decay: float = 0.0,
-    ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
-        super().__init__(lr, final_lr, decay_type, *options)
+    lr: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         name = type(self).__name__
-        self.beta1 = check_real(beta1, name, "beta1", 0.0, 1.0, high_open=True)
-        self.beta2 = check_real(beta2, name, "beta2", 0.0, 1.0, high_open=True)
-        self.eps = check_real(eps, name, "eps", 0.0, low_open=True)
+        self.beta1 = check_real(self.beta1, name, "beta1", **FRACTION)
+        self.beta2 = check_real(self.beta2, name, "beta2", **FRACTION)
+        self.eps = check_real(self.eps, name, "eps", **POSITIVE)
 
     def _update_rule(
         self, param: Array, grad: Array, mean: Array, mean_square: Array, weight_decay: float = 0.0
@@ -176,6 +168,7 @@ class Adam(Optimizer):
         kernels.adam_update(param, grad, mean, mean_square, self.t, *rates)
 
 
+@dataclass(eq=False, repr=False)
 class NAdam(Adam):
     """Adam with Nesterov's look-ahead: the next step's momentum counts already.
 
@@ -201,25 +194,12 @@ class NAdam(Adam):
     NAdam(lr=0.002)
     """
 
-    def __init__(
-        self,
-        lr: float = 0.002,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        momentum_decay: float = 0.004,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-        weight_decay: float = 0.0,
-    ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
-        super().__init__(lr, final_lr, decay_type, beta1, beta2, eps, *options)
-        self.momentum_decay = check_real(momentum_decay, "NAdam", "momentum_decay", 0.0)
+    lr: float = 0.002
+    momentum_decay: float = 0.004
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.momentum_decay = check_real(self.momentum_decay, "NAdam", "momentum_decay", 0.0)
         self._product = (0, 1.0)
 
     def _momentum(self, t: int) -> float:
@@ -245,6 +225,7 @@ class NAdam(Adam):
         param -= self.lr * ahead / (root + self.eps)
 
 
+@dataclass(eq=False, repr=False)
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient.
 
@@ -269,24 +250,8 @@ class AdamW(Adam):
 
     penalizes = True
 
-    def __init__(
-        self,
-        lr: float = 0.001,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-    ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
-        super().__init__(lr, final_lr, decay_type, beta1, beta2, eps, *options)
-        self.weight_decay = check_real(weight_decay, "AdamW", "weight_decay", 0.0)
+    _: KW_ONLY
+    weight_decay: float = 0.01
 
     def _update_rule(  # type: ignore[override]
         self, param: Array, grad: Array, mean: Array, mean_square: Array, penalized: bool

@@ -1,7 +1,8 @@
 """Optimizer: what all optimizers share. It reads the gradients, clips them, and takes a step."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dlfs.layers import LayerBlock
 
 
+@dataclass(eq=False, repr=False)
 class Optimizer(Schedule):
     """Changes a network's parameters along their gradients.
 
@@ -70,30 +72,23 @@ class Optimizer(Schedule):
 
     slots: ClassVar[dict[str, str]] = {}
     penalizes: ClassVar[bool] = False
+    net: "LayerBlock" = field(init=False)
+
+    _: KW_ONLY
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    gradient_clipping: bool = False
     weight_decay: float = 0.0
 
-    net: "LayerBlock"
-
-    def __init__(
-        self,
-        lr: float = 0.01,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(lr, final_lr, decay_type, decay_each, warmup)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         name = type(self).__name__
-        self.clip_value = optional(check_real, clip_value, name, "clip_value", **POSITIVE)
-        self.clip_norm = optional(check_real, clip_norm, name, "clip_norm", **POSITIVE)
-        self.gradient_clipping = check_flag(gradient_clipping, name, "gradient_clipping")
+        self.clip_value = optional(check_real, self.clip_value, name, "clip_value", **POSITIVE)
+        self.clip_norm = optional(check_real, self.clip_norm, name, "clip_norm", **POSITIVE)
+        self.gradient_clipping = check_flag(self.gradient_clipping, name, "gradient_clipping")
         if self.gradient_clipping and self.clip_value is None:
             self.clip_value = 2.0
-        self.weight_decay = check_real(weight_decay, name, "weight_decay", 0.0)
+        self.weight_decay = check_real(self.weight_decay, name, "weight_decay", 0.0)
         self.first = True
         self.t = 0
 
@@ -103,16 +98,14 @@ class Optimizer(Schedule):
             raise RuntimeError(f"{type(self).__name__}: no network to step; a Trainer sets .net")
         holders = self.net.param_holders()
         if self.first:
-            for slot in self.slots:
-                setattr(self, slot, [np.zeros_like(holder.param) for holder in holders])
+            zeros = {slot: [np.zeros_like(h.param) for h in holders] for slot in self.slots}
+            vars(self).update(zeros)
             self.first = False
         remembered = [(argument, getattr(self, slot)) for slot, argument in self.slots.items()]
         try:
             grads = [holder.param_grad for holder in holders]
         except AttributeError:  # there was no backward pass
             grads = []
-        if self.clip_value is not None or self.clip_norm is not None or self.weight_decay:
-            grads = self._with_penalty(self._clipped(grads), holders)
         for argument, arrays in (("grad", grads), *remembered):
             if len(arrays) != len(holders):
                 raise RuntimeError(
@@ -121,6 +114,8 @@ class Optimizer(Schedule):
                     "and the optimizer reset for a new network?"
                 )
         self.t += 1
+        if self.clip_value is not None or self.clip_norm is not None:
+            grads = self._clipped(grads)
         for number, holder in enumerate(holders):
             if not holder.trains:
                 continue
@@ -129,6 +124,8 @@ class Optimizer(Schedule):
                 values[argument] = arrays[number]
             if self.penalizes:
                 values["penalized"] = holder.penalized
+            elif self.weight_decay and holder.penalized:
+                values["grad"] = grads[number] + self.weight_decay * holder.param
             self._update_rule(**values)
 
     def reset(self) -> None:
@@ -147,22 +144,17 @@ class Optimizer(Schedule):
         for slot in self.slots if t else ():
             setattr(self, slot, [np.array(array, copy=True, order="C") for array in state[slot]])
 
-    def _with_penalty(self, grads: list[Array], holders: Sequence[Any]) -> list[Array]:
-        if not self.weight_decay or self.penalizes:
-            return grads
-        return [
-            grad + self.weight_decay * holder.param if holder.penalized else grad
-            for grad, holder in zip(grads, holders, strict=False)
-        ]
-
     def _clipped(self, grads: list[Array]) -> list[Array]:
         if self.clip_value is not None:
             grads = [np.clip(grad, -self.clip_value, self.clip_value) for grad in grads]
-        if self.clip_norm is not None:
-            norm = global_norm(grads)
-            if norm > self.clip_norm:
-                grads = [_shrunk(grad, self.clip_norm / norm) for grad in grads]
-        return grads
+        norm = 0.0 if self.clip_norm is None else global_norm(grads)
+        if self.clip_norm is None or not norm > self.clip_norm:
+            return grads
+        factor = self.clip_norm / norm
+        if factor > 1e-30:
+            return [grad * factor for grad in grads]
+        # float32 has hardly any digits for so small a factor.
+        return [np.multiply(grad, factor, dtype=np.float64).astype(grad.dtype) for grad in grads]
 
     def _update_rule(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must define _update_rule or step")
@@ -189,10 +181,3 @@ def global_norm(arrays: Iterable[Array]) -> float:
             return largest
         units = (np.divide(part, largest, dtype=np.float64) for part in parts)
         return largest * math.sqrt(sum(float(np.sum(np.square(unit))) for unit in units))
-
-
-def _shrunk(grad: Array, factor: float) -> Array:
-    if factor > 1e-30:
-        return grad * factor
-    # float32 has hardly any digits for so small a factor.
-    return np.multiply(grad, factor, dtype=np.float64).astype(grad.dtype)

@@ -1,9 +1,10 @@
 """Gradient descent: one learning rate for all numbers."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from dlfs.backend import kernels
-from dlfs.checks import check_flag, check_real
+from dlfs.checks import FRACTION, check_flag, check_real
 from dlfs.optimizers.base import Optimizer
 from dlfs.types import Array
 
@@ -29,6 +30,7 @@ class SGD(Optimizer):
         kernels.sgd_update(param, grad, self.lr)
 
 
+@dataclass(eq=False, repr=False)
 class SGDMomentum(Optimizer):
     """Gradient descent with momentum: each step remembers the ones before.
 
@@ -54,25 +56,13 @@ class SGDMomentum(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"velocities": "velocity"}
 
-    def __init__(
-        self,
-        lr: float = 0.01,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        momentum: float = 0.9,
-        nesterov: bool = False,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-        weight_decay: float = 0.0,
-    ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay)
-        super().__init__(lr, final_lr, decay_type, *options)
-        name = "SGDMomentum"
-        self.momentum = check_real(momentum, name, "momentum", 0.0, 1.0, high_open=True)
-        self.nesterov = check_flag(nesterov, name, "nesterov")
+    momentum: float = 0.9
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.momentum = check_real(self.momentum, "SGDMomentum", "momentum", **FRACTION)
+        self.nesterov = check_flag(self.nesterov, "SGDMomentum", "nesterov")
 
     def _update_rule(self, param: Array, grad: Array, velocity: Array) -> None:
         kernels.sgd_momentum_update(param, grad, velocity, self.lr, self.momentum, self.nesterov)
@@ -110,14 +100,23 @@ class RegularizedSGD(Optimizer):
         alpha: float = 0.1,
         final_lr: float = 0,
         decay_type: str | None = None,
+        *,
         decay_each: str = "epoch",
         warmup: int = 0,
         clip_value: float | None = None,
         clip_norm: float | None = None,
         gradient_clipping: bool = False,
     ) -> None:
-        options = (decay_each, warmup, clip_value, clip_norm, gradient_clipping)
-        super().__init__(lr, final_lr, decay_type, *options)
+        super().__init__(
+            lr,
+            final_lr,
+            decay_type,
+            decay_each=decay_each,
+            warmup=warmup,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+            gradient_clipping=gradient_clipping,
+        )
         self.alpha = check_real(alpha, "RegularizedSGD", "alpha", 0.0)
 
     def _update_rule(self, param: Array, grad: Array, penalized: bool) -> None:

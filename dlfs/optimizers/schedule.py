@@ -1,14 +1,16 @@
 """The learning rate, and how it changes while a network is trained."""
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from dlfs.checks import check_choice, check_int, check_real
+from dlfs.checks import POSITIVE, check_choice, check_int, check_real
 from dlfs.configured import Configured
 
 DECAY_TYPES = ("exponential", "linear", "cosine")
 
 
+@dataclass(eq=False, repr=False)
 class Schedule(Configured):
     """The learning rate of an optimizer: a base rate, multiplied by a factor.
 
@@ -38,24 +40,24 @@ class Schedule(Configured):
     ([0.1, 0.01, 0.001], 0.1)
     """
 
-    def __init__(
-        self,
-        lr: float = 0.01,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-    ) -> None:
+    lr: float = 0.01
+    final_lr: float = 0
+    decay_type: str | None = None
+    _: KW_ONLY
+    decay_each: str = "epoch"
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
         name = type(self).__name__
-        self.lr = check_real(lr, name, "lr", 0.0, low_open=True)
-        self.final_lr = check_real(final_lr, name, "final_lr", 0.0)
-        self.decay_type = check_choice(decay_type, (None, *DECAY_TYPES), name, "decay_type")
-        if decay_type is None and self.final_lr:
-            raise ValueError(f"{name}: final_lr={final_lr} needs a decay_type to get there")
-        if decay_type == "exponential" and not self.final_lr:
+        self.lr = check_real(self.lr, name, "lr", **POSITIVE)
+        self.final_lr = check_real(self.final_lr, name, "final_lr", 0.0)
+        check_choice(self.decay_type, (None, *DECAY_TYPES), name, "decay_type")
+        if self.decay_type is None and self.final_lr:
+            raise ValueError(f"{name}: final_lr={self.final_lr:g} needs a decay_type to get there")
+        if self.decay_type == "exponential" and not self.final_lr:
             raise ValueError(f"{name}: an exponential decay needs a final_lr above 0")
-        self.decay_each = check_choice(decay_each, ("epoch", "batch"), name, "decay_each")
-        self.warmup = check_int(warmup, name, "warmup", 0)
+        check_choice(self.decay_each, ("epoch", "batch"), name, "decay_each")
+        self.warmup = check_int(self.warmup, name, "warmup", 0)
         # Within a training: the user's rate, the number of epochs, and of batches in an epoch.
         self._schedule: tuple[float, int, int] | None = None
         self._base = self._scheduled = self.lr
