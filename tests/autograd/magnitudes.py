@@ -8,12 +8,17 @@ such as a probability or which pixel is largest, is taken from the Operation aft
 
 In the library, a probability is a sum of at most 4 exponentials, an exponential and a quotient, and
 then comes the difference: an error of at most eps / 2 * (3 + 2 + 1 + 1) < 4 eps of the sum.
+
+Normalization subtracts a mean, and its gradient is g minus its mean minus its part along the
+output; a row of one number and zeros keeps nothing of it. ``_normalized`` derives its error.
 """
+
+import math
 
 import numpy as np
 from scipy import special
 
-from dlfs import activations, losses, pooling, recurrent
+from dlfs import activations, losses, normalization, pooling, recurrent
 from dlfs.attention import Attention_Op
 from dlfs.autograd import ArrayWithGrad
 from tests.autograd import formulas
@@ -52,6 +57,53 @@ def _attention(op, x):
     every = Attention_Op(op.heads, dropout=op.dropout)
     every.mask = op.mask
     return formulas.attend(every, x, lambda scores: scores + 1)
+
+
+def _normalized(x, true, axes, eps, centre=True):
+    """What 4 eps of is at least the error of normalization, and of its gradient.
+
+    With h = (x - mean) * inv over n numbers, and u = eps / 2, to first order in u:
+
+    - a mean has an error of at most (n + 1) u of the mean of magnitudes, so that of h is
+      (n + 2) u m, where m = (|x| + mean(|x|)) * inv, which is as large as 1 / deviation;
+    - the variance has 2 (n + 2) u a + (n + 3) u of itself, where a = mean(|h| m); inv has half of
+      it, and a root and a quotient: at most (n + 4) u (a + 1); h has (n + 5) u (m + |h| (a + 1));
+    - the gradient inv * (g - mean(g) - h * mean(g * h)) has these of inv and of both h, and
+      (n + 4) u for its own sums. Together, with k = m + |h| (a + 2), at most (n + 5) u inv times
+
+          (a + 2) (|g| + mean(|g|) + |h| mean(|g h|)) + k mean(|g h|) + |h| mean(|g| k).
+
+    This is a symmetric matrix times |g|, and so the gradient of the matrix times x. That product
+    itself is more than m + |h| (a + 1), the error of h.
+    """
+    mean = true.mean(axes, keepdims=True) if centre else 0.0
+    inv = 1 / np.sqrt(((true - mean) ** 2).mean(axes, keepdims=True) + eps)
+    h, m = np.abs(true - mean) * inv, np.abs(true) * inv
+    m = m + m.mean(axes, keepdims=True) if centre else m
+    a = (h * m).mean(axes, keepdims=True)
+    k = m + h * (a + 2)
+    along = (x * h).mean(axes, keepdims=True)
+    own = x + h * along + (x.mean(axes, keepdims=True) if centre else 0.0)
+    total = own * (a + 2) + k * along + h * (x * k).mean(axes, keepdims=True)
+    n = true.size // inv.size
+    return total * (inv * (n + 5) / 8)
+
+
+def _batch_norm(op, x):
+    if op.inference:
+        return (x + np.abs(op.running_mean)) / np.sqrt(op.running_var + op.eps)
+    return _normalized(x, op.input_.astype(np.float64), (0, *range(2, x.ndim)), op.eps)
+
+
+def _row_norm(op, x):
+    centre = not isinstance(op, normalization.RMSNorm_Op)
+    return _normalized(x, op.input_.astype(np.float64), -1, op.eps, centre)
+
+
+def _group_norm(op, x):
+    rows = (x.shape[0], op.groups, math.prod(x.shape[1:]) // op.groups)
+    true = op.input_.astype(np.float64).reshape(rows)
+    return _normalized(x.reshape(rows), true, -1, op.eps).reshape(x.shape)
 
 
 def _cross_entropy(loss, x):
@@ -100,6 +152,10 @@ OPERATIONS = {
     activations.Tanh: _slope_1,
     activations.Softmax: _softmax,
     Attention_Op: _attention,
+    normalization.BatchNorm_Op: _batch_norm,
+    normalization.GroupNorm_Op: _group_norm,
+    normalization.LayerNorm_Op: _row_norm,
+    normalization.RMSNorm_Op: _row_norm,
     pooling.MaxPool2D: _max_pool,
     pooling.MaxPool1D: _max_pool_1d,
     pooling.GlobalMaxPool2D: _global_max,

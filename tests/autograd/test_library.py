@@ -13,12 +13,14 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from dlfs import NeuralNetwork
+from dlfs.activations import ReLU
 from dlfs.autograd import ArrayWithGrad, concatenate
 from dlfs.backend import available_backends, use_backend
 from dlfs.base import Operation, ParamOperation
-from dlfs.gradcheck.cases import RECIPES, RandomChooser
-from dlfs.layers import Parallel, Residual
+from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser
+from dlfs.layers import LayerBlock, OperationLayer, Parallel, Residual
 from dlfs.losses import Loss
+from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
 from dlfs.testing import library_cases
 from tests.autograd import magnitudes
 from tests.autograd.formulas import LOSSES, OPERATIONS
@@ -154,6 +156,28 @@ def test_gradients_of_sure_predictions(name, dtype, backend) -> None:
             weights = operations(case.target.layers[-1])[0]
             np.multiply(weights.param, 20, out=weights.param)
         check(case, backend)
+
+
+NORMALIZATIONS = [
+    (LayerNorm_Op(), (3, 5)),
+    (RMSNorm_Op(), (3, 5)),
+    (GroupNorm_Op(2), (3, 4, 2)),
+    (BatchNorm_Op(), (5, 3)),
+]
+
+
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("operation", "shape"), NORMALIZATIONS, ids=lambda value: str(value)[:9])
+def test_gradients_of_normalization_that_nearly_vanish(operation, shape, dtype, backend) -> None:
+    """A number beside zeros has no influence but through eps; numbers nearly alike lose digits."""
+    layers = LayerBlock([OperationLayer(ReLU()), OperationLayer(operation)])
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        alone = np.where(rng.random(shape) < 0.3, rng.uniform(0.1, 2, shape), -1)
+        alike = 10 ** rng.uniform(-1, 4) + rng.standard_normal(shape)
+        for x in (alone, alike):
+            check(Case(layers, x.astype(dtype), None, False, ""), backend)
 
 
 def test_every_class_has_a_formula() -> None:
