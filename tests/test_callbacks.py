@@ -405,6 +405,13 @@ def test_the_suggested_rate_trains_and_a_hundred_times_more_does_not():
     assert history["train_loss"][-1] < 1e-3
 
 
+def test_a_search_ends_with_the_sixth_batch_at_the_earliest():
+    X, y, _, _ = regression()
+    search = dlfs.find_lr(dlfs.NeuralNetwork([dlfs.Dense(1)]), SGD(), X, y, lowest=2, highest=4)
+    assert len(search.lrs) == 6
+    assert search.losses[1] > 8 * search.losses[0]
+
+
 def test_mistakes_with_a_search_are_named():
     X, y, _, _ = regression()
     for options, named in (

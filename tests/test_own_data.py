@@ -1,6 +1,7 @@
 """Training on data of one's own: files, batches that are made, labels, augmentation."""
 
 import itertools
+import json
 import resource
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from dlfs.saving import network_metadata, network_tensors
 from dlfs.saving.format import write_file
 from dlfs.train import Trainer
 from dlfs.train.callbacks import Callback
+from dlfs.train.fingerprint import fingerprint
+from tests.support.files import read
 from tests.support.training import (
     classification,
     classifier,
@@ -178,6 +181,10 @@ def test_a_training_on_batches_resumes_to_the_bit(tmp_path):
 def test_other_batches_and_another_transform_are_not_resumed(tmp_path):
     path = tmp_path / "checkpoint"
     fit(Batches(drawn), checkpoint=path)
+    settings = json.loads(read(path)[0]["training"])["settings"]
+    X, y = next(drawn(np.random.default_rng((0, 0))))
+    assert settings["X_train"] == fingerprint(X.astype(np.float64))
+    assert settings["y_train"] == fingerprint(y)
 
     def doubled(rng):
         return ((2 * X, y) for X, y in drawn(rng))
@@ -189,6 +196,19 @@ def test_other_batches_and_another_transform_are_not_resumed(tmp_path):
         with pytest.raises(ValueError, match="belongs to another training"):
             fit(Batches(batches), checkpoint=path, resume=True, epochs=4, **options)
     assert len(fit(Batches(drawn), checkpoint=path, resume=True, epochs=4)[1]) == 4
+
+
+def test_of_a_list_of_batches_the_number_and_the_shapes_must_be_those_before(tmp_path):
+    path = tmp_path / "checkpoint"
+    batches = list(drawn(np.random.default_rng(0)))
+    fit(batches, checkpoint=path)
+    settings = json.loads(read(path)[0]["training"])["settings"]
+    X, y = batches[0]
+    shapes = list(X.shape[1:]), list(y.shape[1:])
+    assert (settings["batches"], settings["X_train"], settings["y_train"]) == (5, *shapes)
+    with pytest.raises(ValueError, match="batches"):
+        fit(batches[:4], checkpoint=path, resume=True, epochs=4)
+    assert len(fit(batches[::-1], checkpoint=path, resume=True, epochs=4)[1]) == 4
 
 
 @pytest.mark.parametrize(

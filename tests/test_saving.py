@@ -1,6 +1,7 @@
 """Save and load restore the same network, to the bit, and leave no other files."""
 
 import os
+import re
 import stat
 import sys
 
@@ -336,8 +337,18 @@ def test_a_loaded_network_is_not_tied_to_its_file(tmp_path):
 
 
 def test_a_network_that_is_not_set_up_is_refused_and_nothing_is_written(tmp_path):
-    with pytest.raises(ValueError, match="not set up"):
-        dlfs.save(NeuralNetwork([Dense(3)]), tmp_path / "net")
+    net = NeuralNetwork([Dense(3)])
+    said = "save: the network is not set up; train it, or call build(input_shape)"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        dlfs.save(net, tmp_path / "net")
+    net.build((2,))
+    net.input_shape = None
+    said = (
+        "save: the network has weights, but has seen no observation yet, and a file says the shape "
+        "of one; call build(input_shape), which keeps the weights"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        dlfs.save(net, tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -316,7 +316,9 @@ def test_a_newer_format_is_refused_as_newer(number, tmp_path, monkeypatch):
             load(path)
 
 
-@pytest.mark.parametrize("text", ["dlfs", "dlfs ", "dlfs x", "dlfs -1", "dlfs 2.0", "dlfs ²", "pt"])
+@pytest.mark.parametrize(
+    "text", ["dlfs", "dlfs ", "dlfs x", "dlfs -1", "dlfs 2.0", "dlfs ²", "dlfs 1000000000", "pt"]
+)
 def test_what_is_no_version_is_refused(text, tmp_path):
     from safetensors.numpy import save_file
 

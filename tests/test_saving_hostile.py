@@ -235,6 +235,9 @@ def test_the_methods_and_modules_behind_a_name_are_out_of_reach(good, tmp_path, 
         changed["layers"][0] = {"class": name, "arguments": {"command": "true"}}
         write(tmp_path / "net", changed, tensors)
         refused(tmp_path / "net", "unknown class")
+    changed["layers"][0]["class"] = "dlfs.Unknown"
+    write(tmp_path / "net", changed, tensors)
+    refused(tmp_path / "net", "unknown class 'dlfs.Unknown'$")  # and not how to name one's own
     assert called == []
 
 
@@ -461,6 +464,72 @@ def test_sizes_that_the_file_does_not_hold_cost_no_memory(dtype, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
+
+
+MOST = 2**27
+OVER = f"an observation of {MOST + 1} numbers, before layers.0, is too large"
+RELU = layer("OperationLayer", operation=layer("ReLU"))
+# A layer, the largest observation that a file may ask for with it, a larger one, and what is said.
+LIMITS = {
+    "numbers": (RELU, [MOST], [MOST + 1], OVER),
+    "numbers in all": (RELU, [2**13, 2**14], [MOST + 1, 1], OVER),
+    "steps": (
+        layer("RNNLayer", hidden_size=1),
+        [4, 2],
+        [5, 2],
+        "layers.0 goes through 5 steps; a file may ask for 4",
+    ),
+    "a feature's numbers": (
+        layer("BatchNorm"),
+        [6],
+        [7],
+        "layers.0, BatchNorm(), needs 7 numbers, got 6",
+    ),
+    "a channel's numbers": (
+        layer("BatchNorm"),
+        [6, 9, 9],
+        [7, 1, 1],
+        "layers.0, BatchNorm(), needs 7 numbers, got 6",
+    ),
+    "the last axis's numbers": (
+        layer("LayerNorm"),
+        [9, 6],
+        [1, 7],
+        "layers.0, LayerNorm(), needs 7 numbers, got 6",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_how_large_a_layer_a_file_may_ask_for(name, tmp_path, monkeypatch):
+    asked, largest, larger, words = LIMITS[name]
+    monkeypatch.setattr("dlfs.saving.networks.LARGEST_SEQUENCE", 4)
+    tensors = {"layers.0.params.0": np.zeros((2, 3))}
+    config = {"class": "dlfs.NeuralNetwork", "layers": [asked], "loss": layer("MeanSquaredError")}
+    config |= {"seed": 1, "dtype": "float64"}
+    path = tmp_path / "net"
+    for shape, expected in ((largest, None), (larger, words)):
+        write(path, {**config, "input_shape": shape}, tensors)
+        said = None
+        try:
+            dlfs.load(path)
+        except ValueError as error:
+            said = str(error)
+        if expected is None:
+            # The numbers of the file are others than the layer's, which is found out afterwards.
+            assert said is None or "the tensor layers.0" in said, said
+        else:
+            assert said == f"{path}: no network can be made of this file: ValueError: {expected}"
+
+
+def test_how_large_a_window_a_file_may_ask_for(tmp_path, monkeypatch):
+    net = NeuralNetwork([dlfs.MaxPool2D((2, 3))])
+    net.build((1, 4, 4))
+    dlfs.save(net, tmp_path / "net")
+    monkeypatch.setattr("dlfs.saving.networks.LARGEST_WINDOW", 6)
+    assert len(dlfs.load(tmp_path / "net")) == 1
+    monkeypatch.setattr("dlfs.saving.networks.LARGEST_WINDOW", 5)
+    refused(tmp_path / "net", "layers.0 pools over 6 pixels; a file may ask for 5")
 
 
 @pytest.mark.parametrize("epochs", ["-1", "1.5", '"3"', "null", "[1]", "true"])
