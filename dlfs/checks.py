@@ -130,6 +130,17 @@ def check_float_array(array: object, owner: str, name: str, ndim: int | None = N
         )
 
 
+def check_float_dtype(dtype: Any, owner: str) -> "np.dtype[Any]":
+    """Return float32 or float64, given under any of its names, as a dtype; refuse others."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"{owner}: dtype must be float32 or float64, got {dtype!r}") from error
+    if found not in FLOAT_DTYPES:
+        raise TypeError(f"{owner}: dtype must be float32 or float64, got {found}")
+    return found
+
+
 def check_kind(array: object, kinds: str, what: str, owner: str, name: str) -> None:
     """Demand an array whose dtype is of one of NumPy's kinds, such as "iu" for integers."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:

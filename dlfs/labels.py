@@ -154,8 +154,16 @@ def class_numbers(
     return numbers.reshape(labels.shape), found
 
 
-def names_of(numbers: IntArray, classes: Array | None) -> Array:
-    """Return the labels of class numbers; the numbers themselves where there are no labels."""
+def names_of(numbers: IntArray, classes: Array | None, count: int) -> Array:
+    """Return the labels of class numbers; the numbers themselves where there are no labels.
+
+    The network tells ``count`` classes apart.
+    """
+    if classes is not None and len(classes) != count:
+        raise ValueError(
+            f"NeuralNetwork: classes must be {count} labels, as many as the network tells apart, "
+            f"got {len(classes)}"
+        )
     return numbers if classes is None else classes[numbers]
 
 

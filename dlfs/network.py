@@ -11,13 +11,14 @@ import numpy as np
 from dlfs.advice import warn_of_doubled_probabilities
 from dlfs.base import Operation
 from dlfs.checks import (
-    FLOAT_DTYPES,
     as_array,
     as_float_array,
     as_number_array,
+    check_float_dtype,
     check_input_shape,
     check_instance,
     check_int,
+    optional,
     retold,
 )
 from dlfs.initializers import seed_layers
@@ -80,8 +81,8 @@ class NeuralNetwork(LayerBlock):
         loss = MeanSquaredError() if loss is None else loss
         self.loss = check_instance(loss, Loss, "NeuralNetwork", "loss")
         warn_of_doubled_probabilities(self.layers, self.loss)
-        self.seed = None if seed is None else check_int(seed, "NeuralNetwork", "seed", 0)
-        self.dtype = _float_dtype(dtype)
+        self.seed = optional(check_int, seed, "NeuralNetwork", "seed", 0)
+        self.dtype = check_float_dtype(dtype, "NeuralNetwork")
         self.input_shape: Shape | None = None
         self.epochs_trained = 0
         self.notes: dict[str, Any] = {}
@@ -178,14 +179,14 @@ class NeuralNetwork(LayerBlock):
             If X does not suit the layers, or sequences go on in batches of different sizes.
         """
         owner = "NeuralNetwork.predict"
-        size = 1000 if batch_size is None else check_int(batch_size, owner, "batch_size", 1)
+        size = optional(check_int, batch_size, owner, "batch_size", 1) or 1000
         X = self.as_data(X)
         if batch_size is not None and reads_streams(self):
             cure = "leave batch_size out if each row is a sequence of its own"
             check_streams(owner, size, cure, X=X)
         new, parts = not self.built, []
-        first, whole = (min(size, len(X)), *X.shape[1:]), X.shape
-        with self._lock, self.fresh_start(), retold({f"{first}": f"{whole}"}):
+        first = (min(size, len(X)), *X.shape[1:])
+        with self._lock, self.fresh_start(), retold({f"{first}": f"{X.shape}"}):
             for start in range(0, max(len(X), 1), size):
                 if batch_size is None:
                     self.reset_state()
@@ -252,13 +253,7 @@ class NeuralNetwork(LayerBlock):
         if prediction.shape[-1] == 1:
             # One yes-no question is one decision for each observation.
             numbers = numbers.reshape(prediction.shape[:-1])
-        count = max(prediction.shape[-1], 2)
-        if self._classes is not None and len(self._classes) != count:
-            raise ValueError(
-                f"NeuralNetwork: classes must be {count} labels, as many as the network tells "
-                f"apart, got {len(self._classes)}"
-            )
-        return names_of(numbers, self._classes)
+        return names_of(numbers, self._classes, max(prediction.shape[-1], 2))
 
     @property
     def classes(self) -> Array | None:
@@ -276,26 +271,17 @@ class NeuralNetwork(LayerBlock):
 
     @classes.setter
     def classes(self, classes: Sequence[Any] | Array | None) -> None:
-        owner = "NeuralNetwork"
-        self._classes = None if classes is None else checked_classes(classes, owner)
+        self._classes = optional(checked_classes, classes, "NeuralNetwork")
         self._classes_were_found = False
 
     def as_class_numbers(self, labels: Array, outputs: int, owner: str, find: bool) -> Array:
         """Return labels as class numbers, see ``dlfs.labels``; a Trainer calls it.
 
-        Parameters
-        ----------
-        labels : ndarray
-        outputs : int
-            How many numbers the network gives for one observation.
-        owner : str
-            Whom an error names.
-        find : bool
-            Whether to find the classes in these labels, if they are not known.
+        ``outputs`` is how many numbers the network gives for one observation. With ``find``, the
+        classes are found in these labels if they are not known. An error names ``owner``.
         """
-        known = self._classes
-        numbers, found = class_numbers(labels, known, max(outputs, 2), owner, find)
-        if find and found is not known:
+        numbers, found = class_numbers(labels, self._classes, max(outputs, 2), owner, find)
+        if find and found is not self._classes:
             self._classes, self._classes_were_found = found, True
         return numbers
 
@@ -386,10 +372,9 @@ class NeuralNetwork(LayerBlock):
         TypeError, ValueError
             If it is not made of numbers, has no batch axis, or another shape than before.
         """
-        name = "NeuralNetwork"
         if self.takes_integers:
-            return self._with_batch_axis(as_array(X, name, "X"))
-        return self._with_batch_axis(as_float_array(X, name, "X", self.dtype))
+            return self._with_batch_axis(as_array(X, "NeuralNetwork", "X"))
+        return self._with_batch_axis(as_float_array(X, "NeuralNetwork", "X", self.dtype))
 
     def as_data(self, X: object) -> Array:
         """Return any number of observations, to be cut into batches, as the first layer takes them.
@@ -402,14 +387,11 @@ class NeuralNetwork(LayerBlock):
         return self._with_batch_axis(as_number_array(X, "NeuralNetwork", "X"))
 
     def _with_batch_axis(self, array: Array) -> Array:
-        name = "NeuralNetwork"
         if array.ndim < 1:
-            raise ValueError(f"{name}: X needs a batch axis, got a single number")
+            raise ValueError("NeuralNetwork: X needs a batch axis, got a single number")
         if self.input_shape is not None and array.ndim != len(self.input_shape) + 1:
-            raise ValueError(
-                f"{name}: X must be (batch, {', '.join(map(str, self.input_shape))}), "
-                f"got shape {array.shape}"
-            )
+            shape = ", ".join(map(str, ("batch", *self.input_shape)))
+            raise ValueError(f"NeuralNetwork: X must be ({shape}), got shape {array.shape}")
         return array
 
     def summary(self, input_shape: Shape | None = None) -> str:
@@ -459,14 +441,3 @@ class Lock(type(threading.RLock())):  # type: ignore[misc]
 _owners: "weakref.WeakKeyDictionary[Layer, weakref.ref[NeuralNetwork]]" = (
     weakref.WeakKeyDictionary()
 )
-
-
-def _float_dtype(dtype: Any) -> "np.dtype[Any]":
-    message = f"NeuralNetwork: dtype must be 'float32' or 'float64', got {dtype!r}"
-    try:
-        found: np.dtype[Any] = np.dtype(dtype)
-    except TypeError as error:
-        raise TypeError(message) from error
-    if dtype is None or found not in FLOAT_DTYPES:
-        raise ValueError(message)
-    return found

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from dlfs import checks
 from dlfs.datasets import files
 from dlfs.datasets.idx import MNIST, parse_idx, read_idx
-from dlfs.datasets.prepare import check_float_dtype
 from dlfs.datasets.prepare import one_hot as encode_one_hot
 from dlfs.types import Array
 
@@ -74,7 +73,7 @@ def mnist(
     flatten = checks.check_flag(flatten, "mnist", "flatten")
     one_hot = checks.check_flag(one_hot, "mnist", "one_hot")
     checks.check_choice(scaling, ("unit", "standard", "none"), "mnist", "scaling")
-    float_dtype = check_float_dtype(np.float32 if dtype is None else dtype, "mnist")
+    float_dtype = checks.check_float_dtype(np.float32 if dtype is None else dtype, "mnist")
 
     stored = stored_mnist() if folder is None else _stored_in(folder)
     if scaling == "none" and dtype is None:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dlfs import checks
-from dlfs.datasets.prepare import check_float_dtype
 from dlfs.types import Array, IntArray
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -81,7 +80,7 @@ def image_folder(
     """
     owner, root = "image_folder", Path(path)
     wanted, colour = checked_size(size, owner), checks.check_flag(colour, owner, "colour")
-    float_dtype = check_float_dtype(dtype, owner)
+    float_dtype = checks.check_float_dtype(dtype, owner)
     if not root.exists():
         raise FileNotFoundError(f"{owner}: there is no folder {root}")
     if not root.is_dir():

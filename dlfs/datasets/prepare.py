@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ def one_hot(
         raise ValueError(
             f"one_hot: labels must have 1 dimension, got {array.ndim} (shape {array.shape})"
         )
-    dtype = check_float_dtype(dtype, "one_hot")
+    dtype = checks.check_float_dtype(dtype, "one_hot")
     if num_classes is not None:
         num_classes = checks.check_int(num_classes, "one_hot", "num_classes", minimum=1)
     elif array.size:
@@ -253,17 +253,6 @@ def train_test_split(
     order = np.random.RandomState(seed).permutation(rows)
     test, train = order[:test_rows], order[test_rows:]
     return X[train], X[test], y[train], y[test]
-
-
-def check_float_dtype(dtype: npt.DTypeLike, owner: str) -> np.dtype[Any]:
-    """Return float32 or float64, given under any of its names, as a dtype; refuse others."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError as error:
-        raise TypeError(f"{owner}: dtype must be float32 or float64, got {dtype!r}") from error
-    if found not in checks.FLOAT_DTYPES:
-        raise TypeError(f"{owner}: dtype must be float32 or float64, got {found}")
-    return found
 
 
 def check_same_rows(X: Array, y: Array, owner: str) -> tuple[Array, Array]:

@@ -1,6 +1,6 @@
 """Views of parameters: each lives in one Operation, and lists of them are made from there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,13 +114,14 @@ class ParamList(Sequence[Array]):
         return getattr(self._holders[index], self._name)
 
     def __setitem__(self, index: int | slice, value: Any) -> None:
-        if isinstance(index, slice):
-            ParamList(self._holders[index], self._name).assign(value)
-        else:
+        if not isinstance(index, slice):
             setattr(self._holders[index], self._name, value)
-
-    def __iter__(self) -> Iterator[Array]:
-        return iter([getattr(holder, self._name) for holder in self._holders])
+            return
+        holders, values = self._holders[index], list(value)
+        if len(values) != len(holders):
+            raise ValueError(f"params: {len(holders)} arrays are needed, got {len(values)}")
+        for holder, each in zip(holders, values, strict=True):
+            setattr(holder, self._name, each)
 
     def __call__(self) -> Iterator[Array]:
         """Go through the entries."""
@@ -128,11 +129,3 @@ class ParamList(Sequence[Array]):
 
     def __repr__(self) -> str:
         return repr(list(self))
-
-    def assign(self, values: Iterable[Array]) -> None:
-        """Give every entry a new value."""
-        values = list(values)
-        if len(values) != len(self):
-            raise ValueError(f"params: {len(self)} arrays are needed, got {len(values)}")
-        for index, value in enumerate(values):
-            self[index] = value

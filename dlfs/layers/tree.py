@@ -169,12 +169,11 @@ class LayerTree(Configured):
     def _collect_holders(self, found: dict[int, list[tuple[Any, bool]]], trains: bool) -> None:
         """Enter each holder, and whether it trains, under the identity of its parameter."""
         trains = trains and self.trainable
-        holders: Sequence[Any] = ()
+        # After a reset the old Operations are still listed.
+        holders: Sequence[Any] = () if self.first else self.operations
         if self._own_params:
             own, grads = self._own_params, self._own_param_grads
             holders = [OwnParam(own, grads, number) for number in range(len(own))]
-        elif not self.first:  # after a reset the old Operations are still listed
-            holders = self.operations
         for holder in holders:
             if holder.trains:
                 found.setdefault(id(holder.param), []).append((holder, trains))
@@ -197,4 +196,4 @@ class LayerTree(Configured):
         if self._keeps_own():
             setattr(self, own, values if isinstance(values, list) else list(values))
         else:
-            ParamList(self.param_holders(), name).assign(values)
+            ParamList(self.param_holders(), name)[:] = values

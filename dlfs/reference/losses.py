@@ -2,7 +2,7 @@
 
 All losses are sums over the features (or classes) and means over the batch, as in the book
 (chapters 2 to 4). Sums have as many terms as the batch has numbers, so they are taken in float64
-whatever the dtype. Where the terms overflow in float32, they are computed again in float64.
+whatever the dtype, and so are squares, which may overflow in float32.
 
 Where a kernel gives no shapes, prediction, target, weights and gradient are all (batch, ...).
 
@@ -33,10 +33,7 @@ def mean_squared_error(
     """
     batch = check_pair(prediction, target, "mean_squared_error", weights)
     error = prediction - target
-    loss = _sum(error * error, weights)
-    if not np.isfinite(loss):
-        loss = _sum(np.square(error, dtype=np.float64), weights)
-    loss /= batch
+    loss = _sum(np.square(error, dtype=np.float64), weights) / batch
     return loss, _times(weights, error * (2 / batch))
 
 
@@ -74,10 +71,8 @@ def huber(
     error = prediction - target
     clipped = np.clip(error, -delta, delta)
     # e**2 / 2 for small errors, where clipped == e, and delta * (|e| - delta / 2) for the others.
-    loss = _sum(clipped * (error - clipped / 2), weights)
-    if not np.isfinite(loss):
-        loss = _sum(np.multiply(clipped, error - clipped / 2, dtype=np.float64), weights)
-    loss /= batch
+    terms = np.multiply(clipped, error - clipped / 2, dtype=np.float64)
+    loss = _sum(terms, weights) / batch
     return loss, _times(weights, clipped * (1 / batch))
 
 
@@ -121,19 +116,15 @@ def softmax_cross_entropy(
         weights = weights[:, None]
     if label_smoothing:
         probabilities = (1 - label_smoothing) * probabilities + label_smoothing / classes
-    shifted = prediction - prediction.max(axis=1, keepdims=True)
-    exps = np.exp(shifted)
+    largest = prediction.max(axis=1, keepdims=True)
+    exps = np.exp(prediction - largest)
     # Of the sum of exps, 1 is the largest logit's. A sure prediction leaves so little beside it
     # that log(sum) would be 0.
     others = exps.copy()
     others[np.arange(batch), prediction.argmax(axis=1)] -= 1
     rest = others.sum(axis=1, keepdims=True)
-    log_sums = np.log1p(rest)
-    loss = _sum(_weighted(probabilities, log_sums - shifted), weights)
-    if not np.isfinite(loss):
-        distance = np.subtract(prediction, prediction.max(axis=1, keepdims=True), dtype=np.float64)
-        loss = _sum(_weighted(probabilities, log_sums - distance), weights)
-    loss /= batch
+    costs = np.log1p(rest) - np.subtract(prediction, largest, dtype=np.float64)
+    loss = _sum(_weighted(probabilities, costs), weights) / batch
     grad = (exps / (1 + rest) - probabilities) * (1 / batch)
     return loss, _times(weights, grad)
 

@@ -112,16 +112,22 @@ def test_labels_of_any_integer_dtype(dtype: type) -> None:
 
 def softmax_terms(z: np.ndarray) -> np.ndarray:
     """Return the share of each class in the loss of a row, where all are equally likely."""
-    shifted = z - z.max(axis=1, keepdims=True)
-    return (np.log(np.exp(shifted).sum(axis=1, keepdims=True)) - shifted) / z.shape[1]
+    largest = z.max(axis=1, keepdims=True)
+    log_sums = np.log(np.exp(z - largest).sum(axis=1, keepdims=True))
+    return (log_sums - np.subtract(z, largest, dtype=np.float64)) / z.shape[1]
+
+
+def huber_terms(e: np.ndarray) -> np.ndarray:
+    clipped = np.clip(e, -1, 1)
+    return np.multiply(clipped, e - clipped / 2, dtype=np.float64)
 
 
 @pytest.mark.parametrize(
     ("name", "target", "terms"),
     [
         ("mean_absolute_error", 0, np.abs),
-        ("mean_squared_error", 0, lambda e: e * e),
-        ("huber", 0, lambda e: np.clip(e, -1, 1) * (e - np.clip(e, -1, 1) / 2)),
+        ("mean_squared_error", 0, lambda e: np.square(e, dtype=np.float64)),
+        ("huber", 0, huber_terms),
         ("binary_cross_entropy", 0, lambda z: np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0)),
         ("softmax_cross_entropy", 2.0**-16, softmax_terms),
     ],
@@ -130,7 +136,7 @@ def test_sums_are_taken_in_float64(name: str, target: float, terms) -> None:
     """In float32 a sum of this many terms is wrong from the seventh digit on."""
     prediction = np.random.default_rng(0).standard_normal((1, 2**16)).astype(np.float32)
     loss, _ = getattr(kernels, name)(prediction, np.full_like(prediction, target))
-    # The terms are rounded to float32 as the kernel rounds them; only their sum is in question.
+    # The terms are rounded as the kernel rounds them; only their sum is in question.
     assert loss == pytest.approx(math.fsum(terms(prediction).ravel()), rel=1e-12)
 
 
