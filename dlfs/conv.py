@@ -1,5 +1,6 @@
 """The Operations of convolutional layers."""
 
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from dlfs.backend import kernels
@@ -17,6 +18,8 @@ class _Convolution(ParamOperation):
 
     axes: ClassVar[int] = 2
     kernel: ClassVar[str]
+    options: Any = property(attrgetter("stride", "padding", "dilation", "groups"))
+    """The arguments that the kernels take after the arrays."""
 
     stride: Any
     dilation: Any
@@ -36,11 +39,6 @@ class _Convolution(ParamOperation):
         self.padding = check_padding(padding, name, self.axes)
         self.dilation = per_axis(dilation, name, "dilation", self.axes)
         self.groups = check_int(groups, name, "groups", 1)
-
-    @property
-    def options(self) -> tuple[Any, ...]:
-        """The arguments that every kernel takes after the arrays."""
-        return self.stride, self.padding, self.dilation, self.groups
 
     def _output(self) -> Array:
         return getattr(kernels, self.kernel)(self.input_, self.param, *self.options)
@@ -136,6 +134,7 @@ class ConvTranspose2D_Op(_Convolution):
     """
 
     kernel = "conv_transpose2d"
+    options = property(attrgetter("stride", "padding", "output_padding", "dilation", "groups"))
 
     def __init__(
         self,
@@ -148,8 +147,3 @@ class ConvTranspose2D_Op(_Convolution):
     ) -> None:
         super().__init__(W, stride, padding, dilation, groups)
         self.output_padding = pair(output_padding, type(self).__name__, "output_padding", 0)
-
-    @property
-    def options(self) -> tuple[Any, ...]:
-        """The arguments that every kernel takes after the arrays."""
-        return self.stride, self.padding, self.output_padding, self.dilation, self.groups

@@ -1,5 +1,6 @@
 """Pooling: Operations that make images smaller without parameters."""
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ class _Pool2D(Operation):
     """What MaxPool2D and AvgPool2D share: a window that moves over the image."""
 
     dilation: Pair = 1
+    options: Any = property(attrgetter("kernel_size", "stride", "padding", "dilation"))
+    """The arguments that the kernels take after the arrays."""
     _shape: Shape  # of the enlarged images
 
     def __init__(
@@ -28,11 +31,6 @@ class _Pool2D(Operation):
         self.padding = check_padding(padding, name)
         self.ceil_mode = check_flag(ceil_mode, name, "ceil_mode")
 
-    @property
-    def options(self) -> tuple[Any, ...]:
-        """The arguments that every kernel takes after the arrays."""
-        return self.kernel_size, self.stride, self.padding
-
     def window(self, size: Shape) -> Window:
         """Return the window over images of a size, without those that ceil_mode adds."""
         options = (self.kernel_size, self.stride, self.padding, self.dilation)
@@ -40,13 +38,12 @@ class _Pool2D(Operation):
 
     def _enlarged(self, images: Array, value: float) -> Array:
         """Return images with the rows and columns that ceil_mode adds, made of ``value``."""
-        if not self.ceil_mode or images.ndim != 4:
+        size = images.shape[2:]
+        lacking = ceil_rest(size, self.window(size)) if self.ceil_mode and len(size) == 2 else ()
+        if not any(lacking):
             return images
-        lacking = ceil_rest(images.shape[2:], self.window(images.shape[2:]))
-        if lacking == (0, 0):
-            return images
-        ends = [(0, rest) for rest in lacking]
-        return np.pad(images, ((0, 0), (0, 0), *ends), constant_values=value)
+        ends = [(0, rest) for rest in (0, 0, *lacking)]
+        return np.pad(images, ends, constant_values=value)
 
     def _cut(self, grad: Array) -> Array:
         return grad[:, :, : self.input_.shape[2], : self.input_.shape[3]]
@@ -97,11 +94,6 @@ class MaxPool2D(_Pool2D):
         dilations = pair(dilation, "MaxPool2D", "dilation")
         self.dilation = 1 if dilations == (1, 1) else dilations
 
-    @property
-    def options(self) -> tuple[Any, ...]:
-        """The arguments that every kernel takes after the arrays."""
-        return *super().options, self.dilation
-
     def _output(self) -> Array:
         images = self._enlarged(self.input_, -np.inf)
         self._shape = images.shape
@@ -109,8 +101,8 @@ class MaxPool2D(_Pool2D):
         return output
 
     def _input_grad(self, output_grad: Array) -> Array:
-        positions, shape = self._positions, self._shape
-        return self._cut(kernels.max_pool2d_grad(output_grad, positions, shape, *self.options))
+        options = (self._positions, self._shape, *self.options)
+        return self._cut(kernels.max_pool2d_grad(output_grad, *options))
 
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
@@ -173,7 +165,7 @@ class AvgPool2D(_Pool2D):
         """The arguments that every kernel takes after the arrays."""
         # Where something lacks, the mean is over all of the window first.
         include = self.count_include_pad or self._shape != self.input_.shape
-        return *super().options, include
+        return self.kernel_size, self.stride, self.padding, include
 
     def _output(self) -> Array:
         images = self._enlarged(self.input_, 0.0)
@@ -188,15 +180,10 @@ class AvgPool2D(_Pool2D):
 
     def _shares(self) -> Array:
         """Return the pixels of the kernel over those that count, for each window."""
-        size, counts = self.input_.shape[2:], []
-        window = self.window(self._shape[2:])
-        for axis in range(2):
-            before, after = self.window(size).padding[axis]
-            first = np.arange(window.output[axis]) * window.stride[axis] - before
-            low, high = (-before, size[axis] + after) if self.count_include_pad else (0, size[axis])
-            last = np.minimum(first + window.kernel[axis], high)
-            counts.append(window.kernel[axis] / (last - np.maximum(first, low)))
-        return np.asarray(np.outer(*counts), dtype=self.input_.dtype)
+        counted = np.ones((1, 1, *self.input_.shape[2:]), dtype=self.input_.dtype)
+        counted = pad(counted, self.window(counted.shape[2:]), float(self.count_include_pad))
+        ends = [(0, self._shape[axis] - self.input_.shape[axis]) for axis in range(4)]
+        return 1 / kernels.avg_pool2d(np.pad(counted, ends), self.kernel_size, self.stride)
 
 
 class _Pool1D(Operation):

@@ -57,7 +57,7 @@ class LayerBlock(Layer):
         if isinstance(layers, Layer | Operation) or not isinstance(layers, Sequence):
             raise TypeError(f"{name}: layers must be a list of layers, got {layers!r:.80}")
         self.layers = [as_layer(layer, name) for layer in layers]
-        if not self.layers:
+        if not layers:
             raise ValueError(f"{name}: at least one layer is needed")
         parts = [getattr(layer, "operation", layer) for _, layer in self.walk()]
         if len({id(part) for part in parts}) < len(parts):
@@ -185,28 +185,23 @@ class Parallel(Layer):
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Send each branch its part of the gradient, and add what arrives; see Layer."""
         output_grad = checked_output_grad(self, output_grad)
+        parts = [output_grad] * len(self.layers)
+        if self.merge == "concat":
+            ends = np.cumsum([block.output.shape[self.axis] for block in self.layers])
+            slices = np.split(output_grad, ends[:-1], axis=self.axis)
+            parts = [np.ascontiguousarray(part) for part in slices]
         arrived = [
             backward_through([block], part, input_grad)
-            for block, part in zip(self.layers, self._parts(output_grad), strict=True)
+            for block, part in zip(self.layers, parts, strict=True)
         ]
         return sum(arrived[1:], arrived[0]) if input_grad else None
 
-    def _parts(self, output_grad: Array) -> list[Array]:
-        if self.merge == "add":
-            return [output_grad] * len(self.layers)
-        ends = np.cumsum([block.output.shape[self.axis] for block in self.layers])
-        parts = np.split(output_grad, ends[:-1], axis=self.axis)
-        return [np.ascontiguousarray(part) for part in parts]
-
     def _check_outputs(self, outputs: list[Array]) -> None:
-        shapes = [output.shape for output in outputs]
-        if self.merge == "add":
-            fit = len(set(shapes)) == 1
-        else:
-            others = {shape[: self.axis] + shape[self.axis :][1:] for shape in shapes}
-            fit = len(shapes[0]) > 1 and len(others) == 1
-        if not fit or len({output.dtype for output in outputs}) > 1:
-            wanted = "one shape" if self.merge == "add" else f"one shape but for axis {self.axis}"
+        wanted, shapes = "one shape", {output.shape for output in outputs}
+        if self.merge == "concat":
+            wanted += f" but for axis {self.axis}"
+            shapes = {shape[: self.axis] + shape[self.axis :][1:] for shape in shapes if shape[1:]}
+        if len(shapes) != 1 or len({output.dtype for output in outputs}) > 1:
             got = ", ".join(f"{output.shape} of {output.dtype}" for output in outputs)
             raise ValueError(
                 f"Parallel: with merge={self.merge!r} the branches' outputs must have {wanted}, "

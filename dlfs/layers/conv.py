@@ -21,6 +21,7 @@ class _ConvLayer(Layer):
     """What all convolutional layers share: convolution, bias, activation, flatten, dropout."""
 
     convolution: ClassVar[type[Conv2D_Op | Conv1D_Op | ConvTranspose2D_Op]]
+    options = Conv2D_Op.options
 
     param_size: Any
     stride: Any
@@ -54,10 +55,6 @@ class _ConvLayer(Layer):
         self.padding = check_padding(padding, name, axes)
         self.dilation = per_axis(dilation, name, "dilation", axes)
 
-    def _options(self) -> tuple[Any, ...]:
-        """Return the arguments of the convolution after the weights."""
-        return self.stride, self.padding, self.dilation, self.groups
-
     def _fans(self, shape: Shape) -> tuple[int, int]:
         """Return how many numbers meet in one output, and how many outputs one input reaches."""
         in_group, out_channels, *kernel = shape
@@ -78,7 +75,7 @@ class _ConvLayer(Layer):
         check_input_shape(shape, name, name="the shape of the weights")
         init = choose_init(self.weight_init, self.activation, self.following)
         W = draw_weights(init, self.rng, shape, *self._fans(shape), dtype)
-        self.operations = [self.convolution(W, *self._options())]
+        self.operations = [self.convolution(W, *self.options)]
         if self.bias:
             per_channel = (1, self.out_channels) + (1,) * axes
             self.operations.append(BiasAdd(np.zeros(per_channel, dtype=dtype)))
@@ -179,6 +176,7 @@ class ConvTranspose2D(_ConvLayer):
     """
 
     convolution = ConvTranspose2D_Op
+    options = ConvTranspose2D_Op.options
 
     def __init__(
         self,
@@ -203,6 +201,3 @@ class ConvTranspose2D(_ConvLayer):
         # Turned round, the convolution sums into one output only every stride-th position.
         fan_in, fan_out = super()._fans(shape)
         return max(fan_in // math.prod(self.stride), 1), fan_out
-
-    def _options(self) -> tuple[Any, ...]:
-        return self.stride, self.padding, self.output_padding, self.dilation, self.groups

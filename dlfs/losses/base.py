@@ -76,8 +76,16 @@ class Loss(Configured):
             raise ValueError(f"{name}: the batch must not be empty, got shape {prediction.shape}")
         self.target = self.as_target(target, prediction.shape, prediction.dtype)
         self.prediction = prediction
-        if sample_weight is not None or self.sample_weight is not None:
-            self.sample_weight = self._checked_weights(sample_weight)
+        self.sample_weight = None
+        if sample_weight is not None:
+            if not self.takes_weights:
+                raise TypeError(
+                    f"{name}: sample_weight must be None for a loss that does not use it; a class "
+                    "whose _output and _input_grad use self.sample_weight sets takes_weights = True"
+                )
+            self.sample_weight = as_float_array(
+                sample_weight, name, "sample_weight", prediction.dtype
+            )
         self.output = self._output()
         return self.output
 
@@ -94,13 +102,15 @@ class Loss(Configured):
     def as_target(self, target: object, shape: Shape, dtype: "np.dtype[Any]") -> Array:
         """Return targets for predictions of a shape and dtype, as the loss uses them."""
         name = type(self).__name__
-        array = as_float_array(target, name, "target", dtype)
-        if len(shape) > 1 and shape[-1] == 1 and array.shape == tuple(shape[:-1]):
+        array, shape = as_float_array(target, name, "target", dtype), tuple(shape)
+        if len(shape) > 1 and shape[-1] == 1 and array.shape == shape[:-1]:
             return array.reshape(shape)
-        if array.shape != tuple(shape):
+        if array.shape != shape:
+            fits = array.size == math.prod(shape) and array.ndim < len(shape)
+            cure = f"; np.asarray(target).reshape{(-1, *shape[1:])} makes it fit" if fits else ""
             raise ValueError(
-                f"{name}: target must have the shape of the prediction, {tuple(shape)}, "
-                f"got {array.shape}{_advice(array.shape, tuple(shape))}"
+                f"{name}: target must have the shape of the prediction, {shape}, "
+                f"got {array.shape}{cure}"
             )
         return array
 
@@ -154,17 +164,6 @@ class Loss(Configured):
         """Return how far predictions are from where the derivative jumps; infinity if nowhere."""
         return np.full(prediction.shape, np.inf)
 
-    def _checked_weights(self, sample_weight: object) -> Array | None:
-        name = type(self).__name__
-        if sample_weight is None:
-            return None
-        if not self.takes_weights:
-            raise TypeError(
-                f"{name}: sample_weight must be None for a loss that does not use it; a class "
-                "whose _output and _input_grad use self.sample_weight sets takes_weights = True"
-            )
-        return as_float_array(sample_weight, name, "sample_weight", self.prediction.dtype)
-
     def _output(self) -> float:
         raise NotImplementedError(f"{type(self).__name__} must define _output()")
 
@@ -196,12 +195,6 @@ class Weighted:
 
     def __getitem__(self, rows: Any) -> "Weighted":
         return Weighted(self.target[rows], self.weights[rows])
-
-
-def _advice(got: Shape, needed: Shape) -> str:
-    if math.prod(got) == math.prod(needed) and len(got) < len(needed):
-        return f"; np.asarray(target).reshape{(-1, *needed[1:])} makes it fit"
-    return ""
 
 
 class KernelLoss(Loss):

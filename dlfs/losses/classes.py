@@ -1,6 +1,5 @@
 """Losses of classes: how probable a prediction makes the truth."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from dlfs.checks import (
     check_real,
     optional,
 )
+from dlfs.dense import rows
 from dlfs.losses.base import KernelLoss
 from dlfs.types import Array, Shape
 
@@ -52,32 +52,27 @@ class BinaryCrossEntropy(KernelLoss):
     takes_labels = True
 
     def __init__(self, pos_weight: float | Sequence[float] | None = None) -> None:
-        self.pos_weight = pos_weight
-        if isinstance(pos_weight, Sequence | np.ndarray):
-            self.pos_weight = _class_weights(pos_weight, "BinaryCrossEntropy", "pos_weight", True)
-        elif pos_weight is not None:
-            self.pos_weight = check_real(pos_weight, "BinaryCrossEntropy", "pos_weight", **POSITIVE)
+        several = isinstance(pos_weight, Sequence | np.ndarray)
+        check: Any = _class_weights if several else check_real
+        self.pos_weight = optional(check, pos_weight, type(self).__name__, "pos_weight", **POSITIVE)
 
     def _output(self) -> float:
         target, weights = self.target, self._spread(self.sample_weight, self.prediction.shape)
         if self.pos_weight is not None:
-            # w t and 1 - t are probabilities times their sum.
             check_range(target, 1, "BinaryCrossEntropy", "target")
-            yes = target * self._pos_weights(target)
+            each = np.asarray(self.pos_weight, dtype=target.dtype)
+            if each.ndim and each.shape != target.shape[-1:]:
+                raise ValueError(
+                    f"BinaryCrossEntropy: pos_weight must be a number, or {target.shape[-1]} "
+                    f"numbers for predictions of shape {target.shape}, got {len(each)} numbers"
+                )
+            # w t and 1 - t are probabilities times their sum.
+            yes = target * each
             total = yes + (1 - target)
             target = np.clip(yes / total, 0, 1)
             weights = total if weights is None else total * weights
         loss, self._grad = kernels.binary_cross_entropy(self.prediction, target, weights)
         return loss
-
-    def _pos_weights(self, target: Array) -> Array:
-        weights = np.asarray(self.pos_weight, dtype=target.dtype)
-        if weights.ndim and weights.shape != target.shape[-1:]:
-            raise ValueError(
-                f"BinaryCrossEntropy: pos_weight must be a number, or {target.shape[-1]} numbers "
-                f"for predictions of shape {target.shape}, got {len(weights)} numbers"
-            )
-        return weights
 
     def check_targets(self, target: Array, shape: Shape) -> None:
         """Demand answers, or probabilities."""
@@ -124,8 +119,8 @@ class _ClassLoss(KernelLoss):
         if array.shape == shape:
             if classes == 1:
                 return as_float_array(array, name, "target", dtype)
-            rows = _as_probabilities(np.moveaxis(array, self.axis, -1), name, dtype)
-            return np.moveaxis(rows, -1, self.axis)
+            last = _as_probabilities(np.moveaxis(array, self.axis, -1), name, dtype)
+            return np.moveaxis(last, -1, self.axis)
         if array.shape != of_labels:
             raise ValueError(
                 f"{name}: target must hold integer labels of shape {of_labels} or "
@@ -146,8 +141,8 @@ class _ClassLoss(KernelLoss):
         elif classes == 1:
             check_range(target, 1, name, "target")
         else:
-            rows, eps = np.moveaxis(target, self.axis, -1), float(np.finfo(target.dtype).eps)
-            check_probabilities(rows, name, 4 * classes * eps)
+            eps = float(np.finfo(target.dtype).eps)
+            check_probabilities(np.moveaxis(target, self.axis, -1), name, 4 * classes * eps)
 
     @property
     def takes_labels(self) -> bool:  # type: ignore[override]
@@ -178,18 +173,15 @@ class _ClassLoss(KernelLoss):
 
         The last array says which labels count; it is None if all do.
         """
-        of_labels = self._of_labels(prediction.shape)
-        rows = (math.prod(of_labels), prediction.shape[self.axis])
         labels = target.ndim < prediction.ndim
-        prediction = np.moveaxis(prediction, self.axis, -1).reshape(rows)
-        target = target.reshape(-1) if labels else np.moveaxis(target, self.axis, -1).reshape(rows)
-        weights = self._spread(weights, of_labels)
+        weights = self._spread(weights, self._of_labels(prediction.shape))
         weights = None if weights is None else weights.reshape(-1)
+        prediction = rows(np.moveaxis(prediction, self.axis, -1))
+        target = target.reshape(-1) if labels else rows(np.moveaxis(target, self.axis, -1))
         if not labels or self.ignore_index is None:
             return prediction, target, weights, None
         kept = target != self.ignore_index
-        weights = None if weights is None else weights[kept]
-        return prediction[kept], target[kept], weights, kept
+        return prediction[kept], target[kept], None if weights is None else weights[kept], kept
 
     def _output(self) -> float:
         logits, target, weights = self.prediction, self.target, self.sample_weight
@@ -205,8 +197,8 @@ class _ClassLoss(KernelLoss):
             weights, smoothing = own if weights is None else own * weights, 0.0
         loss, grad = self._row_losses(logits, target, smoothing, weights)
         if self.reduction == "sum":
-            loss, grad = loss * count, grad * count
-        elif total != count:
+            total = 1.0
+        if total != count:
             factor = count / total if total else 0.0
             loss, grad = loss * factor, grad * factor
         if kept is not None:
@@ -360,7 +352,7 @@ class NegativeLogLikelihood(_ClassLoss):
     def _row_losses(
         self, prediction: Array, target: Array, smoothing: float, weights: Array | None
     ) -> tuple[float, Array]:
-        rows, classes = prediction.shape
+        batch, classes = prediction.shape
         if classes < 2:
             raise ValueError(
                 "NegativeLogLikelihood: the prediction must have a log-probability for each of at "
@@ -369,17 +361,17 @@ class NegativeLogLikelihood(_ClassLoss):
         if target.ndim == 1:
             check_range(target, classes - 1, "NegativeLogLikelihood", "labels")
             target = np.eye(classes, dtype=prediction.dtype)[target]
-        share = target / rows if weights is None else target * weights[:, None] / rows
+        share = target / batch if weights is None else target * weights[:, None] / batch
         # What is never asked for costs nothing, even if it is impossible: a logarithm of -infinity.
         terms = np.multiply(share, prediction, where=share != 0, out=np.zeros_like(prediction))
         return -float(terms.sum(dtype=np.float64)), -share
 
 
-def _class_weights(values: Any, owner: str, name: str, low_open: bool = False) -> tuple[float, ...]:
+def _class_weights(values: Any, owner: str, name: str, **limits: Any) -> tuple[float, ...]:
     """Check one weight for each class; return them as a tuple, which files can hold."""
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
         raise TypeError(f"{owner}: {name} must be a list of numbers, got {values!r:.80}")
-    weights = tuple(check_real(v, owner, name, 0.0, low_open=low_open) for v in list(values))
+    weights = tuple(check_real(value, owner, name, **{"low": 0.0, **limits}) for value in values)
     if not any(weights):
         raise ValueError(f"{owner}: {name} must have a number above 0, got {weights}")
     return weights
@@ -395,6 +387,5 @@ def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Arra
         return target
     check_probabilities(as_float_array(target, owner, "target"), owner, 1.1e-5)
     # Rows that sum to 1 as float32 may miss it by more than the kernel allows as float64.
-    rows = target.astype(np.float64)
-    rows /= rows.sum(axis=-1, keepdims=True)
-    return rows.astype(dtype, copy=False)
+    exact = target.astype(np.float64)
+    return (exact / exact.sum(axis=-1, keepdims=True)).astype(dtype, copy=False)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,6 @@ import numpy as np
 from dlfs.ranks import Alone
 from dlfs.saving import network_tensors
 from dlfs.train.accumulate import train_in_parts
-from dlfs.train.batches import Pair
 from dlfs.train.callbacks import Callback, Training
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
@@ -32,18 +31,8 @@ __all__ = ["NonFiniteLossError", "Run"]
 class Run:
     """One training, from where it stands to its end.
 
-    Parameters
-    ----------
-    trainer : Training
-        What callbacks see. The loop reads ``stop``, which they may set.
-    data : Data
-    plan : Plan
-    standing : Standing
-    callbacks : sequence of Callback
-    display : Display
-    checkpoint : Checkpoint, optional
-    ranks : Alone or Ranks
-        The processes that share each batch; mostly it is one process.
+    Callbacks see ``trainer``, and may set its ``stop``. ``ranks`` are the processes that share each
+    batch; mostly it is one process.
     """
 
     trainer: Training
@@ -58,8 +47,6 @@ class Run:
     def __post_init__(self) -> None:
         self.net = self.trainer.net
         self.optim = self.trainer.optim
-        # Without shuffling, the test data is streams of text, as the training data is.
-        self._evaluated_at_a_time = None if self.plan.shuffle else self.plan.batch_size
         self._early_stopping = EarlyStopping(
             self.plan.patience, self.standing, self.trainer, self.display
         )
@@ -103,11 +90,13 @@ class Run:
 
     def _epoch(self, epoch: int) -> bool:
         """Train for an epoch, and return whether to go on."""
-        started, batches = time.perf_counter(), len(self.data.train)
+        plan, source = self.plan, self.data.train
+        started, batches = time.perf_counter(), len(source)
+        number, ahead = self.standing.earlier + epoch, source.works_ahead(plan.transform)
         self.net.reset_state()
-        self.display.begin_epoch(epoch + 1, self.plan.epochs)
+        self.display.begin_epoch(epoch + 1, plan.epochs)
         row, total, seen = Row({"epoch": epoch + 1}), 0.0, 0
-        with closing(self._batches(epoch)) as drawn:
+        with closing(source.epoch(plan.seed, number, plan.transform, ahead)) as drawn:
             for batch, (X_batch, y_batch) in enumerate(drawn):
                 self.optim.set_progress(epoch, batch)
                 row.setdefault("lr", self.optim.lr)
@@ -128,7 +117,7 @@ class Run:
         if self.ranks.size > 1:
             alike = {"the last batch": X_batch, **network_tensors(self.net)}
             self.ranks.end_epoch(epoch + 1, alike, self._interrupt)
-        self.net.epochs_trained = self.standing.earlier + epoch + 1
+        self.net.epochs_trained = number + 1
         row["train_loss"] = total / seen
         row["seconds"] = time.perf_counter() - started
         self.standing.history.append(row)
@@ -142,12 +131,6 @@ class Run:
             raise
         self._interrupt.check()
         return going_on and not self.trainer.stop
-
-    def _batches(self, epoch: int) -> Generator[Pair, None, None]:
-        """Return the batches of an epoch."""
-        plan, source = self.plan, self.data.train
-        number, ahead = self.standing.earlier + epoch, source.works_ahead(plan.transform)
-        return source.epoch(plan.seed, number, plan.transform, ahead)
 
     def _step(self, X_batch: Array, y_batch: Array, epoch: int, batch: int) -> float:
         """Learn from a batch and return its loss; one that is not finite changes nothing."""
@@ -163,7 +146,7 @@ class Run:
             became = f"the loss became {loss}"
         error = failure(self.net, f"{became} in batch {batch} of epoch {epoch + 1}")
         self._statistics.put_back()
-        raise self.ranks.same_error(error, mine=not math.isfinite(self.net.loss.output))
+        raise ranks.same_error(error, mine=not math.isfinite(self.net.loss.output))
 
     def _evaluate(self, epoch: int, row: Row) -> bool:
         """Evaluate if it is time to, and return whether to go on."""
@@ -171,7 +154,8 @@ class Run:
         due = (epoch + 1) % plan.eval_every == 0 or epoch + 1 == plan.epochs
         if X_test is None or y_test is None or not due:
             return True
-        size = self._evaluated_at_a_time
+        # Without shuffling, the test data is streams of text, as the training data is.
+        size = None if plan.shuffle else plan.batch_size
         results = evaluate(self.net, X_test, y_test, plan.measures, size, self.ranks)
         results = self.ranks.of_first(results)
         loss = row["test_loss"] = results.pop("loss")
@@ -191,7 +175,7 @@ class Run:
         self._write(complete)
 
     def _write(self, complete: bool) -> None:
-        """Write the checkpoint, if there is one, and if the epoch was not broken off."""
+        """Write the checkpoint if the epoch was not broken off."""
         if self.checkpoint is not None and complete:
             self.checkpoint.write(self.net, self.optim, self.standing)
 
