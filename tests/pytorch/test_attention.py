@@ -199,6 +199,15 @@ def test_pytorchs_encoder_layers_are_converted(norm_first, activation, backend) 
         agree(net.backward(grad), theirs.grad)
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_what_follows_an_encoder_layer_is_converted_too(norm_first) -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, norm_first=norm_first)
+    module = nn.Sequential(layer, nn.Tanh(), nn.Linear(8, 3)).double().eval()
+    x = np.random.default_rng(3).standard_normal((2, 5, 8))
+    agree(from_torch(module, input_shape=(5, 8)).predict(x), module(torch.from_numpy(x)))
+
+
 def test_multihead_attention_becomes_a_layer_and_comes_back_as_modules() -> None:
     module = nn.MultiheadAttention(12, 3, bias=False, batch_first=True, dtype=torch.float64)
     net = from_torch(module, input_shape=(7, 12))
@@ -219,7 +228,10 @@ def test_multihead_attention_becomes_a_layer_and_comes_back_as_modules() -> None
         (lambda: nn.MultiheadAttention(4, 2, kdim=3, vdim=3, batch_first=True), "same number"),
         (lambda: nn.RMSNorm(4), "must have an eps"),
         (lambda: nn.RMSNorm((2, 4), eps=1e-5), "last axis"),
-        (lambda: nn.GroupNorm(2, 4), "pass input_shape"),
+        (
+            lambda: nn.GroupNorm(2, 4),
+            ": how many axes its input has is not known; pass input_shape, the shape of one obs",
+        ),
     ],
 )
 def test_what_dlfs_does_not_have_is_named(make, words: str) -> None:

@@ -559,7 +559,7 @@ class OwnLayer(DenseLayer):
         (lambda: nn.LayerNorm((2, 2)), "last axis"),
         (lambda: nn.Embedding(2, 2, max_norm=1.0), "max_norm"),
         (lambda: nn.Softplus(beta=2), "beta"),
-        (lambda: nn.Softplus(threshold=5), "threshold"),
+        (lambda: nn.Softplus(threshold=19.9), "no threshold, and 19.9 changes the result$"),
         (lambda: nn.Softmax(dim=1), "dim"),
         (lambda: nn.LeakyReLU(-1.0), "slope"),
         (lambda: nn.Dropout(1.0), "keep_prob"),
@@ -576,6 +576,36 @@ class OwnLayer(DenseLayer):
 def test_what_dlfs_does_not_have_is_named(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(ValueError, match=f"from_torch: .*{words}"):
         from_torch(make())
+
+
+def test_pytorchs_usual_softplus_is_converted() -> None:
+    x = np.linspace(-30, 30, 60, dtype=np.float32).reshape(6, 10)
+    net = from_torch(nn.Softplus(), input_shape=(10,))
+    # 2e-9 are left out above the threshold, which float32 does not hold.
+    np.testing.assert_allclose(net.predict(x), nn.Softplus()(torch.from_numpy(x)), rtol=1e-6)
+
+
+class Squashed(layers.Layer):
+    """An Operation, and tanh after it, in one layer."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def _setup_layer(self, input_: Any) -> None:
+        self.operations = [self.operation, activations.Tanh()]
+
+
+POOLINGS = [MaxPool2D(2), AvgPool2D(2), GlobalMaxPool2D(), GlobalAvgPool2D(), reshape.Flatten()]
+
+
+@pytest.mark.parametrize("operation", [*POOLINGS, reshape.Upsample2D(2), Dropout(0.5)], ids=repr)
+def test_what_follows_in_the_same_layer_is_converted_too(operation: Operation) -> None:
+    net = NeuralNetwork([Squashed(operation)])
+    net.build((2, 4, 6))
+    x = np.random.default_rng(0).normal(size=(3, 2, 4, 6))
+    theirs = to_torch(net).eval()(torch.from_numpy(x))
+    np.testing.assert_allclose(net.predict(x), theirs.detach().numpy(), rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,7 @@ def in_place_sum(self: Any, x: Any) -> Any:
         (lambda: own(lambda self, x: x.view(x.size(1), -1)), "nothing else.*view"),
         (lambda: own(lambda self, x: torch.flatten(x)), "Flatten.*start_dim"),
         (lambda: own(lambda self, x: torch.softmax(x, -1, torch.float64)), "nothing else.*softm"),
+        (lambda: own(lambda self, x: torch.log_softmax(x, -1, torch.float64)), "nothing .*log_s"),
         (lambda: own(lambda self, x: functional.hardtanh(x)), "nothing else.*hardtanh"),
         (lambda: own(lambda self, x: x + self.linear[0].weight), "nothing else.*weight"),
         (lambda: own(lambda self, x: x.chunk(2, 1)[0]), "nothing else.*getitem"),
@@ -257,6 +258,14 @@ def test_the_rows_of_branches_are_found_out() -> None:
     assert from_torch(nn.Sequential(tanh, nn.Linear(6, 2))).input_shape is None
     net = from_torch(nn.Sequential(tanh, nn.Linear(6, 2)), input_shape=(3,))
     assert net.predict(np.zeros((2, 3), dtype=np.float32)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_mean_over_pixels_keeps_its_axes_where_it_is_told_to(keep: bool) -> None:
+    module = own(lambda self, x: torch.tanh(x).mean((2, 3), keepdim=keep))
+    x = torch.randn(2, 3, 4, 5)
+    net = from_torch(module, input_shape=(3, 4, 5))
+    agree(net.predict(x.numpy()), module(x), 1e-6)
 
 
 def test_embeddings_in_branches_take_integers() -> None:

@@ -1,6 +1,7 @@
 """Modules with hidden computations: the predictions of ``module.eval()``, or an error."""
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ torch = pytest.importorskip("torch", reason="dlfs.pytorch needs the extra torch"
 
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
-from torch.nn.utils import parametrizations, prune  # noqa: E402
+from torch.nn.utils import parametrizations, parametrize, prune  # noqa: E402
 
 import dlfs  # noqa: E402
 from dlfs import activations, layers  # noqa: E402
@@ -167,6 +168,11 @@ class OwnForward(DenseLayer):
         return 2 * super().forward(x, inference)
 
 
+def twice_parametrized() -> nn.Module:
+    module = parametrizations.spectral_norm(nn.Linear(3, 3))
+    return parametrize.register_parametrization(module, "bias", nn.Tanh())
+
+
 class OwnCall(nn.Sequential):
     def __call__(self, x: Any) -> Any:
         return 2 * super().__call__(x)
@@ -185,6 +191,7 @@ class OwnCall(nn.Sequential):
             lambda: nn.Sequential(parametrizations.spectral_norm(nn.Linear(3, 3))),
             r"module 0, ParametrizedLinear: parametrizations compute .*\(weight\)",
         ),
+        (twice_parametrized, r"parametrizations compute its parameters \(weight, bias\); make"),
         (replaced_forward, "module 0, Linear: its forward was replaced"),
         (replaced_weight, r"must have shape \(3, 2\) for its options, got \(2, 3\)"),
         (lambda: OwnCall(nn.Linear(3, 3)), "OwnCall: its class writes its own __call__"),
@@ -425,10 +432,10 @@ def patched() -> NeuralNetwork:
     return net
 
 
-def patched_operation() -> NeuralNetwork:
+def patched_operation(name: str) -> NeuralNetwork:
     net = NeuralNetwork([layers.Dense(3)])
     net.build((4, 3))
-    net.layers[0].operations[0]._output = lambda: None  # type: ignore[return-value]
+    vars(net.layers[0].operations[0])[name] = lambda *arguments: None
     return net
 
 
@@ -446,7 +453,13 @@ def patched_operation() -> NeuralNetwork:
         (lambda: NeuralNetwork([layers.Dense(3, activation=Reversed())]), "Reversed.*not known"),
         (lambda: NeuralNetwork([OwnSetup(3, carry="mean", output_size=3)]), "layer 0, OwnSetup"),
         (patched, "layer 0, Dense.*forward of its own"),
-        (patched_operation, "layer 0, Dense.*_output of its own"),
+        *(
+            (
+                functools.partial(patched_operation, name),
+                f"layer 0, Dense.* has a {name} of its own",
+            )
+            for name in ("forward", "_output", "backward", "_input_grad")
+        ),
     ],
 )
 def test_what_a_user_has_written_is_not_taken_for_its_parent(
@@ -457,6 +470,17 @@ def test_what_a_user_has_written_is_not_taken_for_its_parent(
         net.build((4, 3))
     with pytest.raises(ValueError, match=f"to_torch: .*{words}"):
         to_torch(net, (4, 3))
+
+
+def test_layers_after_the_lstm_of_the_book_are_converted_in_its_dtype() -> None:
+    net = NeuralNetwork(
+        [layers.LSTMLayer(3, carry="mean", output_size=3), layers.LayerNorm(), layers.Dense(2)],
+        dtype="float32",
+    )
+    net.build((4, 3))
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
+    found = to_torch(net).eval()(torch.from_numpy(x))
+    np.testing.assert_allclose(found.detach().numpy(), net.predict(x), rtol=1e-5, atol=1e-6)
 
 
 def test_a_subclass_that_computes_alike_is_converted() -> None:
