@@ -470,6 +470,17 @@ def test_resume_needs_a_checkpoint():
         fit(classifier(), Adam(0.01), classification(), resume=True)
 
 
+def test_what_more_epochs_mean_for_the_learning_rate_is_said(tmp_path, capsys):
+    for epochs in (2, 5):
+        Trainer(classifier(), SGD(0.1, final_lr=0.01, decay_type="linear")).fit(
+            *classification(), epochs=epochs, checkpoint=tmp_path / "file", resume=True
+        )
+    assert (
+        "Resumed with 5 epochs instead of 2: from epoch 3 on the learning rate follows the linear "
+        "decay over 5 epochs" in capsys.readouterr().out
+    )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_training_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path):
     script = textwrap.dedent(

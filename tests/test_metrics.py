@@ -86,6 +86,31 @@ def test_the_names_that_a_trainer_knows() -> None:
     assert set(metrics.METRICS) - metrics.HIGHER_IS_BETTER == {"mae", "rmse", "log_loss"}
 
 
+def test_an_unknown_metric_is_named_with_those_that_there_are() -> None:
+    known = ", ".join(map(repr, metrics.METRICS))
+    with pytest.raises(ValueError, match=f"^Trainer: unknown metric 'speed'; there are {known}$"):
+        Trainer(NeuralNetwork([Dense(1)]), SGD()).fit(np.ones((2, 1)), [1, 2], metrics=["speed"])
+
+
+def test_a_metric_without_a_signature_gets_targets_and_predictions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As some functions written in C."""
+
+    def refuses(function: object) -> None:
+        raise ValueError("no signature found")
+
+    def largest(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+        return float(np.max(np.abs(y_true - y_pred)))
+
+    net = NeuralNetwork([Dense(1)], seed=1)
+    X, y = np.arange(6.0).reshape(6, 1), np.arange(6.0)
+    net.build((1,))
+    expected = largest(y[:, None], net.predict(X))
+    monkeypatch.setattr("dlfs.train.evaluation.inspect.signature", refuses)
+    assert Trainer(net, SGD()).evaluate(X, y, metrics=[largest])["largest"] == expected
+
+
 # --- the loss defines the meaning of a prediction ---
 
 

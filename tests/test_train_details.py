@@ -172,3 +172,9 @@ def test_a_notebook_with_widgets_gets_a_widget(config, widgets, notebook, monkey
     bar = progress_bar(7, False, initial=2)
     widget = ("widget", {"total": 7, "initial": 2, "unit": "batch", "leave": True})
     assert (bar == widget) == notebook
+
+
+def test_a_trainer_begins_without_a_decision_to_stop():
+    trainer = Trainer(NeuralNetwork([Dense(1)]), SGD())
+    assert trainer.stop is False
+    assert len(trainer.history) == 0
