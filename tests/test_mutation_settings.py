@@ -1,5 +1,6 @@
-"""The settings of ``make mutate`` name files and tests that exist."""
+"""The settings of ``make mutate``, and its page, name files and tests that exist."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -19,3 +20,15 @@ def test_every_path_and_test_that_is_named_exists() -> None:
         assert (ROOT / path).exists(), path
         name = test.partition("[")[0]
         assert not test or f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), argument
+
+
+@pytest.mark.source_tree
+def test_every_test_that_the_page_names_exists() -> None:
+    page = (ROOT / "docs" / "mutation_testing.md").read_text(encoding="utf-8")
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    known = {file.stem for file in files}
+    for file in files:
+        known.update(re.findall(r"def (test_\w+)\(", file.read_text(encoding="utf-8")))
+    named = set(re.findall(r"\btest_\w+", page))
+    assert named
+    assert named <= known, named - known

@@ -15,7 +15,7 @@ from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
 from dlfs.train import NonFiniteLossError, Trainer
 from dlfs.train.callbacks import ConvTesting
-from dlfs.train.failure import CURE, failure
+from dlfs.train.failure import CURE, failure, failure_in_evaluation
 from dlfs.train.history import History
 from dlfs.train.output import progress_bar
 from tests.support.training import regression, regressor
@@ -178,3 +178,17 @@ def test_a_trainer_begins_without_a_decision_to_stop():
     trainer = Trainer(NeuralNetwork([Dense(1)]), SGD())
     assert trainer.stop is False
     assert len(trainer.history) == 0
+
+
+def test_a_failing_evaluation_is_looked_at_in_the_batches_that_fit_into_memory():
+    sizes = []
+
+    class Spied(NeuralNetwork):
+        def predict(self, X, batch_size=None):
+            sizes.append(batch_size)
+            return super().predict(X, batch_size)
+
+    net = Spied([Dense(1)])
+    net.build((2,))
+    failure_in_evaluation(net, np.ones((6, 2)), 3, "the test loss is nan")
+    assert sizes == [3]

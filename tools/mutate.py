@@ -15,24 +15,19 @@ import functools
 import gc
 import importlib
 import json
-import os
 import random
-import resource
 import shutil
-import signal
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import libcst
 import pytest
-from _pytest.runner import runtestprotocol
 from mutmut import __main__ as mutmut
 from mutmut.configuration import config
 from mutmut.mutation import file_mutation
@@ -40,6 +35,9 @@ from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 from mutmut.utils import file_utils
+
+from tools import trials
+from tools.trials import first_of, passes, say
 
 # Functions by their names, as mutmut spells them: x_function, xǁClassǁmethod.
 BACKWARD = [
@@ -63,10 +61,10 @@ FORWARD, LEFT = "forward", "left"
 DECORATORS = ("contextmanager", "kernel")
 # mutmut's exit codes.
 SURVIVED, KILLED, NO_TESTS, TIMEOUT = 0, 1, 33, 36
+RESULTS = {trials.PASSED: SURVIVED, trials.TOO_LONG: TIMEOUT}
 MISSED = (SURVIVED, NO_TESTS)
 
 REACHED = Path("mutants/reached.json").absolute()
-MEMORY = 6 << 30
 # So long, on the machine that traced them, tests are run on one change; all of them with ``left``.
 MOST_SECONDS = 5
 
@@ -207,9 +205,14 @@ class Changes:
             known = killers[function]
             order = sorted(tests[function], key=lambda test: (-known[test], seconds[test]))
             if not self.thorough:
-                order = list(first_of(order, seconds))
-            limit = ceil(10 + 4 * sum(seconds[test] for test in order))
-            result, test = attempt(name, [items[test] for test in order], limit)
+                order = list(first_of(order, seconds, MOST_SECONDS))
+            result, test = NO_TESTS, ""
+            if order:
+                limits = [10 + 4 * seconds[test] for test in order]
+                begin = functools.partial(set_mutant_under_test, name)
+                outcome, last, _ = trials.attempt([items[test] for test in order], limits, begin)
+                result = RESULTS.get(outcome, KILLED)
+                test = "" if result == SURVIVED else order[last]
             known[test] += 1
             self.files[name].exit_code_by_key[name] = result
             if count % 100 == 0 or count == len(self.names):
@@ -295,60 +298,11 @@ def caches() -> list[Any]:
     return [each for each in found if str(each.__module__).partition(".")[0] in ("dlfs", "tests")]
 
 
-def first_of(order: list[str], seconds: dict[str, float]) -> Iterator[str]:
-    """Go through tests until they have taken ``MOST_SECONDS`` together."""
-    total = 0.0
-    for test in order:
-        yield test
-        total += seconds[test]
-        if total > MOST_SECONDS:
-            return
-
-
-def attempt(name: str, items: list[pytest.Item], limit: int) -> tuple[int, str]:
-    """Run tests on one change in its own process; return the outcome, and the failed test.
-
-    ``limit`` is in seconds of the process's CPU time, which does not depend on the machine's load.
-    """
-    if not items:
-        return NO_TESTS, ""
-    ours, theirs = os.pipe()
-    child = os.fork()
-    if child == 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
-        signal.alarm(60 + 10 * limit)  # a deadlock takes no CPU time
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        set_mutant_under_test(name)
-        for item in items:
-            if not passes(item):
-                os.write(theirs, item.nodeid.encode())
-                os._exit(KILLED)
-        os._exit(SURVIVED)
-    os.close(theirs)
-    with os.fdopen(ours) as pipe:
-        test = pipe.read()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL):
-        return TIMEOUT, ""
-    return (code, test) if code == SURVIVED else (KILLED, test)
-
-
-def passes(item: pytest.Item) -> bool:
-    """Run one test."""
-    reports = runtestprotocol(item, log=False, nextitem=None)
-    return not any(report.failed for report in reports)
-
-
 def may_write() -> AbstractContextManager[None]:
     """Lift, within the block, the guard of the tests against writing outside temporary folders."""
     # The copy in the folder "mutants", which can be found only now.
     guard = importlib.import_module("tests.support.guard")
     return guard.lifted()
-
-
-def say(text: str) -> None:
-    """Print to the terminal, even while pytest captures output."""
-    print(text, file=sys.__stdout__, flush=True)
 
 
 if __name__ == "__main__":

@@ -18,22 +18,20 @@ import json
 import os
 import random
 import re
-import resource
-import signal
 import subprocess
 import sys
 import sysconfig
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from _pytest.runner import runtestprotocol
 
 from tests.support import guard
+from tools import trials
+from tools.trials import first_of, say
 
 PACKAGE = Path("dlfs_ext")
 FOLDER = Path("mutants").absolute()
@@ -57,8 +55,6 @@ __attribute__((constructor)) static void begin(void)
 {{
     int file = open(getenv("DLFS_MUTANTS"), O_RDWR);
     dlfs_mutant = mmap(NULL, {SIZE}, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (dlfs_mutant == MAP_FAILED)
-        abort();
     dlfs_reached = (volatile char *)(dlfs_mutant + 1);
 }}
 """
@@ -70,9 +66,8 @@ extern volatile char *dlfs_reached;
 CYTHON_HEADER = 'cdef extern from "mutant.h" nogil:\n    bint mutant(int n) noexcept\n'
 
 # What replaces an operator or a function, and the operators by how tightly they bind.
-BOTH = ["+ -", "- +", "* /", "/ *", "// *", "% /", "< <=", "<= <", "> >=", ">= >", "== !=", "!= =="]
-BOTH += ["&& ||", "|| &&", "and or", "or and", "<< >>", ">> <<", "& |", "| &"]
-OPERATORS = dict(pair.split() for pair in BOTH)
+BOTH = "+ -,- +,* /,/ *,// *,% /,< <=,<= <,> >=,>= >,== !=,!= ==,&& ||,|| &&,and or,or and"
+OPERATORS = dict(pair.split() for pair in f"{BOTH},<< >>,>> <<,& |,| &".split(","))
 CALLS = {"vmin": "vmax", "vmax": "vmin", "vzip_low": "vzip_high", "vzip_high": "vzip_low"}
 CALLS |= {"vevens": "vodds", "vodds": "vevens", "min": "max", "max": "min"}
 C_LEVELS = ["||", "&&", "|", "^", "&", "== !=", "< <= > >=", "<< >>", "+ -", "* / %"]
@@ -82,6 +77,7 @@ NOT, COMPARISON = 2, 3
 # What ends an expression at its own depth.
 KEYWORDS = {"return", "if", "else", "for", "while"}
 ENDS = KEYWORDS | {",", ";", ":", "?", "=", "{", "}", "+=", "-=", "*=", "/=", "|=", "&=", "^="}
+BRACKETS = {1: "([{", -1: ")]}"}
 C_ENDS, CYTHON_ENDS = ENDS | {"case", "do"}, ENDS | {"//=", "elif", "\n"}
 
 TOKEN = re.compile(
@@ -142,12 +138,18 @@ class Source:
         self.clean = clean.replace("\\\n", " \n")
         self.tokens: list[str] = []
         self.spans: list[tuple[int, int]] = []
-        depth = 0
+        self.partner: dict[int, int] = {}
+        opened: list[int] = []
         for match in TOKEN.finditer(self.clean):
-            depth += (match[0] in "([{") - (match[0] in ")]}")
-            if match[0] != "\n" or (depth == 0 and not self.is_c):
-                self.tokens.append(match[0])
-                self.spans.append(match.span())
+            if match[0] == "\n" and (opened or self.is_c):
+                continue
+            place = len(self.tokens)
+            if match[0] in BRACKETS[1]:
+                opened.append(place)
+            elif match[0] in BRACKETS[-1] and opened:
+                self.partner |= {place: opened[-1], opened.pop(): place}
+            self.tokens.append(match[0])
+            self.spans.append(match.span())
 
     def is_binary(self, i: int) -> bool:
         """Whether token i is an operator between two operands: it has spaces on both sides."""
@@ -157,25 +159,15 @@ class Source:
 
     def operand(self, i: int, step: int, level: int = -1) -> int:
         """Return the last token of the operand that begins beside token i, in one direction."""
-        opening, closing = ("([{", ")]}") if step > 0 else (")]}", "([{")
-        depth, i = 0, i + step
+        i += step
         while 0 <= i < len(self.tokens):
             token = self.tokens[i]
-            if depth == 0 and (token in self.ends or token in closing):
+            if token in self.ends or token in BRACKETS[-step]:
                 break
-            if depth == 0 and self.is_binary(i) and self.level[token] < level + (step > 0):
+            if self.is_binary(i) and self.level[token] < level + (step > 0):
                 break
-            depth += (token in opening) - (token in closing)
-            i += step
+            i = self.partner.get(i, i) + step
         return i - step
-
-    def arguments(self, i: int) -> list[tuple[int, int]]:
-        """Return the first and last tokens of the arguments of a call; token i is its bracket."""
-        found = [(i + 1, self.operand(i, 1))]
-        while self.tokens[found[-1][1] + 1] == ",":
-            first = found[-1][1] + 2
-            found.append((first, self.operand(first - 1, 1)))
-        return found
 
     def part(self, first: int, last: int) -> str:
         """Return the text of some tokens, on one line."""
@@ -189,9 +181,9 @@ class Source:
                 level = self.level[token]
                 first, last = self.operand(i, -1, level), self.operand(i, 1, level)
                 # In `0 <= x < 1` of Cython one comparison cannot be replaced alone.
-                others = (j for j in range(first - 1, last + 2) if self.is_binary(j) and j != i)
-                chained = any(self.level[self.tokens[j]] == COMPARISON for j in others)
-                if self.is_c or level != COMPARISON or not chained:
+                near = [j for j in range(first, last + 2) if self.is_binary(j)]
+                comparisons = [j for j in near if self.level[self.tokens[j]] == COMPARISON]
+                if self.is_c or level != COMPARISON or len(comparisons) == 1:
                     left, right = self.part(first, i - 1), self.part(i + 1, last)
                     yield first, last, f"{left} {OPERATORS[token]} {right}"
             elif token in ("+=", "-="):
@@ -202,10 +194,13 @@ class Source:
             elif token == "VLEN":
                 yield i, i, "VLEN - 1"
             elif token in CALLS and called:
-                last = self.arguments(i + 1)[-1][1] + 1
+                last = self.partner[i + 1]
                 yield i, last, CALLS[token] + self.part(i + 1, last)
             elif re.fullmatch(r"v\w+_n|vfirst|p?range", token) and called:
-                first, last = self.arguments(i + 1)[0 if token == "prange" else -1]
+                end = self.partner[i + 1]
+                first, last = self.operand(end, -1), end - 1
+                if token == "prange":
+                    first, last = i + 2, self.operand(i + 1, 1)
                 yield first, last, f"({self.part(first, last)}) - 1"
             elif token in ("if", "while", "elif") and (called or not self.is_c):
                 first, last = i + 1 + self.is_c, self.operand(i + self.is_c, 1)
@@ -232,10 +227,7 @@ class Source:
             else:
                 both = f"({m.after} if mutant({m.number}) else {m.before})"
             text = text[: m.start] + both + text[m.end :]
-        if not self.is_c:
-            docstring = re.match(r'(?:"""(?:.*?)"""\n)?', text, re.DOTALL)
-            place = docstring.end() if docstring else 0
-            text = text[:place] + CYTHON_HEADER + text[place:]
+        text += "" if self.is_c else CYTHON_HEADER
         if text != self.path.read_text(encoding="utf-8"):
             self.path.write_text(text, encoding="utf-8")
 
@@ -256,18 +248,14 @@ def draw(sources: list[Source]) -> list[Mutant]:
 
 def build() -> list[Mutant]:
     """Rewrite and compile the kernels; return the first ``COUNT`` mutants that compile."""
-    names = [path for path in PACKAGE.rglob("*") if path.suffix in (".h", ".pyx", ".pxd")]
-    sources = [
-        Source(path)
-        for path in sorted(names)
-        if path.stem != "poison" and path.parent.name != "plain"
-    ]
+    paths = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in (".h", ".pyx", ".pxd")]
+    paths = [path for path in paths if path.stem != "poison" and path.parent.name != "plain"]
+    sources = [Source(path) for path in paths]
     mutants = draw(sources)
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "mutant.h").write_text(HEADER)
     (FOLDER / "shared.c").write_text(SHARED)
-    command = ["gcc", "-shared", "-fPIC", str(FOLDER / "shared.c"), "-o", str(LIBRARY)]
-    subprocess.run(command, check=True)
+    subprocess.run(["gcc", "-shared", "-fPIC", FOLDER / "shared.c", "-o", LIBRARY], check=True)
     used, wrong = set[int](), {0}
     while wrong:
         for source in sources:
@@ -277,16 +265,18 @@ def build() -> list[Mutant]:
         say(f"{len(wrong)} mutants do not compile")
     say("compiling")
     flags = f"-O1 -w -include {FOLDER}/mutant.h -I{FOLDER} {LIBRARY} -Wl,-rpath,{FOLDER}"
-    environment = {**os.environ, "DLFS_FLAGS": flags, "DLFS_REQUIRE_EXT": "1"}
-    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
-    subprocess.run(command, check=True, env=environment)
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+        check=True,
+        env={**os.environ, "DLFS_FLAGS": flags, "DLFS_REQUIRE_EXT": "1"},
+    )
     return [m for m in mutants if m.number in used][:COUNT]
 
 
 def check() -> tuple[set[int], set[int]]:
     """Translate and check the sources; return the mutants in use, and those that cause errors."""
 
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
+    def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     # setup.py translates all Cython files, whatever it is asked to do.
@@ -294,10 +284,9 @@ def check() -> tuple[set[int], set[int]]:
     if output.returncode or "Error compiling" in output.stdout + output.stderr:
         return set(), blamed(output.stdout + output.stderr)
     folders = [FOLDER, PACKAGE / "csrc", sysconfig.get_path("include"), np.get_include()]
-    gcc = ["gcc", "-fopenmp", "-w", "-include", str(FOLDER / "mutant.h")]
-    gcc += [f"-I{folder}" for folder in folders]
+    gcc = ["gcc", "-fopenmp", "-w", "-include", FOLDER / "mutant.h", *(f"-I{f}" for f in folders)]
     used, wrong = set[int](), set[int]()
-    for path in sorted(map(str, PACKAGE.glob("*.c"))):
+    for path in sorted(PACKAGE.glob("*.c")):
         output = run(*gcc, "-fsyntax-only", "-fmax-errors=0", path)
         wrong |= blamed(output.stderr) if output.returncode else set()
         numbers = re.findall(r"dlfs_reached\[(\w+)\]", run(*gcc, "-E", path).stdout)
@@ -307,11 +296,11 @@ def check() -> tuple[set[int], set[int]]:
 
 def blamed(errors: str) -> set[int]:
     """Return the mutants on the lines with errors, or before them in C that Cython made."""
-    places = re.findall(rf"({PACKAGE}/[\w/.]+):(\d+):(.*)", errors)
-    # The other messages only explain: where a macro is used, for example.
-    for chosen in ([p for p in places if " error: " in p[2]], places):
+    place = rf"({PACKAGE}/[\w/.]+):(\d+):"
+    # If there is none on those lines: notes say where a macro is used, for example.
+    for pattern in (place + r"\d+: (?!note)", place):
         found = set[int]()
-        for name, line, _ in chosen:
+        for name, line in re.findall(pattern, errors):
             lines = Path(name).read_text(encoding="utf-8").splitlines()[: int(line)]
             if name.endswith(".c"):
                 lines = [text for text in lines if "mutant(" in text] or lines
@@ -324,8 +313,8 @@ def blamed(errors: str) -> set[int]:
 class Trial:
     """A pytest plugin that tries the mutants instead of running the tests once."""
 
-    def __init__(self, mutants: list[Mutant], wanted: list[Mutant], most_seconds: float) -> None:
-        self.mutants, self.wanted, self.most_seconds = mutants, wanted, most_seconds
+    def __init__(self, mutants: list[Mutant], wanted: list[Mutant], most: float) -> None:
+        self.mutants, self.wanted, self.most = mutants, wanted, most
         # Not os.fork: the kernels would notice, and use one thread. No thread has been started yet.
         self.fork = ctypes.PyDLL(None).fork
         self.shared = np.memmap(SHARED_FILE, np.uint8, "r+")
@@ -339,12 +328,12 @@ class Trial:
             pytest.exit("the tests could not be collected", 1)
         self.items = session.items
         reach: dict[int, list[int]] = defaultdict(list)
-        for test, (outcome, seconds, reached) in self.attempt(0, range(len(self.items))).items():
-            if outcome != "passed":
-                say(f"{outcome} without any change, left out: {self.items[test].nodeid}")
+        for test, item in enumerate(self.items):
+            outcome, _, self.seconds[test] = self.attempt(0, [test])
+            if outcome != trials.PASSED:
+                say(f"{outcome} without any change, left out: {item.nodeid}")
                 continue
-            self.seconds[test] = seconds
-            for number in reached:
+            for number in self.shared[4:].nonzero()[0].tolist():
                 reach[number].append(test)
         say(f"{len(self.items)} tests, {sum(self.seconds.values()):.0f} s")
         # conv.pyx, conv_tiles.h and conv_last.h are one subject
@@ -356,74 +345,28 @@ class Trial:
 
     def try_one(self, mutant: Mutant, tests: list[int], noticed: Counter[int]) -> None:
         """Try a mutant: first the tests that ``noticed`` others like it, then the fast ones."""
-        chosen, total = [], 0.0
-        for test in sorted(tests, key=lambda t: self.seconds[t] / (1 + 9 * noticed[t])):
-            if total <= self.most_seconds:
-                chosen.append(test)
-                total += self.seconds[test]
+        tests.sort(key=lambda test: self.seconds[test] / (1 + 9 * noticed[test]))
         mutant.result, mutant.test = "not reached", ""
-        for test, (outcome, _, _) in self.attempt(mutant.number, chosen).items():
-            mutant.result = outcome
-            if outcome != "passed":
-                mutant.test = self.items[test].nodeid
-                noticed[test] += 1
-        save(self.mutants)
+        if chosen := list(first_of(tests, self.seconds, self.most)):
+            mutant.result, last, _ = self.attempt(mutant.number, chosen)
+            if mutant.result != trials.PASSED:
+                mutant.test = self.items[chosen[last]].nodeid
+                noticed[chosen[last]] += 1
         if not mutant.test:
             say(str(mutant))
+        save(self.mutants)
 
-    def attempt(self, number: int, tests: Sequence[int]) -> dict[int, tuple[str, float, list[int]]]:
-        """Run tests with a mutant in one process, until one fails, or with mutant 0 all of them.
-
-        Returns each test's outcome, its CPU time and the mutants that it reached.
-        """
-        found: dict[int, tuple[str, float, list[int]]] = {}
-        reading, writing = os.pipe()
-        child = self.fork()
-        if child == 0:
-            with os.fdopen(writing, "w") as pipe:
-                self.run(number, tests, pipe)
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
-            for line in pipe:
-                test, *found_now = json.loads(line)
-                found[test] = tuple(found_now)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if code:
-            last = next(reversed(found))
-            too_long = code in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL)
-            found[last] = ("too long" if too_long else "crashed", 0, [])
-        return found
-
-    def run(self, number: int, tests: Sequence[int], pipe: Any) -> None:
-        """Run tests in this process; write what they did to the pipe."""
-        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        for test in tests:
-            began, limit = sum(os.times()[:4]), int(GRACE + SLOWER * self.seconds.get(test, 60))
-            # These end the process by a signal; a deadlock takes no CPU time.
-            resource.setrlimit(resource.RLIMIT_CPU, (int(began) + limit, resource.RLIM_INFINITY))
-            signal.alarm(60 + 10 * limit)
-            print(json.dumps([test, "started", 0, []]), file=pipe, flush=True)
-            self.shared[:] = [*number.to_bytes(4, sys.byteorder), *[0] * (SIZE - 4)]
-            reports = runtestprotocol(self.items[test], log=False, nextitem=None)
-            outcome = "failed" if any(report.failed for report in reports) else "passed"
-            reached = [] if number else self.shared[4:].nonzero()[0].tolist()
-            seconds = sum(os.times()[:4]) - began
-            print(json.dumps([test, outcome, seconds, reached]), file=pipe, flush=True)
-            if number and outcome == "failed":
-                return
+    def attempt(self, number: int, tests: list[int]) -> tuple[str, int, float]:
+        """Run tests with a mutant; ``shared`` says afterwards which mutants they reached."""
+        self.shared[:] = [*number.to_bytes(4, sys.byteorder), *[0] * (SIZE - 4)]
+        limits = [GRACE + SLOWER * self.seconds.get(test, 60) for test in tests]
+        return trials.attempt([self.items[test] for test in tests], limits, fork=self.fork)
 
 
 def save(mutants: list[Mutant]) -> None:
     """Store the mutants and their results."""
     with guard.lifted():
         TABLE.write_text(json.dumps([asdict(m) for m in mutants], indent=1), encoding="utf-8")
-
-
-def say(text: str) -> None:
-    """Print to the terminal, even while pytest captures output."""
-    print(text, file=sys.__stdout__, flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -442,12 +385,10 @@ def main(arguments: list[str]) -> int:
     tests = [argument for argument in arguments if "/" in argument] or ["tests/ext"]
     status = pytest.main([*options.split(), *tests], plugins=[trial])
     every, noticed = Counter(m.file for m in mutants), Counter(m.file for m in mutants if m.test)
-    for name in sorted(every):
-        say(f"{noticed[name]:4} of {every[name]:4}  {name}")
+    for name, count in sorted(every.items()):
+        say(f"{noticed[name]:4} of {count:4}  {name}")
     say(f"{noticed.total():4} of {every.total():4}  noticed; the others:")
-    for m in mutants:
-        if not m.test:
-            say(str(m))
+    say("\n".join(str(m) for m in mutants if not m.test))
     return int(status != pytest.ExitCode.OK)
 
 
