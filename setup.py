@@ -45,6 +45,10 @@ DIRECTIVES = {
     "cdivision": not DEBUG,
 }
 
+# What Cython needs for typed memoryviews, 250 KB, is compiled once for all modules that have them.
+PLAIN = PACKAGE / "plain"
+MEMORYVIEWS = PLAIN / "memoryviews.c"
+
 # No -march=native: a wheel must run on every processor of its platform; csrc/simd/simd.h compiles
 # the hot code once per instruction set and chooses at run time. No -ffast-math: it breaks nan, inf
 # and the error bounds of exp and tanh. The two -fno flags only state that errno and the
@@ -164,23 +168,36 @@ def extensions():
         give_up(str(error))
         return []
     headers = sorted(str(path) for path in (PACKAGE / "csrc").rglob("*.h"))
-    modules = [
-        Extension(
-            ".".join(path.with_suffix("").parts),
-            [str(path)],
-            include_dirs=[str(PACKAGE / "csrc"), numpy.get_include()],
-            depends=headers,
-            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        )
-        for path in sorted(PACKAGE.rglob("*.pyx"))
-    ]
-    return cythonize(
-        modules,
-        compiler_directives=DIRECTIVES,
-        annotate=ANNOTATE,
-        force=DEBUG or ANNOTATE,
-        quiet=True,
+
+    def modules(paths, depends=()):
+        return [
+            Extension(
+                module_name(path),
+                [str(path)],
+                include_dirs=[str(PACKAGE / "csrc"), numpy.get_include()],
+                depends=list(depends),
+                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+            )
+            for path in paths
+        ]
+
+    options = {
+        "compiler_directives": DIRECTIVES,
+        "annotate": ANNOTATE,
+        "force": DEBUG or ANNOTATE,
+        "quiet": True,
+    }
+    plain = sorted(PLAIN.glob("*.pyx"))
+    fast = sorted(set(PACKAGE.rglob("*.pyx")) - set(plain))
+    return cythonize(modules(fast, headers), **options) + cythonize(
+        modules([*plain, MEMORYVIEWS]),
+        shared_utility_qualified_name=module_name(MEMORYVIEWS),
+        **options,
     )
+
+
+def module_name(path):
+    return ".".join(path.with_suffix("").parts)
 
 
 setup(
