@@ -17,34 +17,28 @@
 #define depthwise_dot NAME(depthwise_dot)
 #define depthwise_dots NAME(depthwise_dots)
 #define depthwise_pitch NAME(depthwise_pitch)
+#define depthwise_size NAME(depthwise_size)
 
 /* Output rows at a time. */
-#undef DEPTHWISE_ROWS
 #define DEPTHWISE_ROWS 4
 /* Positions of a kernel row at a time, for the weight gradient. */
-#undef DEPTHWISE_TAPS
 #define DEPTHWISE_TAPS 5
 
-/* Columns of a plane that are used, and the length of a row: vectors may begin at the last one. */
-DLFS_INLINE ptrdiff_t NAME(depthwise_used)(const conv_window *w)
-{
-    return (w->out_width - 1) * w->stride_w + (w->kernel_w - 1) * w->dilation_w + 1;
-}
+/* The length of a row of a plane, where vectors may begin at the last column; and its size. */
 DLFS_INLINE ptrdiff_t depthwise_pitch(const conv_window *w)
 {
-    return conv_round(NAME(depthwise_used)(w) + 2 * VLEN * conv_most(1, w->stride_w));
+    return conv_round(conv_columns_read(w) + 2 * VLEN * conv_most(1, w->stride_w));
 }
-DLFS_INLINE ptrdiff_t NAME(depthwise_plane_size)(const conv_window *w)
+DLFS_INLINE ptrdiff_t depthwise_size(const conv_window *w)
 {
-    ptrdiff_t rows = (w->out_height - 1) * w->stride_h + (w->kernel_h - 1) * w->dilation_h + 1;
-    return rows * depthwise_pitch(w);
+    return conv_rows_read(w, w->out_height) * depthwise_pitch(w);
 }
 
 /* Scratch: a plane; for the weight gradient one sum for each tap, and gradients. */
 static size_t NAME(depthwise_scratch)(const conv_job *job)
 {
     const conv_window *w = &job->layout.window;
-    return (size_t)(NAME(depthwise_plane_size)(w) + w->kernel_h * w->kernel_w * VLEN
+    return (size_t)(depthwise_size(w) + w->kernel_h * w->kernel_w * VLEN
                     + conv_round(w->out_height * w->out_width))
            * sizeof(real);
 }
@@ -54,8 +48,8 @@ static size_t NAME(depthwise_scratch)(const conv_job *job)
 static void depthwise_plane(const conv_job *job, const real *pixels, real *plane)
 {
     const conv_window *w = &job->layout.window;
-    ptrdiff_t pitch = depthwise_pitch(w), rows = NAME(depthwise_plane_size)(w) / pitch;
-    ptrdiff_t apart = job->apart_w, used = NAME(depthwise_used)(w) - w->left;
+    ptrdiff_t pitch = depthwise_pitch(w), rows = conv_rows_read(w, w->out_height);
+    ptrdiff_t apart = job->apart_w, used = conv_columns_read(w) - w->left;
     ptrdiff_t skip = w->left < 0 ? conv_ceil(-w->left, apart) : 0;
     ptrdiff_t last = used > 0 ? conv_least(w->width, conv_ceil(used, apart)) : 0;
     for (ptrdiff_t y = 0; y < w->height; y++) {
@@ -125,13 +119,12 @@ KERNEL(depthwise)
     ptrdiff_t taps = w->kernel_h * w->kernel_w, area = w->out_height * w->out_width;
     ptrdiff_t pitch = depthwise_pitch(w);
     real *plane = scratch;
-    clear(plane, NAME(depthwise_plane_size)(w));
+    clear(plane, depthwise_size(w));
     for (ptrdiff_t task = begin; task < end; task++) {
         ptrdiff_t group = task % job->groups, y = 0;
         const real *weights = (const real *)job->packed + group * taps;
         real *out = (real *)job->output + task * area;
         depthwise_plane(job, (const real *)job->input + task * w->height * w->width, plane);
-#undef ROWS
 #define ROWS(R, step)                                                               \
     for (; y + (R) <= w->out_height; y += (R))                                      \
         depthwise_rows(R, step, w, plane + y * w->stride_h * pitch, pitch, weights, \
@@ -190,7 +183,6 @@ DLFS_INLINE void depthwise_dots(ptrdiff_t step, const conv_window *w, const real
                                 ptrdiff_t pitch, const real *grad, real *sums)
 {
     ptrdiff_t j = 0;
-#undef TAPS
 #define TAPS(J)                              \
     for (; j + (J) <= w->kernel_w; j += (J)) \
         depthwise_dot(J, step, w, plane + j * w->dilation_w, pitch, grad, sums + j * VLEN);
@@ -206,9 +198,9 @@ KERNEL(depthwise_grad)
     const conv_window *w = &job->layout.window;
     ptrdiff_t taps = w->kernel_h * w->kernel_w, area = w->out_height * w->out_width;
     ptrdiff_t pitch = depthwise_pitch(w);
-    real *plane = scratch, *sums = plane + NAME(depthwise_plane_size)(w);
+    real *plane = scratch, *sums = plane + depthwise_size(w);
     real *line = sums + taps * VLEN;
-    clear(plane, NAME(depthwise_plane_size)(w));
+    clear(plane, depthwise_size(w));
     for (ptrdiff_t group = begin; group < end; group++) {
         real bias = 0;
         clear(sums, taps * VLEN);

@@ -134,13 +134,6 @@ KERNEL(conv_forward)
     }
 }
 
-/* Columns of tile number `t` when `taps` columns are distributed evenly over the fewest tiles: 25
- * give 5 tiles of 5, not 4 of 6 and one of 1. */
-DLFS_INLINE ptrdiff_t NAME(conv_column)(ptrdiff_t taps, ptrdiff_t tiles, ptrdiff_t t)
-{
-    return taps / tiles * t + conv_least(t, taps % tiles);
-}
-
 /* Sums of one chunk and group: CONV_SLACK reals for each tile, tiles of one output row together;
  * then those for the bias. */
 DLFS_INLINE ptrdiff_t group_sums(const conv_job *job)
@@ -213,8 +206,8 @@ DLFS_INLINE void dots_of(const conv_job *job, const real *grad, const real *valu
                 if (values)
                     DLFS_PREFETCH_L2(next_values + t * share + i);
             }
-            ptrdiff_t tap = NAME(conv_column)(l->taps, columns, t);
-            int count = (int)(NAME(conv_column)(l->taps, columns, t + 1) - tap);
+            ptrdiff_t tap = conv_part(l->taps, columns, t);
+            int count = (int)(conv_part(l->taps, columns, t + 1) - tap);
             for (int j = 0; j < DOTS_B; j++)
                 b[j] = copies + l->offset[tap + conv_least(j, count - 1)] + p;
             dots_run(rows, count, a, b, n, sums);
@@ -294,8 +287,8 @@ KERNEL(conv_param_grad_reduce)
             for (ptrdiff_t chunk = 0; chunk < job->chunks; chunk++)
                 for (int i = 0; i < CONV_SLACK; i++)
                     total[i] += sums[chunk * stride + i];
-            ptrdiff_t tap = NAME(conv_column)(l->taps, columns, t);
-            ptrdiff_t last = NAME(conv_column)(l->taps, columns, t + 1);
+            ptrdiff_t tap = conv_part(l->taps, columns, t);
+            ptrdiff_t last = conv_part(l->taps, columns, t + 1);
             for (ptrdiff_t k = tap; k < last; k++) {
                 ptrdiff_t i = k % kernel_h, j = k / kernel_h % kernel_w;
                 ptrdiff_t c = k / kernel_h / kernel_w * job->groups;

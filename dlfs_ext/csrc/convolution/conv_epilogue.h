@@ -3,7 +3,6 @@
 #define finish NAME(conv_finish)
 #define grad_line NAME(conv_grad_line)
 
-#undef EACH_PIXEL
 #define EACH_PIXEL(result)                              \
     for (int r = 0; r < rows; r++, out += pitch) {      \
         vec b = vset1(bias[r]);                         \
@@ -32,7 +31,6 @@ static void finish(real *out, ptrdiff_t pitch, int rows, ptrdiff_t n, const real
         EACH_PIXEL(x)
 }
 
-#undef EACH_GRADIENT
 #define EACH_GRADIENT(result)                                                     \
     {                                                                             \
         ptrdiff_t i = 0;                                                          \

@@ -50,6 +50,16 @@ static ptrdiff_t conv_ceil(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 /* A number of reals, rounded up to whole cache lines. */
 static ptrdiff_t conv_round(ptrdiff_t n) { return conv_ceil(n, 16) * 16; }
 
+/* Rows and columns of pixels that `band` rows of output read, with the zeros around them. */
+static ptrdiff_t conv_rows_read(const conv_window *w, ptrdiff_t band)
+{
+    return (band - 1) * w->stride_h + (w->kernel_h - 1) * w->dilation_h + 1;
+}
+static ptrdiff_t conv_columns_read(const conv_window *w)
+{
+    return (w->out_width - 1) * w->stride_w + (w->kernel_w - 1) * w->dilation_w + 1;
+}
+
 /* The period of the kernel rows' classes: stride / gcd(stride, dilation). */
 static ptrdiff_t conv_period(const conv_window *w)
 {
@@ -94,9 +104,8 @@ static void conv_measure(conv_layout *l, ptrdiff_t band, ptrdiff_t images)
     l->copy = l->rows * w->out_width * images;
     l->pixels = band * w->out_width * images;
     l->taps = w->channels * w->kernel_h * w->kernel_w;
-    l->pitch = (w->out_width - 1) * w->stride_w + (w->kernel_w - 1) * w->dilation_w + 1;
     /* Room for vectors that begin at its last pixel, also with a stride of 2. */
-    l->pitch += 2 * CONV_SLACK;
+    l->pitch = conv_columns_read(w) + 2 * CONV_SLACK;
 }
 
 /* Chooses bands whose copies take about `budget` bytes, at least `least_bands` of them, or blocks
@@ -121,6 +130,13 @@ static void conv_plan(conv_layout *l, ptrdiff_t itemsize, ptrdiff_t budget, ptrd
     ptrdiff_t bands = conv_most(conv_ceil(bytes, budget), least_bands);
     bands = conv_most(1, conv_least(bands, w->out_height));
     conv_measure(l, conv_ceil(w->out_height, bands), 1);
+}
+
+/* The first of `n` items in part number `t`, when they are distributed evenly over `parts`: 25 give
+ * 5 parts of 5, not 4 of 6 and one of 1. */
+static ptrdiff_t conv_part(ptrdiff_t n, ptrdiff_t parts, ptrdiff_t t)
+{
+    return n / parts * t + conv_least(t, n % parts);
 }
 
 /* Fills source, target and offset, which must hold rows, rows and taps numbers. */

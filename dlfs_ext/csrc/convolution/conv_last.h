@@ -35,14 +35,8 @@
 #define vectors_of NAME(last_vectors_of)
 #define last_plane NAME(last_plane)
 
-#undef LAST_WIDE
 #define LAST_WIDE 3
-#undef LAST_ROWS
-#if VREGS >= 32
-#define LAST_ROWS 8
-#else
-#define LAST_ROWS 4
-#endif
+#define LAST_ROWS (VREGS >= 32 ? 8 : 4)
 
 DLFS_INLINE ptrdiff_t vectors_of(ptrdiff_t channels) { return conv_ceil(channels, VLEN); }
 DLFS_INLINE ptrdiff_t strips_of(ptrdiff_t channels)
@@ -53,24 +47,6 @@ DLFS_INLINE ptrdiff_t strips_of(ptrdiff_t channels)
 DLFS_INLINE ptrdiff_t strip_at(ptrdiff_t channels, ptrdiff_t strip)
 {
     return vectors_of(channels) * strip / strips_of(channels);
-}
-
-/* Transposes VLEN vectors: log2(VLEN) times a perfect shuffle. */
-#define turn_block NAME(last_turn_block)
-DLFS_INLINE void turn_block(vec *block)
-{
-    vec next[VLEN];
-    DLFS_UNROLL
-    for (int stage = 1; stage < VLEN; stage *= 2) {
-        DLFS_UNROLL
-        for (int i = 0; i < VLEN / 2; i++) {
-            next[2 * i] = vzip_low(block[i], block[i + VLEN / 2]);
-            next[2 * i + 1] = vzip_high(block[i], block[i + VLEN / 2]);
-        }
-        DLFS_UNROLL
-        for (int i = 0; i < VLEN; i++)
-            block[i] = next[i];
-    }
 }
 
 /* to[place[p] + c] = from[c * from_row + p] for c < channels <= VLEN and p < pixels; other lanes of
@@ -90,7 +66,7 @@ static void turn(ptrdiff_t channels, ptrdiff_t pixels, const real *from, ptrdiff
             for (int i = 0; i < VLEN; i++)
                 block[i] = i < channels ? vload_n(from + i * from_row + p, wide) : vset1(0);
         }
-        turn_block(block);
+        vturn(block);
         DLFS_UNROLL
         for (int i = 0; i < VLEN; i++)
             if (i < wide && place[p + i] >= 0)
@@ -108,7 +84,7 @@ static void unturn(ptrdiff_t channels, ptrdiff_t pixels, const real *from, ptrdi
         DLFS_UNROLL
         for (int i = 0; i < VLEN; i++)
             block[i] = i < wide ? vload(from + (p + i) * pitch) : vset1(0);
-        turn_block(block);
+        vturn(block);
         if (channels >= VLEN && wide == VLEN) {
             DLFS_UNROLL
             for (int i = 0; i < VLEN; i++)
@@ -122,28 +98,15 @@ static void unturn(ptrdiff_t channels, ptrdiff_t pixels, const real *from, ptrdi
     }
 }
 
-/* Rows and columns of pixels that a band of points reads. */
-#define last_rows_read NAME(last_rows_read)
-#define last_columns_read NAME(last_columns_read)
-DLFS_INLINE ptrdiff_t last_rows_read(const conv_layout *l)
-{
-    const conv_window *w = &l->window;
-    return (l->band - 1) * w->stride_h + (w->kernel_h - 1) * w->dilation_h + 1;
-}
-DLFS_INLINE ptrdiff_t last_columns_read(const conv_layout *l)
-{
-    const conv_window *w = &l->window;
-    return (w->out_width - 1) * w->stride_w + (w->kernel_w - 1) * w->dilation_w + 1;
-}
-
 /* place[q]: where pixel *start + q of an image belongs among the pixels that the band beginning at
  * row `first` of points reads, `pitch` reals for each. Returns the number of pixels. */
 static ptrdiff_t last_places(const conv_layout *l, ptrdiff_t first, ptrdiff_t pitch,
                              ptrdiff_t *place, ptrdiff_t *start)
 {
     const conv_window *w = &l->window;
-    ptrdiff_t columns = last_columns_read(l), top = first * w->stride_h - w->top;
-    ptrdiff_t from = conv_most(0, top), to = conv_least(w->height, top + last_rows_read(l));
+    ptrdiff_t columns = conv_columns_read(w), top = first * w->stride_h - w->top;
+    ptrdiff_t from = conv_most(0, top),
+              to = conv_least(w->height, top + conv_rows_read(w, l->band));
     *start = from * w->width;
     for (ptrdiff_t y = from; y < to; y++)
         for (ptrdiff_t x = 0; x < w->width; x++) {
@@ -161,13 +124,14 @@ static void turn_images(const conv_job *job, const real *input, ptrdiff_t channe
                         ptrdiff_t start, ptrdiff_t count, real *to)
 {
     const conv_layout *l = &job->layout;
-    ptrdiff_t area = l->window.height * l->window.width;
-    ptrdiff_t size = last_rows_read(l) * last_columns_read(l) * vectors * VLEN;
+    const conv_window *w = &l->window;
+    ptrdiff_t area = w->height * w->width;
+    ptrdiff_t size = conv_rows_read(w, l->band) * conv_columns_read(w) * vectors * VLEN;
     clear(to, images * size);
     for (ptrdiff_t image = 0; image < images; image++)
         for (ptrdiff_t v = 0; v < vectors; v++)
             turn(conv_least(VLEN, channels - v * VLEN), count,
-                 input + (image * job->groups * l->window.channels + v * VLEN) * area + start, area,
+                 input + (image * job->groups * w->channels + v * VLEN) * area + start, area,
                  to + image * size + v * VLEN, place);
 }
 
@@ -215,7 +179,7 @@ static void point_offsets(const conv_job *job, ptrdiff_t images, ptrdiff_t heigh
                           ptrdiff_t *offset)
 {
     const conv_window *w = &job->layout.window;
-    ptrdiff_t columns = last_columns_read(&job->layout), rows = last_rows_read(&job->layout);
+    ptrdiff_t columns = conv_columns_read(w), rows = conv_rows_read(w, job->layout.band);
     ptrdiff_t points = images * height * w->out_width, p = 0;
     if (job->winograd)
         for (; p < points; p++)

@@ -64,7 +64,6 @@ DLFS_INLINE void last_tile(const int NV, const real *src, const ptrdiff_t *offse
 
 /* All points; `offset` goes on with the last point's, and `out` with room, to whole tiles. Weights
  * are used LAST_DEPTH rows at a time, which stay in the first-level cache for all points. */
-#undef LAST_DEPTH
 #define LAST_DEPTH (24576 / LAST_WIDE / (VLEN * (ptrdiff_t)sizeof(real)))
 static void last_products(int nv, const real *src, const ptrdiff_t *offset, ptrdiff_t points,
                           const ptrdiff_t *tap, ptrdiff_t taps, ptrdiff_t channels,
@@ -82,16 +81,15 @@ static void last_products(int nv, const real *src, const ptrdiff_t *offset, ptrd
             ptrdiff_t some = conv_least(together, taps - t), p = 0;
             const real *from = weights + (t * channels + c) * nv * VLEN;
             int add = t > 0 || part > 0;
-#undef RUN
-#define RUN(NV)                        \
+#define TILES(NV)                      \
     for (; p < points; p += LAST_ROWS) \
         last_tile(NV, src + c, offset + p, tap + t, some, n, from, out + p * NV * VLEN, add);
             if (nv == 3) {
-                RUN(3)
+                TILES(3)
             } else if (nv == 2) {
-                RUN(2)
+                TILES(2)
             } else {
-                RUN(1)
+                TILES(1)
             }
         }
 }
@@ -255,7 +253,7 @@ DLFS_INLINE NAME(last_size) last_sizes(const conv_job *job)
     s.points = conv_ceil(l->images * l->band * w->out_width, LAST_ROWS) * LAST_ROWS;
     s.taps = job->winograd ? 1 : job->kernel_size;
     s.phases = job->phases ? of_point : 1;
-    s.image = last_rows_read(l) * last_columns_read(l);
+    s.image = conv_rows_read(w, l->band) * conv_columns_read(w);
     s.turned = conv_round(l->images * s.image * (job->winograd ? VLEN : pitch)) + CONV_SLACK;
     s.plane = job->winograd ? last_plane(s.points, pitch) : 0;
     s.sums = job->winograd ? last_plane(s.points, wide) : s.points * wide;
@@ -281,7 +279,7 @@ KERNEL(last_forward)
     NAME(last_size) s = last_sizes(job);
     int winograd = job->winograd, elements = winograd ? 16 : 1;
     ptrdiff_t channels = w->channels, vectors = vectors_of(channels), pitch = vectors * VLEN;
-    ptrdiff_t columns = last_columns_read(l), out_channels = job->out_channels;
+    ptrdiff_t columns = conv_columns_read(w), out_channels = job->out_channels;
     ptrdiff_t area = job->height * job->width;
     ptrdiff_t step = winograd ? 2 : job->apart_h; /* rows of output pixels for one of points */
     real *turned = scratch, *patches = turned + s.turned, *sums = patches + 16 * s.plane;

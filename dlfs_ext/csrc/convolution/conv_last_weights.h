@@ -67,16 +67,15 @@ DLFS_INLINE void outer_tile(const int NV, const real *src, const ptrdiff_t *DLFS
 static void outer_sums(int nv, const real *src, const ptrdiff_t *offset, ptrdiff_t points,
                        const real *grad, ptrdiff_t pitch, ptrdiff_t outs, real *sums)
 {
-#undef RUN
-#define RUN(NV)                                     \
+#define OUTER_TILES(NV)                             \
     for (ptrdiff_t o = 0; o < outs; o += LAST_ROWS) \
         outer_tile(NV, src, offset, points, grad + o, pitch, sums + o * NV * VLEN);
     if (nv == 3) {
-        RUN(3)
+        OUTER_TILES(3)
     } else if (nv == 2) {
-        RUN(2)
+        OUTER_TILES(2)
     } else {
-        RUN(1)
+        OUTER_TILES(1)
     }
 }
 
@@ -108,7 +107,7 @@ DLFS_INLINE NAME(outer_size) outer_sizes(const conv_job *job)
     int winograd = job->winograd;
     s.points = conv_ceil(l->images * l->band * l->window.out_width, LAST_ROWS) * LAST_ROWS;
     s.pixels = l->band * l->window.out_width * (winograd ? 4 : 1);
-    s.image = last_rows_read(l) * last_columns_read(l);
+    s.image = conv_rows_read(&l->window, l->band) * conv_columns_read(&l->window);
     s.turned = conv_round(l->images * s.image * VLEN * (winograd ? 1 : LAST_WIDE)) + CONV_SLACK;
     /* An odd number of cache lines: the rows of a tile are in different places of a cache. */
     s.pitch = blocks * 16 + 16 * (blocks * 16 * (ptrdiff_t)sizeof(real) / 64 % 2 == 0);
@@ -207,7 +206,7 @@ KERNEL(last_outer)
     const conv_layout *l = &job->layout;
     const conv_window *w = &l->window;
     NAME(outer_size) s = outer_sizes(job);
-    ptrdiff_t channels = w->channels, columns = last_columns_read(l), elements = elements_of(job);
+    ptrdiff_t channels = w->channels, columns = conv_columns_read(w), elements = elements_of(job);
     ptrdiff_t all = outs_of(job), parts = l->blocks * l->bands;
     real *turned = scratch, *patches = turned + s.turned, *gradients = patches + 16 * s.patches;
     real *square = gradients + (job->winograd ? 16 : 1) * s.gradients;

@@ -12,14 +12,8 @@
 #define dots NAME(conv_dots)
 #define dots_run NAME(conv_dots_run)
 
-#undef DOTS_A
-#undef DOTS_B
 #define DOTS_A 4
-#if VREGS >= 32
-#define DOTS_B 6
-#else
-#define DOTS_B 3
-#endif
+#define DOTS_B (VREGS >= 32 ? 6 : 3)
 
 /* MR, NV: constants, after inlining. */
 DLFS_INLINE void tile(const int MR, const int NV, const real *src,
@@ -85,47 +79,46 @@ static void strips(int mr, const real *src, const ptrdiff_t *offset, ptrdiff_t t
                    const real *weights, real *out, ptrdiff_t pitch, ptrdiff_t pixels)
 {
     ptrdiff_t p = 0;
-#undef RUN
-#define RUN(MR, NV)                                          \
+#define STRIPS(MR, NV)                                       \
     for (; p + ((NV) - 1) * VLEN < pixels; p += (NV) * VLEN) \
         tile(MR, NV, src + p, offset, taps, weights, out + p, pitch, pixels - p);
     // clang-format off
     switch (mr) {
 #if VREGS >= 32
     case 8:
-        RUN(8, 3) RUN(8, 2) RUN(8, 1)
+        STRIPS(8, 3) STRIPS(8, 2) STRIPS(8, 1)
         break;
     case 7:
-        RUN(7, 3) RUN(7, 2) RUN(7, 1)
+        STRIPS(7, 3) STRIPS(7, 2) STRIPS(7, 1)
         break;
     case 6:
-        RUN(6, 4) RUN(6, 2) RUN(6, 1)
+        STRIPS(6, 4) STRIPS(6, 2) STRIPS(6, 1)
         break;
     case 5:
-        RUN(5, 4) RUN(5, 2) RUN(5, 1)
+        STRIPS(5, 4) STRIPS(5, 2) STRIPS(5, 1)
         break;
     case 4:
-        RUN(4, 6) RUN(4, 3) RUN(4, 1)
+        STRIPS(4, 6) STRIPS(4, 3) STRIPS(4, 1)
         break;
     case 3:
-        RUN(3, 8) RUN(3, 4) RUN(3, 1)
+        STRIPS(3, 8) STRIPS(3, 4) STRIPS(3, 1)
         break;
     case 2:
-        RUN(2, 8) RUN(2, 4) RUN(2, 1)
+        STRIPS(2, 8) STRIPS(2, 4) STRIPS(2, 1)
         break;
 #else
     case 4:
-        RUN(4, 3) RUN(4, 1)
+        STRIPS(4, 3) STRIPS(4, 1)
         break;
     case 3:
-        RUN(3, 4) RUN(3, 1)
+        STRIPS(3, 4) STRIPS(3, 1)
         break;
     case 2:
-        RUN(2, 5) RUN(2, 1)
+        STRIPS(2, 5) STRIPS(2, 1)
         break;
 #endif
     default:
-        RUN(1, 8) RUN(1, 4) RUN(1, 1)
+        STRIPS(1, 8) STRIPS(1, 4) STRIPS(1, 1)
     }
     // clang-format on
 }
@@ -146,7 +139,6 @@ DLFS_INLINE void dots(const int A, const int B, const real *const *a, const real
     DLFS_UNROLL
     for (int j = 0; j < B; j++)
         pb[j] = b[j];
-#undef STEP
 #define STEP(LOAD)                               \
     {                                            \
         vec x[DOTS_A];                           \
@@ -166,7 +158,6 @@ DLFS_INLINE void dots(const int A, const int B, const real *const *a, const real
         STEP(vload)
     if (p < n) {
         int rest = (int)(n - p);
-#undef FEW
 #define FEW(at) vload_n(at, rest) /* both factors: 0 times an unread number could be nan */
         STEP(FEW)
     }
@@ -180,7 +171,6 @@ DLFS_INLINE void dots(const int A, const int B, const real *const *a, const real
 static void dots_run(int a_count, int b_count, const real *const *a, const real *const *b,
                      ptrdiff_t n, real *sums)
 {
-#undef CASE
 #define CASE(A, B)                      \
     if (a_count == A && b_count <= B) { \
         dots(A, B, a, b, n, sums);      \

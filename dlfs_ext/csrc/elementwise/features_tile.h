@@ -9,7 +9,6 @@
 
 /* out = result(x, y, p, q, r): x and y are arrays, p, q and r parameters. Unused ones may be NULL.
  * A task is a row: of outer if inner is 1, else of outer * features. */
-#undef FEATURE_MAP
 #define FEATURE_MAP(name, result)                                                                 \
     DLFS_INLINE vec NAME(name##_of)(vec x, vec y, vec p, vec q, vec r)                            \
     {                                                                                             \
@@ -56,9 +55,7 @@
 /* sums[f] = the sum of term(x, y, p[f]) over outer and inner; out, if it is not NULL, gets the
  * terms. A task is a feature. The order of summation depends only on the shape: it cycles through
  * four partial sums, or the lanes. */
-#undef FEATURE_SUM
 /* Vectors of features side by side: more would not fit in the registers, with four sums of each. */
-#undef SUM_VECTORS
 #define SUM_VECTORS (VREGS == 32 ? 4 : 2)
 #define FEATURE_SUM(name, term)                                                                    \
     DLFS_INLINE vec NAME(name##_of)(vec x, vec y, vec p)                                           \

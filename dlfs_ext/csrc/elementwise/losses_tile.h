@@ -31,7 +31,6 @@ DLFS_INLINE double dsum(const dvec *v)
 /* Returns the sum of value(x, t) over n numbers, and writes gradient(x, t) * factor; both times
  * their weight, unless weights is NULL. `extra` is the loss's parameter. If valid() is false the
  * result is nan; 0 must be valid with value 0, because the last vector is padded with it. */
-#undef LOSS
 #define LOSS(name, valid, value, gradient)                                                       \
     DLFS_INLINE dvec NAME(name##_of)(vec x, vec t, real extra, real factor, vec *grad, ivec *ok) \
     {                                                                                            \
@@ -104,7 +103,6 @@ LOSS(huber, viset1(-1), vclip(e, extra) * (e - vclip(e, extra) * (real)0.5), vcl
 LOSS(binary, (t >= 0) & (t <= 1),
      vlog1p01(vexp_neg(-vabs(x))) + vselect(x > 0, 1 - t, t) * vabs(x), vsigmoid(x) - t)
 
-#undef TARGET
 /* The target of class j, smoothed. */
 #define TARGET(t) ((t) * keep + spread)
 

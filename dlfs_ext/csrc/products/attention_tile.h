@@ -12,12 +12,9 @@
 #include "products/gemm_tile.h"
 #include "simd/vmath.h"
 
-#undef QUERIES
-#undef KEYS
 #define QUERIES DLFS_QUERIES
 #define KEYS DLFS_KEYS
 /* The most rows of B that are copied at once. */
-#undef DEPTH
 #define DEPTH 1024
 
 #define head_part NAME(head_part)

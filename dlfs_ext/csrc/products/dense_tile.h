@@ -18,7 +18,6 @@ FEATURE_SUM(grad_tanh, x * (1 - y * y))
 FEATURE_SUM(grad_relu, x * vselect(y > 0, vset1(1), vset1(0)))
 FEATURE_SUM(grad_product, x * y)
 
-#undef ACTIVATE
 #define ACTIVATE(result)                           \
     do {                                           \
         ptrdiff_t i = 0;                           \

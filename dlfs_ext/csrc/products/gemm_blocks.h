@@ -9,9 +9,6 @@
  * % of the peak in float32 and 70 % in float64; read in place, 31 % and 28 %. */
 
 /* Terms, rows and columns of a block; MC is a multiple of every MR, NC of every NR. */
-#undef KC
-#undef MC
-#undef NC
 #define KC (DLFS_DEEP_BYTES / (ptrdiff_t)sizeof(real))
 #define MC 96
 #define NC 240

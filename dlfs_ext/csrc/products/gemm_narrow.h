@@ -5,13 +5,10 @@
 
 /* Rows and columns of a tile of dot products, each a vector of partial sums; together with the
  * columns' numbers they fit in the registers. */
-#undef DOT_ROWS
-#undef DOT_COLUMNS
 #define DOT_ROWS (VREGS == 32 ? 4 : 2)
 #define DOT_COLUMNS 5
 #define DOT_SUMS ((DOT_ROWS * DOT_COLUMNS + VLEN - 1) / VLEN * VLEN)
 /* The longest part of a row of A that is read again for the next columns. */
-#undef DOT_DEPTH
 #define DOT_DEPTH 2048
 
 #define dot_tile NAME(dot_tile)
@@ -71,7 +68,6 @@ DLFS_INLINE void dot_rows(const int nr, ptrdiff_t m, ptrdiff_t k, const real *a,
         dot_tile(1, nr, k, a, a_row, b, b_row, c, c_row, add, bias);
 }
 
-#undef DOTS_CASE
 #define DOTS_CASE(nr)                                                                        \
     case nr:                                                                                 \
         dot_rows(nr, m, deep, a + p, a_row, b_part, part_row, c + j, c_row, p > 0, b_shift); \

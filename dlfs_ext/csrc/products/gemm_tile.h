@@ -13,18 +13,8 @@
 
 #include "simd/shuffle.h"
 
-#undef MR
-#undef NV
-#if VREGS == 32
-#define MR 8
-#define NV 3
-#elif DLFS_LEVEL == DLFS_AVX2
-#define MR 6
-#define NV 2
-#else
-#define MR 4
-#define NV 2
-#endif
+#define MR (VREGS == 32 ? 8 : DLFS_LEVEL == DLFS_AVX2 ? 6 : 4)
+#define NV (VREGS == 32 ? 3 : 2)
 #define NR (NV * VLEN)
 
 #define gemm_tile NAME(gemm_tile)
@@ -86,7 +76,6 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
 }
 
 /* All rows of one panel. */
-#undef ROWS_CASE
 #define ROWS_CASE(mr)                                                                   \
     case mr:                                                                            \
         gemm_tile(mr, nv, k, a, a_row, a_column, b, b_row, c, c_row, lanes, add, bias); \
@@ -113,7 +102,6 @@ DLFS_INLINE void gemm_rows(const int nv, ptrdiff_t m, ptrdiff_t k, const real *a
     }
 }
 
-#undef GEMM_ROWS
 #define GEMM_ROWS(nv)                                                                             \
     static void NAME(gemm_rows_##nv)(ptrdiff_t m, ptrdiff_t k, const real *a, ptrdiff_t a_row,    \
                                      ptrdiff_t a_column, const real *b, ptrdiff_t b_row, real *c, \
@@ -139,21 +127,11 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, const real *source, ptr
             int wide = (int)(columns - c < VLEN ? columns - c : VLEN);
             const real *from = source + r * source_row + c;
             real *to = target + c * target_row + r;
-            vec block[VLEN], next[VLEN];
+            vec block[VLEN];
             DLFS_UNROLL
             for (int i = 0; i < VLEN; i++)
                 block[i] = i < high ? vload_n(from + i * source_row, wide) : vset1(0);
-            DLFS_UNROLL
-            for (int stage = 1; stage < VLEN; stage *= 2) {
-                DLFS_UNROLL
-                for (int i = 0; i < VLEN / 2; i++) {
-                    next[2 * i] = vzip_low(block[i], block[i + VLEN / 2]);
-                    next[2 * i + 1] = vzip_high(block[i], block[i + VLEN / 2]);
-                }
-                DLFS_UNROLL
-                for (int i = 0; i < VLEN; i++)
-                    block[i] = next[i];
-            }
+            vturn(block);
             DLFS_UNROLL
             for (int i = 0; i < VLEN; i++)
                 if (i < wide)

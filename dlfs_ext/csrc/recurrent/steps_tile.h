@@ -28,7 +28,6 @@ DLFS_INLINE void store_part(real *p, vec v, int lanes)
 
 /* unit(i, lanes, ...) for all units of a row: whole vectors, and the rest. The row of the next
  * sequence is `next` steps further on; a unit prefetches it. */
-#undef FOR_UNITS
 #define FOR_UNITS(n, unit, ...)                     \
     do {                                            \
         ptrdiff_t i_ = 0;                           \
@@ -118,7 +117,6 @@ KERNEL(weight_grad)
 }
 
 /* A task is a sequence; they are done in blocks whose data stay in the cache. */
-#undef BY_BLOCKS
 #define BY_BLOCKS(kind)                                                                          \
     KERNEL(kind)                                                                                 \
     {                                                                                            \

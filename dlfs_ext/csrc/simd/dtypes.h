@@ -1,4 +1,5 @@
-/* Includes DLFS_TILE for float and for double, for the target that targets.h has set. */
+/* Includes DLFS_TILE for float and for double, for the target that targets.h has set; then unsets
+ * it. */
 
 #define DLFS_DTYPE f32
 #define DLFS_F64 0
@@ -26,3 +27,8 @@ typedef int64_t inte;
 #undef vec
 #undef ivec
 #undef inte
+
+#undef DLFS_TARGET
+#undef DLFS_LEVEL
+#undef VBYTES
+#undef VREGS

@@ -5,6 +5,7 @@
 #define vzip_low NAME(vzip_low)
 #define vzip_high NAME(vzip_high)
 #define vsums NAME(vsums)
+#define vturn NAME(vturn)
 
 /* Numbers below VLEN are lanes of a, the others of b. The compilers' function requires literal lane
  * numbers, so there is one list for each possible VLEN. */
@@ -106,4 +107,21 @@ DLFS_INLINE vec vsums(vec *v)
             v[i] = vevens(v[2 * i], v[2 * i + 1]) + vodds(v[2 * i], v[2 * i + 1]);
     }
     return v[0];
+}
+
+/* Transposes VLEN vectors, by log2(VLEN) perfect shuffles. */
+DLFS_INLINE void vturn(vec *block)
+{
+    vec next[VLEN];
+    DLFS_UNROLL
+    for (int stage = 1; stage < VLEN; stage *= 2) {
+        DLFS_UNROLL
+        for (int i = 0; i < VLEN / 2; i++) {
+            next[2 * i] = vzip_low(block[i], block[i + VLEN / 2]);
+            next[2 * i + 1] = vzip_high(block[i], block[i + VLEN / 2]);
+        }
+        DLFS_UNROLL
+        for (int i = 0; i < VLEN; i++)
+            block[i] = next[i];
+    }
 }

@@ -36,6 +36,8 @@
  *            kernel scale_kernel
  *    and call run(&scale_kernel, is_double(x), &job, tasks, multiply_adds).
  *
+ * A macro of the same text for all targets, as VREGS >= 32 ? 8 : 4, needs no #undef.
+ *
  * Bounds of loops over registers must be compile-time constants, with DLFS_UNROLL before the loop,
  * or the array of accumulators is kept in memory instead of registers.
  */

@@ -18,10 +18,6 @@
 #define VREGS 16
 #endif
 #include "simd/dtypes.h"
-#undef DLFS_TARGET
-#undef DLFS_LEVEL
-#undef VBYTES
-#undef VREGS
 
 #if DLFS_X86
 
@@ -41,10 +37,6 @@
 #else
 #pragma GCC pop_options
 #endif
-#undef DLFS_TARGET
-#undef DLFS_LEVEL
-#undef VBYTES
-#undef VREGS
 
 #define DLFS_TARGET avx512
 #define DLFS_LEVEL DLFS_AVX512
@@ -63,9 +55,5 @@
 #else
 #pragma GCC pop_options
 #endif
-#undef DLFS_TARGET
-#undef DLFS_LEVEL
-#undef VBYTES
-#undef VREGS
 
 #endif
