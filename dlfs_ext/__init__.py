@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dlfs.reference import *  # noqa: F403
 
 MODULES = (
-    *("activations", "attention", "conv", "conv_fused", "conv_transpose", "dense", "dropout"),
+    *("activations", "attention", "conv", "conv_forms", "conv_fused", "dense", "dropout"),
     *("embedding", "losses", "normalization", "optimizers", "pooling", "recurrent"),
 )
 

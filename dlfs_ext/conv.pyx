@@ -1,6 +1,7 @@
 """Convolutions; the formulas are in dlfs.reference.conv, the algorithms in csrc/convolution/.
 
-Six algorithms, chosen by shape and dtype alone, so that the same call always gives the same bits:
+Six algorithms; conv_choice.h chooses by shape and dtype alone, so that the same call always gives
+the same bits:
 
 - direct: sums of shifted copies. Forward, weight gradients, and input gradients with stride 1,
   which are a forward pass with the kernel flipped and the channels exchanged.
@@ -21,8 +22,8 @@ import numpy as np
 
 from dlfs.checks import check_input_shape, check_shape
 from dlfs.named_axes import check_arrays
-from dlfs.reference.conv import IMAGES, OUTPUTS, OUTPUTS_1D, SEQUENCES, WEIGHTS, WEIGHTS_1D
-from dlfs.windows import conv1d_window, conv2d_window
+from dlfs.reference.conv import IMAGES, OUTPUTS, WEIGHTS
+from dlfs.windows import conv2d_window
 
 from dlfs_ext.arrays cimport (
     c_array, data, input_t, is_double, is_float_nd, output_t, same_type,
@@ -35,22 +36,28 @@ from dlfs_ext.threads cimport kernel, run, threads_for
 cnp.import_array()
 
 cdef extern from "convolution/conv.h" nogil:
+    enum:
+        CONV_DIRECT
+        CONV_CHANNELS_LAST
+        CONV_WINOGRAD
+        CONV_DEPTHWISE
+        CONV_COLUMNS
+        CONV_SCATTERING
     ctypedef struct conv_window:
         ptrdiff_t channels, height, width, out_height, out_width
         ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left
     ctypedef struct conv_layout:
         conv_window window
-        ptrdiff_t band, bands, images, blocks, batch, rows, copy, taps, pixels
+        ptrdiff_t bands, blocks, batch, rows, copy, taps
         ptrdiff_t *source
         ptrdiff_t *target
         ptrdiff_t *offset
     ctypedef struct conv_job:
         conv_layout layout
-        ptrdiff_t groups, out_channels, chunks, parts, height, width, apart_h, apart_w
-        ptrdiff_t top, left, dilation_h, dilation_w, kernel_w, in_blocks, out_blocks, kernel_size
+        ptrdiff_t groups, out_channels, chunks, parts, apart_h, apart_w
+        ptrdiff_t in_blocks, out_blocks, kernel_size
         ptrdiff_t *tables
-        int phases, winograd, in_place
-        int activation
+        int winograd, in_place, activation
         input_t input, grad, packed, bias, values
         output_t output, sums, bias_grad
     ctypedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in_channels,
@@ -61,22 +68,17 @@ cdef extern from "convolution/conv.h" nogil:
     ctypedef void conv_scatter_pack_fn(const conv_job *job, const void *weights,
                                        void *packed) noexcept
     ctypedef size_t conv_size_fn(const conv_job *job) noexcept
+    ctypedef conv_size_fn *size_table[3][2]
     ctypedef double peak_fn(ptrdiff_t rounds) noexcept
     conv_pack_fn *conv_pack_table[3][2]
     conv_scatter_pack_fn *conv_scatter_pack_table[3][2]
     conv_scatter_pack_fn *conv_columns_pack_table[3][2]
-    conv_size_fn *conv_forward_scratch_table[3][2]
-    conv_size_fn *conv_param_grad_sums_table[3][2]
-    conv_size_fn *conv_param_grad_scratch_table[3][2]
-    conv_size_fn *conv_scatter_scratch_table[3][2]
-    conv_size_fn *conv_columns_scratch_table[3][2]
-    conv_size_fn *depthwise_scratch_table[3][2]
     last_pack_fn *last_pack_table[3][2]
-    conv_size_fn *last_packed_table[3][2]
-    conv_size_fn *last_forward_scratch_table[3][2]
-    conv_size_fn *last_sums_table[3][2]
-    conv_size_fn *last_outer_scratch_table[3][2]
-    conv_size_fn *last_reduce_scratch_table[3][2]
+    size_table conv_forward_scratch_table, conv_param_grad_sums_table
+    size_table conv_param_grad_scratch_table, conv_scatter_scratch_table
+    size_table conv_columns_scratch_table, depthwise_scratch_table, last_packed_table
+    size_table last_forward_scratch_table, last_sums_table, last_outer_scratch_table
+    size_table last_reduce_scratch_table
     kernel last_forward_kernel, last_outer_kernel, last_reduce_kernel
     kernel depthwise_kernel, depthwise_grad_kernel
     kernel conv_forward_kernel, conv_columns_kernel, conv_scatter_kernel
@@ -86,6 +88,18 @@ cdef extern from "convolution/conv.h" nogil:
     void conv_plan(conv_layout *layout, ptrdiff_t itemsize, ptrdiff_t budget,
                    ptrdiff_t least_bands, int many_images)
     void conv_fill(conv_layout *layout)
+    void conv_plan_last(conv_job *job, ptrdiff_t points, ptrdiff_t least_tasks)
+    void conv_plan_phases(conv_job *job, const conv_window *forward, ptrdiff_t points,
+                          ptrdiff_t least_tasks)
+    int conv_is_pointwise(const conv_window *w)
+    int conv_choose_correlation(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
+                                ptrdiff_t out_height, ptrdiff_t out_width)
+    int conv_choose_forward(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
+                            int wide)
+    int conv_choose_input_grad(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
+                               int wide)
+    int conv_choose_param_grad(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
+                               int wide)
 
 # The copies of a task should stay in the second-level cache: half of its usual size today.
 cdef ptrdiff_t COPIES = 1 << 20
@@ -95,8 +109,6 @@ cdef ptrdiff_t GRADIENT_COPIES = 1 << 21
 # with Winograd's 16 elements; sums of the weight gradient and their factors, too.
 cdef ptrdiff_t POINTS = 1 << 18
 cdef ptrdiff_t GRADIENT_PIXELS = 256, GRADIENT_PATCHES = 64, GRADIENT_CHANNELS = 128
-# A plane of a depthwise convolution.
-cdef ptrdiff_t PLANE = 1 << 18
 # Enough to occupy the threads of a large machine; each needs as much memory as the weights.
 cdef ptrdiff_t MOST_CHUNKS = 16
 cdef ptrdiff_t MOST_CHUNK_BYTES = 1 << 26
@@ -117,7 +129,7 @@ cdef cnp.ndarray convolve(object x, object W, ptrdiff_t groups, object resolved,
     cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
     cdef ptrdiff_t out_channels = weights.shape[1] // groups
     window.channels = weights.shape[0]
-    if forward_algorithm(&window, out_channels, groups, is_double(images)) == DEPTHWISE:
+    if conv_choose_forward(&window, out_channels, groups, is_double(images)) == CONV_DEPTHWISE:
         return depthwise(images, window, 1, 1, groups, weights, bias, activation)
     return correlate(images, window, groups, weights,
                      [weights.shape[1] * taps, taps, window.kernel_w, 1], 0, out_channels * taps,
@@ -135,11 +147,11 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     cdef conv_window window = window_of(shape[2], shape[3], resolved), turned
     cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
     window.channels = weights.shape[0]
-    cdef int algorithm = input_grad_algorithm(
+    cdef int algorithm = conv_choose_input_grad(
         &window, weights.shape[1] // groups, groups, is_double(grad))
-    if algorithm == COLUMNS or algorithm == SCATTERING:
+    if algorithm == CONV_COLUMNS or algorithm == CONV_SCATTERING:
         return scattered(grad, window, groups, weights)
-    if algorithm == CHANNELS_LAST and (window.stride_h > 1 or window.stride_w > 1):
+    if algorithm == CONV_CHANNELS_LAST and (window.stride_h > 1 or window.stride_w > 1):
         return input_grad_by_phases(grad, window, groups, weights)
     # The images read are the gradients. Kernel position (i, j) reads a pixel as far before the
     # result pixel as it was after it in the forward pass.
@@ -149,7 +161,7 @@ def conv2d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     turned.width, turned.out_width = window.out_width, window.width
     turned.top = (window.kernel_h - 1) * window.dilation_h - window.top
     turned.left = (window.kernel_w - 1) * window.dilation_w - window.left
-    if algorithm == DEPTHWISE:
+    if algorithm == CONV_DEPTHWISE:
         # The strides are then those of the gradients, apart from each other.
         turned.stride_h = turned.stride_w = 1
         return depthwise(grad, turned, window.stride_h, window.stride_w, groups,
@@ -192,17 +204,17 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
         return out
     job.input, job.grad, job.output = data(images), data(grad), data(out)
     cdef double cost = multiply_adds(&job)
-    cdef int algorithm = weights_algorithm(&layout.window, job.out_channels, groups, wide)
-    if algorithm == DEPTHWISE:
+    cdef int algorithm = conv_choose_param_grad(&layout.window, job.out_channels, groups, wide)
+    if algorithm == CONV_DEPTHWISE:
         job.apart_h = job.apart_w = 1
         run(&depthwise_grad_kernel, wide, &job, groups, cost, 1,
             depthwise_scratch_table[isa_level][wide](&job))
         return out
-    if algorithm != DIRECT:
-        job.winograd = algorithm == WINOGRAD
+    if algorithm != CONV_DIRECT:
+        job.winograd = algorithm == CONV_WINOGRAD
         last_weights(&job, wide, cost)
         return out
-    job.in_place = is_pointwise(&layout.window)
+    job.in_place = conv_is_pointwise(&layout.window)
     conv_plan(layout, cnp.PyArray_ITEMSIZE(images), GRADIENT_COPIES, 1, not job.in_place)
     if job.in_place:
         layout.copy = layout.window.height * layout.window.width
@@ -223,7 +235,7 @@ cdef int last_weights(conv_job *job, int wide, double cost) except -1:
     """The weight gradient with the channels last."""
     cdef conv_layout *layout = &job.layout
     cdef ptrdiff_t channels = layout.window.channels
-    plan_last(job, GRADIENT_PATCHES if job.winograd else GRADIENT_PIXELS, 1)
+    conv_plan_last(job, GRADIENT_PATCHES if job.winograd else GRADIENT_PIXELS, 1)
     job.in_blocks = (channels + GRADIENT_CHANNELS - 1) // GRADIENT_CHANNELS
     job.out_blocks = (job.out_channels + GRADIENT_CHANNELS - 1) // GRADIENT_CHANNELS
     cdef size_t sums_bytes = last_sums_table[isa_level][wide](job)
@@ -240,35 +252,6 @@ cdef int last_weights(conv_job *job, int wide, double cost) except -1:
     return 0
 
 
-def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
-    check_arrays("conv1d", x=(x, SEQUENCES), W=(W, WEIGHTS_1D))
-    window = resolve_1d(x.shape, W.shape, stride, padding, dilation, groups, "conv1d")
-    return conv2d(x[:, :, np.newaxis], W[:, :, np.newaxis], window.stride, window.padding,
-                  window.dilation, groups)[:, :, 0]
-
-
-def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
-    owner = "conv1d_input_grad"
-    check_arrays(owner, W=(W, WEIGHTS_1D), output_grad=(output_grad, OUTPUTS_1D))
-    shape = check_input_shape(input_shape, owner, 3)
-    window = resolve_1d(shape, W.shape, stride, padding, dilation, groups, owner)
-    check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
-    images = (shape[0], shape[1], 1, shape[2])
-    return conv2d_input_grad(output_grad[:, :, np.newaxis], W[:, :, np.newaxis], images,
-                             window.stride, window.padding, window.dilation, groups)[:, :, 0]
-
-
-def conv1d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
-    owner = "conv1d_param_grad"
-    check_arrays(owner, x=(x, SEQUENCES), output_grad=(output_grad, OUTPUTS_1D))
-    shape = check_input_shape(param_shape, owner, 3, "param_shape")
-    window = resolve_1d(x.shape, shape, stride, padding, dilation, groups, owner)
-    check_shape(output_grad, (x.shape[0], shape[1], window.output[1]), owner, "output_grad")
-    weights = (shape[0], shape[1], 1, shape[2])
-    return conv2d_param_grad(output_grad[:, :, np.newaxis], x[:, :, np.newaxis], weights,
-                             window.stride, window.padding, window.dilation, groups)[:, :, 0]
-
-
 cdef dict _memory = {}
 
 
@@ -279,16 +262,6 @@ cdef object resolve(object input_shape, object param_shape, object stride, objec
                   (input_shape, param_shape, stride, padding, dilation, groups), owner)
 
 
-cdef dict _memory_1d = {}
-
-
-cdef object resolve_1d(object input_shape, object param_shape, object stride, object padding,
-                       object dilation, object groups, str owner):
-    """The same for sequences, seen as images of height 1."""
-    return cached(_memory_1d, conv1d_window,
-                  (input_shape, param_shape, stride, padding, dilation, groups), owner)
-
-
 cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
     """The C form of dlfs.windows.Window; without channels."""
     cdef conv_window w
@@ -296,7 +269,7 @@ cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     w.height, w.width = height, width
     w.kernel_h, w.kernel_w = resolved.kernel
     w.out_height, w.out_width = resolved.output
-    (w.top, _), (w.left, _) = resolved.padding
+    w.top, w.left = resolved.padding[0][0], resolved.padding[1][0]
     # With a single position the step between positions is unused, and may be so large that a
     # memory layout with it would not be possible.
     w.stride_h = resolved.stride[0] if w.out_height > 1 else 1
@@ -304,15 +277,6 @@ cdef conv_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     w.dilation_h = resolved.dilation[0] if w.kernel_h > 1 else 1
     w.dilation_w = resolved.dilation[1] if w.kernel_w > 1 else 1
     return w
-
-
-cdef enum:
-    DIRECT
-    CHANNELS_LAST
-    WINOGRAD
-    DEPTHWISE
-    COLUMNS
-    SCATTERING
 
 
 def _algorithms(input_shape, param_shape, dtype, stride=1, padding=0, dilation=1, groups=1):
@@ -324,96 +288,9 @@ def _algorithms(input_shape, param_shape, dtype, stride=1, padding=0, dilation=1
     cdef ptrdiff_t out_channels = param_shape[1] // groups
     w.channels = param_shape[0]
     names = ("direct", "channels last", "winograd", "depthwise", "columns", "scattering")
-    return (names[forward_algorithm(&w, out_channels, groups, wide)],
-            names[input_grad_algorithm(&w, out_channels, groups, wide)],
-            names[weights_algorithm(&w, out_channels, groups, wide)])
-
-
-cdef int forward_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
-                           int wide) noexcept:
-    if is_depthwise(w, out_channels, groups, wide):
-        return DEPTHWISE
-    return correlation_algorithm(w, w.channels, out_channels, w.out_height, w.out_width)
-
-
-cdef int correlation_algorithm(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
-                               ptrdiff_t out_height, ptrdiff_t out_width) noexcept:
-    """For sums over `channels`; the window is that of the forward pass."""
-    if winograd_pays(w, channels, out_channels, out_height, out_width):
-        return WINOGRAD
-    # Measured: turning the images pays where rows of pixels do not fill the vectors.
-    cdef ptrdiff_t area = 256 if channels >= 64 else 100
-    if (channels >= 16 and out_channels >= 16 and out_height * out_width <= area
-            and w.kernel_h * w.kernel_w > 1 and reads_most_pixels(w)):
-        return CHANNELS_LAST
-    return DIRECT
-
-
-cdef int input_grad_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
-                              int wide) noexcept:
-    if is_depthwise(w, out_channels, groups, wide):
-        return DEPTHWISE
-    if w.stride_h != 1 or w.stride_w != 1:
-        if w.channels >= 16 and out_channels >= 16 and w.stride_h <= 4 and w.stride_w <= 4:
-            return CHANNELS_LAST
-        return SCATTERING
-    cdef int algorithm = correlation_algorithm(w, out_channels, w.channels, w.height, w.width)
-    # Estimated cycles per vector. With one result, the unaligned load for each multiply-add
-    # dominates the time.
-    cdef double taps = w.kernel_h * w.kernel_w, channels = w.channels
-    cdef double sums = channels + (2 if w.channels == 1 else 0)
-    if algorithm == WINOGRAD:
-        sums *= 0.6
-    # Measured: 7.5 cycles to copy a vector; 14 to store and add one of a column's sums, half of
-    # which long sums hide.
-    cdef double adding = 14 if out_channels * w.kernel_h < 150 else 7
-    cdef double copies = out_channels * (taps * sums + 7.5 * w.kernel_w) * w.width
-    cdef double columns = channels * (taps * out_channels + adding * w.kernel_w) * w.out_width
-    return algorithm if algorithm == CHANNELS_LAST or copies < columns else COLUMNS
-
-
-cdef int weights_algorithm(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
-                           int wide) noexcept:
-    if is_depthwise(w, out_channels, groups, wide):
-        return DEPTHWISE
-    if winograd_pays(w, w.channels, out_channels, w.out_height, w.out_width):
-        return WINOGRAD
-    # Measured: long sums over pixels are as fast, because they need no turning.
-    cdef bint small = w.out_height * w.out_width <= 256
-    if (w.channels >= 16 and out_channels >= 16 and reads_most_pixels(w)
-            and (small or (w.channels >= 32 and not wide))):
-        return CHANNELS_LAST
-    return DIRECT
-
-
-cdef bint winograd_pays(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
-                        ptrdiff_t out_height, ptrdiff_t out_width) noexcept:
-    """Measured: with fewer channels the transforms take longer than they save."""
-    return (w.kernel_h == 3 and w.kernel_w == 3 and w.stride_h == 1 and w.stride_w == 1
-            and w.dilation_h == 1 and w.dilation_w == 1 and channels >= 16 and out_channels >= 16
-            and out_height >= 4 and out_width >= 4)
-
-
-cdef bint reads_most_pixels(const conv_window *w) noexcept:
-    """Whether strides and dilation leave out few pixels, so that turning all of them pays."""
-    cdef double rows = (w.out_height - 1) * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1
-    cdef double columns = (w.out_width - 1) * w.stride_w + (w.kernel_w - 1) * w.dilation_w + 1
-    return rows * columns <= 4.0 * w.kernel_h * w.kernel_w * w.out_height * w.out_width
-
-
-cdef bint is_depthwise(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
-                       int wide) noexcept:
-    cdef ptrdiff_t rows = w.height + abs(w.top) + w.kernel_h * w.dilation_h
-    cdef ptrdiff_t columns = w.width + abs(w.left) + w.kernel_w * w.dilation_w
-    return (groups > 1 and w.channels == 1 and out_channels == 1
-            and rows * columns * (8 if wide else 4) <= PLANE)
-
-
-cdef bint is_pointwise(const conv_window *w) noexcept:
-    """A product of matrices: the images need no copies."""
-    return (w.kernel_h == 1 and w.kernel_w == 1 and w.stride_h == 1 and w.stride_w == 1
-            and w.out_height == w.height and w.out_width == w.width
-            and w.top == 0 and w.left == 0)
+    return (names[conv_choose_forward(&w, out_channels, groups, wide)],
+            names[conv_choose_input_grad(&w, out_channels, groups, wide)],
+            names[conv_choose_param_grad(&w, out_channels, groups, wide)])
 
 
 cdef conv_job job_of(conv_window window, ptrdiff_t batch, ptrdiff_t groups,
@@ -463,15 +340,15 @@ cdef cnp.ndarray correlate(cnp.ndarray images, conv_window window, ptrdiff_t gro
     cdef double cost = multiply_adds(&job)
     cdef ptrdiff_t wanted = threads_for(cost)
     cdef ptrdiff_t least_bands = (wanted + batch * groups - 1) // (batch * groups)
-    cdef int algorithm = correlation_algorithm(
+    cdef int algorithm = conv_choose_correlation(
         &window, window.channels, out_channels, window.out_height, window.out_width)
-    if algorithm != DIRECT:
-        job.winograd = algorithm == WINOGRAD
-        plan_last(&job, points_of(&job, itemsize), wanted)
+    if algorithm != CONV_DIRECT:
+        job.winograd = algorithm == CONV_WINOGRAD
+        conv_plan_last(&job, points_of(&job, itemsize), wanted)
         convolve_last(&job, wide, <const char *>data(weights) + start * itemsize,
                       group_step * itemsize, step, cost)
         return out
-    job.in_place = is_pointwise(&window)
+    job.in_place = conv_is_pointwise(&window)
     conv_plan(layout, itemsize, COPIES, least_bands, not job.in_place)
     if job.in_place:
         conv_measure(layout, (window.height + least_bands - 1) // least_bands, 1)
@@ -522,77 +399,22 @@ cdef cnp.ndarray input_grad_by_phases(cnp.ndarray grad, conv_window window, ptrd
                                       cnp.ndarray weights):
     """With the channels last, for strides other than 1."""
     cdef int wide = is_double(grad)
-    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(grad)
+    cdef ptrdiff_t itemsize = cnp.PyArray_ITEMSIZE(grad), batch = grad.shape[0]
+    cdef ptrdiff_t out_channels = weights.shape[1] // groups
     cdef ptrdiff_t taps = window.kernel_h * window.kernel_w
-    cdef ptrdiff_t batch = grad.shape[0]
     cdef cnp.ndarray out = empty_nd(
         4, [batch, groups * window.channels, window.height, window.width], cnp.PyArray_TYPE(grad))
     if batch == 0:
         return out
-    cdef conv_job job = job_of(window, batch, groups, window.channels)
+    cdef conv_job job = job_of(window, batch, groups, out_channels)
+    cdef double cost = multiply_adds(&job)
+    # The images read are the gradients.
     job.input, job.output = data(grad), data(out)
-    # A point is one pixel of each phase; it reads the gradients from `top` before its own place on.
-    cdef conv_window *w = &job.layout.window
-    w.channels = weights.shape[1] // groups
-    w.height, w.width = window.out_height, window.out_width
-    w.out_height = (window.height + window.stride_h - 1) // window.stride_h
-    w.out_width = (window.width + window.stride_w - 1) // window.stride_w
-    w.stride_h = w.stride_w = w.dilation_h = w.dilation_w = 1
-    w.top, w.kernel_h = reach(window.stride_h, window.dilation_h, window.kernel_h, window.top)
-    w.left, w.kernel_w = reach(window.stride_w, window.dilation_w, window.kernel_w, window.left)
-    cdef double cost = <double>batch * groups * window.channels * w.channels * taps
-    cost *= window.out_height * window.out_width
-    plan_last(&job, points_of(&job, itemsize), threads_for(cost))
-    job.phases = 1
-    job.apart_h, job.apart_w = window.stride_h, window.stride_w
-    job.top, job.left = window.top, window.left
-    job.dilation_h, job.dilation_w = window.dilation_h, window.dilation_w
-    job.kernel_size, job.kernel_w = taps, window.kernel_w
-    job.height, job.width = window.height, window.width
-    convolve_last(&job, wide, <const char *>data(weights), w.channels * taps * itemsize,
+    job.layout.window.channels, job.out_channels = out_channels, window.channels
+    conv_plan_phases(&job, &window, points_of(&job, itemsize), threads_for(cost))
+    convolve_last(&job, wide, <const char *>data(weights), out_channels * taps * itemsize,
                   [taps, weights.shape[1] * taps, window.kernel_w, 1], cost)
     return out
-
-
-cdef (ptrdiff_t, ptrdiff_t) reach(ptrdiff_t stride, ptrdiff_t dilation, ptrdiff_t positions,
-                                  ptrdiff_t before) noexcept:
-    """Along one axis: gradients that a point reads before its place, and how many in all."""
-    cdef ptrdiff_t phase, i, at, least = 0, most = 0
-    cdef bint found = False
-    for phase in range(stride):
-        for i in range(positions):
-            at = phase + before - i * dilation
-            if at % stride == 0:  # for a negative number as well: exact, or not 0
-                at = at // stride
-                least = min(least, at) if found else at
-                most = max(most, at) if found else at
-                found = True
-    return -least, most - least + 1
-
-
-cdef void plan_last(conv_job *job, ptrdiff_t points, ptrdiff_t least_tasks) noexcept:
-    """Divide the images into blocks of about `points` points (see conv_last.h)."""
-    cdef conv_layout *layout = &job.layout
-    cdef conv_window *w = &layout.window
-    job.height, job.width = w.out_height, w.out_width
-    job.kernel_size, job.kernel_w = w.kernel_h * w.kernel_w, w.kernel_w
-    job.apart_h = job.apart_w = 1
-    if job.winograd:
-        w.kernel_h = w.kernel_w = 4
-        w.stride_h = w.stride_w = 2
-        w.out_height, w.out_width = (job.height + 1) // 2, (job.width + 1) // 2
-    cdef ptrdiff_t area = w.out_height * w.out_width, planes = layout.batch * job.groups
-    cdef ptrdiff_t least = (least_tasks + planes - 1) // planes
-    cdef ptrdiff_t bands = min(w.out_height, max(least, (area + points - 1) // points)), blocks
-    layout.band = (w.out_height + bands - 1) // bands
-    layout.bands = (w.out_height + layout.band - 1) // layout.band
-    layout.images = 1
-    if layout.bands == 1:
-        layout.images = max(1, min(layout.batch, points // area, planes // least_tasks))
-        # Blocks of equal size.
-        blocks = (layout.batch + layout.images - 1) // layout.images
-        layout.images = (layout.batch + blocks - 1) // blocks
-    layout.blocks = (layout.batch + layout.images - 1) // layout.images
 
 
 cdef cnp.ndarray depthwise(cnp.ndarray images, conv_window window, ptrdiff_t apart_h,

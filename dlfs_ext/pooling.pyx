@@ -143,7 +143,7 @@ cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     w.height, w.width = height, width
     w.kernel_h, w.kernel_w = resolved.kernel
     w.out_height, w.out_width = resolved.output
-    (w.top, _), (w.left, _) = resolved.padding
+    w.top, w.left = resolved.padding[0][0], resolved.padding[1][0]
     # With a single window the step is unused, and may be very large.
     w.stride_h = resolved.stride[0] if w.out_height > 1 else w.kernel_h
     w.stride_w = resolved.stride[1] if w.out_width > 1 else w.kernel_w

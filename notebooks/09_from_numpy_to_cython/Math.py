@@ -347,7 +347,7 @@ assert max(np.abs(direct).max(), np.abs(winograd).max()) < bound
 # %% [markdown]
 # This is much too small to matter for a network. Larger patches need fewer multiplications, but
 # their matrices have larger numbers, and the error grows fast. So dlfs uses $2 \times 2$ outputs,
-# and only where there are enough channels (`winograd_pays` in `dlfs_ext/conv.pyx`).
+# and only where there are enough channels (`conv_winograd_pays` in `conv_choice.h`).
 #
 # ## Exercises
 #

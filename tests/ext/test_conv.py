@@ -18,7 +18,7 @@ from tests.ext.common import (
 )
 
 fast, reference = twins("conv")
-fast_transpose, reference_transpose = twins("conv_transpose")
+fast_forms, _ = twins("conv_forms")
 fast_activations, _ = twins("activations")
 
 pytestmark = pytest.mark.usefixtures("isa")
@@ -103,7 +103,7 @@ def winograd_weights_bound(g, x):
 
 def assert_sums(name, arguments, terms, way="direct", channels=0, **options):
     """Compare sums of `terms` products; Winograd's are of `channels` channels, or of weights."""
-    modules = (fast, reference) if hasattr(fast, name) else (fast_transpose, reference_transpose)
+    modules = (fast if hasattr(fast, name) else fast_forms, reference)
     kernel, definition = (getattr(module, name) for module in modules)
     if way != "winograd":
         assert_linear(kernel, definition, arguments, terms, **options)
@@ -137,7 +137,7 @@ def uniform(generator, dtype):
 
 def assert_refused_alike(name, *arguments, **options):
     """Say whether both backends refuse this, with the same message; otherwise neither may."""
-    modules = (fast, reference) if hasattr(fast, name) else (fast_transpose, reference_transpose)
+    modules = (fast if hasattr(fast, name) else fast_forms, reference)
     errors = []
     for module in modules:
         try:
@@ -208,7 +208,7 @@ def test_conv_transpose2d_and_gradients_equal_reference(data, dtype, case, extra
     n_in, n_out = W_shape[0], W_shape[1] // options["groups"]
     forward, backward, weights = transpose_ways(x_shape, W_shape, dtype, options)
     assert_sums("conv_transpose2d", (x, W), n_in * kernel, forward, n_in, **options)
-    g = data.draw(arrays(reference_transpose.conv_transpose2d(x, W, **options).shape, dtype))
+    g = data.draw(arrays(reference.conv_transpose2d(x, W, **options).shape, dtype))
     grad = "conv_transpose2d_input_grad"
     assert_sums(grad, (g, W, x_shape), n_out * kernel, backward, n_out, **options)
     terms = x_shape[0] * x_shape[2] * x_shape[3]

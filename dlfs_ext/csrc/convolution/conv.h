@@ -29,6 +29,7 @@ typedef struct {
     void *output, *sums, *bias_grad;
 } conv_job;
 
+#include "convolution/conv_choice.h"
 #define DLFS_TILE "convolution/conv_tiles.h"
 #include "simd/targets.h"
 
