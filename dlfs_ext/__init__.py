@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dlfs.reference import *  # noqa: F403
 
 MODULES = (
-    *("activations", "attention", "conv", "conv_forms", "conv_fused", "dense", "dropout"),
-    *("embedding", "losses", "normalization", "optimizers", "pooling", "recurrent"),
+    *("activations", "attention", "conv", "conv_forms", "conv_fused", "dense"),
+    *("lookup", "losses", "normalization", "optimizers", "pooling", "recurrent"),
 )
 
 try:

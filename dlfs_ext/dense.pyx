@@ -33,16 +33,9 @@ cdef extern from "products/dense.h" nogil:
         output_t c
         int activation, by_columns
     kernel product_kernel, scale_kernel, grad_product_kernel
-    kernel bias_linear_kernel, bias_sigmoid_kernel, bias_tanh_kernel, bias_relu_kernel
-    kernel grad_linear_kernel, grad_sigmoid_kernel, grad_tanh_kernel, grad_relu_kernel
-
-# By an activation's number in csrc/fused.h.
-cdef const kernel *bias_kernels[4]
-cdef const kernel *grad_kernels[4]
-bias_kernels[:] = [
-    &bias_linear_kernel, &bias_sigmoid_kernel, &bias_tanh_kernel, &bias_relu_kernel]
-grad_kernels[:] = [
-    &grad_linear_kernel, &grad_sigmoid_kernel, &grad_tanh_kernel, &grad_relu_kernel]
+    # By an activation's number.
+    kernel bias_kernels[4]
+    kernel grad_kernels[4]
 
 
 def weight_multiply(x, W):
@@ -68,7 +61,7 @@ def weight_multiply_param_grad(output_grad, x):
 
 def bias_add(x, b):
     check_per_feature(x, b, "bias_add", "b")
-    return mapped(&bias_linear_kernel, x, b, 1)
+    return mapped(&bias_kernels[DLFS_LINEAR], x, b, 1)
 
 
 def bias_add_param_grad(output_grad):
@@ -76,7 +69,7 @@ def bias_add_param_grad(output_grad):
         check_arrays("bias_add_param_grad", output_grad=(output_grad, FEATURES))
     cdef cnp.ndarray g = c_array(output_grad)
     cdef cnp.ndarray sums = per_feature(g)
-    sum_features(&grad_linear_kernel, g, None, None, None, sums, 1)
+    sum_features(&grad_kernels[DLFS_LINEAR], g, None, None, None, sums, 1)
     return sums
 
 
@@ -109,7 +102,7 @@ def bias_activation(x, b, activation="linear"):
     check_per_feature(x, b, "bias_activation", "b")
     if code < 0:
         check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
-    return mapped(bias_kernels[code], x, b, 12 if code in (DLFS_SIGMOID, DLFS_TANH) else 1)
+    return mapped(&bias_kernels[code], x, b, 12 if code in (DLFS_SIGMOID, DLFS_TANH) else 1)
 
 
 def bias_activation_grad(output_grad, output, activation="linear"):
@@ -120,7 +113,7 @@ def bias_activation_grad(output_grad, output, activation="linear"):
     cdef cnp.ndarray y = c_array(output)
     cdef cnp.ndarray x_grad = empty_like(y)
     cdef cnp.ndarray b_grad = per_feature(y)
-    sum_features(grad_kernels[code], c_array(output_grad), y, None, x_grad, b_grad, 3)
+    sum_features(&grad_kernels[code], c_array(output_grad), y, None, x_grad, b_grad, 3)
     return x_grad, b_grad
 
 

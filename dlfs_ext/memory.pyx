@@ -157,16 +157,8 @@ cdef cnp.ndarray wrap(int ndim, const cnp.npy_intp *shape, cnp.dtype dtype):
     return array
 
 
-cdef cnp.dtype FLOAT32 = np.dtype(np.float32)
-cdef cnp.dtype FLOAT64 = np.dtype(np.float64)
-
-
 cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum):
     """A C-contiguous, 64-byte aligned array with arbitrary contents."""
-    if typenum == cnp.NPY_FLOAT32:
-        return wrap(ndim, shape, FLOAT32)
-    if typenum == cnp.NPY_FLOAT64:
-        return wrap(ndim, shape, FLOAT64)
     return wrap(ndim, shape, cnp.PyArray_DescrFromType(typenum))
 
 

@@ -22,15 +22,21 @@ typedef struct {
 #include "simd/targets.h"
 
 DLFS_KERNEL(product)
-DLFS_KERNEL(bias_linear)
-DLFS_KERNEL(bias_sigmoid)
-DLFS_KERNEL(bias_tanh)
-DLFS_KERNEL(bias_relu)
 DLFS_KERNEL(scale)
-DLFS_KERNEL(grad_linear)
-DLFS_KERNEL(grad_sigmoid)
-DLFS_KERNEL(grad_tanh)
-DLFS_KERNEL(grad_relu)
 DLFS_KERNEL(grad_product)
+
+/* By an activation's number in fused.h. */
+static const kernel bias_kernels[4] = {
+    {DLFS_COPIES(bias_linear)},
+    {DLFS_COPIES(bias_sigmoid)},
+    {DLFS_COPIES(bias_tanh)},
+    {DLFS_COPIES(bias_relu)},
+};
+static const kernel grad_kernels[4] = {
+    {DLFS_COPIES(grad_linear)},
+    {DLFS_COPIES(grad_sigmoid)},
+    {DLFS_COPIES(grad_tanh)},
+    {DLFS_COPIES(grad_relu)},
+};
 
 #endif

@@ -1,16 +1,21 @@
-"""Embedding's look-up and its gradient; the formulas are in dlfs.reference.embedding."""
+"""Embedding and dropout; formulas: dlfs.reference.embedding and dlfs.reference.dropout."""
 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
+import importlib
+
 from dlfs.checks import check_int
 from dlfs.named_axes import check_arrays
 from dlfs.reference.embedding import check_indices
+from dlfs_ext.fallback import take_over
 
-from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.arrays cimport c_array, is_double, is_float, same_shape
+from dlfs_ext.elementwise cimport CHEAP, elementwise
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.memory cimport empty_nd
+from dlfs_ext.threads cimport kernel
 
 cnp.import_array()
 
@@ -18,6 +23,18 @@ cdef extern from "elementwise/lookup.h" nogil:
     ctypedef void scatter_add_fn(const void *rows, const int64_t *indices, void *table,
                                  ptrdiff_t count, ptrdiff_t n) noexcept
     scatter_add_fn *scatter_add_table[3][2]
+    kernel dropout_kernel
+
+# The module: the package's attribute of the same name is the function.
+reference = importlib.import_module("dlfs.reference.dropout")
+
+
+def dropout(x, mask, keep_prob):
+    cdef double keep = keep_prob if type(keep_prob) is float else 0
+    if not (is_float(x) and cnp.PyArray_Check(mask) and cnp.PyArray_TYPE(mask) == cnp.NPY_BOOL
+            and same_shape(x, mask) and 0 < keep <= 1):
+        return take_over(reference.dropout, x, mask, keep_prob)
+    return elementwise(&dropout_kernel, x, mask, 1 / keep, CHEAP)
 
 
 def embedding(indices, table):
