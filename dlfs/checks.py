@@ -311,7 +311,8 @@ def check_instance(value: object, kind: type[T], owner: str, name: str) -> T:
             f"write {value.__name__}() with its parentheses"
         )
     if not isinstance(value, kind):
-        raise TypeError(f"{owner}: {name} must be a {kind.__name__}, got {type(value).__name__}")
+        wanted = f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
+        raise TypeError(f"{owner}: {name} must be {wanted}, got {type(value).__name__}")
     return value
 
 

@@ -25,7 +25,7 @@ from dlfs.train import NonFiniteLossError, Trainer, loop
 from dlfs.train.callbacks import Callback
 from dlfs.train.evaluation import evaluate
 from dlfs.train.interrupt import PatientInterrupt
-from tests.support.ranks import on_threads
+from tests.support.ranks import ThreadComm, on_threads
 from tests.support.ranks_trainings import TRAININGS, bits, same
 from tests.support.training import regression
 
@@ -473,6 +473,21 @@ def test_an_error_on_one_rank_ends_all(capsys: pytest.CaptureFixture[str]) -> No
     assert "because rank 0 failed (ZeroDivisionError: the callback is broken)" in (
         capsys.readouterr().err
     )
+
+
+def test_the_error_of_another_rank_is_raised_though_rank_0_waits_for_a_sum() -> None:
+    """The rank that fails says nothing more to the others: they would take it for its numbers."""
+
+    def broken(comm: ThreadComm) -> Any:
+        def transform(X, rng):
+            if comm.rank == 1:
+                raise ZeroDivisionError("the transform is broken")
+            return X
+
+        return fit(comm, callbacks=[Callback()], checkpoint=None, transform=transform)
+
+    with pytest.raises(ZeroDivisionError):
+        on_threads(2, broken)
 
 
 def test_what_is_no_communicator_is_refused() -> None:

@@ -479,6 +479,12 @@ LIMITS = {
         [5, 2],
         "layers.0 goes through 5 steps; a file may ask for 4",
     ),
+    "steps of integers": (
+        layer("RNNLayer", hidden_size=1, vocabulary_size=3),
+        [4],
+        [5],
+        "layers.0 goes through 5 steps; a file may ask for 4",
+    ),
     "a feature's numbers": (
         layer("BatchNorm"),
         [6],

@@ -174,6 +174,17 @@ def test_a_notebook_with_widgets_gets_a_widget(config, widgets, notebook, monkey
     assert (bar == widget) == notebook
 
 
+@pytest.mark.parametrize(("net", "optim"), [(None, SGD()), (Dense(1), SGD())])
+def test_a_trainer_needs_a_network(net, optim):
+    with pytest.raises(TypeError, match=r"^Trainer: net must be a NeuralNetwork, got "):
+        Trainer(net, optim)
+
+
+def test_a_trainer_needs_an_optimizer():
+    with pytest.raises(TypeError, match=r"^Trainer: optim must be an Optimizer, got "):
+        Trainer(NeuralNetwork([Dense(1)]), 0.1)
+
+
 def test_a_trainer_begins_without_a_decision_to_stop():
     trainer = Trainer(NeuralNetwork([Dense(1)]), SGD())
     assert trainer.stop is False
@@ -192,3 +203,15 @@ def test_a_failing_evaluation_is_looked_at_in_the_batches_that_fit_into_memory()
     net.build((2,))
     failure_in_evaluation(net, np.ones((6, 2)), 3, "the test loss is nan")
     assert sizes == [3]
+
+
+def test_a_failing_evaluation_names_what_one_observation_does():
+    net = NeuralNetwork([Dense(2)])
+    net.build((2,))
+    net.layers[0].params[0][...] = 1
+    X = np.ones((6, 2))
+    X[4] = 1e308
+    with np.errstate(over="ignore"):
+        said = str(failure_in_evaluation(net, X, None, "the test loss is inf"))
+    assert "whose output is not finite is layer 0, " in said
+    assert "(2 of 2 numbers)" in said
