@@ -73,11 +73,9 @@ class SelfAttention(Layer):
         # Queries, keys and values are three matrices side by side, each (features, features).
         W_in = draw_weights(init, self.rng, (features, 3 * features), features, features, dtype)
         W_out = draw_weights(init, self.rng, (features, features), features, features, dtype)
-        attention = Attention_Op(self.heads, self.causal, self.dropout)
-        attention.rng = self.rng
         self.operations = [
             *dense_chain(W_in, Linear()),
             *([RotaryPositions(self.heads)] if self.rotary else []),
-            attention,
+            Attention_Op(self.heads, self.causal, self.dropout),
             *dense_chain(W_out, Linear()),
         ]

@@ -113,11 +113,15 @@ class Layer(LayerTree):
         """Set the layer up for inputs like this one, with new parameters.
 
         ``forward`` does so at its first call; inner layers do so when the input reaches them.
-        ``rng`` is made from ``seed`` unless given.
+        ``rng`` is made from ``seed`` unless given. Operations that draw numbers (Dropout) take it.
         """
         input_ = check_layer_input(input_, type(self).__name__)
+        seeded = self.seed is not None or rng is not None
         self.rng = np.random.default_rng(self.seed) if rng is None else rng
         self._setup_layer(input_)
+        for operation in self.operations if seeded else ():
+            if hasattr(operation, "rng"):
+                operation.rng = self.rng
         self._fused = fuse(self.operations)
         self.first = False
         if not self._keeps_own():
@@ -131,12 +135,6 @@ class Layer(LayerTree):
         if self.dtype is not None:
             return self.dtype
         return input_.dtype if input_.dtype.kind == "f" else np.dtype(np.float64)
-
-    def _append_dropout(self, keep_prob: float) -> None:
-        if keep_prob < 1.0:
-            dropout = Dropout(keep_prob)
-            dropout.rng = self.rng
-            self.operations.append(dropout)
 
 
 class Dense(Layer):
@@ -200,7 +198,8 @@ class Dense(Layer):
         W = draw_weights(init, self.rng, shape, features, self.neurons, dtype)
         self.operations = [Flatten()] if self.conv_in else []
         self.operations += dense_chain(W, self.activation)
-        self._append_dropout(self.dropout)
+        if self.dropout < 1.0:
+            self.operations.append(Dropout(self.dropout))
 
 
 def dense_chain(W: Array, activation: Operation) -> list[Operation]:

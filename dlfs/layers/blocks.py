@@ -288,10 +288,7 @@ class OperationLayer(Layer):
     def _setup_layer(self, input_: Array) -> None:
         # Each set-up works with a new copy: what the last training left in it (the statistics of
         # a normalization, say) is forgotten like parameters are.
-        operation = copy.deepcopy(self.operation)
-        if hasattr(operation, "rng") and self.seed is not None:
-            operation.rng = self.rng
-        self.operations = [operation]
+        self.operations = [copy.deepcopy(self.operation)]
 
     def __repr__(self) -> str:
         return repr(self.operation)

@@ -10,6 +10,7 @@ from dlfs.base import Operation
 from dlfs.checks import check_flag, check_input_shape, check_int, check_real
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import BiasAdd
+from dlfs.dropout import Dropout
 from dlfs.initializers import Initializer, check_weight_init, choose_init, draw_weights
 from dlfs.layers.base import Layer
 from dlfs.reshape import Flatten
@@ -82,7 +83,8 @@ class _ConvLayer(Layer):
         self.operations.append(self.activation)
         if self.flatten:
             self.operations.append(Flatten())
-        self._append_dropout(self.dropout)
+        if self.dropout < 1.0:
+            self.operations.append(Dropout(self.dropout))
 
 
 class Conv2D(_ConvLayer):

@@ -45,10 +45,8 @@ class _RecurrentLayer(Layer):
     @property
     def carried(self) -> tuple[Array, ...] | None:
         """The state that the next batch starts from; None where that is zero."""
-        for operation in self.operations:
-            if isinstance(operation, self.recurrence):
-                return operation.carried
-        return None
+        found = (op.carried for op in self.operations if isinstance(op, self.recurrence))
+        return next(found, None)
 
     def params_dict(self) -> dict[str, dict[str, Array]]:
         """Return the parameters as the book's nodes take them: ``["W_h"]["value"]``, ``"deriv"``.
@@ -157,12 +155,7 @@ class LSTMLayer(_RecurrentLayer):
     ----------
     hidden_size, output_size, weight_scale, carry, vocabulary_size
         As in RNNLayer. The forget gate's bias starts at 1, so that a new layer remembers
-        (Jozefowicz et al., 2015); the other biases start at zero.
-
-    Attributes
-    ----------
-    carried : tuple of ndarray or None
-        The state (h, c) that the next batch starts from.
+        (Jozefowicz et al., 2015); the other biases start at zero. What is carried is (h, c).
 
     Examples
     --------
@@ -196,11 +189,6 @@ class GRULayer(_RecurrentLayer):
     reset : {"before", "after"}, default "before"
         Whether the reset gate multiplies the state, as in the book, or, as in cuDNN and PyTorch,
         the product of state and weights.
-
-    Attributes
-    ----------
-    carried : tuple of ndarray or None
-        The state that the next batch starts from.
 
     Notes
     -----

@@ -16,6 +16,7 @@ from dlfs.ranks import Alone
 from dlfs.train.accumulate import is_mean_over_rows
 from dlfs.train.checkpoint import Checkpoint, Snapshot, Standing, drawing_layers
 from dlfs.train.data import Data
+from dlfs.train.output import Display
 from dlfs.train.plan import Plan
 from dlfs.types import Array
 
@@ -50,6 +51,19 @@ def begin(
     if ranks.size > 1:
         standing = begin_together(ranks, net, optim, plan, data, standing)
     return standing, file
+
+
+def say_what_more_epochs_change(
+    standing: Standing, plan: Plan, optim: Optimizer, display: Display
+) -> None:
+    """Say how the learning rate goes on where a training is resumed with more epochs."""
+    before, decay = standing.epochs, optim.decay_type
+    if before is not None and before < plan.epochs and decay is not None:
+        display.say(
+            f"Resumed with {plan.epochs} epochs instead of {before}: from epoch "
+            f"{len(standing.history) + 1} on the learning rate follows the "
+            f"{decay} decay over {plan.epochs} epochs"
+        )
 
 
 def begin_together(

@@ -12,6 +12,7 @@ from dlfs.checks import as_array, as_float_array, check_finite, retold
 from dlfs.labels import as_labels
 from dlfs.losses import Weighted
 from dlfs.network import NeuralNetwork
+from dlfs.recurrent import check_streams, reads_streams
 from dlfs.train.batches import Batches, Made, Pair, Place, Rows, Source, pair_of
 from dlfs.train.fingerprint import fingerprint
 from dlfs.types import Array, IntArray, Shape
@@ -70,6 +71,22 @@ def training_data(
         return _in_file(net, X, y, size, shuffle)
     X, y = checked_data(net, X, y, "_train", find=True, training=True)
     return Rows(None, X, y, size, shuffle)
+
+
+def with_test_data(net: NeuralNetwork, source: Source, X: object, y: object, size: int) -> Data:
+    """Return the data of a training, with X and y to evaluate on (None for none), checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``checked_data``; also if sequences go on in batches of different sizes.
+    """
+    X_test, y_test = (None, None) if X is None else checked_data(net, X, y, "_test")
+    if reads_streams(net):
+        cure = "dlfs.text.streams arranges a text so that they are"
+        X_train = source.X if isinstance(source, Rows) else None
+        check_streams("Trainer.fit", size, cure, X_train=X_train, X_test=X_test)
+    return Data(source, X_test, y_test)
 
 
 def weighted(net: NeuralNetwork, source: Source, sample_weight: object) -> Source:

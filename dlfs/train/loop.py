@@ -12,6 +12,7 @@ import numpy as np
 from dlfs.ranks import Alone
 from dlfs.saving import network_tensors
 from dlfs.train.accumulate import train_in_parts
+from dlfs.train.beginning import say_what_more_epochs_change
 from dlfs.train.callbacks import Callback, Training
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
@@ -65,7 +66,7 @@ class Run:
         total = plan.epochs * batches
         with self.display.shown(total, done * batches, plan.epochs), self._interrupt:
             try:
-                self._say_what_more_epochs_change()
+                say_what_more_epochs_change(self.standing, plan, self.optim, self.display)
                 self._call("on_train_begin")
                 if history.stopped != "early":
                     history.stopped = None
@@ -178,15 +179,6 @@ class Run:
         """Write the checkpoint if the epoch was not broken off."""
         if self.checkpoint is not None and complete:
             self.checkpoint.write(self.net, self.optim, self.standing)
-
-    def _say_what_more_epochs_change(self) -> None:
-        before, epochs, decay = self.standing.epochs, self.plan.epochs, self.optim.decay_type
-        if before is not None and before < epochs and decay is not None:
-            self.display.say(
-                f"Resumed with {epochs} epochs instead of {before}: from epoch "
-                f"{len(self.standing.history) + 1} on the learning rate follows the "
-                f"{decay} decay over {epochs} epochs"
-            )
 
     def _call(self, method: str, *arguments: Any) -> None:
         for callback in self.callbacks:

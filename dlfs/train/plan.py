@@ -10,7 +10,7 @@ from dlfs.checks import check_flag, check_instance, check_int, shortened, shown
 from dlfs.network import NeuralNetwork
 from dlfs.train.accumulate import is_mean_over_rows
 from dlfs.train.batches import Transform
-from dlfs.train.callbacks import Callback, ConvTesting
+from dlfs.train.callbacks import Callback, ConvTesting, EarlyStopping
 from dlfs.train.data import Data
 from dlfs.train.evaluation import named_metrics, without_addresses
 from dlfs.train.metrics import Metric
@@ -52,6 +52,7 @@ class Plan:
         metrics: Sequence[str | Metric] | None,
         transform: Transform | Sequence[Transform] | None = None,
         accumulate: int = 1,
+        callbacks: Sequence[Callback] = (),
     ) -> "Plan":
         """Return the plan that these arguments of ``fit`` describe."""
         plan = cls(
@@ -59,7 +60,7 @@ class Plan:
             check_int(eval_every, OWNER, "eval_every", 1),
             check_int(batch_size, OWNER, "batch_size", 1),
             check_int(seed, OWNER, "seed", 0),
-            _patience(early_stopping),
+            _patience(early_stopping, callbacks),
             check_flag(shuffle, OWNER, "shuffle"),
             named_metrics(metrics, net.loss),
             _one_transform(transform),
@@ -137,6 +138,7 @@ def _check_order(net: NeuralNetwork, shuffle: bool, accumulate: int) -> None:
 
 def checked_callbacks(callbacks: Iterable[Callback], conv_testing: bool) -> list[Callback]:
     """Return the callbacks as a list, with the book's report within an epoch if that is wanted."""
+    check_flag(conv_testing, OWNER, "conv_testing")
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"{OWNER}: callbacks must be a list, got {callbacks!r:.80}")
     # An iterator can be gone through only once.
@@ -146,7 +148,16 @@ def checked_callbacks(callbacks: Iterable[Callback], conv_testing: bool) -> list
     return [*given, ConvTesting()] if conv_testing else given
 
 
-def _patience(early_stopping: object) -> int | None:
+def check_beginning(restart: object, resume: object, checkpoint: object) -> None:
+    """Check the arguments that say where a training begins."""
+    check_flag(restart is not None and restart, OWNER, "restart")
+    if check_flag(resume, OWNER, "resume") and checkpoint is None:
+        raise ValueError(f"{OWNER}: resume=True needs a checkpoint to resume from")
+
+
+def _patience(early_stopping: object, callbacks: Sequence[Callback]) -> int | None:
+    if any(isinstance(callback, EarlyStopping) for callback in callbacks):
+        return None  # it takes the place of the argument
     if isinstance(early_stopping, bool | np.bool_):
         return 1 if early_stopping else None
     return check_int(early_stopping, OWNER, "early_stopping", 1)

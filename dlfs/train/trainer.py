@@ -4,16 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlfs.checks import check_flag, check_instance, check_int, plain_array
+from dlfs.checks import check_instance, check_int, plain_array
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.ranks import Ranks, RanksError
-from dlfs.recurrent import check_streams, reads_streams
-from dlfs.train.batches import Batches, Rows, Transform
+from dlfs.train.batches import Batches, Transform
 from dlfs.train.beginning import begin
-from dlfs.train.callbacks import Callback, EarlyStopping
+from dlfs.train.callbacks import Callback
 from dlfs.train.data import (
-    Data,
     all_of,
     as_batches,
     checked_data,
@@ -22,6 +20,7 @@ from dlfs.train.data import (
     kept_if_refused,
     training_data,
     weighted,
+    with_test_data,
 )
 from dlfs.train.evaluation import evaluate, named_metrics
 from dlfs.train.failure import NonFiniteLossError
@@ -29,7 +28,7 @@ from dlfs.train.history import History
 from dlfs.train.loop import Run
 from dlfs.train.metrics import Metric
 from dlfs.train.output import Display
-from dlfs.train.plan import Plan, checked_callbacks
+from dlfs.train.plan import Plan, check_beginning, checked_callbacks
 from dlfs.types import Array
 
 
@@ -194,18 +193,11 @@ class Trainer:
         schedule for the new number from there on, and so it may rise again. What is past stays as
         it was: the rates that were used, and the evaluation after what was then the last epoch.
         """
-        owner = "Trainer.fit"
-        check_flag(conv_testing, owner, "conv_testing")
         callbacks = checked_callbacks(callbacks, conv_testing)
-        replaced = any(isinstance(callback, EarlyStopping) for callback in callbacks)
-        early_stopping = False if replaced else early_stopping
         training = (epochs, eval_every, batch_size, seed, early_stopping, shuffle)
-        plan = Plan.checked(self.net, *training, metrics, transform, accumulate)
-        check_flag(restart is not None and restart, owner, "restart")
-        check_flag(resume, owner, "resume")
-        verbose = check_int(verbose, owner, "verbose", 0)
-        if resume and checkpoint is None:
-            raise ValueError(f"{owner}: resume=True needs a checkpoint to resume from")
+        plan = Plan.checked(self.net, *training, metrics, transform, accumulate, callbacks)
+        check_beginning(restart, resume, checkpoint)
+        verbose = check_int(verbose, "Trainer.fit", "verbose", 0)
         X_test, y_test = given_test_data(X_test, y_test, metrics)
         given = self.net.given and not restart
         self.X_test = self.y_test = None
@@ -217,13 +209,8 @@ class Trainer:
                 self.net, X_train, y_train, plan.batch_size, plan.shuffle, plan.seed
             )
             source = weighted(self.net, source, sample_weight)
-            if X_test is not None:
-                self.X_test, self.y_test = checked_data(self.net, X_test, y_test, "_test")
-            if reads_streams(self.net):
-                cure = "dlfs.text.streams arranges a text so that they are"
-                arrays = {"X_train": source.X} if isinstance(source, Rows) else {}
-                check_streams(owner, plan.batch_size, cure, **arrays, X_test=self.X_test)
-            data = Data(source, self.X_test, self.y_test)
+            data = with_test_data(self.net, source, X_test, y_test, plan.batch_size)
+            self.X_test, self.y_test = data.X_test, data.y_test
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
         if restart is None or restart:
