@@ -133,11 +133,13 @@ def check_float_array(array: object, owner: str, name: str, ndim: int | None = N
 def check_float_dtype(dtype: Any, owner: str) -> "np.dtype[Any]":
     """Return float32 or float64, given under any of its names, as a dtype; refuse others."""
     try:
-        found = None if dtype is None else np.dtype(dtype)
+        found = np.dtype(dtype)
     except TypeError as error:
         raise TypeError(f"{owner}: dtype must be float32 or float64, got {dtype!r}") from error
-    if found not in FLOAT_DTYPES:
-        raise TypeError(f"{owner}: dtype must be float32 or float64, got {found}")
+    # NumPy takes None for float64.
+    if dtype is None or found not in FLOAT_DTYPES:
+        got = found if dtype is not None else None
+        raise TypeError(f"{owner}: dtype must be float32 or float64, got {got}")
     return found
 
 

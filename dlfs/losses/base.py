@@ -1,6 +1,7 @@
 """Loss: what all losses share, those of the user too."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -171,6 +172,7 @@ class Loss(Configured):
         raise NotImplementedError(f"{type(self).__name__} must define _input_grad()")
 
 
+@dataclass(eq=False)
 class Weighted:
     """Targets with the weights of their observations: a loss takes them for targets.
 
@@ -186,9 +188,8 @@ class Weighted:
     75.0
     """
 
-    def __init__(self, target: Array, weights: Array) -> None:
-        self.target = target
-        self.weights = weights
+    target: Array
+    weights: Array
 
     def __len__(self) -> int:
         return len(self.target)

@@ -126,12 +126,11 @@ def conv2d_param_grad(
     batch, n_in, n_out = len(x), param_shape[0], param_shape[1] // groups
     places = window.output[0] * window.output[1]
     grad = output_grad.reshape(batch, groups, n_out, places)
-    summed = ([0, 2], [0, 2])  # over the batch and the places of the window
     param_grad = np.zeros((n_in, groups, n_out, *window.kernel), dtype=x.dtype)
     for i, j, met in window_pixels(pad(x, window), window):
         pixels = met.reshape(batch, groups, n_in, places)
-        for g in range(groups):
-            param_grad[:, g, :, i, j] = np.tensordot(pixels[:, g], grad[:, g], axes=summed)
+        products = pixels @ grad.swapaxes(2, 3)
+        param_grad[..., i, j] = products.sum(axis=0).swapaxes(0, 1)
     return param_grad.reshape(param_shape)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlfs.checks import check_instance, check_int, plain_array
+from dlfs.checks import check_instance, check_int, optional, plain_array
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
 from dlfs.ranks import Ranks, RanksError
@@ -260,8 +260,7 @@ class Trainer:
         dict
             "loss" and one key for each metric.
         """
-        if batch_size is not None:
-            check_int(batch_size, "Trainer.evaluate", "batch_size", 1)
+        optional(check_int, batch_size, "Trainer.evaluate", "batch_size", 1)
         batches = as_batches(X, y, "X", "y")
         if batches is not None:
             X, y = all_of(batches)
