@@ -254,7 +254,8 @@ class Changes:
 def reach(items: dict[str, pytest.Item]) -> tuple[dict[str, list[str]], dict[str, float]]:
     """Run the tests; return which of them reach each function, and how long each takes."""
     known = {}
-    sources = [*Path("dlfs").rglob("*.py"), *Path("tests/support").rglob("*.py")]
+    # Not those in the folder "mutants", which are copied at each start.
+    sources = [*Path("../dlfs").rglob("*.py"), *Path("../tests/support").rglob("*.py")]
     traced = REACHED.stat().st_mtime if REACHED.exists() else 0
     if traced > max(path.stat().st_mtime for path in sources):
         known = json.loads(REACHED.read_text(encoding="utf-8"))
