@@ -9,6 +9,8 @@
  */
 
 #define vpoly NAME(vpoly)
+#define vwhole NAME(vwhole)
+#define vexpm1_near NAME(vexpm1_near)
 #define vreduce NAME(vreduce)
 #define vpow2 NAME(vpow2)
 #define vscale NAME(vscale)
@@ -38,14 +40,18 @@
 #undef EXPM1_MIN
 #undef TANH_MAX
 #undef ERFCX_CENTRE
+#undef SQRT_HALF
 #undef CDF_MAX
 #undef LOW_HALF
+
+#define SQRT_HALF (real)0.70710678118654752440
 
 #define exp_q NAME(exp_q)
 #define log_r NAME(log_r)
 #define erfcx_p NAME(erfcx_p)
 
-/* Highest power first. erfcx_p: exp(z^2) erfc(z) (1 + 2 z) in t = (z - CENTRE) / (z + CENTRE). */
+/* Highest power first. erfcx_p: exp(z^2) erfc(z) (z + CENTRE) / 2 in
+ * t = (z - CENTRE) / (z + CENTRE). */
 // clang-format off
 #if DLFS_F64
 static const real exp_q[11] = {
@@ -55,15 +61,15 @@ static const real exp_q[11] = {
 static const real log_r[7] = {
     0.14617807153417325, 0.15331611722055008, 0.18182892432536871, 0.22222211089379496,
     0.28571428626253838, 0.39999999999898891, 0.66666666666666697};
-static const real erfcx_p[23] = {
-    -1.8206098680308683e-9, -1.3670989863347382e-8, -7.7154186144178301e-9,
-    1.1534943745754157e-7, 6.2707271571983109e-8, -8.3516196886968471e-7, 3.0135049944875395e-7,
-    5.7178872846321852e-6, -1.1224789135154701e-5, -2.4403169244974075e-5,
-    0.00015062224394830299, -0.00019925550755614952, -0.00075777334141333004,
-    0.0050319697558954261, -0.016197734059115007, 0.037167515562492866, -0.066330365811529384,
-    0.093732834996794116, -0.10103906603635213, 0.068097054254737324, 0.015379652102620741,
-    -0.13962111684056289, 1.2329951186255525};
-#define ERFCX_CENTRE 4.0
+static const real erfcx_p[24] = {
+    9.4951723524853892e-10, 3.5312624887202022e-9, -8.9744927703504193e-10,
+    -2.3400003472891869e-8, -2.9361697341926656e-8, 6.6578632327241395e-8, 2.1877925274704497e-7,
+    -1.8173848809839708e-9, -9.7834658945514514e-7, -1.1664421122729111e-6, 3.3761060191570394e-6,
+    9.1222010202913587e-6, -9.7658957242305617e-6, -5.6302401769793738e-5, 2.9153879095335901e-5,
+    0.00035134685748491394, -0.00021960413203948353, -0.0024093927610425506,
+    0.0041965221511707695, 0.014180775065964587, -0.08562557262302171, 0.22695705832404871,
+    -0.40232592471957445, 0.52701591015285895};
+#define ERFCX_CENTRE 2.5
 #define MANTISSA 52
 #define EXPONENT_BIAS 1023
 #define ROUNDER 0x1.8p52 /* adding it rounds to a whole number, left in the lowest bits */
@@ -79,10 +85,10 @@ static const real erfcx_p[23] = {
 static const real exp_q[6] = {0.000198909908f, 0.001393365f, 0.00833331093f,
                               0.0416664649f,   0.166666667f, 0.500000001f};
 static const real log_r[4] = {0.233316145f, 0.285507786f, 0.400001222f, 0.666666666f};
-static const real erfcx_p[11] = {
-    -0.000273595999f, -0.000788120753f, 0.00200177123f, 0.00257685652f, -0.0237946645f,
-    0.0682930291f, -0.119271919f, 0.129646715f, -0.0475623182f, -0.135621149f, 1.25300806f};
-#define ERFCX_CENTRE 3.0f
+static const real erfcx_p[10] = {
+    -0.000112055405f, -0.000198944635f, 0.000540822535f, 0.00171981225f, -0.00146320159f,
+    -0.0113480895f, 0.00811099882f, 0.0896738197f, -0.303528568f, 0.498701412f};
+#define ERFCX_CENTRE 1.75f
 #define MANTISSA 23
 #define EXPONENT_BIAS 127
 #define ROUNDER 0x1.8p23f
@@ -106,13 +112,21 @@ DLFS_INLINE vec vpoly(vec x, const real *coefficients, const int n)
     return p;
 }
 
-/* p(r) = exp(r) - 1 for the reduced x; *whole is n. */
+/* n, of which x is n ln 2 + r. */
+DLFS_INLINE vec vwhole(vec x) { return (x * (real)1.4426950408889634 + ROUNDER) - ROUNDER; }
+
+/* p(r) = exp(r) - 1. */
+DLFS_INLINE vec vexpm1_near(vec r)
+{
+    return r + (r * r) * vpoly(r, exp_q, sizeof exp_q / sizeof *exp_q);
+}
+
+/* The same for the reduced x; *whole is n. */
 DLFS_INLINE vec vreduce(vec x, vec *whole)
 {
-    vec n = (x * (real)1.4426950408889634 + ROUNDER) - ROUNDER;
-    vec r = (x - n * LN2_HI) - n * LN2_LO;
+    vec n = vwhole(x);
     *whole = n;
-    return r + (r * r) * vpoly(r, exp_q, sizeof exp_q / sizeof *exp_q);
+    return vexpm1_near((x - n * LN2_HI) - n * LN2_LO);
 }
 
 /* 2^n for a whole n of a normal result. */
@@ -208,37 +222,38 @@ DLFS_INLINE vec vsilu_slope(vec x)
     return vselect(x < 0, unlikely, likely) + x * (likely * unlikely);
 }
 
-/* P(Z <= x) for a standard normal Z, with a small relative error in the left tail too; and the
- * density there, with one as small.
+/* The tail of a standard normal Z, P(Z > |x|), and the density at x, both with a small relative
+ * error however far out.
  * The tail is exp(-x^2/2) erfcx(|x|/sqrt(2)) / 2; x^2 is taken in two parts, because an error in
- * the exponent would be multiplied by its size. */
+ * the exponent would be multiplied by its size. One division serves erfcx and its argument t, and
+ * one polynomial both parts of the square: GELU takes 0.7 of the time that it took with two of
+ * each. The centre is where the error is least. */
 DLFS_INLINE vec vnormal(vec x, vec *density)
 {
     vec a = vmin(vset1(CDF_MAX), vabs(x));
-    vec head = vfrombits(vbits(a) & viset1(~(inte)LOW_HALF));
-    vec rest = (a - head) * (a + head) * (real)-0.5;
-    vec n, p = vreduce(head * head * (real)-0.5, &n);
-    vec correction = rest + rest * rest * vpoly(rest, exp_q, sizeof exp_q / sizeof *exp_q);
-    vec e = p + 1;
-    e = e + e * correction;
-    vec z = a * (real)0.70710678118654752440;
-    vec t = (z - ERFCX_CENTRE) / (z + ERFCX_CENTRE);
-    vec erfcx = vpoly(t, erfcx_p, sizeof erfcx_p / sizeof *erfcx_p) / (1 + (z + z));
-    vec tail = vscale((real)0.5 * e * erfcx, n);
+    vec head = vfrombits(vbits(a) & viset1(~(inte)LOW_HALF)), minus_half = head * (real)-0.5;
+    vec exponent = head * minus_half, rest = (a - head) * (a * (real)-0.5 + minus_half);
+    vec n = vwhole(exponent + rest);
+    vec e = 1 + vexpm1_near((exponent - n * LN2_HI) - n * LN2_LO + rest);
+    vec inverse = 1 / (a * SQRT_HALF + ERFCX_CENTRE);
+    vec t = (a * SQRT_HALF - ERFCX_CENTRE) * inverse;
+    vec erfcx = vpoly(t, erfcx_p, sizeof erfcx_p / sizeof *erfcx_p) * inverse; /* half of it */
     *density = vscale((real)0.39894228040143267794 * e, n);
-    return vselect(x < 0, tail, 1 - tail);
+    return vscale(e * erfcx, n);
 }
 
+/* x P(Z <= x), which is x - |x| tail for positive x, and -|x| tail for negative ones; nan at
+ * -infinity, as in the reference. */
 DLFS_INLINE vec vgelu(vec x)
 {
-    vec density;
-    return x * vnormal(x, &density);
+    vec density, tail = vnormal(x, &density);
+    return vmax(vset1(0), x) - vabs(vmin(vset1(CDF_MAX), x)) * tail;
 }
 
 DLFS_INLINE vec vgelu_slope(vec x)
 {
-    vec density, below = vnormal(x, &density);
-    return below + x * density;
+    vec density, tail = vnormal(x, &density);
+    return vselect(x < 0, tail, 1 - tail) + x * density;
 }
 
 /* x sigmoid(z), z = x (a + b x^2), which is x (1 + tanh(z / 2)) / 2; beyond 40 the sigmoid is 0 or
