@@ -230,8 +230,9 @@ DLFS_INLINE real vhmax(vec v)
 {
     real lanes[VLEN];
     vstore(lanes, v);
-    real best = lanes[0];
-    for (int i = 1; i < VLEN; i++)
-        best = lanes[i] > best ? lanes[i] : best;
-    return best;
+    DLFS_UNROLL
+    for (int width = VLEN / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lanes[i] = lanes[i + width] > lanes[i] ? lanes[i + width] : lanes[i];
+    return lanes[0];
 }
