@@ -79,8 +79,8 @@ def adam_update(param, grad, mean, mean_square, t, lr, beta1=0.9, beta2=0.999, e
     cdef double step = t
     c[3] = 1 - c[2]
     c[5] = 1 - c[4]
-    c[6] = 1 - c[2] ** step
-    c[7] = 1 - c[4] ** step
+    c[6] = 1 / (1 - c[2] ** step)
+    c[7] = 1 / (1 - c[4] ** step)
     update(&adam_kernel, param, grad, mean, mean_square, &job)
 
 

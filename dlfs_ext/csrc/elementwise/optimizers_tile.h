@@ -84,12 +84,12 @@ UPDATE(rmsprop, real lr = (real)c[0]; real decay = (real)c[1]; real rest = (real
        s = decay * s + rest * g * g;
        p -= lr * g / (vsqrt(s) + eps);)
 
-/* c[3] and c[5] are 1 - beta, c[6] and c[7] the corrections 1 - beta^t. */
+/* c[3] and c[5] are 1 - beta, c[6] and c[7] the corrections 1 / (1 - beta^t): factors, because
+ * with three divisions for each number a step in float64 took 1.7 times as long. */
 UPDATE(adam, real lr = (real)c[0]; real eps = (real)c[1]; real beta1 = (real)c[2];
        real rest1 = (real)c[3]; real beta2 = (real)c[4]; real rest2 = (real)c[5];
        real start1 = (real)c[6]; real start2 = (real)c[7]; real decay = (real)c[8];,
        g = tame(g);
        s = beta1 * s + rest1 * g;
        t = beta2 * t + rest2 * g * g;
-       vec root = vsqrt(t / start2);
-       p -= lr * (s / start1 / (root + eps) + decay * p);)
+       p -= lr * (s * start1 / (vsqrt(t * start2) + eps) + decay * p);)
