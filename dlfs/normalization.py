@@ -74,6 +74,10 @@ class BatchNorm_Op(Operation):
 
     def _check_input(self, input_: Array) -> None:
         super()._check_input(input_)
+        self.check_features(input_)
+
+    def check_features(self, input_: Array) -> None:
+        """Demand the features of earlier passes; the first pass sets the statistics up."""
         name = type(self).__name__
         if input_.ndim < 2 or input_.shape[1] < 1:
             raise ValueError(
@@ -101,11 +105,15 @@ class BatchNorm_Op(Operation):
         else:
             output, mean, var, self._inv_std, count = self.ranks.batch_norm(self.input_, self.eps)
         self._count = count
+        self.follow(mean, var, count)
+        return output
+
+    def follow(self, mean: Array, var: Array, count: int) -> None:
+        """Move the running statistics towards those of a batch, of ``count`` numbers each."""
         self.running_mean += self.momentum * (mean - self.running_mean)
         if count > 1:  # a single number says nothing about the variance
             unbiased = var * (count / (count - 1))
             self.running_var += self.momentum * (unbiased - self.running_var)
-        return output
 
     def _input_grad(self, output_grad: Array) -> Array:
         if self.inference:

@@ -10,12 +10,12 @@ from dlfs.reference.dense import FEATURES, PER_FEATURE
 from dlfs.reference.normalization import ROWS
 from dlfs_ext.fallback import take_over
 
-from dlfs_ext.arrays cimport c_array, is_double
+from dlfs_ext.arrays cimport c_array, data, input_t, is_double, output_t
 from dlfs_ext.elementwise cimport by_rows
 from dlfs_ext.features cimport inner_size, map_features, per_feature, sum_features
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.memory cimport empty_like, empty_nd
-from dlfs_ext.threads cimport kernel
+from dlfs_ext.threads cimport kernel, run
 
 cnp.import_array()
 
@@ -28,6 +28,15 @@ cdef extern from "elementwise/normalization.h" nogil:
     kernel sum_first_kernel, sum_products_kernel, sum_squares_kernel
     kernel normalize_kernel, normalize_grad_kernel, rescale_kernel
     kernel layer_norm_kernel, layer_norm_grad_kernel, rms_norm_kernel, rms_norm_grad_kernel
+    enum:
+        DLFS_ROWS_TOGETHER
+    ctypedef struct affine_job:
+        input_t x, grad, gamma, beta
+        output_t out, mean, var, inverse, gamma_grad, beta_grad
+        ptrdiff_t outer, features, inner
+        double eps
+    kernel batch_norm_affine_kernel, batch_norm_affine_grad_kernel
+    kernel layer_norm_affine_kernel, layer_norm_affine_grad_kernel
 
 
 def batch_norm(x, eps=1e-5):
@@ -57,6 +66,52 @@ def batch_norm_grad(output_grad, output, inv_std):
     cdef cnp.ndarray product = mean_of(&sum_products_kernel, g, y, None, 2)
     map_features(&normalize_grad_kernel, g, y, mean, product, c_array(inv_std), out, 3)
     return out
+
+
+def batch_norm_affine(x, gamma, beta, eps=1e-5):
+    check_arrays("batch_norm_affine", x=(x, FEATURES), gamma=(gamma, PER_FEATURE),
+                 beta=(beta, PER_FEATURE))
+    eps = check_real(eps, "batch_norm_affine", "eps", 0.0, low_open=True)
+    cdef cnp.ndarray source = c_array(x), scale = c_array(gamma), shift = c_array(beta)
+    if cnp.PyArray_DIM(source, 0) * inner_size(source) == 0:
+        raise nothing_to_average("batch_norm_affine", x)
+    cdef cnp.ndarray out = empty_like(source), mean = per_feature(source)
+    cdef cnp.ndarray var = per_feature(source), inv_std = per_feature(source)
+    cdef affine_job job
+    by_feature(&job, source, scale, mean, inv_std, out)
+    job.beta, job.var, job.eps = data(shift), data(var), eps
+    run_by_feature(&batch_norm_affine_kernel, source, &job, 5)
+    if not all_positive(inv_std):
+        return take_over(reference.batch_norm_affine, x, gamma, beta, eps)
+    return out, mean, var, inv_std
+
+
+def batch_norm_affine_grad(output_grad, x, gamma, mean, inv_std):
+    check_arrays("batch_norm_affine_grad", x=(x, FEATURES), gamma=(gamma, PER_FEATURE),
+                 mean=(mean, PER_FEATURE), inv_std=(inv_std, PER_FEATURE),
+                 output_grad=(output_grad, FEATURES))
+    cdef cnp.ndarray g = c_array(output_grad), source = c_array(x), scale = c_array(gamma)
+    cdef cnp.ndarray centre = c_array(mean), inverse = c_array(inv_std), out = empty_like(source)
+    cdef cnp.ndarray gamma_grad = per_feature(source), beta_grad = per_feature(source)
+    cdef affine_job job
+    by_feature(&job, source, scale, centre, inverse, out)
+    job.grad, job.gamma_grad, job.beta_grad = data(g), data(gamma_grad), data(beta_grad)
+    run_by_feature(&batch_norm_affine_grad_kernel, source, &job, 6)
+    return out, gamma_grad, beta_grad
+
+
+cdef void by_feature(affine_job *job, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray mean,
+                     cnp.ndarray inverse, cnp.ndarray out) noexcept:
+    """Fill in what forward and backward share; all C-contiguous."""
+    job.x, job.gamma, job.mean, job.inverse = data(x), data(gamma), data(mean), data(inverse)
+    job.out, job.outer, job.features = data(out), cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
+    job.inner = inner_size(x)
+
+
+cdef int run_by_feature(const kernel *which, cnp.ndarray x, affine_job *job, int cost) except -1:
+    # As in sum_features: features are split, never the sums, and by whole lines of the cache.
+    return run(which, is_double(x), job, job.features, <double>cnp.PyArray_SIZE(x) * cost,
+               16 if job.inner == 1 else 1)
 
 
 cdef cnp.ndarray mean_of(const kernel *which, cnp.ndarray x, object y, object p, int cost):
@@ -95,6 +150,49 @@ def layer_norm_grad(output_grad, output, inv_std):
     check_arrays("layer_norm_grad", output=(output, ROWS), inv_std=(inv_std, "batch ... 1"),
                  output_grad=(output_grad, ROWS))
     return normalized_grad(&layer_norm_grad_kernel, output_grad, output, inv_std)
+
+
+def layer_norm_affine(x, gamma, beta, eps=1e-5):
+    check_arrays("layer_norm_affine", x=(x, ROWS), gamma=(gamma, "1 features"),
+                 beta=(beta, "1 features"))
+    eps = check_real(eps, "layer_norm_affine", "eps", 0.0, low_open=True)
+    cdef cnp.ndarray source = c_array(x), scale = c_array(gamma), shift = c_array(beta)
+    if cnp.PyArray_SIZE(scale) == 0:
+        raise nothing_to_average("layer_norm_affine", x)
+    cdef cnp.ndarray out = empty_like(source), mean = per_row(source), inv_std = per_row(source)
+    cdef affine_job job
+    job.x, job.gamma, job.beta, job.eps = data(source), data(scale), data(shift), eps
+    job.out, job.mean, job.inverse = data(out), data(mean), data(inv_std)
+    job.outer, job.features = cnp.PyArray_SIZE(mean), cnp.PyArray_SIZE(scale)
+    run(&layer_norm_affine_kernel, is_double(source), &job, job.outer,
+        <double>cnp.PyArray_SIZE(source) * 5)
+    if not all_positive(inv_std):
+        return take_over(reference.layer_norm_affine, x, gamma, beta, eps)
+    return out, mean, inv_std
+
+
+def layer_norm_affine_grad(output_grad, x, gamma, mean, inv_std):
+    check_arrays("layer_norm_affine_grad", x=(x, ROWS), gamma=(gamma, "1 features"),
+                 mean=(mean, "batch ... 1"), inv_std=(inv_std, "batch ... 1"),
+                 output_grad=(output_grad, ROWS))
+    cdef cnp.ndarray g = c_array(output_grad), source = c_array(x), scale = c_array(gamma)
+    cdef cnp.ndarray centre = c_array(mean), inverse = c_array(inv_std), out = empty_like(source)
+    cdef ptrdiff_t rows = cnp.PyArray_SIZE(centre)
+    cdef ptrdiff_t tasks = (rows + DLFS_ROWS_TOGETHER - 1) // DLFS_ROWS_TOGETHER
+    cdef ptrdiff_t features = cnp.PyArray_SIZE(scale)
+    cdef cnp.ndarray gammas = empty_nd(2, [tasks, features], cnp.PyArray_TYPE(source))
+    cdef cnp.ndarray betas = empty_nd(2, [tasks, features], cnp.PyArray_TYPE(source))
+    cdef affine_job job
+    job.x, job.grad, job.gamma, job.out = data(source), data(g), data(scale), data(out)
+    job.mean, job.inverse = data(centre), data(inverse)
+    job.gamma_grad, job.beta_grad = data(gammas), data(betas)
+    job.outer, job.features = rows, features
+    run(&layer_norm_affine_grad_kernel, is_double(source), &job, tasks,
+        <double>cnp.PyArray_SIZE(source) * 6)
+    cdef cnp.ndarray gamma_grad = per_feature(gammas), beta_grad = per_feature(betas)
+    sum_features(&sum_first_kernel, gammas, None, None, None, gamma_grad, 1)
+    sum_features(&sum_first_kernel, betas, None, None, None, beta_grad, 1)
+    return out, gamma_grad, beta_grad
 
 
 def rms_norm(x, eps=1e-6):

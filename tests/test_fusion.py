@@ -16,10 +16,24 @@ from dlfs.backend import use_backend
 from dlfs.base import Operation
 from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.embedding import Embedding_Op
-from dlfs.layers import Conv1D, Conv2D, ConvTranspose2D, Dense, Layer, LayerNorm
-from dlfs.layers.fusion import FusedBias, FusedDense, FusedLookup, fuse
+from dlfs.layers import BatchNorm, Conv1D, Conv2D, ConvTranspose2D, Dense, Layer, LayerNorm
+from dlfs.layers.fusion import (
+    FusedBatchNorm,
+    FusedBias,
+    FusedDense,
+    FusedLayerNorm,
+    FusedLookup,
+    fuse,
+)
 from dlfs.losses import MeanSquaredError
 from dlfs.network import NeuralNetwork
+from dlfs.normalization import (
+    BatchNorm_Op,
+    GroupNorm_Op,
+    LayerNorm_Op,
+    RMSNorm_Op,
+    ScaleMultiply,
+)
 from dlfs.optimizers import SGDMomentum
 from dlfs.train import Trainer
 
@@ -84,6 +98,90 @@ def test_a_layer_gives_the_same_fused(name: str, activation: type, dtype: type, 
     assert len(results[0]) == len(results[1])
     for plain, fused in zip(*results, strict=True):
         assert fused.dtype == plain.dtype == dtype
+        assert np.array_equal(plain, fused)
+
+
+NORMS: dict[str, tuple[Callable[[], Layer], tuple[int, ...]]] = {
+    "layer norm": (LayerNorm, (5, 3)),
+    "layer norm on a sequence": (LayerNorm, (2, 5, 3)),
+    "layer norm on nothing": (LayerNorm, (0, 3)),
+    "batch norm": (BatchNorm, (5, 3)),
+    "batch norm on images": (BatchNorm, (2, 3, 4, 5)),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_normalization_gives_the_same_fused(name: str, dtype: type, fusing) -> None:
+    make, shape = NORMS[name]
+    rng = np.random.default_rng(0)
+    x, other, grad = (rng.standard_normal(shape).astype(dtype) for _ in range(3))
+    results = []
+    for on in (False, True):
+        fusing(on)
+        layer = make()
+        found = []
+        for batch in (x, other):
+            found.append(layer.forward(batch))
+            assert len(layer.steps) == (1 if on else 3)
+            for param in layer.params:
+                param += np.linspace(0.1, 0.7, param.size, dtype=dtype).reshape(param.shape)
+        found += [layer.forward(x), layer.backward(grad)]
+        found += [param_grad.copy() for param_grad in layer.param_grads]
+        assert layer.backward(grad, input_grad=False) is None
+        found += layer.param_grads
+        state = layer.operations[0].state()
+        found += [array.copy() for array in state.values()]
+        # A part that is looked at has its own values, and the running statistics stay.
+        found += [operation.output for operation in layer.operations]
+        found += [layer.operations[0].backward(grad), *state.values()]
+        found += [layer.forward(x, inference=True), layer.backward(grad)]
+        results.append(found)
+    assert len(results[0]) == len(results[1])
+    for plain, fused in zip(*results, strict=True):
+        assert fused.dtype == plain.dtype == dtype
+        assert np.array_equal(plain, fused)
+
+
+def test_which_normalizations_are_fused() -> None:
+    gamma, images = np.ones((1, 4)), np.ones((1, 4, 1, 1))
+
+    def chain(norm: Operation, gamma: np.ndarray, beta: np.ndarray) -> list[Operation]:
+        return [norm, ScaleMultiply(gamma), BiasAdd(beta)]
+
+    for norm, param, fused in (
+        (LayerNorm_Op(), gamma, FusedLayerNorm),
+        (BatchNorm_Op(), gamma, FusedBatchNorm),
+        (BatchNorm_Op(), images, FusedBatchNorm),
+    ):
+        (step,) = fuse(chain(norm, param, param))
+        assert type(step) is fused
+    for operations in (
+        chain(LayerNorm_Op(), images, images),
+        chain(LayerNorm_Op(), gamma, np.ones((1, 1))),
+        chain(BatchNorm_Op(), gamma, images),
+        chain(RMSNorm_Op(), gamma, gamma),
+        chain(GroupNorm_Op(2), gamma, gamma),
+        chain(LayerNorm_Op(), gamma, gamma)[1:],
+    ):
+        assert fuse(operations) == operations
+
+
+def test_a_batch_norm_over_time_with_a_scale_for_each_feature_runs_in_parts() -> None:
+    """Its statistics have another shape than its scale, which no kernel takes."""
+    x = np.random.default_rng(3).standard_normal((2, 5, 3))
+    gamma = np.array([[1.0, 2.0, 3.0]])
+    results = []
+    for fused in (False, True):
+        chain = [BatchNorm_Op(), ScaleMultiply(gamma), BiasAdd(gamma)]
+        steps, output = fuse(chain) if fused else chain, x
+        for step in steps:
+            output = step.forward(output)
+        grad = x
+        for step in reversed(steps):
+            grad = step.backward(grad)
+        results.append([output, grad, chain[1].param_grad, chain[2].param_grad])
+    for plain, fused in zip(*results, strict=True):
         assert np.array_equal(plain, fused)
 
 

@@ -272,6 +272,21 @@ def _row_norm_grad(name: str) -> Callable[[Draw], Arguments]:
     return draw
 
 
+def _layer_norm_affine(*full: str) -> Callable[[Draw], Arguments]:
+    def draw(d: Draw) -> Arguments:
+        shape = [d.batch(), *(d.size() for _ in range(d.option(1, 1, 2)))]
+        arguments: Arguments = {name: d.array(*shape) for name in full}
+        if "output_grad" not in full:
+            return arguments | {
+                **{name: d.array(1, shape[-1]) for name in ("gamma", "beta")},
+                "eps": d.rng.choice([1e-5, 0.1, 1]),
+            }
+        statistics = {name: d.array(*shape[:-1], 1) for name in ("mean", "inv_std")}
+        return arguments | {"gamma": d.array(1, shape[-1])} | statistics
+
+    return draw
+
+
 def _attention(*full: str) -> Callable[[Draw], Arguments]:
     def draw(d: Draw) -> Arguments:
         batch, time, heads = d.batch(), d.option(d.size(0), 65, 130), d.option(1, 2, 3)
@@ -415,10 +430,14 @@ KERNELS: dict[str, Callable[[Draw], Arguments]] = {
     "bias_activation_grad": _per_feature("activation", full=("output_grad", "output")),
     "batch_norm": _per_feature("eps", full=("x",)),
     "batch_norm_grad": _per_feature("inv_std", full=("output_grad", "output")),
+    "batch_norm_affine": _per_feature("gamma", "beta", "eps", full=("x",)),
+    "batch_norm_affine_grad": _per_feature("gamma", "mean", "inv_std", full=("output_grad", "x")),
     "batch_norm_inference": _per_feature("mean", "var", "eps", full=("x",)),
     "batch_norm_inference_grad": _per_feature("var", "eps", full=("output_grad",)),
     "layer_norm": _per_feature("eps", full=("x",)),
     "layer_norm_grad": _row_norm_grad("inv_std"),
+    "layer_norm_affine": _layer_norm_affine("x"),
+    "layer_norm_affine_grad": _layer_norm_affine("output_grad", "x"),
     "rms_norm": _per_feature("eps", full=("x",)),
     "rms_norm_grad": _row_norm_grad("inv_rms"),
     "attention": _attention("qkv"),

@@ -14,10 +14,11 @@ import numpy as np
 
 from dlfs.activations import Linear, ReLU, Sigmoid, Tanh
 from dlfs.backend import kernels
-from dlfs.base import Operation
+from dlfs.base import Operation, backward_through
 from dlfs.conv import Conv2D_Op
 from dlfs.dense import BiasAdd, WeightMultiply, rows, with_features
 from dlfs.embedding import Embedding_Op
+from dlfs.normalization import BatchNorm_Op, LayerNorm_Op, ScaleMultiply, statistics_shape
 from dlfs.types import Array
 
 ACTIVATIONS: dict[type[Operation], str] = {
@@ -214,6 +215,88 @@ class FusedLookup(FusedStep):
         return bool(np.size(self.input_) > self.embedding.param.shape[0])
 
 
+class FusedLayerNorm(FusedStep):
+    """Normalization of each row, scale and shift: ``gamma * layer_norm(input_) + beta``."""
+
+    _mean: Array
+    _inv_std: Array
+
+    def __init__(self, norm: LayerNorm_Op, scale: ScaleMultiply, shift: BiasAdd) -> None:
+        super().__init__(norm, scale, shift)
+        self.norm = norm
+        self.scale = scale
+        self.shift = shift
+
+    def _output(self) -> Array:
+        output, self._mean, self._inv_std = kernels.layer_norm_affine(
+            self.input_, self.scale.param, self.shift.param, self.norm.eps
+        )
+        return output
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Leave the gradients of the parameters with the parts."""
+        grad, self.scale.param_grad, self.shift.param_grad = kernels.layer_norm_affine_grad(
+            output_grad, self.input_, self.scale.param, self._mean, self._inv_std
+        )
+        return grad if input_grad else None
+
+
+class FusedBatchNorm(FusedStep):
+    """Normalization of each feature, scale and shift: ``gamma * batch_norm(input_) + beta``.
+
+    In inference, and while ranks share a batch, the parts run.
+    """
+
+    _mean: Array
+    _inv_std: Array
+
+    def __init__(self, norm: BatchNorm_Op, scale: ScaleMultiply, shift: BiasAdd) -> None:
+        super().__init__(norm, scale, shift)
+        self.norm = norm
+        self.scale = scale
+        self.shift = shift
+        self._in_parts = False
+
+    def forward(self, input_: Array, inference: bool = False) -> Array:
+        """Compute the last part's output, by one kernel or by the parts."""
+        suits = self.scale.param.shape == statistics_shape(input_.shape)
+        self._in_parts = inference or self.norm.ranks is not None or not suits
+        if not self._in_parts:
+            return super().forward(input_, inference)
+        self.input_ = input_
+        self.inference = inference
+        for part in self.parts:
+            input_ = part.forward(input_, inference)
+        self.output = input_
+        return input_
+
+    def _output(self) -> Array:
+        self.norm.check_features(self.input_)
+        output, self._mean, var, self._inv_std = kernels.batch_norm_affine(
+            self.input_, self.scale.param, self.shift.param, self.norm.eps
+        )
+        self.norm.follow(self._mean, var, self.input_.size // var.size)
+        return output
+
+    def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
+        """Leave the gradients of the parameters with the parts."""
+        if self._in_parts:
+            return backward_through(self.parts, output_grad, input_grad)
+        grad, self.scale.param_grad, self.shift.param_grad = kernels.batch_norm_affine_grad(
+            output_grad, self.input_, self.scale.param, self._mean, self._inv_std
+        )
+        return grad if input_grad else None
+
+    def fill_parts(self) -> None:
+        """Give every part its values; the running statistics do not follow the batch again."""
+        before = {name: array.copy() for name, array in self.norm.state().items()}
+        try:
+            super().fill_parts()
+        finally:
+            for name, array in self.norm.state().items():
+                array[...] = before[name]
+
+
 def fuse(operations: Sequence[Operation]) -> list[Operation]:
     """Return the same chain with fused steps where that is possible.
 
@@ -233,6 +316,15 @@ def fuse(operations: Sequence[Operation]) -> list[Operation]:
                 steps[-1] = FusedLookup(first, before, operation)
             else:
                 steps.append(FusedBias(before, operation))
+        elif type(operation) is BiasAdd and type(before) is ScaleMultiply:
+            norm = steps[-2] if len(steps) > 1 else None
+            shape = before.param.shape
+            if type(norm) is LayerNorm_Op and operation.param.shape == shape == (1, shape[1]):
+                steps[-2:] = [FusedLayerNorm(norm, before, operation)]
+            elif type(norm) is BatchNorm_Op and operation.param.shape == shape:
+                steps[-2:] = [FusedBatchNorm(norm, before, operation)]
+            else:
+                steps.append(operation)
         else:
             steps.append(operation)
     return steps

@@ -199,3 +199,22 @@ def test_numbers_without_axes_stay_arrays():
     for package in (kernels, reference):
         assert isinstance(package.tanh(np.array(1.0)), np.ndarray)
         assert package.tanh(np.array(1.0)).shape == ()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1), (1, 1, 2, 2)])
+def test_normalization_where_the_deviation_from_the_mean_overflows(shape, dtype):
+    large = np.finfo(dtype).max
+    x = np.array([large, -large, -large, -large], dtype).reshape(shape)
+    g = np.array([1, 2, -3, 5], dtype).reshape(shape)
+    one = np.ones((1, shape[1], *[1] * (len(shape) - 2)), dtype)
+    kind = "layer" if shape == (1, 4) else "batch"
+    output, mean, *_, inv_std = getattr(kernels, f"{kind}_norm_affine")(x, one, 0 * one)
+    found = getattr(kernels, f"{kind}_norm_affine_grad")(g, x, one, mean, inv_std)
+    exact = np.array([3**0.5, *[-(3**-0.5)] * 3]).reshape(shape)
+    # 1 / large is denormal, and has lost a few digits.
+    np.testing.assert_allclose(output, exact, rtol=1e-5)
+    assert np.isfinite(found[0]).all()
+    product = g * exact
+    gamma_grad = product if kind == "layer" else product.sum().reshape(one.shape)
+    np.testing.assert_allclose(found[1], gamma_grad, rtol=1e-4)

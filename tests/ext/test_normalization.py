@@ -44,9 +44,12 @@ def statistics(x, axes, eps):
 
 def assert_gradient(found, g, output, inv_std, axes):
     """Compare with inv_std * (g - mean(g) - output * mean(g * output)), term by term."""
-    unit = np.finfo(found.dtype).eps
     g, y, inv_std = (array.astype(wide) for array in (g, output, inv_std))
-    count = np.prod([g.shape[axis] for axis in axes])
+    assert_terms(found, g, y, inv_std, axes, np.prod([g.shape[axis] for axis in axes]))
+
+
+def assert_terms(found, g, y, inv_std, axes, count):
+    unit = np.finfo(found.dtype).eps
 
     def combined(g, y, sign):
         mean, product = (values.mean(axis=axes, keepdims=True) for values in (g, g * y))
@@ -99,6 +102,57 @@ def test_layer_norm(data, dtype, shape, eps):
     found = fast.layer_norm_grad(g, output, inv_std)
     assert found.dtype == dtype
     assert_gradient(found, g, output, inv_std, axes)
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+@given(data=st.data(), dtype=DTYPES, eps=EPSILONS)
+def test_with_scale_and_shift(kind, data, dtype, eps):
+    dims, side = (4, 20) if kind == "batch" else (3, 40)
+    shape = data.draw(shapes(min_dims=2, max_dims=dims, min_side=1, max_side=side))
+    x, g = data.draw(arrays(shape, dtype)), data.draw(arrays(shape, dtype))
+    feature = 1 if kind == "batch" else len(shape) - 1
+    others = tuple(axis for axis in range(len(shape)) if axis != feature)
+    axes = others if kind == "batch" else (feature,)
+    one = (1, shape[1], *[1] * (len(shape) - 2)) if kind == "batch" else (1, shape[-1])
+    gamma, beta = data.draw(arrays(one, dtype)), data.draw(arrays(one, dtype))
+    unit = np.finfo(dtype).eps
+
+    statistic, off = statistics(x, axes, eps)
+    x_hat, scale = statistic[0], gamma.astype(wide) if kind == "batch" else gamma[0].astype(wide)
+    shift = beta.astype(wide) if kind == "batch" else beta[0].astype(wide)
+    wanted = (x_hat * scale + shift, *statistic[1:])
+    size = np.abs(x_hat * scale) + np.abs(shift)
+    allowed = (off[0] * np.abs(scale) + 2 * unit * size, *off[1:])
+    found = getattr(fast, f"{kind}_norm_affine")(x, gamma, beta, eps)
+    if kind == "layer":  # which does not return var
+        wanted, allowed = ([*three[:2], three[3]] for three in (wanted, allowed))
+    assert_all(found, wanted, allowed)
+
+    _, mean, *_, inv_std = getattr(reference, f"{kind}_norm_affine")(x, gamma, beta, eps)
+    x_grad, *found = getattr(fast, f"{kind}_norm_affine_grad")(g, x, gamma, mean, inv_std)
+    assert x_grad.dtype == dtype
+    g, mean, inv_std = (array.astype(wide) for array in (g, mean, inv_std))
+    x_hat = (x.astype(wide) - mean) * inv_std
+    # x_hat is rounded twice, gamma and inv_std are multiplied in any order.
+    count = np.prod([shape[axis] for axis in axes]) + 8
+    assert_terms(x_grad, g * scale, x_hat, inv_std, axes, count)
+    terms = np.prod([shape[axis] for axis in others])
+    for gradient, products in zip(found, (g * x_hat, g), strict=True):
+        total, size = (values.sum(axis=others).reshape(one) for values in (products, abs(products)))
+        assert_within(gradient, total, (terms / 2 + 3) * unit * size)
+
+
+def test_scale_and_shift_of_nothing():
+    empty, one = np.ones((0, 3)), np.ones((1, 3))
+    output, mean, inv_std = fast.layer_norm_affine(empty, one, one)
+    assert output.shape == (0, 3)
+    assert mean.shape == inv_std.shape == (0, 1)
+    for name, statistic in (("batch", one), ("layer", mean)):
+        gradients = getattr(fast, f"{name}_norm_affine_grad")(
+            empty, empty, one, statistic, statistic
+        )
+        assert gradients[0].shape == (0, 3)
+        assert all(np.array_equal(gradient, 0 * one) for gradient in gradients[1:])
 
 
 @pytest.mark.parametrize("size", [3, 16, 37])

@@ -33,8 +33,10 @@ def update(name, memories, **options):
 
 def batch_norm(x, g):
     output, mean, var, inv_std = dlfs_ext.batch_norm(x)
+    affine = dlfs_ext.batch_norm_affine(x, inv_std, mean)
     return (
-        *(output, mean, var, inv_std),
+        *(output, mean, var, inv_std, *affine),
+        *dlfs_ext.batch_norm_affine_grad(g, x, inv_std, affine[1], affine[3]),
         dlfs_ext.batch_norm_grad(g, output, inv_std),
         dlfs_ext.batch_norm_inference(x, mean, var),
         dlfs_ext.batch_norm_inference_grad(g, var),
@@ -43,7 +45,12 @@ def batch_norm(x, g):
 
 def layer_norm(x, g):
     output, inv_std = dlfs_ext.layer_norm(x)
-    return output, inv_std, dlfs_ext.layer_norm_grad(g, output, inv_std)
+    gamma = np.ascontiguousarray(g.reshape(-1, g.shape[-1])[:1])
+    affine = dlfs_ext.layer_norm_affine(x, gamma, gamma)
+    return (
+        *(output, inv_std, dlfs_ext.layer_norm_grad(g, output, inv_std), *affine),
+        *dlfs_ext.layer_norm_affine_grad(g, x, gamma, *affine[1:]),
+    )
 
 
 def rms_norm(x, g):

@@ -225,6 +225,8 @@ def test_a_hyperparameter_of_any_kind_of_number_keeps_the_dtype(dtype: type, num
         (kernels.batch_norm_inference, (x, one, one)),
         (kernels.batch_norm_inference_grad, (x, one)),
         (kernels.layer_norm, (x,)),
+        (kernels.batch_norm_affine, (x, one, one)),
+        (kernels.layer_norm_affine, (x, one, one)),
         (kernels.huber, (x, x)),
         (kernels.dropout, (x, x > 0)),
     ):

@@ -93,6 +93,33 @@ def test_batch_norm_gradient_is_the_whole_jacobian(
 
 
 @given(shapes, epsilons, seeds, dtypes, layouts)
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+def test_affine_is_the_chain_of_three(kind: str, shape, eps, seed: int, dtype, layout: str) -> None:
+    """To the bit, as far as a half of a number is exact."""
+    rng = np.random.default_rng(seed)
+    x, grad = drawn(rng, shape, dtype, layout), drawn(rng, shape, dtype, layout)
+    rows = (-1, shape[-1]) if kind == "layer" else shape
+    per_feature = (1, shape[-1]) if kind == "layer" else (1, shape[1], *[1] * (len(shape) - 2))
+    gamma, beta = drawn(rng, per_feature, dtype), drawn(rng, per_feature, dtype)
+    x_hat, *_, inv_std = getattr(kernels, f"{kind}_norm")(x, eps)
+    scaled = kernels.scale_multiply(x_hat.reshape(rows), gamma)
+    output, mean, *_, again = watched(getattr(kernels, f"{kind}_norm_affine"), x, gamma, beta, eps)
+    assert np.array_equal(output, kernels.bias_add(scaled, beta).reshape(shape))
+    assert np.array_equal(inv_std, again)
+    flat = grad.reshape(rows)
+    wanted = (
+        getattr(kernels, f"{kind}_norm_grad")(
+            kernels.scale_multiply(flat, gamma).reshape(shape), x_hat, inv_std
+        ),
+        kernels.scale_multiply_param_grad(flat, x_hat.reshape(rows)),
+        kernels.bias_add_param_grad(flat),
+    )
+    found = watched(getattr(kernels, f"{kind}_norm_affine_grad"), grad, x, gamma, mean, inv_std)
+    for one, other in zip(found, wanted, strict=True):
+        assert np.array_equal(one, other)
+
+
+@given(shapes, epsilons, seeds, dtypes, layouts)
 def test_batch_norm_inference_uses_what_it_is_given(
     shape, eps: float, seed: int, dtype, layout: str
 ) -> None:

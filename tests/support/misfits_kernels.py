@@ -404,6 +404,46 @@ KERNELS: list[Row] = [
                     ),
                 )
             ),
+            *(
+                (f"{kind}_norm_affine{way}", lambda kernel=kernel, args=args: kernel(*args), words)
+                for kind, one in (("batch", (1, 3)), ("layer", (4, 1)))
+                for way, kernel, args, words in (
+                    (
+                        "",
+                        getattr(kernels, f"{kind}_norm_affine"),
+                        (ones(4, 3), ones(1, 2), ones(1, 3)),
+                        r"gamma must have shape \(1, 3\), got \(1, 2\)$",
+                    ),
+                    (
+                        "",
+                        getattr(kernels, f"{kind}_norm_affine"),
+                        (ones(4, 3), ones(1, 3), f32(1, 3)),
+                        "same dtype, got x float64, gamma float64, beta float32$",
+                    ),
+                    (
+                        "_grad",
+                        getattr(kernels, f"{kind}_norm_affine_grad"),
+                        (ones(4, 3), ones(4, 3), ones(1, 3), ones(2, 2), ones(*one)),
+                        "mean must have shape",
+                    ),
+                    (
+                        "_grad",
+                        getattr(kernels, f"{kind}_norm_affine_grad"),
+                        (ones(4, 2), ones(4, 3), ones(1, 3), ones(*one), ones(*one)),
+                        r"output_grad must have shape \(4, 3\), got \(4, 2\)$",
+                    ),
+                )
+            ),
+            (
+                "batch_norm_affine",
+                lambda: kernels.batch_norm_affine(ones(0, 3), ones(1, 3), ones(1, 3)),
+                "nothing to average over",
+            ),
+            (
+                "layer_norm_affine",
+                lambda: kernels.layer_norm_affine(ones(3, 0), ones(1, 0), ones(1, 0)),
+                "nothing to average over",
+            ),
             (
                 "batch_norm_inference",
                 lambda: kernels.batch_norm_inference(ones(4, 3), ones(1, 2), ones(1, 3)),

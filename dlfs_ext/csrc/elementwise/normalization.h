@@ -4,6 +4,18 @@
 
 #include "jobs.h"
 #include "simd/simd.h"
+
+/* Normalization, scale and shift: see affine_tile.h. Batch normalization sees its arrays as (outer,
+ * features, inner), as features_job does; layer normalization has outer rows, and no inner. */
+typedef struct {
+    const void *x, *grad, *gamma, *beta;
+    void *out, *mean, *var, *inverse, *gamma_grad, *beta_grad;
+    ptrdiff_t outer, features, inner;
+    double eps;
+} affine_job;
+
+enum { DLFS_ROWS_TOGETHER = 32 }; /* whose shares of the parameters' gradients are one sum */
+
 #define DLFS_TILE "elementwise/normalization_tile.h"
 #include "simd/targets.h"
 
@@ -22,5 +34,9 @@ DLFS_KERNEL(layer_norm)
 DLFS_KERNEL(layer_norm_grad)
 DLFS_KERNEL(rms_norm)
 DLFS_KERNEL(rms_norm_grad)
+DLFS_KERNEL(batch_norm_affine)
+DLFS_KERNEL(batch_norm_affine_grad)
+DLFS_KERNEL(layer_norm_affine)
+DLFS_KERNEL(layer_norm_affine_grad)
 
 #endif

@@ -1,6 +1,7 @@
 /* Batch and layer normalization (included by normalization.h). */
 
 #include "elementwise/features_tile.h"
+#include "elementwise/affine_tile.h"
 
 FEATURE_SUM(sum_first, x)
 FEATURE_SUM(sum_products, x * y)
@@ -31,18 +32,15 @@ static void NAME(inverse_deviation)(const void *var_, void *out_, ptrdiff_t n, d
 
 /* Sums over a row: of the last, incomplete vector only the valid lanes count. */
 #undef ROW_SUM
-#define ROW_SUM(total, term)                                      \
-    do {                                                          \
-        vec lanes_ = vset1(0);                                    \
-        ptrdiff_t i = 0;                                          \
-        for (; i + VLEN <= n; i += VLEN)                          \
-            lanes_ += term(i, VLEN);                              \
-        if (i < n) {                                              \
-            real tail_[VLEN] = {0};                               \
-            vstore_n(tail_, term(i, (int)(n - i)), (int)(n - i)); \
-            lanes_ += vload(tail_);                               \
-        }                                                         \
-        total = vsum(lanes_);                                     \
+#define ROW_SUM(total, term)                                     \
+    do {                                                         \
+        vec lanes_ = vset1(0);                                   \
+        ptrdiff_t i = 0;                                         \
+        for (; i + VLEN <= n; i += VLEN)                         \
+            lanes_ += term(i, VLEN);                             \
+        if (i < n)                                               \
+            lanes_ += only(term(i, (int)(n - i)), (int)(n - i)); \
+        total = vsum(lanes_);                                    \
     } while (0)
 
 #undef X
