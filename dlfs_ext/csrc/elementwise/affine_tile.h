@@ -11,7 +11,6 @@
 DLFS_INLINE vec half_off(vec x, vec half_mean) { return x * (real)0.5 - half_mean; }
 
 /* Do `body` for the numbers i to i + k - 1 of n: whole vectors, then what is left. */
-#undef FOR_VECTORS
 #define FOR_VECTORS(n, body)                 \
     do {                                     \
         ptrdiff_t i = 0;                     \
@@ -43,7 +42,6 @@ DLFS_INLINE void put(real *p, vec v, int k)
  * For 32x64x16x16 that takes 0.36 to 0.39 of the time of the chain's passes over all, forward and
  * backward, and a step of the VGG-like network with batch norm 0.8 of it. If inner is 1, VLEN
  * features are side by side, one per lane; else all lanes have the same. */
-#undef FOR_FEATURE
 #define FOR_FEATURE(body)                                        \
     for (ptrdiff_t row_ = 0; row_ < job->outer; row_++) {        \
         ptrdiff_t at_ = (row_ * job->features + f) * job->inner; \

@@ -40,7 +40,6 @@
 #undef EXPM1_MIN
 #undef TANH_MAX
 #undef ERFCX_CENTRE
-#undef SQRT_HALF
 #undef CDF_MAX
 #undef LOW_HALF
 
