@@ -135,7 +135,7 @@ def test_every_activation_of_the_library_is_on_one_side() -> None:
         for thing in vars(activations).values()
         if isinstance(thing, type) and issubclass(thing, dlfs.Operation)
     } - {dlfs.Operation, dlfs.ParamOperation, activations.PReLU_Op}  # not within a layer
-    assert {type(activation) for activation, _ in SUITING} == known
+    assert {type(activation) for activation, _ in SUITING} == known, "name each in HE or GLOROT"
     assert {type(activation) for activation in HE} == set(RELU_FAMILY)
 
 

@@ -1,7 +1,9 @@
 """The installed package: a silent, fast import, and a complete wheel."""
 
+import importlib
 import inspect
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -15,6 +17,10 @@ from pathlib import Path
 import pytest
 
 import dlfs
+from dlfs.base import Operation
+from dlfs.layers import Layer
+from dlfs.losses import Loss
+from dlfs.optimizers import Optimizer
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ["pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md"]
@@ -136,6 +142,39 @@ def test_late_modules_are_the_same_for_python_and_for_type_checkers(package) -> 
     typed = re.findall(r"^    from [\w.]+ import (\w+) as \1$", source, re.MULTILINE)
     late = inspect.getclosurevars(package.__getattr__).nonlocals["known"]
     assert sorted(typed) == sorted(late)
+
+
+EXPORTED = {
+    **dict.fromkeys(("activations", "dropout", "pooling", "reshape"), Operation),
+    "layers": Layer,
+    "losses": Loss,
+    "optimizers": Optimizer,
+}
+NOT_EXPORTED = {
+    "KernelLoss": "the base of those losses that one kernel computes",
+    "OperationLayer": "a network makes it of an Operation",
+    "PReLU_Op": "the layer PReLU makes it",
+    "Weighted": "a Trainer makes it",
+}
+
+
+@pytest.mark.parametrize("area", EXPORTED)
+def test_every_class_is_exported(area: str) -> None:
+    package = importlib.import_module(f"dlfs.{area}")
+    inside = pkgutil.iter_modules(getattr(package, "__path__", ()), f"dlfs.{area}.")
+    classes = {
+        name
+        for module in (package, *(importlib.import_module(info.name) for info in inside))
+        for name, thing in vars(module).items()
+        if inspect.isclass(thing) and issubclass(thing, EXPORTED[area])
+        if thing.__module__ == module.__name__ and not name.startswith("_")
+    }
+    assert classes
+    classes -= set(NOT_EXPORTED)
+    missing = sorted(classes - set(dlfs.__all__))
+    assert not missing, f"export {missing} from dlfs/__init__.py"
+    hidden = sorted(name for name in classes if not hasattr(package, name))
+    assert not hidden, f"export {hidden} from dlfs/{area}/__init__.py"
 
 
 PAGES = ["README.md", "docs/index.md", "docs/start.md", "docs/guide/index.md", "docs/guide/data.md"]

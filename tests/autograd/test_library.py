@@ -183,4 +183,4 @@ def test_gradients_of_normalization_that_nearly_vanish(operation, shape, dtype, 
 def test_every_class_has_a_formula() -> None:
     known = {kind.__name__ for kind in (*OPERATIONS, *LOSSES)}
     wanted = {name for name, recipe in RECIPES.items() if recipe.kind in ("Operation", "Loss")}
-    assert wanted == known
+    assert wanted == known, "tests/autograd/formulas.py must have each"
