@@ -277,9 +277,9 @@ def check_range(values: Array, highest: int, owner: str, name: str) -> None:
         )
 
 
-def check_probabilities(target: Array, owner: str, slack: float) -> None:
-    """Demand rows of probabilities, whose sums miss 1 by no more than ``slack``."""
-    sums = target.sum(axis=-1, dtype=np.float64)
+def check_probabilities(target: Array, owner: str, slack: float, axis: int = -1) -> None:
+    """Demand rows of probabilities, along ``axis``, whose sums miss 1 by at most ``slack``."""
+    sums = target.sum(axis=axis, dtype=np.float64)
     if target.size and not (target.min() >= 0 and np.all(np.abs(sums - 1) <= slack)):
         raise ValueError(
             f"{owner}: each row of target must hold probabilities that sum to 1 (one-hot rows, "

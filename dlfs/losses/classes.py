@@ -119,8 +119,7 @@ class _ClassLoss(KernelLoss):
         if array.shape == shape:
             if classes == 1:
                 return as_float_array(array, name, "target", dtype)
-            last = _as_probabilities(np.moveaxis(array, self.axis, -1), name, dtype)
-            return np.moveaxis(last, -1, self.axis)
+            return _as_probabilities(array, name, dtype, self.axis)
         if array.shape != of_labels:
             raise ValueError(
                 f"{name}: target must hold integer labels of shape {of_labels} or "
@@ -142,7 +141,7 @@ class _ClassLoss(KernelLoss):
             check_range(target, 1, name, "target")
         else:
             eps = float(np.finfo(target.dtype).eps)
-            check_probabilities(np.moveaxis(target, self.axis, -1), name, 4 * classes * eps)
+            check_probabilities(target, name, 4 * classes * eps, self.axis)
 
     @property
     def takes_labels(self) -> bool:  # type: ignore[override]
@@ -381,11 +380,11 @@ def _no_and_yes(logits: Array) -> Array:
     return np.concatenate([expit(-logits), expit(logits)], axis=-1)
 
 
-def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]") -> Array:
+def _as_probabilities(target: Array, owner: str, dtype: "np.dtype[Any]", axis: int) -> Array:
     """Return rows of probabilities in a dtype; the kernel checks those that have it already."""
     if target.dtype == dtype:
         return target
-    check_probabilities(as_float_array(target, owner, "target"), owner, 1.1e-5)
+    check_probabilities(as_float_array(target, owner, "target"), owner, 1.1e-5, axis)
     # Rows that sum to 1 as float32 may miss it by more than the kernel allows as float64.
     exact = target.astype(np.float64)
-    return (exact / exact.sum(axis=-1, keepdims=True)).astype(dtype, copy=False)
+    return (exact / exact.sum(axis=axis, keepdims=True)).astype(dtype, copy=False)

@@ -23,7 +23,8 @@ class Optimizer(Schedule):
     ``slots`` names what it remembers of each parameter from step to step: the name of the list, and
     the name of the rule's argument, as in ``slots = {"velocities": "velocity"}``. With
     ``penalizes = True`` the rule has the argument ``penalized``, too. A subclass may also write its
-    own ``step()``, as in the book.
+    own ``step()``, as in the book. The arguments are fields of a dataclass: a subclass adds its own
+    as fields, too, or writes a constructor.
 
     Book, chapters 3 and 4. Clipping by norm: Pascanu, Mikolov and Bengio, 2013.
 

@@ -43,22 +43,16 @@ def gru(z: Array, h0: Array, W_h: Array, reset: str = "before") -> tuple[Array, 
     after = reset == "after"
     check_arrays("gru", W_h=(W_h, GRU_WEIGHTS[reset]), z=(z, "batch time 3*hidden"), h0=(h0, STATE))
     steps, n = by_time(z), h0.shape[1]
-    W, bias = W_h[:n], W_h[n:]
+    W_ru, W_c = W_h[:n, : 2 * n], W_h[:n, 2 * n :]
+    bias = W_h[n] if after else np.zeros(3 * n, dtype=z.dtype)
     gates = np.empty((*steps.shape[:2], 4 * n), dtype=z.dtype)
     h = np.empty((*steps.shape[:2], n), dtype=z.dtype)
     last = h0
     for t, z_t in enumerate(steps):
         r, u, h_bar, inner = cut(gates[t], n, 4)
-        both = gates[t][:, : 2 * n]
-        if after:
-            sums = last @ W + bias
-            expit(z_t[:, : 2 * n] + sums[:, : 2 * n], out=both)
-            inner[...] = sums[:, 2 * n :]
-            np.tanh(z_t[:, 2 * n :] + r * inner, out=h_bar)
-        else:
-            expit(z_t[:, : 2 * n] + last @ W[:, : 2 * n], out=both)
-            inner[...] = last
-            np.tanh(z_t[:, 2 * n :] + (r * last) @ W[:, 2 * n :], out=h_bar)
+        expit(z_t[:, : 2 * n] + (last @ W_ru + bias[: 2 * n]), out=gates[t][:, : 2 * n])
+        inner[...] = last @ W_c + bias[2 * n :] if after else last
+        np.tanh(z_t[:, 2 * n :] + (r * inner if after else (r * inner) @ W_c), out=h_bar)
         last = np.add(u * last, (1 - u) * h_bar, out=h[t])
     return h.transpose(1, 0, 2), gates
 
@@ -107,10 +101,8 @@ def gru_grad(
     )
     dh_steps, n = by_time(h_grad), h0.shape[1]
     before = shifted(h0, by_time(h))
-    W = W_h[:n]
+    W_ru, W_c = W_h[:n, : 2 * n], W_h[:n, 2 * n :]
     dz = np.empty((*dh_steps.shape[:2], 3 * n), dtype=h.dtype)
-    # The gradient of h_(t-1) @ W_h: that of z, but for the candidate's part with "after".
-    dproduct = np.empty_like(dz) if after else dz
     dh = last_grad
     for t in reversed(range(len(dz))):
         r, u, h_bar, inner = cut(gates[t], n, 4)
@@ -118,20 +110,16 @@ def gru_grad(
         dh = dh + dh_steps[t]
         h_bar_grad[...] = dh * (1 - u) * (1 - h_bar * h_bar)
         u_grad[...] = dh * (before[t] - h_bar) * u * (1 - u)
-        if after:
-            r_grad[...] = h_bar_grad * inner * r * (1 - r)
-            dproduct[t] = dz[t]
-            dproduct[t][:, 2 * n :] *= r
-            dh = dh * u + dproduct[t] @ W.T
-        else:
-            inner_grad = h_bar_grad @ W[:, 2 * n :].T
-            r_grad[...] = inner_grad * before[t] * r * (1 - r)
-            dh = dh * u + inner_grad * r + dz[t][:, : 2 * n] @ W[:, : 2 * n].T
+        # r times this is a part of the candidate's sum, with "before" after a product with W_c.
+        reset_from = inner if after else before[t]
+        product_grad = h_bar_grad if after else h_bar_grad @ W_c.T
+        r_grad[...] = product_grad * reset_from * r * (1 - r)
+        inner_grad = product_grad * r
+        dh = dh * u + (inner_grad @ W_c.T if after else inner_grad) + dz[t][:, : 2 * n] @ W_ru.T
+    r, ru_grad, c_grad = gates[:, :, :n], dz[:, :, : 2 * n], dz[:, :, 2 * n :]
     W_h_grad = np.empty(W_h.shape, dtype=h.dtype)
+    W_h_grad[:n, : 2 * n] = product(before, ru_grad)
+    W_h_grad[:n, 2 * n :] = product(before, r * c_grad) if after else product(r * before, c_grad)
     if after:
-        W_h_grad[:n] = product(before, dproduct)
-        W_h_grad[n] = dproduct.sum(axis=(0, 1))
-    else:
-        W_h_grad[:, : 2 * n] = product(before, dz[:, :, : 2 * n])
-        W_h_grad[:, 2 * n :] = product(gates[:, :, :n] * before, dz[:, :, 2 * n :])
+        W_h_grad[n] = np.concatenate([ru_grad, r * c_grad], axis=2).sum(axis=(0, 1))
     return dz.transpose(1, 0, 2), np.array(dh), W_h_grad

@@ -213,9 +213,6 @@ def rms_norm(x: Array, eps: float = 1e-6) -> tuple[Array, Array]:
     if x.shape[-1] == 0:
         raise ValueError(f"rms_norm: there is nothing to average over (shape {x.shape})")
     unit = _unit(x, (x.ndim - 1,))
-    if unit is None:
-        inv_rms = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
-        return x * inv_rms, inv_rms
     x = x / unit
     inv_rms = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + (eps / unit / unit))
     return x * inv_rms, inv_rms / unit
@@ -266,14 +263,10 @@ def _normalize(x: Array, axes: Shape, eps: float, owner: str) -> tuple[Array, Ar
     if any(x.shape[axis] == 0 for axis in axes):
         raise ValueError(f"{owner}: there is nothing to average over (shape {x.shape})")
     unit = _unit(x, axes)
-    if unit is not None:
-        x = x / unit
+    x = x / unit
     mean = x.mean(axis=axes, keepdims=True)
     centred = x - mean
     var = (centred * centred).mean(axis=axes, keepdims=True)
-    if unit is None:
-        inv_std = 1 / np.sqrt(var + eps)
-        return centred * inv_std, mean, var, inv_std
     inv_std = np.where(var > 0, 1 / np.sqrt(var + eps / unit / unit), unit / np.sqrt(eps))
     inv_std = inv_std.astype(x.dtype, copy=False)
     largest = np.finfo(x.dtype).max
@@ -285,13 +278,13 @@ def _normalized(x: Array, mean: Array, inv_std: Array) -> Array:
     return (x / 2 - mean / 2) * (2 * inv_std)
 
 
-def _unit(x: Array, axes: Shape) -> Array | None:
-    """Return the unit of x where squares of its numbers would overflow; None if nowhere."""
+def _unit(x: Array, axes: Shape) -> Array | float:
+    """Return the unit in which squares of the numbers of x do not overflow; mostly it is 1."""
     large = np.abs(x).max(axis=axes, keepdims=True, initial=0)
     limit = 2.0**60 if x.dtype == np.float32 else 2.0**508
     overflows = (large > limit) & np.isfinite(large)
     if not overflows.any():
-        return None
+        return 1.0
     # Powers of two, by which division is exact; a logarithm could be rounded up, to infinity.
     return np.where(overflows, np.exp2(np.frexp(large)[1] - 1.0), 1).astype(x.dtype)
 

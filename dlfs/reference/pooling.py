@@ -44,13 +44,10 @@ def max_pool2d(
     (7.0, 1)
     """
     window = pooling_window(x.shape, kernel_size, stride, padding, "max_pool2d", dilation)
-    output = np.full((*x.shape[:2], *window.output), -np.inf, dtype=x.dtype)
-    positions = np.zeros(output.shape, dtype=position_dtype(window))
-    for position, (_, _, pixels) in enumerate(window_pixels(pad(x, window, -np.inf), window)):
-        larger = (pixels > output) | (np.isnan(pixels) & ~np.isnan(output))
-        np.copyto(output, pixels, where=larger)
-        np.copyto(positions, positions.dtype.type(position), where=larger)
-    return output, positions
+    seen = np.stack([pixels for *_, pixels in window_pixels(pad(x, window, -np.inf), window)])
+    positions = seen.argmax(axis=0)
+    output = np.take_along_axis(seen, positions[np.newaxis], axis=0)[0]
+    return output, positions.astype(position_dtype(window))
 
 
 @kernel(input_shape=4)

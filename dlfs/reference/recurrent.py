@@ -169,11 +169,7 @@ def cut(gates: Array, n: int, count: int) -> list[Array]:
 
 def shifted(first: Array, steps: Array) -> Array:
     """Return the state before each step: ``first``, then the state after the step before it."""
-    before = np.empty(steps.shape, dtype=steps.dtype)
-    if len(steps):
-        before[0] = first
-        before[1:] = steps[:-1]
-    return before
+    return np.concatenate([first[np.newaxis], steps])[: len(steps)]
 
 
 def product(before: Array, dz: Array) -> Array:

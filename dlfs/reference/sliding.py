@@ -13,17 +13,11 @@ from dlfs.windows import Window
 
 def window_pixels(padded: Array, window: Window) -> list[tuple[int, int, Array]]:
     """Return all positions (i, j) of the window, row by row, each with a view of what it meets."""
-    rows, columns = (
-        [
-            slice(dilation * k, dilation * k + stride * (output - 1) + 1, stride)
-            for k in range(kernel)
-        ]
-        for kernel, stride, _, dilation, output in zip(*window, strict=True)
-    )
+    (s, t), (d, e) = window.stride, window.dilation
+    height, width = s * (window.output[0] - 1) + 1, t * (window.output[1] - 1) + 1
     return [
-        (i, j, padded[:, :, row, column])
-        for i, row in enumerate(rows)
-        for j, column in enumerate(columns)
+        (i, j, padded[:, :, d * i : d * i + height : s, e * j : e * j + width : t])
+        for i, j in np.ndindex(*window.kernel)
     ]
 
 

@@ -53,12 +53,11 @@ class Run:
         )
         self._statistics = RunningStatistics(self.net)
         self._interrupt = PatientInterrupt(shared=self.ranks.size > 1)
-        self._called = bool(self.callbacks)  # on rank 0
 
     def train(self) -> History:
         """Go through all epochs that are left."""
         history, plan = self.standing.history, self.plan
-        self._called = self.ranks.of_first(self._called)
+        self._called = self.ranks.of_first(bool(self.callbacks))  # on rank 0
         done, batches = len(history), len(self.data.train)
         self.optim.start_schedule(plan.epochs, batches)
         if self.standing.base_lr is not None:  # a callback had set it before the checkpoint

@@ -309,7 +309,6 @@ HELPERS = {
     "dlfs.embedding.check_positions",
     "dlfs.embedding.position_angles",
     "dlfs.embedding.positions_of",
-    "dlfs.datasets.prepare.check_float_dtype",
     "dlfs.datasets.prepare.check_same_rows",
     "dlfs.initializers.check_weight_init",
     "dlfs.network.Lock",
