@@ -14,10 +14,11 @@ from dlfs.dense import BiasAdd, WeightMultiply
 from dlfs.dropout import Dropout
 from dlfs.embedding import Embedding_Op
 from dlfs.gradcheck import GradientError, check_gradients
-from dlfs.layers import BatchNorm, Conv2D, Dense, GRULayer, LSTMLayer, RNNLayer
+from dlfs.gradcheck.copies import walk
+from dlfs.layers import BatchNorm, Conv2D, Dense, GRULayer, Layer, LSTMLayer, RNNLayer
 from dlfs.losses import MeanAbsoluteError, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
-from dlfs.normalization import BatchNorm_Op
+from dlfs.normalization import BatchNorm_Op, ScaleMultiply
 from dlfs.pooling import MaxPool2D
 from dlfs.reshape import Flatten
 
@@ -437,3 +438,48 @@ def test_an_infinite_output_asks_for_another_forward() -> None:
     assert report.verdict == "wrong"
     assert "correct forward" in str(report)
     assert "correct backward" not in str(report)
+
+
+def test_output_gradients_have_both_signs_and_are_away_from_0() -> None:
+    seen = []
+
+    class Recording(Tanh):
+        def _input_grad(self, output_grad):
+            seen.append(output_grad.copy())
+            return super()._input_grad(output_grad)
+
+    check_gradients(Recording(), np.random.default_rng(0).normal(size=(5, 6)))
+    assert 5 < np.sum(seen[0] < 0) < 25
+    assert 0.5 <= np.abs(seen[0]).min() <= np.abs(seen[0]).max() <= 1.5
+
+
+class ForgetsScale(ScaleMultiply):
+    """Its mistake does not show while the scale is 1, as it is at first."""
+
+    def _input_grad(self, output_grad):
+        return output_grad
+
+
+class Scaling(Layer):
+    def _setup_layer(self, input_):
+        self.operations = [ForgetsScale(np.ones((1, input_.shape[1])))]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_parameters_that_are_all_alike_are_moved(inside: bool) -> None:
+    target = NeuralNetwork([Dense(3), Scaling()], MeanSquaredError()) if inside else Scaling()
+    rng = np.random.default_rng(0)
+    report = check_gradients(
+        target, rng.normal(size=(4, 3)), y=rng.normal(size=(4, 3)) if inside else None
+    )
+    assert report.verdict == "wrong"
+
+
+def test_everything_in_an_object_is_found_once_however_it_is_kept() -> None:
+    inner, other = ReLU(), Tanh()
+    thing: dict[str, object] = {"a": [inner], "b": (inner, {"c": other})}
+    thing["itself"] = thing
+    found = [part for part in walk(thing) if isinstance(part, Operation)]
+    assert len(found) == 2
+    assert found[0] is inner
+    assert found[1] is other

@@ -1,7 +1,9 @@
 """The suite that users run: choosing, verdicts, exit status, files."""
 
+import argparse
 import dataclasses
 import json
+import re
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,8 @@ from dlfs import backend, reference
 from dlfs.activations import ReLU
 from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser, Sketch
 from dlfs.gradcheck.parity import disagreement
-from dlfs.gradcheck.suite import check_all, choose, main
+from dlfs.gradcheck.suite import add_arguments, check_all, choose, main
+from dlfs.gradcheck.tables import as_html
 
 
 @pytest.fixture
@@ -139,10 +142,12 @@ def test_list_says_what_could_be_checked(capsys: pytest.CaptureFixture[str]) -> 
 def test_bad_arguments_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match=r"NAME must be part of .*; got 'Tahn'"):
         choose(["Tahn"])
-    with pytest.raises(ValueError, match="examples"):
+    with pytest.raises(ValueError, match=r"^gradcheck: examples must be"):
         check_all(choose(["Tanh"]), ["reference"], 0)
-    with pytest.raises(ValueError, match="backend"):
+    with pytest.raises(ValueError, match=r"^gradcheck: backend must be"):
         check_all(choose(["Tanh"]), ["slow"], 1)
+    with pytest.raises(ValueError, match=r"^gradcheck: seed must be"):
+        check_all(choose(["Tanh"]), ["reference"], 1, seed=-1)
     for option, value in (("--examples", "0"), ("--seed", "-1"), ("--backend", "slow")):
         with pytest.raises(SystemExit):
             main(["tanh", option, value])
@@ -166,6 +171,24 @@ def test_the_page_shows_the_case_with_the_most_to_see() -> None:
     sizes = [reports["Tanh"].results["input_"].analytic.size for reports in (few, many)]
     assert sizes[0] <= sizes[1]
     assert sizes[1] >= 20
+
+
+def test_the_page_marks_what_is_wrong() -> None:
+    rows, _ = check_all(choose(["Tanh"]), ["reference"], 1, progress=False)
+    rows = [*rows, dataclasses.replace(rows[0], name="Other", verdicts={"reference": "FAILED"})]
+    page = as_html(rows, {})
+    assert page.count("<td class='good'>passed</td>") == 1
+    assert page.count("<td class='bad'>FAILED</td>") == 1
+    styles = re.search("<style>(.*)</style>", page)[1]
+    assert [rule.partition("{")[0] for rule in styles.split("}") if rule] == [
+        *("body", "td,th", "td:first-child", ".good", ".bad", "pre")
+    ]
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert all(action.help for action in parser._actions)
 
 
 def test_every_backend_is_compared_with_the_last(second_backend: Callable[..., None]) -> None:

@@ -63,6 +63,8 @@ def judge(mutant: Mutant, backend: str, failures: int = _FAILURES) -> Judgement:
         report = check(case, backend)
         if report.verdict != "wrong":
             continue
+        for hint in report.hints:
+            assert hint.message.endswith((".", "?", ".)")), hint
         first = first or number + 1
         found += 1
         if report.hints:
