@@ -37,7 +37,7 @@ except ImportError as error:
     raise ImportError(f"dlfs_ext was not compiled ({error})") from error
 
 FUSES = True
-"""Weight multiply, bias and activation run faster in one call; used by `dlfs.layers.fusion`."""
+"""Chains of Operations run faster in one call; used by `dlfs.layers.fusion`."""
 
 __all__ = [
     "FUSES",

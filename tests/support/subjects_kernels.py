@@ -262,29 +262,7 @@ def _normalization() -> list[Subject]:
     x, one = (4, 3), (1, 3)
     eps = {"eps": POSITIVE}
     grads = {"output_grad": array(), "output": array(), "inv_std": array()}
-
-    def affine(name: str, statistics: tuple[int, int]) -> list[Subject]:
-        names = "output_grad", "x", "gamma", "mean", "inv_std"
-        shapes = x, x, one, statistics, statistics
-        return [
-            _kernel(
-                name,
-                lambda: {"x": ones(*x), "gamma": ones(*one), "beta": ones(*one)},
-                x=array(),
-                gamma=array(),
-                beta=array(),
-                **eps,
-            ),
-            _kernel(
-                f"{name}_grad",
-                lambda: {key: ones(*shape) for key, shape in zip(names, shapes, strict=True)},
-                **{key: array() for key in names},
-            ),
-        ]
-
     return [
-        *affine("batch_norm_affine", one),
-        *affine("layer_norm_affine", (4, 1)),
         _kernel("batch_norm", lambda: {"x": ones(*x)}, x=array(), **eps),
         _kernel(
             "batch_norm_grad",
@@ -313,6 +291,31 @@ def _normalization() -> list[Subject]:
             **grads,
         ),
     ]
+
+
+def _affine() -> list[Subject]:
+    x, one = (4, 3), (1, 3)
+
+    def affine(name: str, statistics: tuple[int, int]) -> list[Subject]:
+        names = "output_grad", "x", "gamma", "mean", "inv_std"
+        shapes = x, x, one, statistics, statistics
+        return [
+            _kernel(
+                name,
+                lambda: {"x": ones(*x), "gamma": ones(*one), "beta": ones(*one)},
+                x=array(),
+                gamma=array(),
+                beta=array(),
+                eps=POSITIVE,
+            ),
+            _kernel(
+                f"{name}_grad",
+                lambda: {key: ones(*shape) for key, shape in zip(names, shapes, strict=True)},
+                **{key: array() for key in names},
+            ),
+        ]
+
+    return [*affine("batch_norm_affine", one), *affine("layer_norm_affine", (4, 1))]
 
 
 def _attention() -> list[Subject]:
@@ -475,6 +478,7 @@ KERNELS = [
     *subjects_recurrent.KERNELS,
     *_attention(),
     *_later(),
+    *_affine(),
 ]
 
 
