@@ -45,15 +45,20 @@ def call(package, name, arguments):
     return results + [arguments[key] for key in sorted(CHANGED & set(arguments))]
 
 
-def scale_of(arguments):
-    """Return the largest product of two finite numbers, or of one and 1: what may cancel."""
+def largest(values):
+    """Return the largest finite number in the arrays among the values."""
     numbers = [
         np.abs(value[np.isfinite(value)])
-        for value in arguments.values()
+        for value in values
         if isinstance(value, np.ndarray) and value.dtype.kind == "f"
     ]
-    largest = max((float(part.max()) for part in numbers if part.size), default=1.0)
-    return max(largest, largest * largest if largest < 1e5 else 1.0, 1.0)
+    return max((float(part.max(initial=0.0)) for part in numbers), default=1.0)
+
+
+def scale_of(arguments):
+    """Return the largest product of two finite numbers, or of one and 1: what may cancel."""
+    top = largest(arguments.values())
+    return max(top, top * top if top < 1e5 else 1.0, 1.0)
 
 
 def assert_alike(found, expected, dtype, message, scale=1.0):
@@ -104,12 +109,16 @@ TURNED = ("conv_transpose2d", "conv2d_input_grad", "conv1d_input_grad")
 # is 0, a sum with infinities may be nan or infinity. The forward pass gives no such statistics.
 FACTORED = ("batch_norm_affine_grad", "layer_norm_affine_grad")
 
+# The states and gates that these compute may be 0 in one and subnormal in another, and the product
+# with an infinite number nan or infinite: only the argument z has infinities.
+CELLS = ("rnn", "lstm", "gru")
+
 
 @pytest.mark.parametrize("package", [dlfs_ext, dlfs_ext.plain], ids=["fast", "plain"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
 def test_special_values(name, dtype, package):
-    rng = np.random.default_rng(NAMES.index(name))
+    rng = np.random.default_rng(list(name.encode()))
     values = special(dtype)
     if any(word in name for word in ADDING):
         values = values[~(np.abs(values) >= 1e5) | np.isinf(values)]
@@ -123,9 +132,16 @@ def test_special_values(name, dtype, package):
                 usual = (np.abs(value) > 1e-9) | (value == 0)
                 arguments[factor] = np.where(usual, value, value.dtype.type(0.5))
             arguments["gamma"] = np.copysign(value.dtype.type(1), arguments["gamma"])
+        if name in CELLS:
+            for key in {"h0", "c0", "W_h"} & set(arguments):
+                arguments[key] = np.nan_to_num(arguments[key], nan=np.nan, posinf=2.0, neginf=-2.0)
         expected = call(dlfs.reference, name, arguments)
         found = call(package, name, arguments)
-        assert_alike(found, expected, dtype, f"{name}({arguments})", scale_of(arguments))
+        scale = scale_of(arguments)
+        # What a gradient loses to rounding in one time step goes through the others.
+        if name.removesuffix("_grad") in CELLS:
+            scale = max(scale, largest(expected))
+        assert_alike(found, expected, dtype, f"{name}({arguments})", scale)
 
 
 @pytest.mark.parametrize("package", [dlfs_ext, dlfs_ext.plain], ids=["fast", "plain"])
@@ -171,7 +187,7 @@ def test_one_array_that_may_not_fit_the_others(name, package):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reference_is_deaf_to_seterr(name, dtype):
-    rng = np.random.default_rng(NAMES.index(name))
+    rng = np.random.default_rng(list(name.encode()))
     for _ in range(30):
         arguments = varied(SUBJECTS[name].valid(), dtype, rng, special(dtype))
         expected = call(dlfs.reference, name, arguments)
