@@ -54,7 +54,16 @@ FIRST = {
         (1, 6, 6),
         {"weight_multiply_input_grad": 0},
     ),
-    "normalization": (lambda: [BatchNorm(), Dense(2)], (3,), {"batch_norm_grad": 0}),
+    "normalization": (
+        lambda: [BatchNorm(), Dense(2)],
+        (3,),
+        {"batch_norm_grad": 0, "batch_norm_affine_grad": 0},
+    ),
+    "normalization of rows": (
+        lambda: [LayerNorm(), Dense(2)],
+        (3,),
+        {"layer_norm_grad": 0, "layer_norm_affine_grad": 0},
+    ),
     "embedding": (lambda: [Embedding(9, 4), Dense(2)], (3,), {"weight_multiply_input_grad": 1}),
 }
 

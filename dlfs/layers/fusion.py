@@ -235,10 +235,12 @@ class FusedLayerNorm(FusedStep):
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Leave the gradients of the parameters with the parts."""
+        if not input_grad:  # which the kernel would compute
+            return backward_through(self.parts, output_grad, input_grad)
         grad, self.scale.param_grad, self.shift.param_grad = kernels.layer_norm_affine_grad(
             output_grad, self.input_, self.scale.param, self._mean, self._inv_std
         )
-        return grad if input_grad else None
+        return grad
 
 
 class FusedBatchNorm(FusedStep):
@@ -280,12 +282,12 @@ class FusedBatchNorm(FusedStep):
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Leave the gradients of the parameters with the parts."""
-        if self._in_parts:
+        if self._in_parts or not input_grad:  # which the kernel would compute
             return backward_through(self.parts, output_grad, input_grad)
         grad, self.scale.param_grad, self.shift.param_grad = kernels.batch_norm_affine_grad(
             output_grad, self.input_, self.scale.param, self._mean, self._inv_std
         )
-        return grad if input_grad else None
+        return grad
 
     def fill_parts(self) -> None:
         """Give every part its values; the running statistics do not follow the batch again."""

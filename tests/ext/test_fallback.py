@@ -125,6 +125,9 @@ def variances_that_are_not_finite(dtype):
         yield "batch_norm", (x, 0.1)
         yield "layer_norm", (x, 0.1)
         yield "rms_norm", (x, 0.1)
+        one = np.ones((1, 7), dtype)
+        yield "batch_norm_affine", (x, one, one, 0.1)
+        yield "layer_norm_affine", (x, one, one, 0.1)
 
 
 def attention_that_is_not_finite(dtype):

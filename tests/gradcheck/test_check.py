@@ -149,12 +149,16 @@ def test_all_ones_would_not_see_what_a_random_output_gradient_sees() -> None:
 
 
 def test_a_forgotten_scale_is_seen_in_a_layer_whose_scales_are_still_1() -> None:
-    layer = BatchNorm()
-    layer.forward(normal(4, 3))
-    layer.operations[1].__class__ = type(
-        "Forgets", (type(layer.operations[1]),), {"_input_grad": lambda self, grad: grad}
-    )
-    report = check_gradients(layer, normal(4, 3))
+    class Forgets(ScaleMultiply):
+        def _input_grad(self, output_grad):
+            return output_grad
+
+    class Forgetful(BatchNorm):
+        def _setup_layer(self, input_):
+            super()._setup_layer(input_)
+            self.operations[1] = Forgets(self.operations[1].param)
+
+    report = check_gradients(Forgetful(), normal(4, 3))
     assert not report.results["input_"].passed
     assert report.hints[0].kind == "derivative_forgotten"
     assert "Forgets" in report.hints[0].variable
