@@ -234,13 +234,15 @@ class FusedLayerNorm(FusedStep):
         return output
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
-        """Leave the gradients of the parameters with the parts."""
-        if not input_grad:  # which the kernel would compute
-            return backward_through(self.parts, output_grad, input_grad)
+        """Leave the gradients of the parameters with the parts.
+
+        The kernel computes all gradients in one pass, so that of the input also where it is not
+        asked for. The parts would add up in another order.
+        """
         grad, self.scale.param_grad, self.shift.param_grad = kernels.layer_norm_affine_grad(
             output_grad, self.input_, self.scale.param, self._mean, self._inv_std
         )
-        return grad
+        return grad if input_grad else None
 
 
 class FusedBatchNorm(FusedStep):
@@ -281,13 +283,17 @@ class FusedBatchNorm(FusedStep):
         return output
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
-        """Leave the gradients of the parameters with the parts."""
-        if self._in_parts or not input_grad:  # which the kernel would compute
+        """Leave the gradients of the parameters with the parts.
+
+        The kernel computes all gradients in one pass, so that of the input also where it is not
+        asked for. The parts would add up in another order.
+        """
+        if self._in_parts:
             return backward_through(self.parts, output_grad, input_grad)
         grad, self.scale.param_grad, self.shift.param_grad = kernels.batch_norm_affine_grad(
             output_grad, self.input_, self.scale.param, self._mean, self._inv_std
         )
-        return grad
+        return grad if input_grad else None
 
     def fill_parts(self) -> None:
         """Give every part its values; the running statistics do not follow the batch again."""
