@@ -82,6 +82,14 @@ def difference(found: Any, expected: Any, tame: bool) -> str:
     return ""
 
 
+def hardly_varies(x: Any) -> bool:
+    """Say whether a normalization would magnify the rounding of a mean."""
+    if not (isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.ndim >= 2 and x.size):
+        return False
+    least = min(x.std(axis=axes).min() for axes in ((0, *range(2, x.ndim)), -1))
+    return bool(least < 1e-3 * np.abs(x).max())
+
+
 def make(seed: int, number: int) -> str:
     """Make one call on the fast backend and the reference; return the difference, if any."""
     said = []
@@ -90,6 +98,8 @@ def make(seed: int, number: int) -> str:
         name, arguments, tame = drawn(seed, number)
         with backend.use_backend(way):
             said.append(outcome(name, arguments))
+    if "norm" in name and hardly_varies(arguments.get("x")):
+        tame = False
     wrong = difference(said[0], said[1], tame)
     return f"{name}: {wrong}" if wrong else ""
 
