@@ -215,17 +215,31 @@ class FusedLookup(FusedStep):
         return bool(np.size(self.input_) > self.embedding.param.shape[0])
 
 
-class FusedLayerNorm(FusedStep):
-    """Normalization of each row, scale and shift: ``gamma * layer_norm(input_) + beta``."""
+class FusedNorm(FusedStep):
+    """Normalization, scale and shift by one kernel.
+
+    Its gradient kernel computes all gradients in one pass, so that of the input also where it is
+    not asked for. The parts would add up in another order.
+    """
 
     _mean: Array
     _inv_std: Array
 
-    def __init__(self, norm: LayerNorm_Op, scale: ScaleMultiply, shift: BiasAdd) -> None:
+    def __init__(self, norm: Any, scale: ScaleMultiply, shift: BiasAdd) -> None:
         super().__init__(norm, scale, shift)
         self.norm = norm
         self.scale = scale
         self.shift = shift
+
+    def _gradients(self, kernel: Any, output_grad: Array, input_grad: bool) -> Any:
+        grad, self.scale.param_grad, self.shift.param_grad = kernel(
+            output_grad, self.input_, self.scale.param, self._mean, self._inv_std
+        )
+        return grad if input_grad else None
+
+
+class FusedLayerNorm(FusedNorm):
+    """Normalization of each row, scale and shift: ``gamma * layer_norm(input_) + beta``."""
 
     def _output(self) -> Array:
         output, self._mean, self._inv_std = kernels.layer_norm_affine(
@@ -234,32 +248,17 @@ class FusedLayerNorm(FusedStep):
         return output
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
-        """Leave the gradients of the parameters with the parts.
-
-        The kernel computes all gradients in one pass, so that of the input also where it is not
-        asked for. The parts would add up in another order.
-        """
-        grad, self.scale.param_grad, self.shift.param_grad = kernels.layer_norm_affine_grad(
-            output_grad, self.input_, self.scale.param, self._mean, self._inv_std
-        )
-        return grad if input_grad else None
+        """Leave the gradients of the parameters with the parts."""
+        return self._gradients(kernels.layer_norm_affine_grad, output_grad, input_grad)
 
 
-class FusedBatchNorm(FusedStep):
+class FusedBatchNorm(FusedNorm):
     """Normalization of each feature, scale and shift: ``gamma * batch_norm(input_) + beta``.
 
     In inference, and while ranks share a batch, the parts run.
     """
 
-    _mean: Array
-    _inv_std: Array
-
-    def __init__(self, norm: BatchNorm_Op, scale: ScaleMultiply, shift: BiasAdd) -> None:
-        super().__init__(norm, scale, shift)
-        self.norm = norm
-        self.scale = scale
-        self.shift = shift
-        self._in_parts = False
+    _in_parts = False
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
         """Compute the last part's output, by one kernel or by the parts."""
@@ -283,17 +282,10 @@ class FusedBatchNorm(FusedStep):
         return output
 
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
-        """Leave the gradients of the parameters with the parts.
-
-        The kernel computes all gradients in one pass, so that of the input also where it is not
-        asked for. The parts would add up in another order.
-        """
+        """Leave the gradients of the parameters with the parts."""
         if self._in_parts:
             return backward_through(self.parts, output_grad, input_grad)
-        grad, self.scale.param_grad, self.shift.param_grad = kernels.batch_norm_affine_grad(
-            output_grad, self.input_, self.scale.param, self._mean, self._inv_std
-        )
-        return grad if input_grad else None
+        return self._gradients(kernels.batch_norm_affine_grad, output_grad, input_grad)
 
     def fill_parts(self) -> None:
         """Give every part its values; the running statistics do not follow the batch again."""
