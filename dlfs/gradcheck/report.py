@@ -174,14 +174,14 @@ class GradientReport:
         if not self.results and not self.findings:
             lines += ["", "  nothing to check: no floating-point input and no parameters"]
         for finding in self.findings:
-            lines += ["", *_wrapped(f"Found: {finding.message}")]
+            lines += ["", *wrapped(f"Found: {finding.message}")]
         if self.hints:
             lines += ["", "Likely causes" + (", the most likely first" * (len(self.hints) > 1))]
             for number, hint in enumerate(self.hints, 1):
-                lines += _wrapped(f"{number}. {hint}", "  ", "     ")
+                lines += wrapped(f"{number}. {hint}", "  ", "     ")
         for number, fact in enumerate(self.facts):
             lines += ["", "What is known"] if number == 0 else []
-            lines += _wrapped(f"- {fact}", "  ", "    ")
+            lines += wrapped(f"- {fact}", "  ", "    ")
         if not self.results and any(finding.kind == "finite" for finding in self.findings):
             lines += ["", "Next: correct forward, or check with values for which it is finite."]
         elif self.verdict in _NEXT:
@@ -274,7 +274,7 @@ def _places(result: GradientResult) -> str:
     return listed + (", ..." if len(result.places) > _LISTED else "")
 
 
-def _wrapped(text: str, first: str = "", others: str = "  ", width: int = 96) -> list[str]:
+def wrapped(text: str, first: str = "", others: str = "  ", width: int = 96) -> list[str]:
     """Wrap words, to keep a report readable in a terminal."""
     lines, line = [], first
     for word in text.split():

@@ -8,7 +8,7 @@ import pytest
 from dlfs.activations import Tanh
 from dlfs.base import Operation
 from dlfs.gradcheck import check_gradients
-from dlfs.gradcheck.report import _wrapped
+from dlfs.gradcheck.report import wrapped
 from dlfs.normalization import RMSNorm_Op
 
 MISTAKE = {"factors": np.ones(1), "scale": 1.0}
@@ -79,7 +79,7 @@ def test_a_norm_of_three_numbers_whose_mean_is_taken_for_a_constant() -> None:
 @pytest.mark.parametrize("width", [20, 40])
 def test_a_line_of_a_report_is_as_full_as_it_can_be(width) -> None:
     text = "Differences are too imprecise at these places; choose other values, or float64 there."
-    lines = _wrapped(text, "- ", "  ", width)
+    lines = wrapped(text, "- ", "  ", width)
     assert " ".join(line[2:] for line in lines) == text
     for line, after in itertools.pairwise(lines):
         assert len(line) < width <= len(f"{line} {after.split()[0]}")
