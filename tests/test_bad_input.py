@@ -201,7 +201,7 @@ HARMLESS = {
         (
             *("layers.OwnParam", "layers.ParamList", "layers.Shared"),
             *("layers.FusedBias", "layers.FusedConv", "layers.FusedDense", "layers.FusedLookup"),
-            *("layers.FusedBatchNorm", "layers.FusedLayerNorm"),
+            *("layers.FusedNorm", "layers.FusedBatchNorm", "layers.FusedLayerNorm"),
             *("layers.FusedStep", "layers.fuse", "layers.as_layer", "layers.release"),
         ),
         "made by layers, not by users",
