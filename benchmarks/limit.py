@@ -134,7 +134,8 @@ def bandwidth(bits: int) -> float:
     """Return the bytes per second that a copy reads and writes: less than 2**bits in all."""
     size = 2 ** max(bits - 1, 14) // 8
     source, target = np.ones(size), np.ones(size)
-    return 16 * size / _least(lambda: np.copyto(target, source))
+    copies = max(2**20 // size, 1)  # the clock cannot measure a copy of a few kilobytes
+    return 16 * size / _least(lambda: np.copyto(target, source), copies)
 
 
 @functools.cache
@@ -152,12 +153,13 @@ def seconds_per_call() -> float:
     return _least(step) / len(of_step(step).kernels)
 
 
-def _least(call: Callable[[], Any]) -> float:
-    """Return the processor time of the fastest of many calls, 50 milliseconds in all."""
+def _least(call: Callable[[], Any], count: int = 1) -> float:
+    """Return the processor time of a call, the least of many samples of `count` calls, in 50 ms."""
     times: list[float] = []
     end = time.thread_time() + 0.05
     while time.thread_time() < end or len(times) < 10:
         started = time.thread_time()
-        call()
-        times.append(time.thread_time() - started)
+        for _ in range(count):
+            call()
+        times.append((time.thread_time() - started) / count)
     return min(times)
