@@ -3,9 +3,9 @@
 cimport numpy as cnp
 from libc.string cimport memcpy
 
+from dlfs import reference
 from dlfs.checks import check_real
 from dlfs.named_axes import check_arrays
-from dlfs.reference import normalization as reference
 from dlfs.reference.dense import FEATURES, PER_FEATURE
 from dlfs.reference.normalization import ROWS
 from dlfs_ext.fallback import take_over

@@ -164,7 +164,7 @@ HARMLESS = {
     **dict.fromkeys(
         (
             *("reference.by_time", "reference.cut", "reference.product", "reference.shifted"),
-            "reference.kept",
+            *("reference.kept", "reference.normalize", "reference.normalize_grad"),
             *("reference.crop", "reference.pad", "reference.padded_shape"),
             *("reference.position_dtype", "reference.swap_channels", "reference.window_pixels"),
         ),

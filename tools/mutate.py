@@ -51,7 +51,8 @@ BACKWARD = [
     # helpers used by gradients, some of them also by the forward pass
     "dlfs.layers.fusion.*ǁ_table_is_smaller",
     "dlfs.reference.attention.x__*",
-    "dlfs.reference.normalization.x__*",
+    *("dlfs.reference.normalization.x_normalize", "dlfs.reference.normalization.x__*"),
+    "dlfs.reference.fused.x__normalized",
     "dlfs.reference.pooling.x__*",
     *("dlfs.reference.recurrent.x_by_time", "dlfs.reference.recurrent.x_cut"),
     *("dlfs.reference.recurrent.x_product", "dlfs.reference.recurrent.x_shifted"),

@@ -1,15 +1,18 @@
 """Kernels that do what a chain of Operations does, in one call.
 
 A compiled backend adds the bias and takes the activation of a few rows while they are still in the
-cache. ``dlfs.layers.fusion`` calls these; a reader of the single kernels needs none of them.
+cache. ``dlfs.layers.fusion`` calls these; a reader of the single kernels needs none of them. Those
+called "affine" normalize, scale and shift: ``gamma * x_hat + beta``. They keep mean and inv_std, but
+not x_hat.
 """
 
-from dlfs.checks import check_choice, check_input_shape, check_shape
+from dlfs.checks import POSITIVE, check_choice, check_input_shape, check_shape
 from dlfs.named_axes import check_arrays
 from dlfs.reference.activations import sigmoid, sigmoid_grad, tanh, tanh_grad
 from dlfs.reference.conv import IMAGES, OUTPUTS, WEIGHTS, conv2d, conv2d_param_grad
 from dlfs.reference.dense import FEATURES, PER_FEATURE, bias_add_param_grad
 from dlfs.reference.kernel import kernel
+from dlfs.reference.normalization import ROWS, normalize, normalize_grad
 from dlfs.reference.rectifiers import relu, relu_grad
 from dlfs.types import Array, Padding, Pair, Shape
 from dlfs.windows import conv2d_window
@@ -137,6 +140,91 @@ def conv2d_bias_activation_param_grad(
     return conv2d_param_grad(grad, x, shape, stride, padding, dilation, groups), b_grad
 
 
+@kernel(x=FEATURES, gamma=PER_FEATURE, beta=PER_FEATURE, eps=POSITIVE)
+def batch_norm_affine(
+    x: Array, gamma: Array, beta: Array, eps: float = 1e-5
+) -> tuple[Array, Array, Array, Array]:
+    """Normalize each feature, scale and shift it: ``(x - mean) * inv_std * gamma + beta``.
+
+    x (batch, features, ...), gamma and beta (1, features, 1...)
+    -> output (batch, features, ...), mean, var and inv_std (1, features, 1...)
+
+    >>> x, one = np.array([[1.0], [3.0]]), np.ones((1, 1))
+    >>> batch_norm_affine(x, 10 * one, one, eps=1e-12)[0].round(6)
+    array([[-9.],
+           [11.]])
+    """
+    axes = (0, *range(2, x.ndim))
+    output, mean, var, inv_std = normalize(x, axes, eps, "batch_norm_affine")
+    return output * gamma + beta, mean, var, inv_std
+
+
+@kernel(x=FEATURES, gamma=PER_FEATURE, mean=PER_FEATURE, inv_std=PER_FEATURE, output_grad=FEATURES)
+def batch_norm_affine_grad(
+    output_grad: Array, x: Array, gamma: Array, mean: Array, inv_std: Array
+) -> tuple[Array, Array, Array]:
+    """Gradients of ``batch_norm_affine`` with respect to x, gamma and beta.
+
+    output_grad, x (batch, features, ...), gamma, mean and inv_std (1, features, 1...)
+    -> x_grad (batch, features, ...), gamma_grad and beta_grad (1, features, 1...)
+
+    With ``g = output_grad`` gamma_grad is the sum of ``g * x_hat``, beta_grad the sum of ``g``, and
+    x_grad is ``batch_norm_grad`` of ``g * gamma``.
+
+    >>> x, one = np.array([[1.0], [3.0]]), np.ones((1, 1))
+    >>> x_grad, gamma_grad, beta_grad = batch_norm_affine_grad(x, x, one, 2 * one, one)
+    >>> x_grad.ravel().tolist(), gamma_grad.item(), beta_grad.item()
+    ([0.0, 0.0], 2.0, 4.0)
+    """
+    axes = (0, *range(2, x.ndim))
+    x_hat = _normalized(x, mean, inv_std)
+    x_grad = normalize_grad(output_grad * gamma, x_hat, inv_std, axes)
+    gamma_grad = (output_grad * x_hat).sum(axis=axes, keepdims=True)
+    return x_grad, gamma_grad, output_grad.sum(axis=axes, keepdims=True)
+
+
+@kernel(x=ROWS, gamma="1 features", beta="1 features", eps=POSITIVE)
+def layer_norm_affine(
+    x: Array, gamma: Array, beta: Array, eps: float = 1e-5
+) -> tuple[Array, Array, Array]:
+    """Normalize each row, scale and shift its features: ``(x - mean) * inv_std * gamma + beta``.
+
+    x (batch, ..., features), gamma and beta (1, features)
+    -> output (batch, ..., features), mean and inv_std (batch, ..., 1)
+
+    >>> x, gamma, beta = np.array([[1.0, 3.0]]), np.array([[10.0, 20.0]]), np.array([[0.0, 1.0]])
+    >>> layer_norm_affine(x, gamma, beta, eps=1e-12)[0].round(6)
+    array([[-10.,  21.]])
+    """
+    output, mean, _, inv_std = normalize(x, (x.ndim - 1,), eps, "layer_norm_affine")
+    return output * gamma[0] + beta[0], mean, inv_std
+
+
+@kernel(x=ROWS, gamma="1 features", mean="batch ... 1", inv_std="batch ... 1", output_grad=ROWS)
+def layer_norm_affine_grad(
+    output_grad: Array, x: Array, gamma: Array, mean: Array, inv_std: Array
+) -> tuple[Array, Array, Array]:
+    """Gradients of ``layer_norm_affine`` with respect to x, gamma and beta.
+
+    output_grad, x (batch, ..., features), gamma (1, features), mean and inv_std (batch, ..., 1)
+    -> x_grad (batch, ..., features), gamma_grad and beta_grad (1, features)
+
+    With ``g = output_grad`` gamma_grad is the sum of ``g * x_hat`` over all rows, beta_grad the sum
+    of ``g``, and x_grad is ``layer_norm_grad`` of ``g * gamma``.
+
+    >>> x, gamma, one = np.array([[1.0, 3.0]]), np.array([[1.0, 2.0]]), np.ones((1, 1))
+    >>> x_grad, gamma_grad, beta_grad = layer_norm_affine_grad(x, x, gamma, 2 * one, one)
+    >>> x_grad.tolist(), gamma_grad.tolist(), beta_grad.tolist()
+    ([[0.0, 0.0]], [[-1.0, 3.0]], [[1.0, 3.0]])
+    """
+    x_hat = _normalized(x, mean, inv_std)
+    x_grad = normalize_grad(output_grad * gamma[0], x_hat, inv_std, (x.ndim - 1,))
+    rows = (-1, x.shape[-1]) if x.size else (0, x.shape[-1])
+    g = output_grad.reshape(rows)
+    gamma_grad = (g * x_hat.reshape(rows)).sum(axis=0, keepdims=True)
+    return x_grad, gamma_grad, g.sum(axis=0, keepdims=True)
+
+
 def _activate(z: Array, activation: str) -> Array:
     if activation == "sigmoid":
         return sigmoid(z)
@@ -145,3 +233,8 @@ def _activate(z: Array, activation: str) -> Array:
     if activation == "relu":
         return relu(z)
     return z
+
+
+def _normalized(x: Array, mean: Array, inv_std: Array) -> Array:
+    """Return ``(x - mean) * inv_std``, where the difference may overflow: with halves of both."""
+    return (x / 2 - mean / 2) * (2 * inv_std)

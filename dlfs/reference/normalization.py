@@ -10,9 +10,6 @@ gradient is
 because moving one number also moves the mean and the deviation of all ``m``. eps is above 0.
 rms_norm is layer_norm without the mean, which is taken to be 0.
 
-The layers also have a scale and a shift, ``gamma * x_hat + beta``. The kernels called "affine" do
-all of it in one call, for ``dlfs.layers.fusion``. They keep mean and inv_std, but not x_hat.
-
 Ioffe and Szegedy, "Batch Normalization", 2015; Ba, Kiros and Hinton, "Layer Normalization", 2016;
 Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 """
@@ -41,7 +38,7 @@ def batch_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array, Array, Array]
     >>> output.round(6).tolist(), mean.item(), var.item()
     ([[-1.0], [1.0]], 2.0, 1.0)
     """
-    return _normalize(x, (0, *range(2, x.ndim)), eps, "batch_norm")
+    return normalize(x, (0, *range(2, x.ndim)), eps, "batch_norm")
 
 
 @kernel(output=FEATURES, inv_std=PER_FEATURE, output_grad=FEATURES)
@@ -57,50 +54,7 @@ def batch_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
            [0.],
            [0.]])
     """
-    return _normalize_grad(output_grad, output, inv_std, (0, *range(2, output.ndim)))
-
-
-@kernel(x=FEATURES, gamma=PER_FEATURE, beta=PER_FEATURE, eps=POSITIVE)
-def batch_norm_affine(
-    x: Array, gamma: Array, beta: Array, eps: float = 1e-5
-) -> tuple[Array, Array, Array, Array]:
-    """Normalize each feature, scale and shift it: ``(x - mean) * inv_std * gamma + beta``.
-
-    x (batch, features, ...), gamma and beta (1, features, 1...)
-    -> output (batch, features, ...), mean, var and inv_std (1, features, 1...)
-
-    >>> x, one = np.array([[1.0], [3.0]]), np.ones((1, 1))
-    >>> batch_norm_affine(x, 10 * one, one, eps=1e-12)[0].round(6)
-    array([[-9.],
-           [11.]])
-    """
-    axes = (0, *range(2, x.ndim))
-    output, mean, var, inv_std = _normalize(x, axes, eps, "batch_norm_affine")
-    return output * gamma + beta, mean, var, inv_std
-
-
-@kernel(x=FEATURES, gamma=PER_FEATURE, mean=PER_FEATURE, inv_std=PER_FEATURE, output_grad=FEATURES)
-def batch_norm_affine_grad(
-    output_grad: Array, x: Array, gamma: Array, mean: Array, inv_std: Array
-) -> tuple[Array, Array, Array]:
-    """Gradients of ``batch_norm_affine`` with respect to x, gamma and beta.
-
-    output_grad, x (batch, features, ...), gamma, mean and inv_std (1, features, 1...)
-    -> x_grad (batch, features, ...), gamma_grad and beta_grad (1, features, 1...)
-
-    With ``g = output_grad`` gamma_grad is the sum of ``g * x_hat``, beta_grad the sum of ``g``, and
-    x_grad is ``batch_norm_grad`` of ``g * gamma``.
-
-    >>> x, one = np.array([[1.0], [3.0]]), np.ones((1, 1))
-    >>> x_grad, gamma_grad, beta_grad = batch_norm_affine_grad(x, x, one, 2 * one, one)
-    >>> x_grad.ravel().tolist(), gamma_grad.item(), beta_grad.item()
-    ([0.0, 0.0], 2.0, 4.0)
-    """
-    axes = (0, *range(2, x.ndim))
-    x_hat = _normalized(x, mean, inv_std)
-    x_grad = _normalize_grad(output_grad * gamma, x_hat, inv_std, axes)
-    gamma_grad = (output_grad * x_hat).sum(axis=axes, keepdims=True)
-    return x_grad, gamma_grad, output_grad.sum(axis=axes, keepdims=True)
+    return normalize_grad(output_grad, output, inv_std, (0, *range(2, output.ndim)))
 
 
 @kernel(x=FEATURES, mean=PER_FEATURE, var=PER_FEATURE, eps=POSITIVE)
@@ -138,7 +92,7 @@ def layer_norm(x: Array, eps: float = 1e-5) -> tuple[Array, Array]:
     >>> output.round(6)
     array([[-1.,  1.]])
     """
-    output, _, _, inv_std = _normalize(x, (x.ndim - 1,), eps, "layer_norm")
+    output, _, _, inv_std = normalize(x, (x.ndim - 1,), eps, "layer_norm")
     return output, inv_std
 
 
@@ -153,49 +107,7 @@ def layer_norm_grad(output_grad: Array, output: Array, inv_std: Array) -> Array:
     >>> layer_norm_grad(np.ones((1, 3)), output, inv_std).round(6) + 0.0
     array([[0., 0., 0.]])
     """
-    return _normalize_grad(output_grad, output, inv_std, (output.ndim - 1,))
-
-
-@kernel(x=ROWS, gamma="1 features", beta="1 features", eps=POSITIVE)
-def layer_norm_affine(
-    x: Array, gamma: Array, beta: Array, eps: float = 1e-5
-) -> tuple[Array, Array, Array]:
-    """Normalize each row, scale and shift its features: ``(x - mean) * inv_std * gamma + beta``.
-
-    x (batch, ..., features), gamma and beta (1, features)
-    -> output (batch, ..., features), mean and inv_std (batch, ..., 1)
-
-    >>> x, gamma, beta = np.array([[1.0, 3.0]]), np.array([[10.0, 20.0]]), np.array([[0.0, 1.0]])
-    >>> layer_norm_affine(x, gamma, beta, eps=1e-12)[0].round(6)
-    array([[-10.,  21.]])
-    """
-    output, mean, _, inv_std = _normalize(x, (x.ndim - 1,), eps, "layer_norm_affine")
-    return output * gamma[0] + beta[0], mean, inv_std
-
-
-@kernel(x=ROWS, gamma="1 features", mean="batch ... 1", inv_std="batch ... 1", output_grad=ROWS)
-def layer_norm_affine_grad(
-    output_grad: Array, x: Array, gamma: Array, mean: Array, inv_std: Array
-) -> tuple[Array, Array, Array]:
-    """Gradients of ``layer_norm_affine`` with respect to x, gamma and beta.
-
-    output_grad, x (batch, ..., features), gamma (1, features), mean and inv_std (batch, ..., 1)
-    -> x_grad (batch, ..., features), gamma_grad and beta_grad (1, features)
-
-    With ``g = output_grad`` gamma_grad is the sum of ``g * x_hat`` over all rows, beta_grad the sum
-    of ``g``, and x_grad is ``layer_norm_grad`` of ``g * gamma``.
-
-    >>> x, gamma, one = np.array([[1.0, 3.0]]), np.array([[1.0, 2.0]]), np.ones((1, 1))
-    >>> x_grad, gamma_grad, beta_grad = layer_norm_affine_grad(x, x, gamma, 2 * one, one)
-    >>> x_grad.tolist(), gamma_grad.tolist(), beta_grad.tolist()
-    ([[0.0, 0.0]], [[-1.0, 3.0]], [[1.0, 3.0]])
-    """
-    x_hat = _normalized(x, mean, inv_std)
-    x_grad = _normalize_grad(output_grad * gamma[0], x_hat, inv_std, (x.ndim - 1,))
-    rows = (-1, x.shape[-1]) if x.size else (0, x.shape[-1])
-    g = output_grad.reshape(rows)
-    gamma_grad = (g * x_hat.reshape(rows)).sum(axis=0, keepdims=True)
-    return x_grad, gamma_grad, g.sum(axis=0, keepdims=True)
+    return normalize_grad(output_grad, output, inv_std, (output.ndim - 1,))
 
 
 @kernel(x=ROWS, eps=POSITIVE)
@@ -259,7 +171,8 @@ def scale_multiply_param_grad(output_grad: Array, x: Array) -> Array:
     return (output_grad * x).sum(axis=(0, *range(2, x.ndim)), keepdims=True)
 
 
-def _normalize(x: Array, axes: Shape, eps: float, owner: str) -> tuple[Array, Array, Array, Array]:
+def normalize(x: Array, axes: Shape, eps: float, owner: str) -> tuple[Array, Array, Array, Array]:
+    """Normalize over some axes; return the output, mean, var and inv_std."""
     if any(x.shape[axis] == 0 for axis in axes):
         raise ValueError(f"{owner}: there is nothing to average over (shape {x.shape})")
     unit = _unit(x, axes)
@@ -273,11 +186,6 @@ def _normalize(x: Array, axes: Shape, eps: float, owner: str) -> tuple[Array, Ar
     return centred * inv_std, mean * unit, np.minimum(var * unit * unit, largest), inv_std / unit
 
 
-def _normalized(x: Array, mean: Array, inv_std: Array) -> Array:
-    """Return ``(x - mean) * inv_std``, where the difference may overflow: with halves of both."""
-    return (x / 2 - mean / 2) * (2 * inv_std)
-
-
 def _unit(x: Array, axes: Shape) -> Array | float:
     """Return the unit in which squares of the numbers of x do not overflow; mostly it is 1."""
     large = np.abs(x).max(axis=axes, keepdims=True, initial=0)
@@ -289,7 +197,8 @@ def _unit(x: Array, axes: Shape) -> Array | float:
     return np.where(overflows, np.exp2(np.frexp(large)[1] - 1.0), 1).astype(x.dtype)
 
 
-def _normalize_grad(output_grad: Array, output: Array, inv_std: Array, axes: Shape) -> Array:
+def normalize_grad(output_grad: Array, output: Array, inv_std: Array, axes: Shape) -> Array:
+    """Gradient of ``normalize``."""
     if output.size == 0:
         return np.zeros_like(output)
     mean_grad = output_grad.mean(axis=axes, keepdims=True)
