@@ -138,6 +138,7 @@ INTERNAL = {
     "checks",
     "configured",
     "lazy",
+    "loss_weights",
     "moved",
     "named_axes",
     "summary",

@@ -8,6 +8,7 @@ import numpy as np
 
 from dlfs.checks import FLOAT_DTYPES, as_float_array, check_same_shape, plain_float_array
 from dlfs.configured import Configured
+from dlfs.loss_weights import spread
 from dlfs.types import Array, Shape
 
 
@@ -204,17 +205,10 @@ class KernelLoss(Loss):
     takes_weights = True
     _grad: Array
 
-    def _spread(self, weights: Array | None, shape: Shape) -> Array | None:
-        """Return the weights of the observations, repeated for each entry of a shape."""
-        if weights is None:
-            return None
-        if weights.ndim < 1 or weights.shape != shape[: weights.ndim]:
-            raise ValueError(
-                f"{type(self).__name__}: sample_weight must have the first axes of {shape}, or all "
-                f"of them, got shape {weights.shape}"
-            )
-        ones = (1,) * (len(shape) - weights.ndim)
-        return np.broadcast_to(weights.reshape(weights.shape + ones), shape)
+    @property
+    def _weights(self) -> Array | None:
+        """A weight for each number of the prediction."""
+        return spread(self.sample_weight, self.prediction.shape, type(self).__name__)
 
     def _input_grad(self) -> Array:
         return self._grad

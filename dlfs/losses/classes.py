@@ -20,6 +20,7 @@ from dlfs.checks import (
     optional,
 )
 from dlfs.dense import rows
+from dlfs.loss_weights import class_weights, spread, weighed_answers, weighed_classes
 from dlfs.losses.base import KernelLoss
 from dlfs.types import Array, Shape
 
@@ -53,24 +54,14 @@ class BinaryCrossEntropy(KernelLoss):
 
     def __init__(self, pos_weight: float | Sequence[float] | None = None) -> None:
         several = isinstance(pos_weight, Sequence | np.ndarray)
-        check: Any = _class_weights if several else check_real
+        check: Any = class_weights if several else check_real
         self.pos_weight = optional(check, pos_weight, type(self).__name__, "pos_weight", **POSITIVE)
 
     def _output(self) -> float:
-        target, weights = self.target, self._spread(self.sample_weight, self.prediction.shape)
+        target, weights = self.target, self._weights
         if self.pos_weight is not None:
-            check_range(target, 1, "BinaryCrossEntropy", "target")
-            each = np.asarray(self.pos_weight, dtype=target.dtype)
-            if each.ndim and each.shape != target.shape[-1:]:
-                raise ValueError(
-                    f"BinaryCrossEntropy: pos_weight must be a number, or {target.shape[-1]} "
-                    f"numbers for predictions of shape {target.shape}, got {len(each)} numbers"
-                )
-            # w t and 1 - t are probabilities times their sum.
-            yes = target * each
-            total = yes + (1 - target)
-            target = np.clip(yes / total, 0, 1)
-            weights = total if weights is None else total * weights
+            target, own = weighed_answers(target, self.pos_weight, type(self).__name__)
+            weights = own if weights is None else own * weights
         loss, self._grad = kernels.binary_cross_entropy(self.prediction, target, weights)
         return loss
 
@@ -103,7 +94,7 @@ class _ClassLoss(KernelLoss):
         reduction: str = "mean",
     ) -> None:
         name, limits = type(self).__name__, (-(2**31), 2**31)
-        self.class_weight = optional(_class_weights, class_weight, name, "class_weight")
+        self.class_weight = optional(class_weights, class_weight, name, "class_weight")
         self.ignore_index = optional(check_int, ignore_index, name, "ignore_index", *limits)
         self.axis = check_choice(check_int(axis, name, "axis"), (-1, 1), name, "axis")
         self.reduction = check_choice(reduction, ("mean", "sum"), name, "reduction")
@@ -173,7 +164,7 @@ class _ClassLoss(KernelLoss):
         The last array says which labels count; it is None if all do.
         """
         labels = target.ndim < prediction.ndim
-        weights = self._spread(weights, self._of_labels(prediction.shape))
+        weights = spread(weights, self._of_labels(prediction.shape), type(self).__name__)
         weights = None if weights is None else weights.reshape(-1)
         prediction = rows(np.moveaxis(prediction, self.axis, -1))
         target = target.reshape(-1) if labels else rows(np.moveaxis(target, self.axis, -1))
@@ -192,7 +183,8 @@ class _ClassLoss(KernelLoss):
                 return 0.0
         count, total, smoothing = len(logits), float(len(logits)), self.label_smoothing
         if self.class_weight is not None:
-            target, own, total = self._weighed(target, logits)
+            rule = (self.class_weight, smoothing, type(self).__name__)
+            target, own, total = weighed_classes(target, logits, *rule)
             weights, smoothing = own if weights is None else own * weights, 0.0
         loss, grad = self._row_losses(logits, target, smoothing, weights)
         if self.reduction == "sum":
@@ -208,31 +200,6 @@ class _ClassLoss(KernelLoss):
             grad = np.moveaxis(grad, -1, self.axis)
         self._grad = grad
         return loss
-
-    def _weighed(self, target: Array, logits: Array) -> tuple[Array, Array, float]:
-        """Multiply smoothed probabilities by the weights of their classes.
-
-        Returned are the products divided by their sum, which are probabilities again; that sum, for
-        each row; and the sum of the weights of all labels, of probabilities the number of rows.
-        """
-        name, classes = type(self).__name__, logits.shape[1]
-        each = np.asarray(self.class_weight, dtype=logits.dtype)
-        if len(each) != classes or classes == 1:
-            raise ValueError(
-                f"{name}: class_weight must have a number for each of the {classes} columns, of "
-                f"which there must be at least 2, got {len(each)} numbers"
-            )
-        total = float(len(target))
-        if target.ndim == 1:
-            check_range(target, classes - 1, name, "labels")
-            total = float(each[target].sum())
-            target = np.eye(classes, dtype=logits.dtype)[target]
-        smoothing = self.label_smoothing
-        products = ((1 - smoothing) * target + smoothing / classes) * each
-        own = products.sum(axis=1)
-        # With a sum of 0 nothing counts, and any probabilities will do.
-        products[own == 0, 0] = 1
-        return products / np.where(own == 0, 1, own)[:, None], own, total
 
     def _row_losses(
         self, prediction: Array, target: Array, smoothing: float, weights: Array | None
@@ -364,16 +331,6 @@ class NegativeLogLikelihood(_ClassLoss):
         # What is never asked for costs nothing, even if it is impossible: a logarithm of -infinity.
         terms = np.multiply(share, prediction, where=share != 0, out=np.zeros_like(prediction))
         return -float(terms.sum(dtype=np.float64)), -share
-
-
-def _class_weights(values: Any, owner: str, name: str, **limits: Any) -> tuple[float, ...]:
-    """Check one weight for each class; return them as a tuple, which files can hold."""
-    if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
-        raise TypeError(f"{owner}: {name} must be a list of numbers, got {values!r:.80}")
-    weights = tuple(check_real(value, owner, name, **{"low": 0.0, **limits}) for value in values)
-    if not any(weights):
-        raise ValueError(f"{owner}: {name} must have a number above 0, got {weights}")
-    return weights
 
 
 def _no_and_yes(logits: Array) -> Array:

@@ -45,8 +45,7 @@ class MeanSquaredError(KernelLoss):
                 )
             self._sums = _row_sums(prediction)
             self._normalized = prediction = prediction / self._sums
-        weights = self._spread(self.sample_weight, prediction.shape)
-        loss, self._grad = kernels.mean_squared_error(prediction, self.target, weights)
+        loss, self._grad = kernels.mean_squared_error(prediction, self.target, self._weights)
         return loss
 
     def decision(self, prediction: Array) -> Array:
@@ -84,8 +83,7 @@ class MeanAbsoluteError(KernelLoss):
     """
 
     def _output(self) -> float:
-        weights = self._spread(self.sample_weight, self.prediction.shape)
-        loss, self._grad = kernels.mean_absolute_error(self.prediction, self.target, weights)
+        loss, self._grad = kernels.mean_absolute_error(self.prediction, self.target, self._weights)
         return loss
 
     def distance_to_kink(self, prediction: Array, target: Array) -> Array:
@@ -114,6 +112,5 @@ class Huber(KernelLoss):
         self.delta = check_real(delta, "Huber", "delta", 0.0, low_open=True)
 
     def _output(self) -> float:
-        weights = self._spread(self.sample_weight, self.prediction.shape)
-        loss, self._grad = kernels.huber(self.prediction, self.target, self.delta, weights)
+        loss, self._grad = kernels.huber(self.prediction, self.target, self.delta, self._weights)
         return loss

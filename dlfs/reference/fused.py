@@ -2,8 +2,8 @@
 
 A compiled backend adds the bias and takes the activation of a few rows while they are still in the
 cache. ``dlfs.layers.fusion`` calls these; a reader of the single kernels needs none of them. Those
-called "affine" normalize, scale and shift: ``gamma * x_hat + beta``. They keep mean and inv_std, but
-not x_hat.
+called "affine" normalize, scale and shift: ``gamma * x_hat + beta``. They keep mean and inv_std,
+but not x_hat.
 """
 
 from dlfs.checks import POSITIVE, check_choice, check_input_shape, check_shape

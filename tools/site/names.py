@@ -282,6 +282,7 @@ INTERNAL = (
     "dlfs.layers.params",
     "dlfs.layers.tree",
     "dlfs.lazy",
+    "dlfs.loss_weights",
     "dlfs.moved",
     "dlfs.named_axes",
     "dlfs.pytorch.",

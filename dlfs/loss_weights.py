@@ -1,0 +1,80 @@
+"""How much observations and classes count in a loss: ``sample_weight``, ``class_weight``.
+
+A kernel takes probabilities, and one weight for each row or number. The weights of classes multiply
+the terms of a row each on its own, so they become other probabilities and a weight for the row:
+``sum(t * w * cost)`` is ``s * sum(t * w / s * cost)`` with ``s = sum(t * w)``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlfs.checks import check_range, check_real
+from dlfs.types import Array, Shape
+
+
+def class_weights(values: Any, owner: str, name: str, **limits: Any) -> tuple[float, ...]:
+    """Check one weight for each class; return them as a tuple, which files can hold."""
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
+        raise TypeError(f"{owner}: {name} must be a list of numbers, got {values!r:.80}")
+    weights = tuple(check_real(value, owner, name, **{"low": 0.0, **limits}) for value in values)
+    if not any(weights):
+        raise ValueError(f"{owner}: {name} must have a number above 0, got {weights}")
+    return weights
+
+
+def spread(weights: Array | None, shape: Shape, owner: str) -> Array | None:
+    """Return the weights of the observations, repeated for each entry of a shape."""
+    if weights is None:
+        return None
+    if weights.ndim < 1 or weights.shape != shape[: weights.ndim]:
+        raise ValueError(
+            f"{owner}: sample_weight must have the first axes of {shape}, or all of them, "
+            f"got shape {weights.shape}"
+        )
+    ones = (1,) * (len(shape) - weights.ndim)
+    return np.broadcast_to(weights.reshape(weights.shape + ones), shape)
+
+
+def weighed_answers(target: Array, pos_weight: Any, owner: str) -> tuple[Array, Array]:
+    """Multiply the probability t of "yes" by ``pos_weight``.
+
+    Returned are ``w t / (w t + 1 - t)``, a probability again, and that sum, a weight for each.
+    """
+    check_range(target, 1, owner, "target")
+    each = np.asarray(pos_weight, dtype=target.dtype)
+    if each.ndim and each.shape != target.shape[-1:]:
+        raise ValueError(
+            f"{owner}: pos_weight must be a number, or {target.shape[-1]} numbers for predictions "
+            f"of shape {target.shape}, got {len(each)} numbers"
+        )
+    yes = target * each
+    total = yes + (1 - target)
+    return np.clip(yes / total, 0, 1), total
+
+
+def weighed_classes(
+    target: Array, logits: Array, class_weight: Sequence[float], smoothing: float, owner: str
+) -> tuple[Array, Array, float]:
+    """Multiply smoothed probabilities by the weights of their classes.
+
+    Returned are the products divided by their sum, which are probabilities again; that sum, for
+    each row; and the sum of the weights of all labels, of probabilities the number of rows.
+    """
+    classes, total = logits.shape[1], float(len(target))
+    each = np.asarray(class_weight, dtype=logits.dtype)
+    if len(each) != classes or classes == 1:
+        raise ValueError(
+            f"{owner}: class_weight must have a number for each of the {classes} columns, of which "
+            f"there must be at least 2, got {len(each)} numbers"
+        )
+    if target.ndim == 1:
+        check_range(target, classes - 1, owner, "labels")
+        total = float(each[target].sum())
+        target = np.eye(classes, dtype=logits.dtype)[target]
+    products = ((1 - smoothing) * target + smoothing / classes) * each
+    own = products.sum(axis=1)
+    # With a sum of 0 nothing counts, and any probabilities will do.
+    products[own == 0, 0] = 1
+    return products / np.where(own == 0, 1, own)[:, None], own, total
