@@ -25,7 +25,7 @@ from dlfs.initializers import seed_layers
 from dlfs.labels import checked_classes, class_numbers, names_of
 from dlfs.layers import Layer
 from dlfs.layers import LayerBlock as LayerBlock
-from dlfs.layers.memory import WORTH_RELEASING, release
+from dlfs.memory import WORTH_RELEASING, release
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.summary import summary_html, summary_text

@@ -8,7 +8,8 @@ import numpy as np
 from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.checks import check_flag, check_int, retold
-from dlfs.reference.sliding import crop, pad, window_pixels
+from dlfs.kinks import distance_to_ties
+from dlfs.reference.sliding import pad
 from dlfs.types import Array, IntArray, Padding, Padding1D, Pair, Shape
 from dlfs.windows import LARGEST, Window, ceil_rest, check_padding, pair, window_2d
 
@@ -107,23 +108,7 @@ class MaxPool2D(_Pool2D):
     def distance_to_kink(self, input_: Array) -> Array:
         """Say how far each pixel is from a tie: from the largest other pixel of its windows."""
         images = self._enlarged(input_, -np.inf)
-        window = self.window(images.shape[2:])
-        padded = pad(images, window, -np.inf)
-        seen = np.stack([pixels for _, _, pixels in window_pixels(padded, window)])
-        distance = np.full(padded.shape, np.inf)
-        if len(seen) > 1:
-            for gap, (_, _, here) in zip(_gaps(seen), window_pixels(distance, window), strict=True):
-                np.minimum(here, gap, out=here)
-        return crop(distance, input_.shape, window)
-
-
-def _gaps(seen: Array) -> Array:
-    """Say how far each of several numbers, along axis 0, is from a tie for the largest."""
-    *_, second, largest = np.sort(seen, axis=0)
-    rival = np.where(seen < largest, largest, second)
-    # Two pixels move, so each may go half of the way.
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(rival), np.abs(seen - rival) / 2, np.inf)
+        return distance_to_ties(images, self.window(images.shape[2:]), input_.shape)
 
 
 class AvgPool2D(_Pool2D):
