@@ -25,8 +25,8 @@ from dlfs.initializers import seed_layers
 from dlfs.labels import checked_classes, class_numbers, names_of
 from dlfs.layers import Layer
 from dlfs.layers import LayerBlock as LayerBlock
-from dlfs.memory import WORTH_RELEASING, release
 from dlfs.losses import Loss, MeanSquaredError
+from dlfs.memory import WORTH_RELEASING, release
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.summary import summary_html, summary_text
 from dlfs.types import Array, Shape
