@@ -197,6 +197,7 @@ HARMLESS = {
     "initializers.seed_layers": "serves networks",
     "layers.LayerTree": "the base of Layer, tested with it",
     "activations.own_copy": "serves layers",
+    "clipping.clipped": "serves optimizers, after they have checked",
     "optimizers.Schedule": "the base of Optimizer, tested with it",
     "text.check_text": "a check itself",
     **dict.fromkeys(

@@ -68,4 +68,4 @@ def test_eps_reaches_the_kernel(optim, step):
 
 def test_the_arguments_of_a_global_norm_are_named():
     with pytest.raises(TypeError, match=r"^global_norm: arrays must"):
-        optimizers.base.global_norm(["a"])
+        optimizers.global_norm(["a"])

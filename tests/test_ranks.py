@@ -13,12 +13,12 @@ from dlfs import Batches
 from dlfs.activations import ReLU, Tanh
 from dlfs.backend import kernels
 from dlfs.base import Operation
+from dlfs.clipping import global_norm
 from dlfs.dropout import Dropout
 from dlfs.layers import BatchNorm, Dense, RNNLayer, SelfAttention
 from dlfs.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD, SGDMomentum
-from dlfs.optimizers.base import global_norm
 from dlfs.ranks import Ranks, RanksError
 from dlfs.reshape import Flatten, Reshape
 from dlfs.train import NonFiniteLossError, Trainer, loop

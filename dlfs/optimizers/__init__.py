@@ -1,7 +1,8 @@
 """Optimizers: how a gradient becomes a step, and how the learning rate falls."""
 
+from dlfs.clipping import global_norm
 from dlfs.optimizers.adaptive import AdaGrad, Adam, AdamW, NAdam, RMSProp
-from dlfs.optimizers.base import Optimizer, global_norm
+from dlfs.optimizers.base import Optimizer
 from dlfs.optimizers.gradient_descent import SGD, RegularizedSGD, SGDMomentum
 from dlfs.optimizers.schedule import DECAY_TYPES
 

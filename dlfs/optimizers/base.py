@@ -1,13 +1,12 @@
 """Optimizer: what all optimizers share. It reads the gradients, clips them, and takes a step."""
 
-import math
-from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dlfs.checks import POSITIVE, as_number_array, check_flag, check_real, optional
+from dlfs.checks import POSITIVE, check_flag, check_real, optional
+from dlfs.clipping import clipped
 from dlfs.optimizers.schedule import Schedule
 from dlfs.types import Array
 
@@ -116,7 +115,7 @@ class Optimizer(Schedule):
                 )
         self.t += 1
         if self.clip_value is not None or self.clip_norm is not None:
-            grads = self._clipped(grads)
+            grads = clipped(grads, self.clip_value, self.clip_norm)
         for number, holder in enumerate(holders):
             if not holder.trains:
                 continue
@@ -145,40 +144,5 @@ class Optimizer(Schedule):
         for slot in self.slots if t else ():
             setattr(self, slot, [np.array(array, copy=True, order="C") for array in state[slot]])
 
-    def _clipped(self, grads: list[Array]) -> list[Array]:
-        if self.clip_value is not None:
-            grads = [np.clip(grad, -self.clip_value, self.clip_value) for grad in grads]
-        norm = 0.0 if self.clip_norm is None else global_norm(grads)
-        if self.clip_norm is None or not norm > self.clip_norm:
-            return grads
-        factor = self.clip_norm / norm
-        if factor > 1e-30:
-            return [grad * factor for grad in grads]
-        # float32 has hardly any digits for so small a factor.
-        return [np.multiply(grad, factor, dtype=np.float64).astype(grad.dtype) for grad in grads]
-
     def _update_rule(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must define _update_rule or step")
-
-
-def global_norm(arrays: Iterable[Array]) -> float:
-    """Return the Euclidean norm of all numbers in ``arrays`` together, summed in float64.
-
-    It neither overflows nor underflows where the result does not.
-
-    Examples
-    --------
-    >>> global_norm([np.array([3.0]), np.array([[4.0]])])
-    5.0
-    """
-    parts = [as_number_array(part, "global_norm", "arrays") for part in arrays]
-    with np.errstate(over="ignore", under="ignore"):
-        total = sum(float(np.sum(np.square(part, dtype=np.float64))) for part in parts)
-        if 1e-280 < total < math.inf or math.isnan(total):
-            return math.sqrt(total)
-        # Squares may have overflowed, or vanished: once more, in units of the largest number.
-        largest = max((float(np.max(np.abs(part), initial=0)) for part in parts), default=0.0)
-        if largest in (0.0, math.inf):
-            return largest
-        units = (np.divide(part, largest, dtype=np.float64) for part in parts)
-        return largest * math.sqrt(sum(float(np.sum(np.square(unit))) for unit in units))

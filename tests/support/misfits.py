@@ -640,7 +640,7 @@ OTHERS: list[Row] = [
         lambda: optimizers.SGD().start_schedule(0),
         "SGD: epochs must be at least 1",
     ),
-    ("optimizers.global_norm", lambda: optimizers.global_norm(["text"]), "global_norm"),
+    ("clipping.global_norm", lambda: optimizers.global_norm(["text"]), "global_norm"),
 ]
 
 MISFITS = [
