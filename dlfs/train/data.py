@@ -13,7 +13,7 @@ from dlfs.labels import as_labels
 from dlfs.losses import Weighted
 from dlfs.network import NeuralNetwork
 from dlfs.recurrent import check_streams, reads_streams
-from dlfs.train.batches import Batches, Made, Pair, Place, Rows, Source, pair_of
+from dlfs.train.batches import Batches, Made, Place, Rows, Source, pair_of
 from dlfs.train.fingerprint import fingerprint
 from dlfs.types import Array, IntArray, Shape
 
@@ -39,9 +39,17 @@ class Data:
 
 
 def training_data(
-    net: NeuralNetwork, X: object, y: object, size: int, shuffle: bool, seed: int
-) -> Source:
-    """Return the source of a training's batches, with the network set up for them.
+    net: NeuralNetwork,
+    X: object,
+    y: object,
+    sample_weight: object,
+    X_test: Any,
+    y_test: Any,
+    size: int,
+    shuffle: bool,
+    seed: int,
+) -> Data:
+    """Return the data of a training, checked, with the network set up for them.
 
     Parameters
     ----------
@@ -50,6 +58,9 @@ def training_data(
         A memory-mapped array stays in its file: each batch is converted and checked when it is
         read. So are Batches. Any other array is converted and checked now, once.
     y : array_like, or None for Batches
+    sample_weight : array_like or None
+    X_test, y_test : array_like or None
+        To evaluate on; both or none.
     size : int
         The number of rows in a batch.
     shuffle : bool
@@ -58,8 +69,28 @@ def training_data(
     Raises
     ------
     TypeError, ValueError
-        As ``checked_data``.
+        As ``checked_data`` and ``checked_weights``; also if there are weights for data in a file or
+        made batch by batch, or sequences go on in batches of different sizes.
     """
+    source: Any = _source(net, X, y, size, shuffle, seed)
+    if sample_weight is not None:
+        if not isinstance(source, Rows) or source.prepare is not None:
+            raise TypeError("Trainer: sample_weight needs X_train and y_train as arrays in memory")
+        weights = checked_weights(net, sample_weight, source.X)
+        source = replace(source, y=Weighted(source.y, weights))
+    if X_test is not None:
+        X_test, y_test = checked_data(net, X_test, y_test, "_test")
+    if reads_streams(net):
+        cure = "dlfs.text.streams arranges a text so that they are"
+        X_train = source.X if isinstance(source, Rows) else None
+        check_streams("Trainer.fit", size, cure, X_train=X_train, X_test=X_test)
+    return Data(source, X_test, y_test)
+
+
+def _source(
+    net: NeuralNetwork, X: object, y: object, size: int, shuffle: bool, seed: int
+) -> Source:
+    """Return the source of a training's batches."""
     batches = as_batches(X, y, "X_train", "y_train")
     if batches is not None:
         source = Made(_Preparation(net, "of a batch"), batches)
@@ -71,38 +102,6 @@ def training_data(
         return _in_file(net, X, y, size, shuffle)
     X, y = checked_data(net, X, y, "_train", find=True, training=True)
     return Rows(None, X, y, size, shuffle)
-
-
-def with_test_data(net: NeuralNetwork, source: Source, X: object, y: object, size: int) -> Data:
-    """Return the data of a training, with X and y to evaluate on (None for none), checked.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As ``checked_data``; also if sequences go on in batches of different sizes.
-    """
-    X_test, y_test = (None, None) if X is None else checked_data(net, X, y, "_test")
-    if reads_streams(net):
-        cure = "dlfs.text.streams arranges a text so that they are"
-        X_train = source.X if isinstance(source, Rows) else None
-        check_streams("Trainer.fit", size, cure, X_train=X_train, X_test=X_test)
-    return Data(source, X_test, y_test)
-
-
-def weighted(net: NeuralNetwork, source: Source, sample_weight: object) -> Source:
-    """Return the source with a weight for each observation.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As ``checked_weights``; also if the data are in a file or made batch by batch.
-    """
-    if sample_weight is None:
-        return source
-    if not isinstance(source, Rows) or source.prepare is not None:
-        raise TypeError("Trainer: sample_weight needs X_train and y_train as arrays in memory")
-    weights = checked_weights(net, sample_weight, source.X)
-    return replace(source, y=Weighted(source.y, weights))
 
 
 def checked_weights(net: NeuralNetwork, sample_weight: object, X: Array) -> Array:
@@ -164,9 +163,7 @@ def given_test_data(X: object, y: object, metrics: object) -> tuple[Any, Any]:
     TypeError, ValueError
         If one part is missing, or there are metrics to measure and no data.
     """
-    batches = None if X is None else as_batches(X, y, "X_test", "y_test")
-    if batches is not None:
-        return all_of(batches)
+    X, y = (X, y) if X is None else gathered(X, y, "X_test", "y_test")
     if (X is None) != (y is None):
         raise ValueError("Trainer.fit: X_test and y_test go together, one of them is missing")
     if metrics and X is None:
@@ -177,8 +174,11 @@ def given_test_data(X: object, y: object, metrics: object) -> tuple[Any, Any]:
     return X, y
 
 
-def all_of(batches: Batches) -> Pair:
-    """Return all observations of test batches, which are evaluated at once."""
+def gathered(X: object, y: object, X_name: str, y_name: str) -> tuple[Any, Any]:
+    """Return data as they were given; Batches, which are evaluated at once, as arrays."""
+    batches = as_batches(X, y, X_name, y_name)
+    if batches is None:
+        return X, y
     rng = np.random.default_rng((0, 0))
     pairs = [pair_of(batch, number) for number, batch in enumerate(batches.epoch(rng))]
     if not pairs:

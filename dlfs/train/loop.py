@@ -104,9 +104,7 @@ class Run:
                 total += loss * len(X_batch)
                 seen += len(X_batch)
                 self.display.end_batch(loss)
-                for callback in self.callbacks:
-                    callback.on_batch_end(self.trainer, epoch, batch, loss)
-                self._take_decisions()
+                self._call("on_batch_end", epoch, batch, loss)
                 if batch + 1 < batches:
                     # After the last batch, the epoch is recorded first: see below.
                     self._interrupt.check()

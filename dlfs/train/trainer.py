@@ -12,15 +12,12 @@ from dlfs.train.batches import Batches, Transform
 from dlfs.train.beginning import begin
 from dlfs.train.callbacks import Callback
 from dlfs.train.data import (
-    all_of,
-    as_batches,
     checked_data,
     checked_weights,
+    gathered,
     given_test_data,
     kept_if_refused,
     training_data,
-    weighted,
-    with_test_data,
 )
 from dlfs.train.evaluation import evaluate, named_metrics
 from dlfs.train.failure import NonFiniteLossError
@@ -205,11 +202,8 @@ class Trainer:
         with ranks.all_or_none(), kept_if_refused(self.net):
             if restart or (restart is None and not given):
                 self.net.reset()
-            source = training_data(
-                self.net, X_train, y_train, plan.batch_size, plan.shuffle, plan.seed
-            )
-            source = weighted(self.net, source, sample_weight)
-            data = with_test_data(self.net, source, X_test, y_test, plan.batch_size)
+            order = (plan.batch_size, plan.shuffle, plan.seed)
+            data = training_data(self.net, X_train, y_train, sample_weight, X_test, y_test, *order)
             self.X_test, self.y_test = data.X_test, data.y_test
         # Another Trainer may have used the optimizer since.
         self.optim.net = self.net
@@ -261,10 +255,7 @@ class Trainer:
             "loss" and one key for each metric.
         """
         optional(check_int, batch_size, "Trainer.evaluate", "batch_size", 1)
-        batches = as_batches(X, y, "X", "y")
-        if batches is not None:
-            X, y = all_of(batches)
-        X, y = checked_data(self.net, X, y)
+        X, y = checked_data(self.net, *gathered(X, y, "X", "y"))
         measures = named_metrics(metrics, self.net.loss)
         weights = None if sample_weight is None else checked_weights(self.net, sample_weight, X)
         return evaluate(self.net, X, y, measures, batch_size, weights=weights)
