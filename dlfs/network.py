@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from dlfs.layers import Layer
 from dlfs.layers import LayerBlock as LayerBlock
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.memory import WORTH_RELEASING, release
+from dlfs.owners import claim
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.summary import summary_html, summary_text
 from dlfs.types import Array, Shape
@@ -89,9 +89,10 @@ class NeuralNetwork(LayerBlock):
         self._own_weights: bytes | None = None
         self._classes: Array | None = None
         self._classes_were_found = False
-        self._claim_layers()
+        inner = [layer for _, layer in self.walk()][1:]
+        claim(inner, self)
         seed_layers(self.layers, self.seed)
-        for _, layer in self.walk():
+        for layer in inner:
             layer.dtype = self.dtype
         self._lock = Lock()
 
@@ -127,13 +128,7 @@ class NeuralNetwork(LayerBlock):
         return output
 
     def forward_loss(self, X_batch: Array, y_batch: Array, inference: bool = False) -> float:
-        """Return the loss of a batch.
-
-        Parameters
-        ----------
-        X_batch, y_batch : array_like, batch axis first
-        inference : bool, default False
-        """
+        """Return the loss of a batch; the arguments are those of ``train_batch``."""
         return self.loss.forward(self.forward(X_batch, inference), y_batch)
 
     def train_batch(
@@ -365,13 +360,7 @@ class NeuralNetwork(LayerBlock):
         return not any(layer.first for _, layer in self.leaves())
 
     def as_input(self, X: object) -> Array:
-        """Return a batch as the first layer takes it.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is not made of numbers, has no batch axis, or another shape than before.
-        """
+        """Return a batch as the first layer takes it, with the axes of the batches before."""
         if self.takes_integers:
             return self._with_batch_axis(as_array(X, "NeuralNetwork", "X"))
         return self._with_batch_axis(as_float_array(X, "NeuralNetwork", "X", self.dtype))
@@ -415,29 +404,9 @@ class NeuralNetwork(LayerBlock):
     def _any_set_up(self) -> bool:
         return not all(layer.first for _, layer in self.leaves())
 
-    def _claim_layers(self) -> None:
-        """Refuse layers that another network uses: they would be one network with two names."""
-        inner = [layer for _, layer in self.walk()][1:]
-        for layer in inner:
-            check_instance(layer, Layer, type(self).__name__, "layers")
-            owner = _owners.get(layer, lambda: None)()
-            if owner is not None:
-                raise ValueError(
-                    f"{type(self).__name__}: {layer!r} belongs to another network; make a new "
-                    "layer, or take copy.deepcopy(layer). dlfs.LayerBlock looks at the layers of "
-                    "a network without taking them"
-                )
-        for layer in inner:
-            _owners[layer] = weakref.ref(self)
-
 
 class Lock(type(threading.RLock())):  # type: ignore[misc]
     """A lock for one network: a copy of the network gets another lock."""
 
     def __reduce__(self) -> tuple[type["Lock"], tuple[()]]:
         return Lock, ()
-
-
-_owners: "weakref.WeakKeyDictionary[Layer, weakref.ref[NeuralNetwork]]" = (
-    weakref.WeakKeyDictionary()
-)

@@ -210,6 +210,7 @@ HARMLESS = {
         "made by layers, not by users",
     ),
     "memory.release": "serves networks",
+    "owners.claim": "serves networks",
     "losses.Weighted": "made by a Trainer, after it has checked",
     "plots.plain": "takes any text",
     "exercises.Verdict": "made by check",

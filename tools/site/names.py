@@ -287,6 +287,7 @@ INTERNAL = (
     "dlfs.memory",
     "dlfs.moved",
     "dlfs.named_axes",
+    "dlfs.owners",
     "dlfs.pytorch.",
     "dlfs.reference.",
     "dlfs.saving.",
