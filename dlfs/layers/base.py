@@ -73,14 +73,7 @@ class Layer(LayerTree):
         self._fused: Sequence[Operation] = ()
 
     def forward(self, input_: Array, inference: bool = False) -> Array:
-        """Send the input through the chain.
-
-        Parameters
-        ----------
-        input_ : ndarray, batch axis first
-        inference : bool, default False
-            True when predicting: what is for training only (dropout) is left out.
-        """
+        """Send the input through the chain; the arguments are those of ``Operation.forward``."""
         if type(input_) is not np.ndarray:
             input_ = check_layer_input(input_, type(self).__name__)
         if self.first:

@@ -24,8 +24,7 @@ class BatchNorm(Layer):
     """Normalize each feature (or channel) over the batch (and pixels), then scale and shift.
 
     Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``; the statistics are the
-    batch's in training, their running averages in inference. Backward: the chain of its Operations'
-    gradients.
+    batch's in training, their running averages in inference.
 
     Input is (batch, features) or (batch, channels, ...). Ioffe and Szegedy, "Batch Normalization",
     2015. In training, a batch of one row is normalized to zeros, whatever it holds; it moves the
@@ -61,8 +60,7 @@ class BatchNorm(Layer):
 class LayerNorm(Layer):
     """Normalize each row over its features (the last axis), then scale and shift.
 
-    Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``. Backward: the chain of
-    its Operations' gradients.
+    Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``.
 
     Input is (batch, features) or (batch, time, features). Ba, Kiros and Hinton, "Layer
     Normalization", 2016.
@@ -93,7 +91,6 @@ class RMSNorm(Layer):
     """Divide each row by the root of its mean square, then scale: no mean, and no shift.
 
     Forward: ``output = gamma * input_ / sqrt(mean(input_**2) + eps)``, the mean over the last axis.
-    Backward: the chain of its Operations' gradients.
 
     Input is as for LayerNorm. Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 
@@ -123,7 +120,7 @@ class GroupNorm(Layer):
     """Normalize each observation over groups of its channels, then scale and shift each channel.
 
     Forward: ``output = gamma * (input_ - mean) / sqrt(var + eps) + beta``, mean and variance over
-    the channels and pixels of a group. Backward: the chain of its Operations' gradients.
+    the channels and pixels of a group.
 
     Input is (batch, channels, ...). Wu and He, "Group Normalization", 2018. Unlike BatchNorm it is
     the same in training and inference, and works with batches of one.

@@ -87,9 +87,7 @@ class _RecurrentLayer(Layer):
         return int(input_.shape[2])
 
     def _draw(self, shape: Shape, dtype: "np.dtype[Any]") -> Array:
-        scale = self.weight_scale
-        if scale is None:
-            scale = 1 / math.sqrt(3 * self.hidden_size)
+        scale = self.weight_scale or 1 / math.sqrt(3 * self.hidden_size)
         return self.rng.normal(0.0, scale, size=shape).astype(dtype, copy=False)
 
     def _make_recurrence(self, width: int, dtype: "np.dtype[Any]") -> ParamOperation:
@@ -144,9 +142,8 @@ class LSTMLayer(_RecurrentLayer):
     """A layer of long short-term memory.
 
     Forward: with ``x_t @ W_x + B + h_(t-1) @ W_h`` cut into four, in the order forget, input,
-    candidate, output: ``c_t = f * c_(t-1) + i * c_bar``, ``h_t = o * tanh(c_t)``, and with
-    output_size ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its
-    Operations' gradients, from the last step to the first.
+    candidate, output: ``c_t = f * c_(t-1) + i * c_bar``, ``h_t = o * tanh(c_t)``. The output, and
+    backward, are as in RNNLayer.
 
     Book, chapter 6; Hochreiter and Schmidhuber, 1997; Gers et al., 2000. The book has a matrix for
     each gate; here they lie side by side in one.
@@ -178,9 +175,12 @@ class GRULayer(_RecurrentLayer):
     """A layer of gated recurrent units.
 
     Forward: ``h_t = u * h_(t-1) + (1 - u) * h_bar``, where the gates r and u and the candidate
-    h_bar come from ``x_t @ W_x + B`` and ``h_(t-1)`` as ``dlfs.reference.gru`` says; with
-    output_size ``output_t = h_t @ W_v + B_v``, else ``output_t = h_t``. Backward: the chain of its
-    Operations' gradients, from the last step to the first.
+    h_bar come from ``x_t @ W_x + B`` and ``h_(t-1)`` as ``dlfs.reference.gru`` says. The output,
+    and backward, are as in RNNLayer.
+
+    Cho et al., 2014; book, chapter 6, with two mistakes of its code put right: there the update
+    gate is computed from the reset gate's sums, and the backward pass drops a part of the gradient
+    of the state.
 
     Parameters
     ----------
@@ -189,12 +189,6 @@ class GRULayer(_RecurrentLayer):
     reset : {"before", "after"}, default "before"
         Whether the reset gate multiplies the state, as in the book, or, as in cuDNN and PyTorch,
         the product of state and weights.
-
-    Notes
-    -----
-    Cho et al., 2014; book, chapter 6, with two mistakes of its code put right: there the update
-    gate is computed from the reset gate's sums, and the backward pass drops a part of the gradient
-    of the state.
 
     Examples
     --------
