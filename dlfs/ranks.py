@@ -32,6 +32,8 @@ from dlfs.backend import get_num_threads, kernels, set_num_threads
 from dlfs.base import Operation
 from dlfs.network import NeuralNetwork
 from dlfs.normalization import statistics_shape
+from dlfs.saving import network_tensors
+from dlfs.train.failure import NonFiniteLossError
 from dlfs.types import Array, IntArray, Shape
 
 
@@ -124,8 +126,8 @@ class Alone:
     def compare(self, values: dict[str, Any]) -> None:
         """Raise an error on all ranks if a value differs from rank 0's."""
 
-    def end_epoch(self, epoch: int, arrays: dict[str, Array], interrupt: Any) -> None:
-        """Check that the arrays are the same on all ranks; tell all of a Ctrl-C.
+    def end_epoch(self, epoch: int, net: NeuralNetwork, X_batch: Array, interrupt: Any) -> None:
+        """Check that all ranks have the same network and last batch; tell all of a Ctrl-C.
 
         Raises
         ------
@@ -133,8 +135,10 @@ class Alone:
             If they differ, on all ranks; the message names the first array that does.
         """
 
-    def abort(self, error: BaseException, advice: str = "") -> None:
-        """End all ranks, because this one cannot go on, and the others would wait for it."""
+    @contextmanager
+    def ending_together(self, checkpoint: object = None) -> Iterator[None]:
+        """Within the block an error that this rank alone has met ends all ranks."""
+        yield
 
 
 class Ranks(Alone):
@@ -325,8 +329,9 @@ class Ranks(Alone):
                         f"{theirs[name]!s:.300} on rank {rank}"
                     )
 
-    def end_epoch(self, epoch: int, arrays: dict[str, Array], interrupt: Any) -> None:
-        """Check that the arrays are the same on all ranks; tell all of a Ctrl-C."""
+    def end_epoch(self, epoch: int, net: NeuralNetwork, X_batch: Array, interrupt: Any) -> None:
+        """Check that all ranks have the same network and last batch; tell all of a Ctrl-C."""
+        arrays = {"the last batch": X_batch, **network_tensors(net)}
         digests = {
             name: hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest()
             for name, array in arrays.items()
@@ -344,15 +349,24 @@ class Ranks(Alone):
             "they may stop the training and set optim.lr, but must not change the network"
         )
 
-    def abort(self, error: BaseException, advice: str = "") -> None:
-        """End all ranks, because this one cannot go on, and the others would wait for it."""
-        what = f"{type(error).__name__}: {error}"
-        said = f"dlfs: the training ends on all ranks, because rank {self.rank} failed"
-        where = "".join(traceback.format_exception(error))
-        print(f"{where}{said} ({what}){advice}", file=sys.stderr, flush=True)
-        # Abort also ends those who carry these lines to the terminal.
-        time.sleep(0.5)
-        self.comm.Abort(1)
+    @contextmanager
+    def ending_together(self, checkpoint: object = None) -> Iterator[None]:
+        """Within the block an error that this rank alone has met ends all ranks."""
+        try:
+            yield
+        except (NonFiniteLossError, RanksError):  # all ranks raise it
+            raise
+        except BaseException as error:
+            # The others would wait for this rank.
+            what = f"{type(error).__name__}: {error}"
+            said = f"dlfs: the training ends on all ranks, because rank {self.rank} failed"
+            where = "".join(traceback.format_exception(error))
+            advice = f"; resume=True goes on from {checkpoint}" if checkpoint else ""
+            print(f"{where}{said} ({what}){advice}", file=sys.stderr, flush=True)
+            # Abort also ends those who carry these lines to the terminal.
+            time.sleep(0.5)
+            self.comm.Abort(1)
+            raise
 
     def _share_processors(self) -> None:
         here = self.comm.allgather(platform.node()).count(platform.node())

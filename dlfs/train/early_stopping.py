@@ -38,7 +38,7 @@ class EarlyStopping:
         standing.waited += 1
         if standing.waited < self.patience or standing.best is None:
             return True
-        self.put_back()
+        self._put_back()
         standing.history.stopped = "early"
         self.display.say(
             f"Loss increased after epoch {epoch + 1}: stopped, with the network of epoch "
@@ -46,7 +46,13 @@ class EarlyStopping:
         )
         return False
 
-    def put_back(self) -> bool:
+    def end(self) -> None:
+        """Put the best network back, however the training ended, and say so."""
+        history = self.standing.history
+        if history.stopped != "early" and self._put_back():
+            self.display.say(f"The network of epoch {history.best_epoch}, the best, is put back.")
+
+    def _put_back(self) -> bool:
         """Go back to the best evaluation, if there is one; return whether steps are undone."""
         standing, net, optim = self.standing, self.trainer.net, self.trainer.optim
         steps = optim.t

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from dlfs.ranks import Alone
-from dlfs.saving import network_tensors
 from dlfs.train.accumulate import train_in_parts
 from dlfs.train.beginning import say_what_more_epochs_change
 from dlfs.train.callbacks import Callback, Training
@@ -80,10 +79,7 @@ class Run:
                     "Interrupted: the training ends here; restart=False goes on from here."
                 )
             finally:
-                if history.stopped != "early" and self._early_stopping.put_back():
-                    self.display.say(
-                        f"The network of epoch {history.best_epoch}, the best, is put back."
-                    )
+                self._early_stopping.end()
                 self.optim.end_schedule()
                 self._call("on_train_end")
         return history
@@ -112,9 +108,7 @@ class Run:
                     break
         if not all(np.isfinite(param).all() for param in self.net.params()):
             raise failure(self.net, f"parameters became nan or inf in epoch {epoch + 1}")
-        if self.ranks.size > 1:
-            alike = {"the last batch": X_batch, **network_tensors(self.net)}
-            self.ranks.end_epoch(epoch + 1, alike, self._interrupt)
+        self.ranks.end_epoch(epoch + 1, self.net, X_batch, self._interrupt)
         self.net.epochs_trained = number + 1
         row["train_loss"] = total / seen
         row["seconds"] = time.perf_counter() - started

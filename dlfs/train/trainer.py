@@ -7,7 +7,7 @@ from typing import Any
 from dlfs.checks import check_instance, check_int, optional, plain_array
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
-from dlfs.ranks import Ranks, RanksError
+from dlfs.ranks import Ranks
 from dlfs.train.batches import Batches, Transform
 from dlfs.train.beginning import begin
 from dlfs.train.callbacks import Callback
@@ -20,7 +20,6 @@ from dlfs.train.data import (
     training_data,
 )
 from dlfs.train.evaluation import evaluate, named_metrics
-from dlfs.train.failure import NonFiniteLossError
 from dlfs.train.history import History
 from dlfs.train.loop import Run
 from dlfs.train.metrics import Metric
@@ -216,12 +215,8 @@ class Trainer:
         callbacks = callbacks if leads else []
         run = Run(self, data, plan, standing, callbacks, self._display, file, ranks)
         try:
-            return run.train()
-        except (NonFiniteLossError, RanksError):  # all ranks raise it
-            raise
-        except BaseException as error:
-            ranks.abort(error, f"; resume=True goes on from {checkpoint}" if checkpoint else "")
-            raise
+            with ranks.ending_together(checkpoint):
+                return run.train()
         finally:
             if not given:
                 self.net.mark_weights_as_own()
