@@ -14,6 +14,15 @@ from dlfs.checks import check_range, check_real
 from dlfs.types import Array, Shape
 
 
+def check_weights_are_used(used: bool, owner: str) -> None:
+    """Refuse weights of observations for a loss that would ignore them."""
+    if not used:
+        raise TypeError(
+            f"{owner}: sample_weight must be None for a loss that does not use it; a class whose "
+            "_output and _input_grad use self.sample_weight sets takes_weights = True"
+        )
+
+
 def class_weights(values: Any, owner: str, name: str, **limits: Any) -> tuple[float, ...]:
     """Check one weight for each class; return them as a tuple, which files can hold."""
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):

@@ -8,7 +8,7 @@ import numpy as np
 
 from dlfs.checks import FLOAT_DTYPES, as_float_array, check_same_shape, plain_float_array
 from dlfs.configured import Configured
-from dlfs.loss_weights import spread
+from dlfs.loss_weights import check_weights_are_used, spread
 from dlfs.types import Array, Shape
 
 
@@ -80,14 +80,9 @@ class Loss(Configured):
         self.prediction = prediction
         self.sample_weight = None
         if sample_weight is not None:
-            if not self.takes_weights:
-                raise TypeError(
-                    f"{name}: sample_weight must be None for a loss that does not use it; a class "
-                    "whose _output and _input_grad use self.sample_weight sets takes_weights = True"
-                )
-            self.sample_weight = as_float_array(
-                sample_weight, name, "sample_weight", prediction.dtype
-            )
+            check_weights_are_used(self.takes_weights, name)
+            weights = as_float_array(sample_weight, name, "sample_weight", prediction.dtype)
+            self.sample_weight = weights
         self.output = self._output()
         return self.output
 

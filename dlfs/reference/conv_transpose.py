@@ -46,9 +46,8 @@ def conv_transpose2d(
     array([[[[1., 1., 2., 2.]]]])
     """
     owner = "conv_transpose2d"
-    window = conv_transpose2d_window(
-        x.shape, W.shape, stride, padding, output_padding, dilation, groups, owner
-    )
+    options = (stride, padding, output_padding, dilation, groups)
+    window = conv_transpose2d_window(x.shape, W.shape, *options, owner)
     output_shape = (len(x), W.shape[1], *window.output)
     return conv2d_input_grad(x, swap_channels(W, groups), output_shape, *window.options, groups)
 
@@ -74,9 +73,8 @@ def conv_transpose2d_input_grad(
     array([[[[3., 7.]]]])
     """
     owner = "conv_transpose2d_input_grad"
-    window = conv_transpose2d_window(
-        input_shape, W.shape, stride, padding, output_padding, dilation, groups, owner
-    )
+    options = (stride, padding, output_padding, dilation, groups)
+    window = conv_transpose2d_window(input_shape, W.shape, *options, owner)
     check_shape(output_grad, (input_shape[0], W.shape[1], *window.output), owner, "output_grad")
     return conv2d(output_grad, swap_channels(W, groups), *window.options, groups)
 
@@ -102,9 +100,8 @@ def conv_transpose2d_param_grad(
     array([[[[31., 42.]]]])
     """
     owner = "conv_transpose2d_param_grad"
-    window = conv_transpose2d_window(
-        x.shape, param_shape, stride, padding, output_padding, dilation, groups, owner
-    )
+    options = (stride, padding, output_padding, dilation, groups)
+    window = conv_transpose2d_window(x.shape, param_shape, *options, owner)
     check_shape(output_grad, (len(x), param_shape[1], *window.output), owner, "output_grad")
     turned_shape = (param_shape[1] // groups, x.shape[1], param_shape[2], param_shape[3])
     turned_grad = conv2d_param_grad(x, output_grad, turned_shape, *window.options, groups)
