@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dlfs.checks import as_array, shown
+from dlfs.checks import as_array, optional, shown
 from dlfs.types import Array, IntArray
 
 MOST_CLASSES = 2**20
@@ -17,6 +17,48 @@ MOST_CLASSES = 2**20
 
 LONGEST = 1000
 """The largest number of characters of a class's name."""
+
+
+class Labelled:
+    """A network that knows the label of each class number."""
+
+    _classes: Array | None
+    _classes_were_found: bool
+
+    @property
+    def classes(self) -> Array | None:
+        """The label of each class number; None where targets are class numbers, or no classes.
+
+        A Trainer finds them in ``y_train``. Set them to fix their order, or where ``y_train`` does
+        not have all of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are set to anything but different texts, integers or booleans.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Sequence[Any] | Array | None) -> None:
+        self._classes = optional(checked_classes, classes, "NeuralNetwork")
+        self._classes_were_found = False
+
+    def as_class_numbers(self, labels: Array, outputs: int, owner: str, find: bool) -> Array:
+        """Return labels as class numbers, see ``dlfs.labels``; a Trainer calls it.
+
+        ``outputs`` is how many numbers the network gives for one observation. With ``find``, the
+        classes are found in these labels if they are not known. An error names ``owner``.
+        """
+        numbers, found = class_numbers(labels, self._classes, max(outputs, 2), owner, find)
+        if find and found is not self._classes:
+            self._classes, self._classes_were_found = found, True
+        return numbers
+
+    def forget_found_classes(self) -> None:
+        """Forget the classes, unless the user has set them."""
+        if self._classes_were_found:
+            self.classes = None
 
 
 def as_labels(values: object, owner: str, name: str) -> Array:

@@ -1,6 +1,5 @@
 """NeuralNetwork: layers, and a loss at their end."""
 
-import hashlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -21,18 +20,18 @@ from dlfs.checks import (
     retold,
 )
 from dlfs.initializers import seed_layers
-from dlfs.labels import checked_classes, class_numbers, names_of
+from dlfs.labels import Labelled, names_of
 from dlfs.layers import Layer
 from dlfs.layers import LayerBlock as LayerBlock
 from dlfs.losses import Loss, MeanSquaredError
 from dlfs.memory import WORTH_RELEASING, release
-from dlfs.owners import claim
+from dlfs.owners import WeightsOwner, claim
 from dlfs.recurrent import check_streams, reads_streams
 from dlfs.summary import summary_html, summary_text
 from dlfs.types import Array, Shape
 
 
-class NeuralNetwork(LayerBlock):
+class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
     """Layers with a loss: predicts, and learns from its mistakes.
 
     Book, chapter 3. Layers are set up when the first batch shows its shape, or by ``build``.
@@ -86,9 +85,8 @@ class NeuralNetwork(LayerBlock):
         self.input_shape: Shape | None = None
         self.epochs_trained = 0
         self.notes: dict[str, Any] = {}
-        self._own_weights: bytes | None = None
-        self._classes: Array | None = None
-        self._classes_were_found = False
+        self._own_weights = None
+        self.classes = None
         inner = [layer for _, layer in self.walk()][1:]
         claim(inner, self)
         seed_layers(self.layers, self.seed)
@@ -248,37 +246,7 @@ class NeuralNetwork(LayerBlock):
         if prediction.shape[-1] == 1:
             # One yes-no question is one decision for each observation.
             numbers = numbers.reshape(prediction.shape[:-1])
-        return names_of(numbers, self._classes, max(prediction.shape[-1], 2))
-
-    @property
-    def classes(self) -> Array | None:
-        """The label of each class number; None where targets are class numbers, or no classes.
-
-        A Trainer finds them in ``y_train``. Set them to fix their order, or where ``y_train`` does
-        not have all of them.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If they are set to anything but different texts, integers or booleans.
-        """
-        return self._classes
-
-    @classes.setter
-    def classes(self, classes: Sequence[Any] | Array | None) -> None:
-        self._classes = optional(checked_classes, classes, "NeuralNetwork")
-        self._classes_were_found = False
-
-    def as_class_numbers(self, labels: Array, outputs: int, owner: str, find: bool) -> Array:
-        """Return labels as class numbers, see ``dlfs.labels``; a Trainer calls it.
-
-        ``outputs`` is how many numbers the network gives for one observation. With ``find``, the
-        classes are found in these labels if they are not known. An error names ``owner``.
-        """
-        numbers, found = class_numbers(labels, self._classes, max(outputs, 2), owner, find)
-        if find and found is not self._classes:
-            self._classes, self._classes_were_found = found, True
-        return numbers
+        return names_of(numbers, self.classes, max(prediction.shape[-1], 2))
 
     def build(self, input_shape: Shape) -> None:
         """Set up all layers for observations of this shape.
@@ -317,42 +285,9 @@ class NeuralNetwork(LayerBlock):
         self.input_shape = None
         self.epochs_trained = 0
         self._own_weights = None
-        if self._classes_were_found:
-            self.classes = None
+        self.forget_found_classes()
         for _, layer in self.walk():
             layer.first = True
-
-    @property
-    def given(self) -> bool:
-        """Whether the weights come from elsewhere than this network's set-up or a Trainer.
-
-        True for weights that were loaded, converted, assigned or trained by the user's own loop,
-        and for layers that were set up before they came into this network; it stays True until
-        ``reset()``. ``Trainer.fit`` and ``build`` discard such weights only on request.
-
-        Examples
-        --------
-        >>> from dlfs.layers import Dense
-        >>> net = NeuralNetwork([Dense(1)])
-        >>> net.build((3,))
-        >>> net.given
-        False
-        >>> for param in net.params():
-        ...     param[...] = 0.5
-        >>> net.given
-        True
-        """
-        return self._any_set_up() and self._own_weights != self._weights_digest()
-
-    def mark_weights_as_own(self) -> None:
-        """Take the present weights for the network's own: ``given`` is False until they change."""
-        self._own_weights = self._weights_digest()
-
-    def _weights_digest(self) -> bytes:
-        digest = hashlib.blake2b(digest_size=16)
-        for param in self.params():
-            digest.update(param.tobytes())
-        return digest.digest()
 
     @property
     def built(self) -> bool:

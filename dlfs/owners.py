@@ -1,5 +1,9 @@
-"""Owners: each layer belongs to one network. Two that shared it would be one, with two names."""
+"""Owners: each layer belongs to one network, which knows where its weights come from.
 
+Two networks that shared a layer would be one, with two names.
+"""
+
+import hashlib
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -24,3 +28,43 @@ def claim(layers: Iterable[Layer], network: object) -> None:
             )
     for layer in claimed:
         _owners[layer] = weakref.ref(network)
+
+
+class WeightsOwner:
+    """A network that knows whether its weights are of its own making."""
+
+    params: Any
+    _any_set_up: Any
+    _own_weights: bytes | None
+
+    @property
+    def given(self) -> bool:
+        """Whether the weights come from elsewhere than this network's set-up or a Trainer.
+
+        True for weights that were loaded, converted, assigned or trained by the user's own loop,
+        and for layers that were set up before they came into this network; it stays True until
+        ``reset()``. ``Trainer.fit`` and ``build`` discard such weights only on request.
+
+        Examples
+        --------
+        >>> from dlfs import Dense, NeuralNetwork
+        >>> net = NeuralNetwork([Dense(1)])
+        >>> net.build((3,))
+        >>> net.given
+        False
+        >>> for param in net.params():
+        ...     param[...] = 0.5
+        >>> net.given
+        True
+        """
+        return self._any_set_up() and self._own_weights != self._weights_digest()
+
+    def mark_weights_as_own(self) -> None:
+        """Take the present weights for the network's own: ``given`` is False until they change."""
+        self._own_weights = self._weights_digest()
+
+    def _weights_digest(self) -> bytes:
+        digest = hashlib.blake2b(digest_size=16)
+        for param in self.params():
+            digest.update(param.tobytes())
+        return digest.digest()
