@@ -10,7 +10,7 @@ from dlfs.windows import Window
 def distance_to_ties(images: Array, window: Window, shape: Shape) -> Array:
     """Return how far each pixel is from a tie: from the largest other pixel of its windows.
 
-    The images may have more rows and columns, at the end, than are asked for in ``shape``.
+    The images may have more rows and columns, at the end, than ``shape`` has.
     """
     padded = pad(images, window, -np.inf)
     seen = np.stack([pixels for _, _, pixels in window_pixels(padded, window)])

@@ -6,12 +6,39 @@ the terms of a row each on its own, so they become other probabilities and a wei
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlfs.checks import check_range, check_real
 from dlfs.types import Array, Shape
+
+
+@dataclass(eq=False)
+class Weighted:
+    """Targets with the weights of their observations: a loss takes them for targets.
+
+    Parameters
+    ----------
+    target, weights : ndarray, batch axis first
+
+    Examples
+    --------
+    >>> from dlfs.losses import MeanSquaredError
+    >>> targets = Weighted(np.array([[1.0], [5.0]]), np.array([1.0, 3.0]))
+    >>> MeanSquaredError().forward(np.zeros((1, 1)), targets[1:])
+    75.0
+    """
+
+    target: Array
+    weights: Array
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, rows: Any) -> "Weighted":
+        return Weighted(self.target[rows], self.weights[rows])
 
 
 def check_weights_are_used(used: bool, owner: str) -> None:

@@ -9,12 +9,9 @@ import numpy as np
 from dlfs.activations import Linear
 from dlfs.base import Operation, ParamOperation, backward_through
 from dlfs.checks import check_choice, check_flag, check_instance, checked_output_grad
-from dlfs.dropout import Dropout
+from dlfs.following import tell_what_follows
 from dlfs.layers.base import Layer
-from dlfs.layers.normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
-from dlfs.normalization import BatchNorm_Op, GroupNorm_Op, LayerNorm_Op, RMSNorm_Op
-from dlfs.pooling import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from dlfs.reshape import Flatten, LastStep, Reshape, Reverse
+from dlfs.reshape import LastStep, Reverse
 from dlfs.types import Array
 
 MERGES = ("add", "concat")
@@ -71,7 +68,7 @@ class LayerBlock(Layer):
         return self.layers[0].takes_integers
 
     def _setup_layer(self, input_: Array) -> None:
-        _tell_what_follows(self.layers)
+        tell_what_follows(self.layers)
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -306,21 +303,3 @@ def as_layer(layer: object, owner: str) -> Layer:
             f"write {layer.__name__}(...)"
         )
     raise TypeError(f"{owner}: layers must be Layers or Operations, got {layer!r:.80}")
-
-
-_LOOKED_PAST = (
-    *(Linear, Dropout, Flatten, Reshape, MaxPool2D, AvgPool2D, GlobalAvgPool2D),
-    *(BatchNorm_Op, LayerNorm_Op, GroupNorm_Op, RMSNorm_Op),
-    *(BatchNorm, LayerNorm, GroupNorm, RMSNorm),
-)
-"""What may stand between a layer and its activation."""
-
-
-def _tell_what_follows(layers: Sequence[Layer]) -> None:
-    """Tell each layer which activation stands behind it: its first weights should suit that."""
-    following: Operation | None = None
-    for layer in reversed(layers):
-        layer.following = following
-        operation = layer.operation if isinstance(layer, OperationLayer) else None
-        if not isinstance(layer if operation is None else operation, _LOOKED_PAST):
-            following = operation

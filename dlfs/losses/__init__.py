@@ -5,7 +5,8 @@ Weights of observations, ``sample_weight``, multiply the terms of the sum; the m
 the number of observations.
 """
 
-from dlfs.losses.base import Loss, Weighted
+from dlfs.loss_weights import Weighted
+from dlfs.losses.base import Loss
 from dlfs.losses.classes import BinaryCrossEntropy, NegativeLogLikelihood, SoftmaxCrossEntropy
 from dlfs.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
 

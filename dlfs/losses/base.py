@@ -1,14 +1,13 @@
 """Loss: what all losses share, those of the user too."""
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dlfs.checks import FLOAT_DTYPES, as_float_array, check_same_shape, plain_float_array
 from dlfs.configured import Configured
-from dlfs.loss_weights import check_weights_are_used, spread
+from dlfs.loss_weights import Weighted, check_weights_are_used, spread
 from dlfs.types import Array, Shape
 
 
@@ -56,7 +55,7 @@ class Loss(Configured):
     input_grad: Array
 
     def forward(
-        self, prediction: Array, target: "Array | Weighted", sample_weight: Array | None = None
+        self, prediction: Array, target: Array | Weighted, sample_weight: Array | None = None
     ) -> float:
         """Compute the loss.
 
@@ -166,32 +165,6 @@ class Loss(Configured):
 
     def _input_grad(self) -> Array:
         raise NotImplementedError(f"{type(self).__name__} must define _input_grad()")
-
-
-@dataclass(eq=False)
-class Weighted:
-    """Targets with the weights of their observations: a loss takes them for targets.
-
-    Parameters
-    ----------
-    target, weights : ndarray, batch axis first
-
-    Examples
-    --------
-    >>> from dlfs.losses import MeanSquaredError
-    >>> targets = Weighted(np.array([[1.0], [5.0]]), np.array([1.0, 3.0]))
-    >>> MeanSquaredError().forward(np.zeros((1, 1)), targets[1:])
-    75.0
-    """
-
-    target: Array
-    weights: Array
-
-    def __len__(self) -> int:
-        return len(self.target)
-
-    def __getitem__(self, rows: Any) -> "Weighted":
-        return Weighted(self.target[rows], self.weights[rows])
 
 
 class KernelLoss(Loss):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from dlfs.ranks import Alone
 from dlfs.train.accumulate import train_in_parts
 from dlfs.train.beginning import say_what_more_epochs_change
 from dlfs.train.callbacks import Callback, Training
+from dlfs.train.calls import Calls
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
 from dlfs.train.early_stopping import EarlyStopping
@@ -56,7 +56,7 @@ class Run:
     def train(self) -> History:
         """Go through all epochs that are left."""
         history, plan = self.standing.history, self.plan
-        self._called = self.ranks.of_first(bool(self.callbacks))  # on rank 0
+        self._calls = Calls(self.callbacks, self.trainer, self.ranks)
         done, batches = len(history), len(self.data.train)
         self.optim.start_schedule(plan.epochs, batches)
         if self.standing.base_lr is not None:  # a callback had set it before the checkpoint
@@ -65,7 +65,7 @@ class Run:
         with self.display.shown(total, done * batches, plan.epochs), self._interrupt:
             try:
                 say_what_more_epochs_change(self.standing, plan, self.optim, self.display)
-                self._call("on_train_begin")
+                self._calls("on_train_begin")
                 if history.stopped != "early":
                     history.stopped = None
                     for epoch in range(done, plan.epochs):
@@ -81,7 +81,7 @@ class Run:
             finally:
                 self._early_stopping.end()
                 self.optim.end_schedule()
-                self._call("on_train_end")
+                self._calls("on_train_end")
         return history
 
     def _epoch(self, epoch: int) -> bool:
@@ -100,7 +100,7 @@ class Run:
                 total += loss * len(X_batch)
                 seen += len(X_batch)
                 self.display.end_batch(loss)
-                self._call("on_batch_end", epoch, batch, loss)
+                self._calls("on_batch_end", epoch, batch, loss)
                 if batch + 1 < batches:
                     # After the last batch, the epoch is recorded first: see below.
                     self._interrupt.check()
@@ -160,7 +160,7 @@ class Run:
         return self._early_stopping.goes_on(loss, epoch)
 
     def _end_epoch(self, row: Row, going_on: bool, complete: bool) -> None:
-        self._call("on_epoch_end", row)
+        self._calls("on_epoch_end", row)
         row.update(self.ranks.of_first(dict(row)))
         if self.trainer.stop and going_on:
             self.standing.history.stopped = "callback"
@@ -170,15 +170,3 @@ class Run:
         """Write the checkpoint if the epoch was not broken off."""
         if self.checkpoint is not None and complete:
             self.checkpoint.write(self.net, self.optim, self.standing)
-
-    def _call(self, method: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, method)(self.trainer, *arguments)
-        if method != "on_train_end":
-            self._take_decisions()
-
-    def _take_decisions(self) -> None:
-        """Take over what callbacks have decided; they run on rank 0 alone."""
-        if self._called:
-            trainer, optim = self.trainer, self.optim
-            trainer.stop, optim.lr = self.ranks.of_first((trainer.stop, optim.lr))

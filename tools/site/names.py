@@ -276,6 +276,7 @@ INTERNAL = (
     "dlfs.commands",
     "dlfs.commands.",
     "dlfs.configured",
+    "dlfs.following",
     "dlfs.gradcheck.",
     "dlfs.kinks",
     "dlfs.labels",
