@@ -1,4 +1,4 @@
-"""How much observations and classes count in a loss: ``sample_weight``, ``class_weight``.
+"""What counts in a loss, and how much: ``sample_weight``, ``class_weight``, ``ignore_index``.
 
 A kernel takes probabilities, and one weight for each row or number. The weights of classes multiply
 the terms of a row each on its own, so they become other probabilities and a weight for the row:
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlfs.checks import check_range, check_real
+from dlfs.dense import rows
 from dlfs.types import Array, Shape
 
 
@@ -71,6 +72,42 @@ def spread(weights: Array | None, shape: Shape, owner: str) -> Array | None:
         )
     ones = (1,) * (len(shape) - weights.ndim)
     return np.broadcast_to(weights.reshape(weights.shape + ones), shape)
+
+
+def without_axis(shape: Shape, axis: int) -> Shape:
+    """Return a shape without one of its axes: that of labels, without the classes."""
+    return shape[:axis] + shape[axis:][1:]
+
+
+def counted_rows(
+    prediction: Array,
+    target: Array,
+    weights: Array | None,
+    axis: int,
+    ignore_index: int | None,
+    owner: str,
+) -> tuple[Array, Array, Array | None, Array | None]:
+    """Return a row of classes for each label that counts, its target, and its weight.
+
+    The classes lie along ``axis``. The last array says which labels count; it is None if all do.
+    """
+    labels = target.ndim < prediction.ndim
+    weights = spread(weights, without_axis(prediction.shape, axis), owner)
+    weights = None if weights is None else weights.reshape(-1)
+    prediction = rows(np.moveaxis(prediction, axis, -1))
+    target = target.reshape(-1) if labels else rows(np.moveaxis(target, axis, -1))
+    if not labels or ignore_index is None:
+        return prediction, target, weights, None
+    kept = target != ignore_index
+    return prediction[kept], target[kept], None if weights is None else weights[kept], kept
+
+
+def in_place(grad: Array, kept: Array | None, shape: Shape, axis: int) -> Array:
+    """Return the gradient of the rows that count in the shape of the prediction, else zeros."""
+    if kept is not None:
+        of_kept, grad = grad, np.zeros((len(kept), grad.shape[1]), dtype=grad.dtype)
+        grad[kept] = of_kept
+    return np.moveaxis(grad.reshape(*without_axis(shape, axis), shape[axis]), -1, axis)
 
 
 def weighed_answers(target: Array, pos_weight: Any, owner: str) -> tuple[Array, Array]:

@@ -112,13 +112,10 @@ class LayerTree(Configured):
     @property
     def trains(self) -> bool:
         """Whether there is a parameter that an optimizer may change."""
-        if self.trainable:
-            for operation in self.operations:
-                if operation.trains:
-                    return True
-            for layer in self.layers:
-                if layer.trains:
-                    return True
+        parts = (*self.operations, *self.layers) if self.trainable else ()
+        for part in parts:
+            if part.trains:
+                return True
         return self.trainable and bool(self._own_params)
 
     def forget_gradients(self) -> None:

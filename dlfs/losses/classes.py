@@ -19,8 +19,14 @@ from dlfs.checks import (
     check_real,
     optional,
 )
-from dlfs.dense import rows
-from dlfs.loss_weights import class_weights, spread, weighed_answers, weighed_classes
+from dlfs.loss_weights import (
+    class_weights,
+    counted_rows,
+    in_place,
+    weighed_answers,
+    weighed_classes,
+    without_axis,
+)
 from dlfs.losses.base import KernelLoss
 from dlfs.types import Array, Shape
 
@@ -104,7 +110,7 @@ class _ClassLoss(KernelLoss):
         name, shape = type(self).__name__, tuple(shape)
         if len(shape) < 2:
             raise ValueError(f"{name}: the prediction must be (batch, classes), got shape {shape}")
-        classes, of_labels = shape[self.axis], self._of_labels(shape)
+        classes, of_labels = shape[self.axis], without_axis(shape, self.axis)
         known = type(target) is np.ndarray and target.dtype.kind in "fiub"
         array: Array = target if known else as_number_array(target, name, "target")
         if array.shape == shape:
@@ -149,41 +155,22 @@ class _ClassLoss(KernelLoss):
         """Return what metrics compare, as rows of classes, without the labels to ignore."""
         if self.axis == -1 and self.ignore_index is None:
             return target, prediction, weights
-        prediction, target, weights, _ = self._rows(prediction, target, weights)
+        which = (self.axis, self.ignore_index, type(self).__name__)
+        prediction, target, weights, _ = counted_rows(prediction, target, weights, *which)
         return target, prediction, weights
-
-    def _of_labels(self, shape: Shape) -> Shape:
-        """Return the shape of labels for predictions of a shape: without the axis of classes."""
-        return shape[: self.axis] + shape[self.axis :][1:]
-
-    def _rows(
-        self, prediction: Array, target: Array, weights: Array | None
-    ) -> tuple[Array, Array, Array | None, Array | None]:
-        """Return a row of classes for each label that counts, its target, and its weight.
-
-        The last array says which labels count; it is None if all do.
-        """
-        labels = target.ndim < prediction.ndim
-        weights = spread(weights, self._of_labels(prediction.shape), type(self).__name__)
-        weights = None if weights is None else weights.reshape(-1)
-        prediction = rows(np.moveaxis(prediction, self.axis, -1))
-        target = target.reshape(-1) if labels else rows(np.moveaxis(target, self.axis, -1))
-        if not labels or self.ignore_index is None:
-            return prediction, target, weights, None
-        kept = target != self.ignore_index
-        return prediction[kept], target[kept], None if weights is None else weights[kept], kept
 
     def _output(self) -> float:
         logits, target, weights = self.prediction, self.target, self.sample_weight
-        shape, kept = logits.shape, None
+        name, kept, shape = type(self).__name__, None, logits.shape
         if len(shape) > 2 or weights is not None or self.ignore_index is not None:
-            logits, target, weights, kept = self._rows(logits, target, weights)
+            which = (self.axis, self.ignore_index, name)
+            logits, target, weights, kept = counted_rows(logits, target, weights, *which)
             if kept is not None and not len(logits):
                 self._grad = np.zeros_like(self.prediction)
                 return 0.0
         count, total, smoothing = len(logits), float(len(logits)), self.label_smoothing
         if self.class_weight is not None:
-            rule = (self.class_weight, smoothing, type(self).__name__)
+            rule = (self.class_weight, smoothing, name)
             target, own, total = weighed_classes(target, logits, *rule)
             weights, smoothing = own if weights is None else own * weights, 0.0
         loss, grad = self._row_losses(logits, target, smoothing, weights)
@@ -192,13 +179,7 @@ class _ClassLoss(KernelLoss):
         if total != count:
             factor = count / total if total else 0.0
             loss, grad = loss * factor, grad * factor
-        if kept is not None:
-            of_kept, grad = grad, np.zeros((len(kept), grad.shape[1]), dtype=grad.dtype)
-            grad[kept] = of_kept
-        if grad.shape != shape:
-            grad = grad.reshape(*self._of_labels(shape), shape[self.axis])
-            grad = np.moveaxis(grad, -1, self.axis)
-        self._grad = grad
+        self._grad = grad if grad.shape == shape else in_place(grad, kept, shape, self.axis)
         return loss
 
     def _row_losses(

@@ -21,6 +21,8 @@ from dlfs.named_axes import check_arrays
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array
 
+ROWS = "batch classes"
+
 
 @kernel()
 def mean_squared_error(
@@ -76,7 +78,7 @@ def huber(
     return loss, _times(weights, clipped * (1 / batch))
 
 
-@kernel(prediction="batch classes", label_smoothing=FRACTION)
+@kernel(prediction=ROWS, label_smoothing=FRACTION)
 def softmax_cross_entropy(
     prediction: Array, target: Array, label_smoothing: float = 0.0, weights: Array | None = None
 ) -> tuple[float, Array]:
@@ -105,14 +107,12 @@ def softmax_cross_entropy(
         probabilities = np.zeros_like(prediction)
         probabilities[np.arange(batch), target] = 1
     else:
-        check_arrays(
-            owner, prediction=(prediction, "batch classes"), target=(target, "batch classes")
-        )
+        check_arrays(owner, prediction=(prediction, ROWS), target=(target, ROWS))
         # Each number in a row was rounded once to its dtype before it came here.
         check_probabilities(target, owner, 4 * classes * float(np.finfo(target.dtype).eps))
         probabilities = target
     if weights is not None:
-        check_arrays(owner, prediction=(prediction, "batch classes"), weights=(weights, "batch"))
+        check_arrays(owner, prediction=(prediction, ROWS), weights=(weights, "batch"))
         weights = weights[:, None]
     if label_smoothing:
         probabilities = (1 - label_smoothing) * probabilities + label_smoothing / classes
