@@ -7,11 +7,11 @@ import numpy as np
 
 from dlfs.backend import kernels
 from dlfs.base import Operation
+from dlfs.ceil_mode import enlarged, shares
 from dlfs.checks import check_flag, check_int, retold
 from dlfs.kinks import distance_to_ties
-from dlfs.reference.sliding import pad
 from dlfs.types import Array, IntArray, Padding, Padding1D, Pair, Shape
-from dlfs.windows import LARGEST, Window, ceil_rest, check_padding, pair, window_2d
+from dlfs.windows import LARGEST, Window, check_padding, pair, window_2d
 
 
 class _Pool2D(Operation):
@@ -39,12 +39,9 @@ class _Pool2D(Operation):
 
     def _enlarged(self, images: Array, value: float) -> Array:
         """Return images with the rows and columns that ceil_mode adds, made of ``value``."""
-        size = images.shape[2:]
-        lacking = ceil_rest(size, self.window(size)) if self.ceil_mode and len(size) == 2 else ()
-        if not any(lacking):
+        if not self.ceil_mode or images.ndim != 4:
             return images
-        ends = [(0, rest) for rest in (0, 0, *lacking)]
-        return np.pad(images, ends, constant_values=value)
+        return enlarged(images, self.window(images.shape[2:]), value)
 
     def _cut(self, grad: Array) -> Array:
         return grad[:, :, : self.input_.shape[2], : self.input_.shape[3]]
@@ -164,11 +161,8 @@ class AvgPool2D(_Pool2D):
         return self._cut(kernels.avg_pool2d_grad(output_grad, self._shape, *self.options))
 
     def _shares(self) -> Array:
-        """Return the pixels of the kernel over those that count, for each window."""
-        counted = np.ones((1, 1, *self.input_.shape[2:]), dtype=self.input_.dtype)
-        counted = pad(counted, self.window(counted.shape[2:]), float(self.count_include_pad))
-        ends = [(0, self._shape[axis] - self.input_.shape[axis]) for axis in range(4)]
-        return 1 / kernels.avg_pool2d(np.pad(counted, ends), self.kernel_size, self.stride)
+        window = self.window(self.input_.shape[2:])
+        return shares(self.input_, window, self.count_include_pad)
 
 
 class _Pool1D(Operation):

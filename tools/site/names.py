@@ -269,6 +269,7 @@ GROUPS = (
 INTERNAL = (
     "dlfs.__main__",
     "dlfs.advice",
+    "dlfs.ceil_mode",
     "dlfs.autograd.",
     "dlfs.checks",
     "dlfs.classroom",
