@@ -135,6 +135,7 @@ def test_a_step_without_a_network_or_a_gradient_says_so() -> None:
 INTERNAL = {
     # functions that users do not call: checks, and helpers of the public parts
     "advice",
+    "ceil_mode",
     "checks",
     "configured",
     "following",
@@ -222,6 +223,7 @@ HARMLESS = {
     "embedding.position_angles": "serves Operations, after they have checked",
     "normalization.check_groups": "a check itself",
     "normalization.statistics_shape": "serves layers",
+    "recurrent.begun_afresh": "serves LayerTree.fresh_start",
     "recurrent.check_streams": "a check itself",
     "recurrent.reads_streams": "serves networks and trainers, after they have checked",
 }

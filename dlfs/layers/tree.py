@@ -1,14 +1,13 @@
 """What a layer is within a tree of layers: its parameters, its state, the layers inside it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dlfs.base import Operation, ParamOperation
-from dlfs.checks import check_choice
 from dlfs.configured import Configured
 from dlfs.layers.params import OwnParam, ParamList, Shared
-from dlfs.recurrent import CARRIES
+from dlfs.recurrent import begun_afresh
 from dlfs.types import Array
 
 
@@ -130,8 +129,7 @@ class LayerTree(Configured):
         for operation in self.all_operations():
             operation.reset_state()
 
-    @contextmanager
-    def fresh_start(self, carry: bool | str | None = None) -> Iterator[None]:
+    def fresh_start(self, carry: bool | str | None = None) -> AbstractContextManager[None]:
         """Within the block, begin new sequences; then put back the state that was carried before.
 
         Parameters
@@ -150,18 +148,7 @@ class LayerTree(Configured):
         >>> bool(np.allclose(np.concatenate(parts, axis=1), whole))
         True
         """
-        if carry is not None:
-            check_choice(carry, CARRIES, "fresh_start", "carry")
-        found: list[Any] = [op for op in self.all_operations() if hasattr(op, "carried")]
-        kept = [(operation.carry, operation.carried) for operation in found]
-        for operation in found:
-            operation.carry = operation.carry if carry is None else carry
-            operation.carried = None
-        try:
-            yield
-        finally:
-            for operation, (mode, carried) in zip(found, kept, strict=True):
-                operation.carry, operation.carried = mode, carried
+        return begun_afresh(self.all_operations(), carry)
 
     def _collect_holders(self, found: dict[int, list[tuple[Any, bool]]], trains: bool) -> None:
         """Enter each holder, and whether it trains, under the identity of its parameter."""

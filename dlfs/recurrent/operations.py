@@ -5,6 +5,8 @@ all time steps at once (an Embedding_Op does, where they are whole numbers); the
 Operations here, which goes through the steps. So each has one parameter, as everywhere.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -319,6 +321,23 @@ class GRU_Op(_Recurrence):
             output_grad, ends[0], self.output, self._gates, h0, self.param, self.reset
         )
         return z_grad, (h0_grad,), W_h_grad
+
+
+@contextmanager
+def begun_afresh(operations: Iterable[Any], carry: bool | str | None) -> Iterator[None]:
+    """Within the block no state is carried over; see ``LayerTree.fresh_start``."""
+    if carry is not None:
+        check_choice(carry, CARRIES, "fresh_start", "carry")
+    found = [operation for operation in operations if hasattr(operation, "carried")]
+    kept = [(operation.carry, operation.carried) for operation in found]
+    for operation in found:
+        operation.carry = operation.carry if carry is None else carry
+        operation.carried = None
+    try:
+        yield
+    finally:
+        for operation, (mode, carried) in zip(found, kept, strict=True):
+            operation.carry, operation.carried = mode, carried
 
 
 def reads_streams(net: Any) -> bool:
