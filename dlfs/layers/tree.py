@@ -7,7 +7,7 @@ from typing import Any
 from dlfs.base import Operation, ParamOperation
 from dlfs.configured import Configured
 from dlfs.layers.params import OwnParam, ParamList, Shared
-from dlfs.recurrent import begun_afresh
+from dlfs.recurrent.operations import begun_afresh
 from dlfs.types import Array
 
 

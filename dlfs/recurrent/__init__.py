@@ -8,17 +8,8 @@ from dlfs.recurrent.operations import (
     GRU_Op,
     LSTM_Op,
     RNN_Op,
-    begun_afresh,
     check_streams,
     reads_streams,
 )
 
-__all__ = [
-    "CARRIES",
-    "GRU_Op",
-    "LSTM_Op",
-    "RNN_Op",
-    "begun_afresh",
-    "check_streams",
-    "reads_streams",
-]
+__all__ = ["CARRIES", "GRU_Op", "LSTM_Op", "RNN_Op", "check_streams", "reads_streams"]
