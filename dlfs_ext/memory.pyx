@@ -6,7 +6,7 @@ computing the content. Without reuse (DLFS_POOL_MB=0) a step of the book's convo
 takes 2.6 times as long on one thread (float32: 4.1 ms, not 1.6; medians, interleaved), and that of
 the dense network, whose arrays are small, 1.5 % longer.
 
-Therefore `empty` takes a block of memory from here. The new array's base is a small object, the
+Therefore `empty_nd` takes a block of memory from here. The new array's base is a small object, the
 Block. When the array and all its views are deleted, the Block is deallocated, and its memory is
 added to the list of free blocks of that size. An array or a view keeps its Block alive, so memory
 in use is never overwritten.
@@ -17,22 +17,16 @@ Everything here runs with the GIL held, so it is safe for threads.
 cimport cython
 cimport numpy as cnp
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uintptr_t
 
 import os
 
-import numpy as np
-
 cnp.import_array()
 
 cdef extern from "numpy/arrayobject.h":
-    PyTypeObject PyArray_Type
-    object PyArray_NewFromDescr(PyTypeObject *subtype, cnp.dtype descr, int nd,
-                                const cnp.npy_intp *dims, const cnp.npy_intp *strides,
-                                void *data, int flags, PyObject *obj)
-    int PyArray_SetBaseObject(cnp.ndarray arr, object obj) except -1
+    object PyArray_NewFromDescr(type subtype, cnp.dtype descr, int nd, const cnp.npy_intp *dims,
+                                const cnp.npy_intp *strides, void *data, int flags, void *obj)
 
 cdef extern from "poison.h" nogil:
     void dlfs_forbid(void *p, size_t n)
@@ -141,47 +135,25 @@ cdef Block new_block(size_t n):
     return block
 
 
-cdef cnp.ndarray wrap(int ndim, const cnp.npy_intp *shape, cnp.dtype dtype):
+cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum):
+    """A C-contiguous, 64-byte aligned array with arbitrary contents."""
+    cdef cnp.dtype dtype = cnp.PyArray_DescrFromType(typenum)
     cdef size_t n = dtype.itemsize
     cdef int axis
     for axis in range(ndim):
         if shape[axis] > 0 and n > (<size_t>1 << 62) // <size_t>shape[axis]:
-            raise MemoryError("memory.empty: the array is too large")
+            raise MemoryError("cannot allocate an array of more than 2**62 bytes")
         n *= <size_t>shape[axis]
     cdef Block block = new_block(n)
     Py_INCREF(dtype)  # PyArray_NewFromDescr takes a reference
     cdef cnp.ndarray array = PyArray_NewFromDescr(
-        &PyArray_Type, dtype, ndim, shape, NULL, block.data, cnp.NPY_ARRAY_CARRAY, NULL)
-    Py_INCREF(block)  # and so does PyArray_SetBaseObject
-    PyArray_SetBaseObject(array, block)
+        cnp.ndarray, dtype, ndim, shape, NULL, block.data, cnp.NPY_ARRAY_CARRAY, NULL)
+    cnp.set_array_base(array, block)
     return array
-
-
-cdef cnp.ndarray empty_nd(int ndim, const cnp.npy_intp *shape, int typenum):
-    """A C-contiguous, 64-byte aligned array with arbitrary contents."""
-    return wrap(ndim, shape, cnp.PyArray_DescrFromType(typenum))
 
 
 cdef cnp.ndarray empty_like(cnp.ndarray a):
     return empty_nd(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a))
-
-
-def empty(shape, dtype=np.float64):
-    """Return an uninitialized array, like `numpy.empty`, whose memory is reused; for tests."""
-    cdef cnp.npy_intp[64] dims
-    cdef cnp.dtype descr = np.dtype(dtype)
-    cdef int axis
-    if descr.hasobject:
-        raise TypeError(f"memory.empty: dtype must not hold Python objects, got {descr}")
-    if not isinstance(shape, tuple):
-        shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
-    if len(shape) > 64:
-        raise ValueError(f"memory.empty: shape must have at most 64 axes, got {len(shape)}")
-    for axis in range(len(shape)):
-        dims[axis] = shape[axis]
-        if dims[axis] < 0:
-            raise ValueError(f"memory.empty: shape must not be negative, got {shape}")
-    return wrap(<int>len(shape), dims, descr)
 
 
 def stats():

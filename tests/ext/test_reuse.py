@@ -24,10 +24,15 @@ def address(array):
     return array.__array_interface__["data"][0]
 
 
+def result(*shape, dtype=np.float64):
+    """An array whose memory a kernel has allocated; the kernel's argument is not from there."""
+    return dlfs_ext.relu(np.ones(shape, dtype))
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (60, 89), (2, 0, 5), (1, 2, 3, 4, 5)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
-def test_like_numpy_empty(shape, dtype):
-    array = memory.empty(shape, dtype)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_array_like_those_of_numpy(shape, dtype):
+    array = result(*shape, dtype=dtype)
     assert array.shape == shape
     assert array.dtype == dtype
     assert array.flags.c_contiguous
@@ -36,11 +41,11 @@ def test_like_numpy_empty(shape, dtype):
 
 
 def test_memory_is_reused():
-    first = memory.empty((70, 90))
+    first = result(70, 90)
     where = address(first)
     del first
-    assert address(memory.empty((70, 90))) == where
-    assert address(memory.empty((90, 70))) == where
+    assert address(result(70, 90)) == where
+    assert address(result(90, 70)) == where
 
 
 @pytest.mark.parametrize(
@@ -56,12 +61,12 @@ def test_memory_is_reused():
     ],
 )
 def test_never_while_a_view_lives(keep):
-    array = memory.empty((33, 44))
+    array = result(33, 44)
     where = address(array)
     view = keep(array)
     del array
     gc.collect()
-    others = [memory.empty((33, 44)) for _ in range(50)]
+    others = [result(33, 44) for _ in range(50)]
     assert where not in [address(other) for other in others]
     del view
 
@@ -78,24 +83,23 @@ def test_results_of_kernels_stay_what_they_are():
 
 def test_limit_is_kept(limit):
     memory.set_limit(100_000)
-    arrays = [memory.empty(5_000) for _ in range(20)]
+    arrays = [result(5_000) for _ in range(20)]
     del arrays
     assert memory.stats()[0] <= 100_000
     memory.set_limit(0)
     assert memory.stats()[0] == 0
-    memory.empty(5_000)
+    result(5_000)
     assert memory.stats()[0] == 0
 
 
-def test_bad_arguments():
-    with pytest.raises(ValueError, match="negative"):
-        memory.empty((2, -1))
-    with pytest.raises(TypeError, match="Python objects"):
-        memory.empty(3, object)
-    with pytest.raises(MemoryError):
-        memory.empty((2**40, 2**40))
-    with pytest.raises(MemoryError):
-        memory.empty(2**61, np.uint8)
+@pytest.mark.parametrize("size", [2**29, 2**40])
+def test_more_memory_than_can_be_addressed(size):
+    one = np.ones((1, 1))
+    with pytest.raises(MemoryError, match="cannot allocate"):
+        dlfs_ext.weight_multiply(np.broadcast_to(one, (size, 1)), np.broadcast_to(one, (1, size)))
+
+
+def test_a_negative_limit():
     with pytest.raises(ValueError, match="negative"):
         memory.set_limit(-1)
 
@@ -107,8 +111,7 @@ def test_threads_do_not_share_blocks():
         generator = np.random.default_rng(number)
         for _ in range(300):
             size = int(generator.integers(1, 3000))
-            array = memory.empty(size)
-            array.fill(number)
+            array = dlfs_ext.relu(np.full(size, float(number)))
             dlfs_ext.relu(array)
             if not (array == number).all():
                 failures.append(number)
