@@ -28,7 +28,6 @@ cdef extern from "products/attention.h" nogil:
         double kept
         unsigned char *finite
     kernel attention_heads_kernel
-    size_t dlfs_attention_scratch(ptrdiff_t time, ptrdiff_t width)
 
 
 # The module: the package's attribute of the same name is the function.
@@ -77,8 +76,7 @@ cdef bint run_heads(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, b
     cdef double seen = <double>task.time * task.time / (2 if causal else 1)
     # A number of the scores costs about as much as 32 multiply-adds, for its exponential.
     run(&attention_heads_kernel, is_double(packed), task, units,
-        units * seen * (task.width * products + 32), 1,
-        dlfs_attention_scratch(task.time, task.width) * cnp.PyArray_ITEMSIZE(packed))
+        units * seen * (task.width * products + 32))
     for i in range(units):
         if not task.finite[i]:
             return False

@@ -26,7 +26,6 @@ cdef extern from "products/dense.h" nogil:
         DLFS_SIGMOID
         DLFS_TANH
         DLFS_RELU
-        DLFS_PANEL_BYTES
     ctypedef struct product_job:
         ptrdiff_t m, n, k, a_row, a_column, b_row, b_column
         input_t a, b, bias
@@ -209,5 +208,5 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     job.by_columns = (threads > 1 and (groups % threads == 0 or groups >= 4 * threads)
                       and job.m < MANY_ROWS * threads)
     run(&product_kernel, is_double(a), &job, job.n if job.by_columns else job.m, cost,
-        COLUMN_GROUP if job.by_columns else ROW_GROUP, DLFS_PANEL_BYTES)
+        COLUMN_GROUP if job.by_columns else ROW_GROUP)
     return c

@@ -17,7 +17,6 @@ from dlfs.windows import pooling_window
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, data, input_t, is_double, is_float_nd, output_t
-from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.options cimport cached, is_shape
 from dlfs_ext.memory cimport empty_nd
 from dlfs_ext.threads cimport kernel, run
@@ -33,8 +32,6 @@ cdef extern from "pooling/pooling.h" nogil:
         pool_window window
         input_t x
         output_t out, positions
-    ctypedef size_t pool_size_fn(const pool_window *w) noexcept
-    pool_size_fn *pool_scratch_table[3][2]
     kernel max_pool_kernel, max_pool_grad_kernel, avg_pool_kernel, avg_pool_grad_kernel
     kernel plane_mean_kernel, plane_spread_kernel
 
@@ -44,9 +41,8 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1):
         return take_over(reference.max_pool2d, x, kernel_size, stride, padding, dilation)
     if not is_float_nd(x, 4):
         check_arrays("max_pool2d", x=(x, IMAGES))
-    resolved = resolve(x.shape, kernel_size, stride, padding, "max_pool2d")
+    cdef pool_window window = window_of(x.shape, kernel_size, stride, padding, "max_pool2d")
     cdef cnp.ndarray images = c_array(x)
-    cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
     cdef cnp.ndarray out = like_output(images, &window, cnp.PyArray_TYPE(images))
     cdef cnp.ndarray positions = like_output(
         images, &window, cnp.NPY_INT32 if window.wide else cnp.NPY_UINT8)
@@ -61,9 +57,9 @@ def max_pool2d_grad(output_grad, positions, input_shape, kernel_size, stride=Non
         return take_over(reference.max_pool2d_grad, output_grad, positions, input_shape,
                          kernel_size, stride, padding, dilation)
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
-    resolved = resolve(shape, kernel_size, stride, padding, owner)
-    check_arrays(owner, output_grad=(output_grad, (shape[0], shape[1], *resolved.output)))
-    cdef pool_window window = window_of(shape[2], shape[3], resolved)
+    cdef pool_window window = window_of(shape, kernel_size, stride, padding, owner)
+    axes = (shape[0], shape[1], window.out_height, window.out_width)
+    check_arrays(owner, output_grad=(output_grad, axes))
     cdef int wanted = cnp.NPY_INT32 if window.wide else cnp.NPY_UINT8
     if not (cnp.PyArray_Check(positions) and cnp.PyArray_TYPE(positions) == wanted
             and cnp.PyArray_ISNOTSWAPPED(positions)):
@@ -82,10 +78,9 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     if not is_float_nd(x, 4):
         check_arrays("avg_pool2d", x=(x, IMAGES))
     check_flag(count_include_pad, "avg_pool2d", "count_include_pad")
-    resolved = resolve(x.shape, kernel_size, stride, padding, "avg_pool2d")
-    cdef cnp.ndarray images = c_array(x)
-    cdef pool_window window = window_of(images.shape[2], images.shape[3], resolved)
+    cdef pool_window window = window_of(x.shape, kernel_size, stride, padding, "avg_pool2d")
     window.include_pad = bool(count_include_pad)
+    cdef cnp.ndarray images = c_array(x)
     cdef cnp.ndarray out = like_output(images, &window, cnp.PyArray_TYPE(images))
     run_planes(&avg_pool_kernel, &window, images, out, None)
     return out
@@ -96,12 +91,11 @@ def avg_pool2d_grad(output_grad, input_shape, kernel_size, stride=None, padding=
     owner = "avg_pool2d_grad"
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     check_flag(count_include_pad, owner, "count_include_pad")
-    resolved = resolve(shape, kernel_size, stride, padding, owner)
-    check_arrays(owner, output_grad=(output_grad, (shape[0], shape[1], *resolved.output)))
-    cdef cnp.ndarray grad = c_array(output_grad)
-    cdef pool_window window = window_of(shape[2], shape[3], resolved)
+    cdef pool_window window = window_of(shape, kernel_size, stride, padding, owner)
     window.include_pad = bool(count_include_pad)
-    cdef cnp.ndarray out = like_input(shape, grad)
+    axes = (shape[0], shape[1], window.out_height, window.out_width)
+    check_arrays(owner, output_grad=(output_grad, axes))
+    cdef cnp.ndarray grad = c_array(output_grad), out = like_input(shape, grad)
     run_planes(&avg_pool_grad_kernel, &window, grad, out, None)
     return out
 
@@ -112,7 +106,8 @@ def global_avg_pool2d(x):
     check_pixels(x.shape, "global_avg_pool2d")
     cdef cnp.ndarray images = c_array(x)
     cdef cnp.ndarray out = empty_nd(2, cnp.PyArray_DIMS(images), cnp.PyArray_TYPE(images))
-    run_whole_planes(&plane_mean_kernel, images, images, out)
+    cdef pool_window window = whole_plane(images)
+    run_planes(&plane_mean_kernel, &window, images, out, None)
     return out
 
 
@@ -121,26 +116,22 @@ def global_avg_pool2d_grad(output_grad, input_shape):
     shape = input_shape if is_shape(input_shape, 4) else check_input_shape(input_shape, owner, 4)
     check_pixels(shape, owner)
     check_arrays(owner, output_grad=(output_grad, shape[:2]))
-    cdef cnp.ndarray grad = c_array(output_grad)
-    cdef cnp.ndarray out = like_input(shape, grad)
-    run_whole_planes(&plane_spread_kernel, out, grad, out)
+    cdef cnp.ndarray grad = c_array(output_grad), out = like_input(shape, grad)
+    cdef pool_window window = whole_plane(out)
+    run_planes(&plane_spread_kernel, &window, grad, out, None)
     return out
 
 
 cdef dict _memory = {}
 
 
-cdef object resolve(object input_shape, object kernel_size, object stride, object padding,
-                    str owner):
-    """The checked dlfs.windows.Window."""
-    return cached(_memory, pooling_window, (input_shape, kernel_size, stride, padding), owner)
-
-
-cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) except *:
-    """The C form of dlfs.windows.Window."""
+cdef pool_window window_of(object input_shape, object kernel_size, object stride, object padding,
+                           str owner) except *:
+    """The C form of the checked dlfs.windows.Window."""
+    resolved = cached(_memory, pooling_window, (input_shape, kernel_size, stride, padding), owner)
     cdef pool_window w
     memset(&w, 0, sizeof(w))
-    w.height, w.width = height, width
+    w.height, w.width = input_shape[2], input_shape[3]
     w.kernel_h, w.kernel_w = resolved.kernel
     w.out_height, w.out_width = resolved.output
     w.top, w.left = resolved.padding[0][0], resolved.padding[1][0]
@@ -148,6 +139,13 @@ cdef pool_window window_of(ptrdiff_t height, ptrdiff_t width, object resolved) e
     w.stride_h = resolved.stride[0] if w.out_height > 1 else w.kernel_h
     w.stride_w = resolved.stride[1] if w.out_width > 1 else w.kernel_w
     w.wide = w.kernel_h * w.kernel_w > 256
+    return w
+
+
+cdef pool_window whole_plane(cnp.ndarray images) noexcept:
+    cdef pool_window w
+    memset(&w, 0, sizeof(w))
+    w.height, w.width = images.shape[2], images.shape[3]
     return w
 
 
@@ -166,19 +164,7 @@ cdef int run_planes(const kernel *which, const pool_window *w, cnp.ndarray x, cn
     cdef ptrdiff_t planes = cnp.PyArray_DIM(x, 0) * cnp.PyArray_DIM(x, 1)
     cdef double each = w.height * w.width + w.kernel_h * w.kernel_w * w.out_height * w.out_width
     job.window, job.x, job.out, job.positions = w[0], data(x), data(out), data(positions)
-    return run(which, is_double(x), &job, planes, planes * each, 1,
-               pool_scratch_table[isa_level][is_double(x)](w))
-
-
-cdef int run_whole_planes(const kernel *which, cnp.ndarray images, cnp.ndarray x,
-                          cnp.ndarray out) except -1:
-    """The window is the whole plane."""
-    cdef pool_job job
-    memset(&job, 0, sizeof(job))
-    job.window.height, job.window.width = images.shape[2], images.shape[3]
-    job.x, job.out = data(x), data(out)
-    return run(which, is_double(x), &job, images.shape[0] * images.shape[1],
-               <double>cnp.PyArray_SIZE(images))
+    return run(which, is_double(x), &job, planes, planes * each)
 
 
 cdef int check_positions(cnp.ndarray positions, bint wide, ptrdiff_t count,

@@ -54,8 +54,10 @@ cdef int threads_for(double multiply_adds) noexcept nogil:
 
 
 cdef int run(const kernel *which, int wide, const void *job, ptrdiff_t tasks,
-             double multiply_adds, ptrdiff_t grain=1, size_t scratch=0) except -1:
+             double multiply_adds, ptrdiff_t grain=1) except -1:
     cdef range_fn *fn = which.copies[isa_level][wide]
+    cdef bytes_fn *scratch_of = which.scratch[isa_level][wide]
+    cdef size_t scratch = 0 if scratch_of == NULL else scratch_of(job)
     cdef ptrdiff_t groups = (tasks + grain - 1) // grain
     cdef int threads = <int>max(1, min(threads_for(multiply_adds), groups)), i
     # Two threads must not write to the same line of a cache.

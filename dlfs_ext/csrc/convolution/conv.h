@@ -33,38 +33,28 @@ typedef struct {
 #define DLFS_TILE "convolution/conv_tiles.h"
 #include "simd/targets.h"
 
-typedef void conv_pack_fn(const void *weights, void *packed, ptrdiff_t in, ptrdiff_t out_channels,
-                          ptrdiff_t kernel_h, ptrdiff_t kernel_w, const ptrdiff_t *step);
-typedef void last_pack_fn(const conv_job *job, const void *weights, void *packed,
+typedef void conv_pack_fn(const conv_job *job, const void *weights, void *packed,
                           const ptrdiff_t *step);
 typedef void conv_scatter_pack_fn(const conv_job *job, const void *weights, void *packed);
 typedef size_t conv_size_fn(const conv_job *job);
 typedef double peak_fn(ptrdiff_t rounds);
 
 DLFS_TABLE(conv_pack)
+DLFS_TABLE_OF(conv_pack_fn, last_pack)
 DLFS_TABLE(conv_scatter_pack)
 DLFS_TABLE_OF(conv_scatter_pack_fn, conv_columns_pack)
-DLFS_TABLE_OF(conv_size_fn, conv_forward_scratch)
 DLFS_TABLE_OF(conv_size_fn, conv_param_grad_sums)
-DLFS_TABLE_OF(conv_size_fn, conv_param_grad_scratch)
-DLFS_TABLE_OF(conv_size_fn, conv_scatter_scratch)
-DLFS_TABLE_OF(conv_size_fn, conv_columns_scratch)
-DLFS_TABLE_OF(conv_size_fn, depthwise_scratch)
-DLFS_TABLE(last_pack)
 DLFS_TABLE_OF(conv_size_fn, last_packed)
-DLFS_TABLE_OF(conv_size_fn, last_forward_scratch)
 DLFS_TABLE_OF(conv_size_fn, last_sums)
-DLFS_TABLE_OF(conv_size_fn, last_outer_scratch)
-DLFS_TABLE_OF(conv_size_fn, last_reduce_scratch)
-DLFS_KERNEL(last_forward)
-DLFS_KERNEL(last_outer)
-DLFS_KERNEL(last_reduce)
-DLFS_KERNEL(conv_forward)
-DLFS_KERNEL(conv_param_grad)
-DLFS_KERNEL(conv_scatter)
-DLFS_KERNEL(conv_columns)
-DLFS_KERNEL(depthwise)
-DLFS_KERNEL(depthwise_grad)
+DLFS_KERNEL_WITH(last_forward, last_forward_scratch)
+DLFS_KERNEL_WITH(last_outer, last_outer_scratch)
+DLFS_KERNEL_WITH(last_reduce, last_reduce_scratch)
+DLFS_KERNEL_WITH(conv_forward, conv_forward_scratch)
+DLFS_KERNEL_WITH(conv_param_grad, conv_param_grad_scratch)
+DLFS_KERNEL_WITH(conv_scatter, conv_scatter_scratch)
+DLFS_KERNEL_WITH(conv_columns, conv_columns_scratch)
+DLFS_KERNEL_WITH(depthwise, depthwise_scratch)
+DLFS_KERNEL_WITH(depthwise_grad, depthwise_scratch)
 DLFS_KERNEL(conv_param_grad_reduce)
 DLFS_TABLE_OF(peak_fn, multiply_adds)
 

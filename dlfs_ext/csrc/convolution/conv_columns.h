@@ -60,8 +60,9 @@ DLFS_INLINE ptrdiff_t columns_shares(const conv_window *w)
     return conv_round(columns_rows(w) * w->out_width) + CONV_SLACK;
 }
 
-static size_t NAME(conv_columns_scratch)(const conv_job *job)
+SCRATCH(conv_columns)
 {
+    const conv_job *job = job_;
     const conv_window *w = &job->layout.window;
     ptrdiff_t taps = conv_round(w->kernel_h * job->out_channels);
     return (size_t)(8 * columns_shares(w) + taps * VLEN + CONV_SLACK) * sizeof(real)

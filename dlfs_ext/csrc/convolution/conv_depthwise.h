@@ -35,8 +35,9 @@ DLFS_INLINE ptrdiff_t depthwise_size(const conv_window *w)
 }
 
 /* Scratch: a plane; for the weight gradient one sum for each tap, and gradients. */
-static size_t NAME(depthwise_scratch)(const conv_job *job)
+SCRATCH(depthwise)
 {
+    const conv_job *job = job_;
     const conv_window *w = &job->layout.window;
     return (size_t)(depthwise_size(w) + w->kernel_h * w->kernel_w * VLEN
                     + conv_round(w->out_height * w->out_width))

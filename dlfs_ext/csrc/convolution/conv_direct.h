@@ -15,16 +15,17 @@
 /* Weights in the order in which strips() reads them: for each tile of output channels, tap by tap.
  * The weight from channel c to channel o at position (i, j) is at
  * c * step[0] + o * step[1] + i * step[2] + j * step[3]; steps may be negative. */
-static void NAME(conv_pack)(const void *weights_, void *out_, ptrdiff_t in, ptrdiff_t out_channels,
-                            ptrdiff_t kernel_h, ptrdiff_t kernel_w, const ptrdiff_t *step)
+static void NAME(conv_pack)(const conv_job *job, const void *weights_, void *packed,
+                            const ptrdiff_t *step)
 {
+    const conv_window *w = &job->layout.window;
     const real *weights = weights_;
-    real *out = out_;
-    for (ptrdiff_t o = 0; o < out_channels;) {
-        int mr = channels_at_once(out_channels - o);
-        for (ptrdiff_t c = 0; c < in; c++)
-            for (ptrdiff_t j = 0; j < kernel_w; j++)
-                for (ptrdiff_t i = 0; i < kernel_h; i++)
+    real *out = packed;
+    for (ptrdiff_t o = 0; o < job->out_channels;) {
+        int mr = channels_at_once(job->out_channels - o);
+        for (ptrdiff_t c = 0; c < w->channels; c++)
+            for (ptrdiff_t j = 0; j < w->kernel_w; j++)
+                for (ptrdiff_t i = 0; i < w->kernel_h; i++)
                     for (int r = 0; r < mr; r++)
                         *out++ =
                             weights[c * step[0] + (o + r) * step[1] + i * step[2] + j * step[3]];
@@ -73,8 +74,9 @@ DLFS_INLINE void prefetch_next(const conv_job *job, ptrdiff_t image, ptrdiff_t g
 }
 
 /* Scratch: padded rows, copies, and (for blocks of images) the outputs of one tile. */
-static size_t NAME(conv_forward_scratch)(const conv_job *job)
+SCRATCH(conv_forward)
 {
+    const conv_job *job = job_;
     const conv_layout *l = &job->layout;
     ptrdiff_t copies = l->window.channels * l->window.kernel_w * l->copy;
     return (size_t)(conv_round(l->rows * l->pitch) + conv_round(copies) + 9 * CONV_SLACK
@@ -147,8 +149,9 @@ static size_t NAME(conv_param_grad_sums)(const conv_job *job)
     return (size_t)(job->groups * group_sums(job)) * sizeof(real);
 }
 
-static size_t NAME(conv_param_grad_scratch)(const conv_job *job)
+SCRATCH(conv_param_grad)
 {
+    const conv_job *job = job_;
     const conv_layout *l = &job->layout;
     ptrdiff_t copies = l->window.channels * l->window.kernel_w * l->copy;
     return (size_t)(conv_round(l->rows * l->pitch) + conv_round(copies) + 9 * CONV_SLACK

@@ -261,8 +261,9 @@ DLFS_INLINE NAME(last_size) last_sizes(const conv_job *job)
     return s;
 }
 
-static size_t NAME(last_forward_scratch)(const conv_job *job)
+SCRATCH(last_forward)
 {
+    const conv_job *job = job_;
     NAME(last_size) s = last_sizes(job);
     const conv_window *w = &job->layout.window;
     ptrdiff_t elements = job->winograd ? 16 : 1;

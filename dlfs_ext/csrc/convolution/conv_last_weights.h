@@ -118,8 +118,9 @@ DLFS_INLINE NAME(outer_size) outer_sizes(const conv_job *job)
     return s;
 }
 
-static size_t NAME(last_outer_scratch)(const conv_job *job)
+SCRATCH(last_outer)
 {
+    const conv_job *job = job_;
     NAME(outer_size) s = outer_sizes(job);
     const conv_window *w = &job->layout.window;
     ptrdiff_t reals = s.turned + 16 * s.patches + (job->winograd ? 16 : 1) * s.gradients
@@ -282,8 +283,9 @@ KERNEL(last_outer)
     }
 }
 
-static size_t NAME(last_reduce_scratch)(const conv_job *job)
+SCRATCH(last_reduce)
 {
+    const conv_job *job = job_;
     return (size_t)(16 * job->kernel_size * VLEN) * sizeof(real);
 }
 

@@ -5,7 +5,6 @@
  * The padded image is stored with the columns of one class (column modulo stride) side by side, so
  * that the additions are contiguous for every stride. */
 
-#define scatter_rows NAME(conv_scatter_rows)
 #define scatter_sizes NAME(conv_scatter_sizes)
 #define scatter_add NAME(conv_scatter_add)
 #define scatter_crop NAME(conv_scatter_crop)
@@ -57,8 +56,9 @@ static void NAME(conv_scatter_pack)(const conv_job *job, const void *weights_, v
     }
 }
 
-static size_t NAME(conv_scatter_scratch)(const conv_job *job)
+SCRATCH(conv_scatter)
 {
+    const conv_job *job = job_;
     NAME(conv_scatter_size) s = scatter_sizes(&job->layout.window);
     ptrdiff_t most = conv_ceil(job->layout.window.channels, job->parts);
     return (size_t)(conv_round(most * s.rows * s.pitch) + 8 * s.shares

@@ -35,13 +35,10 @@ typedef struct {
 #define DLFS_TILE "pooling/pooling_tile.h"
 #include "simd/targets.h"
 
-typedef size_t pool_size_fn(const pool_window *w);
-
-DLFS_TABLE_OF(pool_size_fn, pool_scratch)
-DLFS_KERNEL(max_pool)
-DLFS_KERNEL(max_pool_grad)
-DLFS_KERNEL(avg_pool)
-DLFS_KERNEL(avg_pool_grad)
+DLFS_KERNEL_WITH(max_pool, pool_scratch)
+DLFS_KERNEL_WITH(max_pool_grad, pool_scratch)
+DLFS_KERNEL_WITH(avg_pool, pool_scratch)
+DLFS_KERNEL_WITH(avg_pool_grad, pool_scratch)
 DLFS_KERNEL(plane_mean)
 DLFS_KERNEL(plane_spread)
 

@@ -13,8 +13,9 @@
 #define pool_put_pair NAME(pool_put_pair)
 #define pool_few NAME(pool_few)
 
-static size_t NAME(pool_scratch)(const pool_window *w)
+SCRATCH(pool)
 {
+    const pool_window *w = &((const pool_job *)job_)->window;
     return (size_t)(pool_rows(w) * pool_pitch(w) + w->out_width + 2 * POOL_SLACK) * sizeof(real)
            + (size_t)(w->kernel_h * w->kernel_w) * sizeof(ptrdiff_t);
 }

@@ -27,17 +27,9 @@ typedef struct {
     unsigned char *finite; /* of each head: whether all results are */
 } attention_task;
 
-/* How many numbers of scratch memory a thread needs. */
-DLFS_UNUSED static size_t dlfs_attention_scratch(ptrdiff_t time, ptrdiff_t width)
-{
-    ptrdiff_t keys = time < DLFS_KEYS ? time : DLFS_KEYS;
-    return (size_t)(DLFS_PANEL_NUMBERS + 2 * DLFS_QUERIES * DLFS_PADDED(keys)
-                    + 2 * width * DLFS_PADDED(time) + DLFS_QUERIES * (width + 2) + 16);
-}
-
 #define DLFS_TILE "products/attention_tile.h"
 #include "simd/targets.h"
 
-DLFS_KERNEL(attention_heads)
+DLFS_KERNEL_WITH(attention_heads, attention_heads_scratch)
 
 #endif

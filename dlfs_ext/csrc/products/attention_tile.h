@@ -249,6 +249,15 @@ static void grad_block(const attention_head *head, ptrdiff_t query, ptrdiff_t qu
 }
 
 /* The heads of all sequences. */
+SCRATCH(attention_heads)
+{
+    const attention_task *task = job_;
+    ptrdiff_t time = task->time, keys = time < DLFS_KEYS ? time : DLFS_KEYS, width = task->width;
+    return (size_t)(DLFS_PANEL_NUMBERS + 2 * DLFS_QUERIES * DLFS_PADDED(keys)
+                    + 2 * width * DLFS_PADDED(time) + DLFS_QUERIES * (width + 2) + 16)
+           * sizeof(real);
+}
+
 KERNEL(attention_heads)
 {
     const attention_task *task = job_;

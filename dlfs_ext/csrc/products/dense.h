@@ -5,8 +5,8 @@
 #include "fused.h"
 #include "simd/simd.h"
 
-/* Bytes of scratch memory for one thread: 240 columns of B and 96 rows of A, this many bytes deep;
- * see gemm_blocks.h. */
+/* The scratch memory: 240 columns of B and 96 rows of A, this many bytes deep; see gemm_blocks.h.
+ */
 #define DLFS_DEEP_BYTES 2048
 #define DLFS_PANEL_BYTES ((240 + 96) * DLFS_DEEP_BYTES + 96 * 2 * 8)
 
@@ -21,22 +21,22 @@ typedef struct {
 #define DLFS_TILE "products/dense_tile.h"
 #include "simd/targets.h"
 
-DLFS_KERNEL(product)
+DLFS_KERNEL_WITH(product, product_scratch)
 DLFS_KERNEL(scale)
 DLFS_KERNEL(grad_product)
 
 /* By an activation's number in fused.h. */
 static const kernel bias_kernels[4] = {
-    {DLFS_COPIES(bias_linear)},
-    {DLFS_COPIES(bias_sigmoid)},
-    {DLFS_COPIES(bias_tanh)},
-    {DLFS_COPIES(bias_relu)},
+    {.copies = DLFS_COPIES(bias_linear)},
+    {.copies = DLFS_COPIES(bias_sigmoid)},
+    {.copies = DLFS_COPIES(bias_tanh)},
+    {.copies = DLFS_COPIES(bias_relu)},
 };
 static const kernel grad_kernels[4] = {
-    {DLFS_COPIES(grad_linear)},
-    {DLFS_COPIES(grad_sigmoid)},
-    {DLFS_COPIES(grad_tanh)},
-    {DLFS_COPIES(grad_relu)},
+    {.copies = DLFS_COPIES(grad_linear)},
+    {.copies = DLFS_COPIES(grad_sigmoid)},
+    {.copies = DLFS_COPIES(grad_tanh)},
+    {.copies = DLFS_COPIES(grad_relu)},
 };
 
 #endif

@@ -75,7 +75,12 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
         gemm_turned(m, rest, k, a, a_column, b, b_row, b_column, c + whole, c_row, bias, panel);
 }
 
-/* The scratch memory is a panel of B; see gemm_tile.h. */
+SCRATCH(product)
+{
+    (void)job_;
+    return DLFS_PANEL_BYTES;
+}
+
 KERNEL(product)
 {
     const product_job *job = job_;

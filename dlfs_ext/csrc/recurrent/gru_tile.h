@@ -165,5 +165,5 @@ static void gru_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last, 
     copy_rows(count, n, carried, row, (real *)s->h0_grad + first * n, n);
 }
 
-BY_BLOCKS(gru)
-BY_BLOCKS(gru_grad)
+BY_BLOCKS(gru, 3, 2)
+BY_BLOCKS(gru_grad, 3, 2)

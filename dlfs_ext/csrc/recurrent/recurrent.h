@@ -8,12 +8,12 @@
 #include "simd/targets.h"
 
 DLFS_TABLE(pack_panels)
-DLFS_KERNEL(weight_grad)
-DLFS_KERNEL(rnn)
-DLFS_KERNEL(rnn_grad)
-DLFS_KERNEL(lstm)
-DLFS_KERNEL(lstm_grad)
-DLFS_KERNEL(gru)
-DLFS_KERNEL(gru_grad)
+DLFS_KERNEL_WITH(weight_grad, weight_grad_scratch)
+DLFS_KERNEL_WITH(rnn, rnn_scratch)
+DLFS_KERNEL_WITH(rnn_grad, rnn_grad_scratch)
+DLFS_KERNEL_WITH(lstm, lstm_scratch)
+DLFS_KERNEL_WITH(lstm_grad, lstm_grad_scratch)
+DLFS_KERNEL_WITH(gru, gru_scratch)
+DLFS_KERNEL_WITH(gru_grad, gru_grad_scratch)
 
 #endif

@@ -155,7 +155,7 @@ static void lstm_grad_block(const sequences *s, ptrdiff_t first, ptrdiff_t last,
     copy_rows(count, n, c_grad, row, (real *)s->c0_grad + first * n, n);
 }
 
-BY_BLOCKS(rnn)
-BY_BLOCKS(rnn_grad)
-BY_BLOCKS(lstm)
-BY_BLOCKS(lstm_grad)
+BY_BLOCKS(rnn, 1, 1)
+BY_BLOCKS(rnn_grad, 1, 1)
+BY_BLOCKS(lstm, 4, 1)
+BY_BLOCKS(lstm_grad, 4, 2)

@@ -85,6 +85,12 @@ static void add_rows(ptrdiff_t rows, int columns, int nv, const real *panel, rea
     }
 }
 
+SCRATCH(weight_grad)
+{
+    const sequences *s = ((const weight_grad_job *)job_)->s;
+    return (size_t)(DLFS_SUM_ROWS * (DLFS_WIDEST + dlfs_row(s->hidden))) * sizeof(real);
+}
+
 KERNEL(weight_grad)
 {
     const weight_grad_job *job = job_;
@@ -116,8 +122,16 @@ KERNEL(weight_grad)
     }
 }
 
-/* A task is a sequence; they are done in blocks whose data stay in the cache. */
-#define BY_BLOCKS(kind)                                                                          \
+/* A task is a sequence; they are done in blocks whose data stay in the cache. The scratch memory
+ * holds, for each sequence of a block, `states` rows of one number a unit and one of `gates`. */
+#define BY_BLOCKS(kind, gates, states)                                                           \
+    SCRATCH(kind)                                                                                \
+    {                                                                                            \
+        const sequences *s = job_;                                                               \
+        ptrdiff_t count = s->batch < DLFS_SEQUENCES ? s->batch : DLFS_SEQUENCES;                 \
+        ptrdiff_t own = states * dlfs_row(s->hidden) + dlfs_row(gates * s->hidden);              \
+        return (size_t)(count * own) * sizeof(real);                                             \
+    }                                                                                            \
     KERNEL(kind)                                                                                 \
     {                                                                                            \
         for (ptrdiff_t b = begin; b < end; b += DLFS_SEQUENCES)                                  \

@@ -97,14 +97,21 @@
 #define NAME(f) DLFS_JOIN(f, DLFS_TARGET, DLFS_DTYPE)
 
 /* A kernel: its copies by level and by whether the dtype is double. Each thread calls one of them
- * with its range of the tasks and its own scratch memory. */
+ * with its range of the tasks and its own scratch memory. How many bytes that is, a function
+ * SCRATCH(name) says, which DLFS_KERNEL_WITH enters; with DLFS_KERNEL there is none. */
 typedef void range_fn(const void *job, ptrdiff_t begin, ptrdiff_t end, void *scratch);
+typedef size_t bytes_fn(const void *job);
 typedef struct {
     range_fn *copies[3][2];
+    bytes_fn *scratch[3][2];
 } kernel;
 #define KERNEL(name) \
     static void NAME(name)(const void *job_, ptrdiff_t begin, ptrdiff_t end, void *scratch)
-#define DLFS_KERNEL(name) DLFS_UNUSED static const kernel name##_kernel = {DLFS_COPIES(name)};
+#define SCRATCH(name) static size_t NAME(name##_scratch)(const void *job_)
+#define DLFS_KERNEL(name) \
+    DLFS_UNUSED static const kernel name##_kernel = {.copies = DLFS_COPIES(name)};
+#define DLFS_KERNEL_WITH(name, scratch_) \
+    DLFS_UNUSED static const kernel name##_kernel = {DLFS_COPIES(name), DLFS_COPIES(scratch_)};
 
 /* name_table[level][is_double]: the copies of another function; type is the type of all of them. */
 #define DLFS_TABLE(name) DLFS_TABLE_OF(name##_fn, name)
