@@ -23,9 +23,8 @@ def conv2d_bias_activation(x, W, b, activation="linear", stride=1, padding=0, di
     owner = "conv2d_bias_activation"
     cdef int code = activation_code(activation)
     if not (code >= 0 and is_float_nd(x, 4) and is_float_nd(W, 4) and is_float_nd(b, 4)
-            and same_type(x, W) and same_type(x, b) and cnp.PyArray_DIM(b, 0) == 1
-            and cnp.PyArray_DIM(b, 1) == cnp.PyArray_DIM(W, 1) and cnp.PyArray_DIM(b, 2) == 1
-            and cnp.PyArray_DIM(b, 3) == 1):
+            and same_type(x, W) and same_type(x, b)
+            and 0 < cnp.PyArray_SIZE(b) == cnp.PyArray_DIM(b, 1) == cnp.PyArray_DIM(W, 1)):
         return take_over(reference.conv2d_bias_activation, x, W, b, activation, stride, padding,
                          dilation, groups)
     groups, resolved = resolve(x.shape, W.shape, stride, padding, dilation, groups, owner)

@@ -1,2 +1,2 @@
 # The number of an activation in csrc/fused.h, or -1.
-cdef int activation_code(object activation) noexcept
+cdef int activation_code(object activation) except -2

@@ -14,7 +14,7 @@ from dlfs.reference.fused import FUSED_ACTIVATIONS
 from dlfs_ext.arrays cimport (
     c_array, data, input_t, is_double, is_float, is_float_nd, output_t, same_shape, same_type,
 )
-from dlfs_ext.features cimport map_features, per_feature, sum_features
+from dlfs_ext.features cimport map_features, sum_features
 from dlfs_ext.memory cimport empty_like, empty_nd
 from dlfs_ext.threads cimport kernel, run, threads_for
 
@@ -38,58 +38,50 @@ cdef extern from "products/dense.h" nogil:
 
 
 def weight_multiply(x, W):
-    check_product(x, W, "weight_multiply")
+    if not axes_match(x, 1, W, 0):
+        check_arrays("weight_multiply", W=(W, "features neurons"), x=(x, "batch features"))
     return product(strided(x), False, strided(W), False, None, DLFS_LINEAR)
 
 
 def weight_multiply_input_grad(output_grad, W):
-    if not (is_float_nd(output_grad, 2) and is_float_nd(W, 2) and same_type(output_grad, W)
-            and output_grad.shape[1] == W.shape[1]):
-        owner = "weight_multiply_input_grad"
-        check_arrays(owner, W=(W, "features neurons"), output_grad=(output_grad, "batch neurons"))
+    if not axes_match(output_grad, 1, W, 1):
+        check_arrays("weight_multiply_input_grad", W=(W, "features neurons"),
+                     output_grad=(output_grad, "batch neurons"))
     return product(strided(output_grad), False, strided(W), True, None, DLFS_LINEAR)
 
 
 def weight_multiply_param_grad(output_grad, x):
-    if not (is_float_nd(output_grad, 2) and is_float_nd(x, 2) and same_type(output_grad, x)
-            and output_grad.shape[0] == x.shape[0]):
-        owner = "weight_multiply_param_grad"
-        check_arrays(owner, x=(x, "batch features"), output_grad=(output_grad, "batch neurons"))
+    if not axes_match(output_grad, 0, x, 0):
+        check_arrays("weight_multiply_param_grad", x=(x, "batch features"),
+                     output_grad=(output_grad, "batch neurons"))
     return product(strided(x), True, strided(output_grad), False, None, DLFS_LINEAR)
 
 
 def bias_add(x, b):
     check_per_feature(x, b, "bias_add", "b")
-    return mapped(&bias_kernels[DLFS_LINEAR], x, b, 1)
+    return map_features(&bias_kernels[DLFS_LINEAR], c_array(x), None, c_array(b), None, None, 1)
 
 
 def bias_add_param_grad(output_grad):
     if not (is_float(output_grad) and cnp.PyArray_NDIM(output_grad) >= 2):
         check_arrays("bias_add_param_grad", output_grad=(output_grad, FEATURES))
-    cdef cnp.ndarray g = c_array(output_grad)
-    cdef cnp.ndarray sums = per_feature(g)
-    sum_features(&grad_kernels[DLFS_LINEAR], g, None, None, None, sums, 1)
-    return sums
+    return sum_features(&grad_kernels[DLFS_LINEAR], c_array(output_grad), None, None, None, 1)
 
 
 def scale_multiply(x, gamma):
     check_per_feature(x, gamma, "scale_multiply", "gamma")
-    return mapped(&scale_kernel, x, gamma, 1)
+    return map_features(&scale_kernel, c_array(x), None, c_array(gamma), None, None, 1)
 
 
 def scale_multiply_param_grad(output_grad, x):
     check_pair(output_grad, x, "scale_multiply_param_grad", "x")
-    cdef cnp.ndarray values = c_array(x)
-    cdef cnp.ndarray sums = per_feature(values)
-    sum_features(&grad_product_kernel, c_array(output_grad), values, None, None, sums, 2)
-    return sums
+    return sum_features(&grad_product_kernel, c_array(output_grad), c_array(x), None, None, 2)
 
 
 def dense(x, W, b, activation="linear"):
     cdef int code = activation_code(activation)
-    check_product(x, W, "dense")
-    if code < 0 or not (is_float_nd(b, 2) and same_type(x, b) and b.shape[0] == 1
-                        and b.shape[1] == W.shape[1]):
+    if not (code >= 0 and axes_match(x, 1, W, 0) and axes_match(W, 1, b, 1)
+            and cnp.PyArray_DIM(b, 0) == 1):
         check_arrays("dense", W=(W, "features neurons"), x=(x, "batch features"),
                      b=(b, "1 neurons"))
         check_choice(activation, FUSED_ACTIVATIONS, "dense", "activation")
@@ -101,7 +93,8 @@ def bias_activation(x, b, activation="linear"):
     check_per_feature(x, b, "bias_activation", "b")
     if code < 0:
         check_choice(activation, FUSED_ACTIVATIONS, "bias_activation", "activation")
-    return mapped(&bias_kernels[code], x, b, 12 if code in (DLFS_SIGMOID, DLFS_TANH) else 1)
+    cdef int cost = 12 if code in (DLFS_SIGMOID, DLFS_TANH) else 1
+    return map_features(&bias_kernels[code], c_array(x), None, c_array(b), None, None, cost)
 
 
 def bias_activation_grad(output_grad, output, activation="linear"):
@@ -109,47 +102,31 @@ def bias_activation_grad(output_grad, output, activation="linear"):
     check_pair(output_grad, output, "bias_activation_grad", "output")
     if code < 0:
         check_choice(activation, FUSED_ACTIVATIONS, "bias_activation_grad", "activation")
-    cdef cnp.ndarray y = c_array(output)
-    cdef cnp.ndarray x_grad = empty_like(y)
-    cdef cnp.ndarray b_grad = per_feature(y)
-    sum_features(&grad_kernels[code], c_array(output_grad), y, None, x_grad, b_grad, 3)
-    return x_grad, b_grad
+    cdef cnp.ndarray x_grad = empty_like(output)
+    return x_grad, sum_features(
+        &grad_kernels[code], c_array(output_grad), c_array(output), None, x_grad, 3)
 
 
-cdef int activation_code(object activation) noexcept:
-    # Comparing with an array would give an array.
-    if not isinstance(activation, str):
-        return -1
-    # Names are compared by identity first: they are nearly always the same interned string.
-    if activation == "linear":
-        return DLFS_LINEAR
-    if activation == "sigmoid":
-        return DLFS_SIGMOID
-    if activation == "tanh":
-        return DLFS_TANH
-    if activation == "relu":
-        return DLFS_RELU
-    return -1
+cdef dict _codes = {"linear": DLFS_LINEAR, "sigmoid": DLFS_SIGMOID, "tanh": DLFS_TANH,
+                    "relu": DLFS_RELU}
 
 
-cdef int check_product(object x, object W, str owner) except -1:
-    if not (is_float_nd(x, 2) and is_float_nd(W, 2) and same_type(x, W)
-            and cnp.PyArray_DIM(x, 1) == cnp.PyArray_DIM(W, 0)):
-        check_arrays(owner, W=(W, "features neurons"), x=(x, "batch features"))
-    return 0
+cdef int activation_code(object activation) except -2:
+    # Other objects may have no hash.
+    return _codes.get(activation, -1) if isinstance(activation, str) else -1
+
+
+cdef bint axes_match(object a, int a_axis, object b, int b_axis) noexcept:
+    """Whether these are two matrices of one dtype, and of one length along these axes."""
+    return (is_float_nd(a, 2) and is_float_nd(b, 2) and same_type(a, b)
+            and cnp.PyArray_DIM(a, a_axis) == cnp.PyArray_DIM(b, b_axis))
 
 
 cdef int check_per_feature(object x, object param, str owner, str name) except -1:
-    cdef int axis
-    cdef bint good = (is_float(x) and is_float(param) and same_type(x, param)
-                      and cnp.PyArray_NDIM(x) >= 2
-                      and cnp.PyArray_NDIM(x) == cnp.PyArray_NDIM(param)
-                      and cnp.PyArray_DIM(param, 0) == 1
-                      and cnp.PyArray_DIM(param, 1) == cnp.PyArray_DIM(x, 1))
-    if good:
-        for axis in range(2, cnp.PyArray_NDIM(x)):
-            good = good and cnp.PyArray_DIM(param, axis) == 1
-    if not good:
+    # As many numbers as features: then the other axes of param are 1.
+    if not (is_float(x) and is_float(param) and same_type(x, param) and cnp.PyArray_NDIM(x) >= 2
+            and cnp.PyArray_NDIM(x) == cnp.PyArray_NDIM(param)
+            and 0 < cnp.PyArray_SIZE(param) == cnp.PyArray_DIM(param, 1) == cnp.PyArray_DIM(x, 1)):
         check_arrays(owner, **{"x": (x, FEATURES), name: (param, PER_FEATURE)})
     return 0
 
@@ -159,13 +136,6 @@ cdef int check_pair(object output_grad, object other, str owner, str name) excep
             and same_shape(output_grad, other) and cnp.PyArray_NDIM(other) >= 2):
         check_arrays(owner, **{name: (other, FEATURES), "output_grad": (output_grad, FEATURES)})
     return 0
-
-
-cdef cnp.ndarray mapped(const kernel *which, object x_, object param, int cost):
-    cdef cnp.ndarray x = c_array(x_)
-    cdef cnp.ndarray out = empty_like(x)
-    map_features(which, x, None, c_array(param), None, None, out, cost)
-    return out
 
 
 cdef cnp.ndarray strided(object a):

@@ -2,7 +2,7 @@
 cimport numpy as cnp
 
 from dlfs_ext.arrays cimport data, input_t, is_double, output_t
-from dlfs_ext.memory cimport empty_nd
+from dlfs_ext.memory cimport empty_like, empty_nd
 from dlfs_ext.threads cimport kernel, run
 
 cdef extern from "jobs.h" nogil:
@@ -37,27 +37,32 @@ cdef inline features_job job_of(cnp.ndarray x, object y, object p, object q, obj
     cdef features_job job
     job.x, job.y, job.p, job.q, job.r = data(x), data(y), data(p), data(q), data(r)
     job.out, job.sums = data(out), data(sums)
-    job.outer, job.features = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
-    job.inner = inner_size(x)
+    job.outer, job.features, job.inner = x.shape[0], x.shape[1], inner_size(x)
     return job
 
 
-cdef inline int map_features(const kernel *which, cnp.ndarray x, object y, object p, object q,
-                             object r, cnp.ndarray out, int cost) except -1:
-    """out = f(x, y, p, q, r)."""
+cdef inline cnp.ndarray map_features(const kernel *which, cnp.ndarray x, object y, object p,
+                                     object q, object r, int cost):
+    """f(x, y, p, q, r)."""
+    cdef cnp.ndarray out = empty_like(x)
     cdef features_job job = job_of(x, y, p, q, r, out, None)
     cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
     if n:
         run(which, is_double(x), &job, job.outer if job.inner == 1 else job.outer * job.features,
             <double>n * cost)
-    return 0
+    return out
 
 
-cdef inline int sum_features(const kernel *which, cnp.ndarray x, object y, object p, object out,
-                             cnp.ndarray sums, int cost) except -1:
-    """sums[f] = the sum of the terms over all axes but the second; out gets the terms."""
+cdef inline cnp.ndarray sum_features(const kernel *which, cnp.ndarray x, object y, object p,
+                                     object out, int cost):
+    """The sums of f(x, y, p) over all axes but the second; out, unless it is None, gets f."""
+    cdef cnp.ndarray sums = per_feature(x)
     cdef features_job job = job_of(x, y, p, None, None, out, sums)
-    # Features are split, never the sums; each thread gets whole lines of the cache.
-    run(which, is_double(x), &job, job.features, <double>cnp.PyArray_SIZE(x) * cost,
-        16 if job.inner == 1 else 1)
-    return 0
+    by_feature(which, x, &job, cost)
+    return sums
+
+
+cdef inline int by_feature(const kernel *which, cnp.ndarray x, const void *job, int cost) except -1:
+    """Each feature is a task: sums are never split, and each thread gets whole cache lines."""
+    return run(which, is_double(x), job, x.shape[1], <double>cnp.PyArray_SIZE(x) * cost,
+               16 if inner_size(x) == 1 else 1)

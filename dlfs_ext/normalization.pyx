@@ -11,8 +11,10 @@ from dlfs.reference.normalization import ROWS
 from dlfs_ext.fallback import take_over
 
 from dlfs_ext.arrays cimport c_array, data, input_t, is_double, output_t
-from dlfs_ext.elementwise cimport by_rows
-from dlfs_ext.features cimport inner_size, map_features, per_feature, sum_features
+from dlfs_ext.elementwise cimport DEAR, by_rows, elementwise
+from dlfs_ext.features cimport (
+    by_feature, inner_size, map_features, per_feature, sum_features,
+)
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.memory cimport empty_like, empty_nd
 from dlfs_ext.threads cimport kernel, run
@@ -20,14 +22,6 @@ from dlfs_ext.threads cimport kernel, run
 cnp.import_array()
 
 cdef extern from "elementwise/normalization.h" nogil:
-    ctypedef void divide_fn(void *sums, ptrdiff_t n, double count) noexcept
-    ctypedef void inverse_deviation_fn(const void *var, void *out, ptrdiff_t n,
-                                       double eps) noexcept
-    divide_fn *divide_table[3][2]
-    inverse_deviation_fn *inverse_deviation_table[3][2]
-    kernel sum_first_kernel, sum_products_kernel, sum_squares_kernel
-    kernel normalize_kernel, normalize_grad_kernel, rescale_kernel
-    kernel layer_norm_kernel, layer_norm_grad_kernel, rms_norm_kernel, rms_norm_grad_kernel
     enum:
         DLFS_ROWS_TOGETHER
     ctypedef struct affine_job:
@@ -35,6 +29,11 @@ cdef extern from "elementwise/normalization.h" nogil:
         output_t out, mean, var, inverse, gamma_grad, beta_grad
         ptrdiff_t outer, features, inner
         double eps
+    ctypedef void divide_fn(void *sums, ptrdiff_t n, double count) noexcept
+    divide_fn *divide_table[3][2]
+    kernel sum_first_kernel, sum_products_kernel, sum_squares_kernel
+    kernel inverse_deviation_kernel, normalize_kernel, normalize_grad_kernel, rescale_kernel
+    kernel layer_norm_kernel, layer_norm_grad_kernel, rms_norm_kernel, rms_norm_grad_kernel
     kernel batch_norm_affine_kernel, batch_norm_affine_grad_kernel
     kernel layer_norm_affine_kernel, layer_norm_affine_grad_kernel
 
@@ -50,8 +49,7 @@ def batch_norm(x, eps=1e-5):
     cdef cnp.ndarray inv_std = inverse_deviation(var, eps)
     if not all_positive(inv_std):
         return take_over(reference.batch_norm, x, eps)
-    cdef cnp.ndarray out = empty_like(source)
-    map_features(&normalize_kernel, source, None, mean, inv_std, None, out, 2)
+    out = map_features(&normalize_kernel, source, None, mean, inv_std, None, 2)
     return out, mean, var, inv_std
 
 
@@ -59,28 +57,55 @@ def batch_norm_grad(output_grad, output, inv_std):
     check_arrays("batch_norm_grad", output=(output, FEATURES), inv_std=(inv_std, PER_FEATURE),
                  output_grad=(output_grad, FEATURES))
     cdef cnp.ndarray g = c_array(output_grad), y = c_array(output)
-    cdef cnp.ndarray out = empty_like(y)
     if cnp.PyArray_SIZE(y) == 0:
-        return out
-    cdef cnp.ndarray mean = mean_of(&sum_first_kernel, g, None, None, 1)
-    cdef cnp.ndarray product = mean_of(&sum_products_kernel, g, y, None, 2)
-    map_features(&normalize_grad_kernel, g, y, mean, product, c_array(inv_std), out, 3)
-    return out
+        return empty_like(y)
+    mean = mean_of(&sum_first_kernel, g, None, None, 1)
+    product = mean_of(&sum_products_kernel, g, y, None, 2)
+    return map_features(&normalize_grad_kernel, g, y, mean, product, c_array(inv_std), 3)
+
+
+cdef cnp.ndarray mean_of(const kernel *which, cnp.ndarray x, object y, object p, int cost):
+    """The mean of the terms over all axes but the second."""
+    cdef cnp.ndarray sums = sum_features(which, x, y, p, None, cost)
+    divide_table[isa_level][is_double(x)](
+        cnp.PyArray_DATA(sums), x.shape[1], x.shape[0] * inner_size(x))
+    return sums
+
+
+def batch_norm_inference(x, mean, var, eps=1e-5):
+    check_arrays("batch_norm_inference", x=(x, FEATURES), mean=(mean, PER_FEATURE),
+                 var=(var, PER_FEATURE))
+    eps = check_real(eps, "batch_norm_inference", "eps", 0.0, low_open=True)
+    return map_features(&normalize_kernel, c_array(x), None, c_array(mean),
+                        inverse_deviation(var, eps), None, 2)
+
+
+def batch_norm_inference_grad(output_grad, var, eps=1e-5):
+    check_arrays("batch_norm_inference_grad", output_grad=(output_grad, FEATURES),
+                 var=(var, PER_FEATURE))
+    eps = check_real(eps, "batch_norm_inference_grad", "eps", 0.0, low_open=True)
+    return map_features(&rescale_kernel, c_array(output_grad), None, inverse_deviation(var, eps),
+                        None, None, 1)
+
+
+cdef cnp.ndarray inverse_deviation(object var, double eps):
+    return elementwise(&inverse_deviation_kernel, var, None, eps, DEAR)
 
 
 def batch_norm_affine(x, gamma, beta, eps=1e-5):
-    check_arrays("batch_norm_affine", x=(x, FEATURES), gamma=(gamma, PER_FEATURE),
-                 beta=(beta, PER_FEATURE))
-    eps = check_real(eps, "batch_norm_affine", "eps", 0.0, low_open=True)
+    owner = "batch_norm_affine"
+    check_arrays(owner, x=(x, FEATURES), gamma=(gamma, PER_FEATURE), beta=(beta, PER_FEATURE))
+    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     cdef cnp.ndarray source = c_array(x), scale = c_array(gamma), shift = c_array(beta)
-    if cnp.PyArray_DIM(source, 0) * inner_size(source) == 0:
-        raise nothing_to_average("batch_norm_affine", x)
     cdef cnp.ndarray out = empty_like(source), mean = per_feature(source)
     cdef cnp.ndarray var = per_feature(source), inv_std = per_feature(source)
     cdef affine_job job
-    by_feature(&job, source, scale, mean, inv_std, out)
-    job.beta, job.var, job.eps = data(shift), data(var), eps
-    run_by_feature(&batch_norm_affine_kernel, source, &job, 5)
+    job.x, job.gamma, job.beta, job.eps = data(source), data(scale), data(shift), eps
+    job.out, job.mean, job.var, job.inverse = data(out), data(mean), data(var), data(inv_std)
+    job.outer, job.features, job.inner = source.shape[0], source.shape[1], inner_size(source)
+    if job.outer * job.inner == 0:
+        raise nothing_to_average(owner, x)
+    by_feature(&batch_norm_affine_kernel, source, &job, 5)
     if not all_positive(inv_std):
         return take_over(reference.batch_norm_affine, x, gamma, beta, eps)
     return out, mean, var, inv_std
@@ -94,52 +119,12 @@ def batch_norm_affine_grad(output_grad, x, gamma, mean, inv_std):
     cdef cnp.ndarray centre = c_array(mean), inverse = c_array(inv_std), out = empty_like(source)
     cdef cnp.ndarray gamma_grad = per_feature(source), beta_grad = per_feature(source)
     cdef affine_job job
-    by_feature(&job, source, scale, centre, inverse, out)
-    job.grad, job.gamma_grad, job.beta_grad = data(g), data(gamma_grad), data(beta_grad)
-    run_by_feature(&batch_norm_affine_grad_kernel, source, &job, 6)
+    job.x, job.grad, job.gamma, job.out = data(source), data(g), data(scale), data(out)
+    job.mean, job.inverse = data(centre), data(inverse)
+    job.gamma_grad, job.beta_grad = data(gamma_grad), data(beta_grad)
+    job.outer, job.features, job.inner = source.shape[0], source.shape[1], inner_size(source)
+    by_feature(&batch_norm_affine_grad_kernel, source, &job, 6)
     return out, gamma_grad, beta_grad
-
-
-cdef void by_feature(affine_job *job, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray mean,
-                     cnp.ndarray inverse, cnp.ndarray out) noexcept:
-    """Fill in what forward and backward share; all C-contiguous."""
-    job.x, job.gamma, job.mean, job.inverse = data(x), data(gamma), data(mean), data(inverse)
-    job.out, job.outer, job.features = data(out), cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
-    job.inner = inner_size(x)
-
-
-cdef int run_by_feature(const kernel *which, cnp.ndarray x, affine_job *job, int cost) except -1:
-    # As in sum_features: features are split, never the sums, and by whole lines of the cache.
-    return run(which, is_double(x), job, job.features, <double>cnp.PyArray_SIZE(x) * cost,
-               16 if job.inner == 1 else 1)
-
-
-cdef cnp.ndarray mean_of(const kernel *which, cnp.ndarray x, object y, object p, int cost):
-    """The mean of the terms over all axes but the second."""
-    cdef cnp.ndarray sums = per_feature(x)
-    sum_features(which, x, y, p, None, sums, cost)
-    divide_table[isa_level][is_double(x)](
-        cnp.PyArray_DATA(sums), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 0) * inner_size(x))
-    return sums
-
-
-def batch_norm_inference(x, mean, var, eps=1e-5):
-    check_arrays("batch_norm_inference", x=(x, FEATURES), mean=(mean, PER_FEATURE),
-                 var=(var, PER_FEATURE))
-    eps = check_real(eps, "batch_norm_inference", "eps", 0.0, low_open=True)
-    cdef cnp.ndarray source = c_array(x), out = empty_like(source)
-    map_features(&normalize_kernel, source, None, c_array(mean),
-                 inverse_deviation(c_array(var), eps), None, out, 2)
-    return out
-
-
-def batch_norm_inference_grad(output_grad, var, eps=1e-5):
-    check_arrays("batch_norm_inference_grad", output_grad=(output_grad, FEATURES),
-                 var=(var, PER_FEATURE))
-    eps = check_real(eps, "batch_norm_inference_grad", "eps", 0.0, low_open=True)
-    cdef cnp.ndarray g = c_array(output_grad), out = empty_like(g)
-    map_features(&rescale_kernel, g, None, inverse_deviation(c_array(var), eps), None, None, out, 1)
-    return out
 
 
 def layer_norm(x, eps=1e-5):
@@ -153,12 +138,12 @@ def layer_norm_grad(output_grad, output, inv_std):
 
 
 def layer_norm_affine(x, gamma, beta, eps=1e-5):
-    check_arrays("layer_norm_affine", x=(x, ROWS), gamma=(gamma, "1 features"),
-                 beta=(beta, "1 features"))
-    eps = check_real(eps, "layer_norm_affine", "eps", 0.0, low_open=True)
+    owner = "layer_norm_affine"
+    check_arrays(owner, x=(x, ROWS), gamma=(gamma, "1 features"), beta=(beta, "1 features"))
+    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
     cdef cnp.ndarray source = c_array(x), scale = c_array(gamma), shift = c_array(beta)
     if cnp.PyArray_SIZE(scale) == 0:
-        raise nothing_to_average("layer_norm_affine", x)
+        raise nothing_to_average(owner, x)
     cdef cnp.ndarray out = empty_like(source), mean = per_row(source), inv_std = per_row(source)
     cdef affine_job job
     job.x, job.gamma, job.beta, job.eps = data(source), data(scale), data(shift), eps
@@ -177,11 +162,10 @@ def layer_norm_affine_grad(output_grad, x, gamma, mean, inv_std):
                  output_grad=(output_grad, ROWS))
     cdef cnp.ndarray g = c_array(output_grad), source = c_array(x), scale = c_array(gamma)
     cdef cnp.ndarray centre = c_array(mean), inverse = c_array(inv_std), out = empty_like(source)
-    cdef ptrdiff_t rows = cnp.PyArray_SIZE(centre)
+    cdef ptrdiff_t rows = cnp.PyArray_SIZE(centre), features = cnp.PyArray_SIZE(scale)
     cdef ptrdiff_t tasks = (rows + DLFS_ROWS_TOGETHER - 1) // DLFS_ROWS_TOGETHER
-    cdef ptrdiff_t features = cnp.PyArray_SIZE(scale)
     cdef cnp.ndarray gammas = empty_nd(2, [tasks, features], cnp.PyArray_TYPE(source))
-    cdef cnp.ndarray betas = empty_nd(2, [tasks, features], cnp.PyArray_TYPE(source))
+    cdef cnp.ndarray betas = empty_like(gammas)
     cdef affine_job job
     job.x, job.grad, job.gamma, job.out = data(source), data(g), data(scale), data(out)
     job.mean, job.inverse = data(centre), data(inverse)
@@ -189,10 +173,8 @@ def layer_norm_affine_grad(output_grad, x, gamma, mean, inv_std):
     job.outer, job.features = rows, features
     run(&layer_norm_affine_grad_kernel, is_double(source), &job, tasks,
         <double>cnp.PyArray_SIZE(source) * 6)
-    cdef cnp.ndarray gamma_grad = per_feature(gammas), beta_grad = per_feature(betas)
-    sum_features(&sum_first_kernel, gammas, None, None, None, gamma_grad, 1)
-    sum_features(&sum_first_kernel, betas, None, None, None, beta_grad, 1)
-    return out, gamma_grad, beta_grad
+    return (out, sum_features(&sum_first_kernel, gammas, None, None, None, 1),
+            sum_features(&sum_first_kernel, betas, None, None, None, 1))
 
 
 def rms_norm(x, eps=1e-6):
@@ -240,13 +222,6 @@ cdef bint all_positive(cnp.ndarray inv_std) noexcept:
         for i in range(n):
             good = good & (narrow[i] > 0)
     return good
-
-
-cdef cnp.ndarray inverse_deviation(cnp.ndarray var, double eps):
-    cdef cnp.ndarray out = empty_like(var)
-    inverse_deviation_table[isa_level][is_double(var)](
-        cnp.PyArray_DATA(var), cnp.PyArray_DATA(out), cnp.PyArray_SIZE(var), eps)
-    return out
 
 
 cdef cnp.ndarray per_row(cnp.ndarray x):

@@ -20,10 +20,9 @@ enum { DLFS_ROWS_TOGETHER = 32 }; /* whose shares of the parameters' gradients a
 #include "simd/targets.h"
 
 typedef void divide_fn(void *sums, ptrdiff_t n, double count);
-typedef void inverse_deviation_fn(const void *var, void *out, ptrdiff_t n, double eps);
 
 DLFS_TABLE(divide)
-DLFS_TABLE(inverse_deviation)
+DLFS_KERNEL(inverse_deviation)
 DLFS_KERNEL(sum_first)
 DLFS_KERNEL(sum_products)
 DLFS_KERNEL(sum_squares)

@@ -20,12 +20,13 @@ static void NAME(divide)(void *sums_, ptrdiff_t n, double count)
         sums[i] /= (real)count;
 }
 
-static void NAME(inverse_deviation)(const void *var_, void *out_, ptrdiff_t n, double eps)
+KERNEL(inverse_deviation)
 {
-    const real *var = var_;
-    real *out = out_;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        real sum = var[i] + (real)eps;
+    const elements_job *job = job_;
+    const real *var = job->x;
+    real *out = job->out;
+    for (ptrdiff_t i = begin; i < end; i++) {
+        real sum = var[i] + (real)job->parameter;
         out[i] = 1 / (real)sqrt((double)sum);
     }
 }
