@@ -430,8 +430,4 @@ cdef int scattered(conv_job *job, int wide, cnp.ndarray weights) except -1:
 def _peak_work(dtype="float64", rounds=100_000):
     """Run multiply-adds on registers only, and return the number of floating-point operations."""
     cdef int wide = np.dtype(dtype) == np.float64
-    cdef ptrdiff_t n = rounds
-    cdef double operations
-    with nogil:
-        operations = multiply_adds_table[isa_level][wide](n)
-    return operations
+    return multiply_adds_table[isa_level][wide](rounds)

@@ -1,6 +1,7 @@
 """Batch, layer and root-mean-square normalization: dlfs.reference.normalization, compiled."""
 
 cimport numpy as cnp
+from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from dlfs import reference
@@ -40,7 +41,7 @@ cdef extern from "elementwise/normalization.h" nogil:
 
 def batch_norm(x, eps=1e-5):
     check_arrays("batch_norm", x=(x, FEATURES))
-    eps = check_real(eps, "batch_norm", "eps", 0.0, low_open=True)
+    eps = checked_eps(eps, "batch_norm")
     cdef cnp.ndarray source = c_array(x)
     if cnp.PyArray_DIM(source, 0) * inner_size(source) == 0:
         raise nothing_to_average("batch_norm", x)
@@ -75,7 +76,7 @@ cdef cnp.ndarray mean_of(const kernel *which, cnp.ndarray x, object y, object p,
 def batch_norm_inference(x, mean, var, eps=1e-5):
     check_arrays("batch_norm_inference", x=(x, FEATURES), mean=(mean, PER_FEATURE),
                  var=(var, PER_FEATURE))
-    eps = check_real(eps, "batch_norm_inference", "eps", 0.0, low_open=True)
+    eps = checked_eps(eps, "batch_norm_inference")
     return map_features(&normalize_kernel, c_array(x), None, c_array(mean),
                         inverse_deviation(var, eps), None, 2)
 
@@ -83,7 +84,7 @@ def batch_norm_inference(x, mean, var, eps=1e-5):
 def batch_norm_inference_grad(output_grad, var, eps=1e-5):
     check_arrays("batch_norm_inference_grad", output_grad=(output_grad, FEATURES),
                  var=(var, PER_FEATURE))
-    eps = check_real(eps, "batch_norm_inference_grad", "eps", 0.0, low_open=True)
+    eps = checked_eps(eps, "batch_norm_inference_grad")
     return map_features(&rescale_kernel, c_array(output_grad), None, inverse_deviation(var, eps),
                         None, None, 1)
 
@@ -95,7 +96,7 @@ cdef cnp.ndarray inverse_deviation(object var, double eps):
 def batch_norm_affine(x, gamma, beta, eps=1e-5):
     owner = "batch_norm_affine"
     check_arrays(owner, x=(x, FEATURES), gamma=(gamma, PER_FEATURE), beta=(beta, PER_FEATURE))
-    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
+    eps = checked_eps(eps, owner)
     cdef cnp.ndarray source = c_array(x), scale = c_array(gamma), shift = c_array(beta)
     cdef cnp.ndarray out = empty_like(source), mean = per_feature(source)
     cdef cnp.ndarray var = per_feature(source), inv_std = per_feature(source)
@@ -140,7 +141,7 @@ def layer_norm_grad(output_grad, output, inv_std):
 def layer_norm_affine(x, gamma, beta, eps=1e-5):
     owner = "layer_norm_affine"
     check_arrays(owner, x=(x, ROWS), gamma=(gamma, "1 features"), beta=(beta, "1 features"))
-    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
+    eps = checked_eps(eps, owner)
     cdef cnp.ndarray source = c_array(x), scale = c_array(gamma), shift = c_array(beta)
     if cnp.PyArray_SIZE(scale) == 0:
         raise nothing_to_average(owner, x)
@@ -191,7 +192,7 @@ cdef tuple normalized(const kernel *which, object x, object eps, object function
     """Normalize each row; return the output and what each row was multiplied by."""
     owner = function.__name__
     check_arrays(owner, x=(x, ROWS))
-    eps = check_real(eps, owner, "eps", 0.0, low_open=True)
+    eps = checked_eps(eps, owner)
     if cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1) == 0:
         raise nothing_to_average(owner, x)
     cdef cnp.ndarray inverse = per_row(x), out = by_rows(which, x, None, inverse, eps, 5)
@@ -203,6 +204,12 @@ cdef cnp.ndarray normalized_grad(const kernel *which, object output_grad, object
     if cnp.PyArray_SIZE(output) == 0:
         return empty_like(output)
     return by_rows(which, output_grad, output, c_array(inverse), 0, 5)
+
+
+cdef double checked_eps(object eps, str owner) except -1:
+    if type(eps) is float and 0 < <double>eps < INFINITY:
+        return eps
+    return check_real(eps, owner, "eps", 0.0, low_open=True)
 
 
 cdef object nothing_to_average(str owner, object x):

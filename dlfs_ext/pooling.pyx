@@ -125,7 +125,7 @@ def global_avg_pool2d_grad(output_grad, input_shape):
 cdef dict _memory = {}
 
 
-cdef pool_window window_of(object input_shape, object kernel_size, object stride, object padding,
+cdef pool_window window_of(tuple input_shape, object kernel_size, object stride, object padding,
                            str owner) except *:
     """The C form of the checked dlfs.windows.Window."""
     resolved = cached(_memory, pooling_window, (input_shape, kernel_size, stride, padding), owner)
