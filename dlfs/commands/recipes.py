@@ -176,6 +176,7 @@ def gpt(
     keep: float = 0.85,
     seed: int = 1,
     dtype: Any = "float64",
+    rotary: bool = False,
 ) -> NeuralNetwork:
     """Return a transformer that predicts the next character.
 
@@ -192,6 +193,8 @@ def gpt(
         The probability that a number is kept by Dropout.
     seed, dtype
         As in NeuralNetwork.
+    rotary : bool, default False
+        Whether attention also sees how far apart two positions are, as in SelfAttention.
 
     Notes
     -----
@@ -211,7 +214,7 @@ def gpt(
         Embedding(characters, width),
         PositionEmbedding(context),
         Dropout(keep),
-        *(TransformerBlock(heads, dropout=keep) for _ in range(blocks)),
+        *(TransformerBlock(heads, dropout=keep, rotary=rotary) for _ in range(blocks)),
         LayerNorm(),
         Dense(characters),
     ]

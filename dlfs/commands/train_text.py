@@ -60,11 +60,11 @@ RECURRENT = Recipe(
 """The batches are pieces of 16 streams, in their order."""
 
 GPT = Recipe(
-    batch_size=32,
-    epochs=9,
+    batch_size=16,
+    epochs=5,
     rates={
-        "adamw": 0.003,
-        "adam": 0.003,
+        "adamw": 0.002,
+        "adam": 0.002,
         "rmsprop": 0.001,
         "adagrad": 0.02,
         "momentum": 0.1,
@@ -115,7 +115,9 @@ def run(arguments: argparse.Namespace, text: str | None = None) -> int:
     else:
         X, y = _pieces(indices[:cut])
         X_test, y_test = streams(indices[cut:], 1, LENGTH)
-        net = gpt(len(vocabulary), LENGTH, seed=arguments.seed, dtype=arguments.dtype)
+        net = gpt(
+            len(vocabulary), LENGTH, seed=arguments.seed, dtype=arguments.dtype, rotary=True
+        )
     net.build((LENGTH,))
     print(net)
     print(f"{optim!r}, {backend.backend_name()} backend, {cut:,} characters", flush=True)
