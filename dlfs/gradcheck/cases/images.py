@@ -1,6 +1,7 @@
 """Cases of Operations on images: convolution and pooling, with every option they have."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
@@ -74,19 +75,16 @@ def _channels(sketch: Sketch) -> tuple[int, int, int]:
     return sketch.choose.choice((1, 1, 2)), *sketch.sizes(2, 1, 2)  # type: ignore[return-value]
 
 
-def _convolution(kind: type[Any], axes: int) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        groups, channels_in, channels_out = _channels(sketch)
-        kernel = sketch.sizes(axes, 1, 3)
-        options = windows(sketch, axes)
-        size = image_size(sketch, kernel, options)
-        sketch.normal("W", channels_in, channels_out * groups, *kernel)
-        sketch.any_layout("W")
-        sketch.normal("x", sketch.batch(), channels_in * groups, *size)
-        sketch.any_layout("x")
-        return sketch.case(kind, "W", groups=groups, **options)
-
-    return draw
+def _convolution(sketch: Sketch, kind: type[Any], axes: int) -> Case:
+    groups, channels_in, channels_out = _channels(sketch)
+    kernel = sketch.sizes(axes, 1, 3)
+    options = windows(sketch, axes)
+    size = image_size(sketch, kernel, options)
+    sketch.normal("W", channels_in, channels_out * groups, *kernel)
+    sketch.any_layout("W")
+    sketch.normal("x", sketch.batch(), channels_in * groups, *size)
+    sketch.any_layout("x")
+    return sketch.case(kind, "W", groups=groups, **options)
 
 
 def transposed_size(
@@ -118,43 +116,37 @@ def _conv_transpose(sketch: Sketch) -> Case:
     return sketch.case(ConvTranspose2D_Op, "W", groups=groups, **options)
 
 
-def _pooling(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        kernel = sketch.sizes(2, 1, 3)
-        options: dict[str, Any] = {"stride": sketch.sizes(2, 1, 3)}
-        if kind is MaxPool2D:
-            options["dilation"] = sketch.choose.choice((1, 1, (2, 1), 2))
-        largest = [k // 2 for k in kernel]
-        options["padding"] = tuple(
-            (sketch.choose.integer(0, most), sketch.choose.integer(0, most)) for most in largest
-        )
-        size = pooled_size(sketch, kernel, options)
-        sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 3), *size)
-        sketch.any_layout("x")
-        if kind is AvgPool2D:
-            options["count_include_pad"] = sketch.choose.choice((True, False))
-        options["ceil_mode"] = sketch.choose.choice((False, True))
-        return sketch.case(kind, kernel_size=kernel, **options)
-
-    return draw
+def _pooling(sketch: Sketch, kind: type[Any]) -> Case:
+    kernel = sketch.sizes(2, 1, 3)
+    options: dict[str, Any] = {"stride": sketch.sizes(2, 1, 3)}
+    if kind is MaxPool2D:
+        options["dilation"] = sketch.choose.choice((1, 1, (2, 1), 2))
+    largest = [k // 2 for k in kernel]
+    options["padding"] = tuple(
+        (sketch.choose.integer(0, most), sketch.choose.integer(0, most)) for most in largest
+    )
+    size = pooled_size(sketch, kernel, options)
+    sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 3), *size)
+    sketch.any_layout("x")
+    if kind is AvgPool2D:
+        options["count_include_pad"] = sketch.choose.choice((True, False))
+    options["ceil_mode"] = sketch.choose.choice((False, True))
+    return sketch.case(kind, kernel_size=kernel, **options)
 
 
-def _pooling_1d(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        kernel, stride = sketch.sizes(2, 1, 3)
-        options: dict[str, Any] = {
-            "stride": stride,
-            "padding": sketch.choose.integer(0, kernel // 2),
-        }
-        if kind is MaxPool1D:
-            options["dilation"] = sketch.choose.choice((1, 1, 2))
-        size = pooled_size(sketch, (kernel,), options)
-        sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 3), *size)
-        sketch.any_layout("x")
-        options["ceil_mode"] = sketch.choose.choice((False, True))
-        return sketch.case(kind, kernel_size=kernel, **options)
-
-    return draw
+def _pooling_1d(sketch: Sketch, kind: type[Any]) -> Case:
+    kernel, stride = sketch.sizes(2, 1, 3)
+    options: dict[str, Any] = {
+        "stride": stride,
+        "padding": sketch.choose.integer(0, kernel // 2),
+    }
+    if kind is MaxPool1D:
+        options["dilation"] = sketch.choose.choice((1, 1, 2))
+    size = pooled_size(sketch, (kernel,), options)
+    sketch.normal("x", sketch.batch(), sketch.choose.integer(1, 3), *size)
+    sketch.any_layout("x")
+    options["ceil_mode"] = sketch.choose.choice((False, True))
+    return sketch.case(kind, kernel_size=kernel, **options)
 
 
 def _upsample(sketch: Sketch) -> Case:
@@ -163,24 +155,21 @@ def _upsample(sketch: Sketch) -> Case:
     return sketch.case(Upsample2D, scale=sketch.choose.choice((2, 1, (3, 2))))
 
 
-def _global(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        sketch.normal("x", sketch.batch(), *sketch.sizes(3, 1, 4))
-        sketch.any_layout("x")
-        return sketch.case(kind)
-
-    return draw
+def _global(sketch: Sketch, kind: type[Any]) -> Case:
+    sketch.normal("x", sketch.batch(), *sketch.sizes(3, 1, 4))
+    sketch.any_layout("x")
+    return sketch.case(kind)
 
 
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
-    "Conv1D_Op": _convolution(Conv1D_Op, 1),
-    "Conv2D_Op": _convolution(Conv2D_Op, 2),
+    "Conv1D_Op": partial(_convolution, kind=Conv1D_Op, axes=1),
+    "Conv2D_Op": partial(_convolution, kind=Conv2D_Op, axes=2),
     "ConvTranspose2D_Op": _conv_transpose,
-    "MaxPool2D": _pooling(MaxPool2D),
-    "AvgPool2D": _pooling(AvgPool2D),
+    "MaxPool2D": partial(_pooling, kind=MaxPool2D),
+    "AvgPool2D": partial(_pooling, kind=AvgPool2D),
     "Upsample2D": _upsample,
-    "MaxPool1D": _pooling_1d(MaxPool1D),
-    "AvgPool1D": _pooling_1d(AvgPool1D),
-    "GlobalAvgPool2D": _global(GlobalAvgPool2D),
-    "GlobalMaxPool2D": _global(GlobalMaxPool2D),
+    "MaxPool1D": partial(_pooling_1d, kind=MaxPool1D),
+    "AvgPool1D": partial(_pooling_1d, kind=AvgPool1D),
+    "GlobalAvgPool2D": partial(_global, kind=GlobalAvgPool2D),
+    "GlobalMaxPool2D": partial(_global, kind=GlobalMaxPool2D),
 }

@@ -1,6 +1,7 @@
 """Cases of layers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dlfs.activations import GELU, Linear, ReLU, Sigmoid, Softplus, SwiGLU, Tanh
@@ -55,30 +56,27 @@ def _dense(sketch: Sketch) -> Case:
     )
 
 
-def _convolution(kind: type[Any], axes: int) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        groups = sketch.choose.choice((1, 1, 2))
-        kernel = sketch.sizes(axes, 1, 3)
-        transposed = kind is ConvTranspose2D
-        options = windows(sketch, axes, transposed)
-        draw_size = transposed_size if transposed else image_size
-        size = draw_size(sketch, kernel, options)
-        channels_in, channels_out = sketch.sizes(2, 1, 2)
-        sketch.normal("x", sketch.batch(), channels_in * groups, *size)
-        sketch.any_layout("x")
-        return sketch.case(
-            kind,
-            out_channels=channels_out * groups,
-            param_size=kernel if axes == 2 else kernel[0],
-            dropout=sketch.choose.choice((1.0, 0.7)),
-            activation=_activation(sketch),
-            flatten=sketch.choose.choice((False, True)),
-            groups=groups,
-            bias=sketch.choose.choice((True, True, False)),
-            **options,
-        )
-
-    return draw
+def _convolution(sketch: Sketch, kind: type[Any], axes: int) -> Case:
+    groups = sketch.choose.choice((1, 1, 2))
+    kernel = sketch.sizes(axes, 1, 3)
+    transposed = kind is ConvTranspose2D
+    options = windows(sketch, axes, transposed)
+    draw_size = transposed_size if transposed else image_size
+    size = draw_size(sketch, kernel, options)
+    channels_in, channels_out = sketch.sizes(2, 1, 2)
+    sketch.normal("x", sketch.batch(), channels_in * groups, *size)
+    sketch.any_layout("x")
+    return sketch.case(
+        kind,
+        out_channels=channels_out * groups,
+        param_size=kernel if axes == 2 else kernel[0],
+        dropout=sketch.choose.choice((1.0, 0.7)),
+        activation=_activation(sketch),
+        flatten=sketch.choose.choice((False, True)),
+        groups=groups,
+        bias=sketch.choose.choice((True, True, False)),
+        **options,
+    )
 
 
 def _batch_norm(sketch: Sketch) -> Case:
@@ -88,14 +86,11 @@ def _batch_norm(sketch: Sketch) -> Case:
     return sketch.case(BatchNorm, inference=sketch.choose.choice((False, False, True)))
 
 
-def _row_norm(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        time = sketch.sizes(sketch.choose.choice((0, 1)), 1, 3)
-        sketch.normal("x", sketch.batch(), *time, sketch.choose.integer(3, 5))
-        sketch.any_layout("x")
-        return sketch.case(kind)
-
-    return draw
+def _row_norm(sketch: Sketch, kind: type[Any]) -> Case:
+    time = sketch.sizes(sketch.choose.choice((0, 1)), 1, 3)
+    sketch.normal("x", sketch.batch(), *time, sketch.choose.integer(3, 5))
+    sketch.any_layout("x")
+    return sketch.case(kind)
 
 
 def _group_norm(sketch: Sketch) -> Case:
@@ -163,26 +158,23 @@ def _tied_embedding(sketch: Sketch) -> Case:
     return sketch.case(TiedEmbedding, vocabulary_size=rows, neurons=features, inside=inside)
 
 
-def _recurrent(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        features, hidden = sketch.sizes(2, 1, 3)
-        options: dict[str, Any] = {
-            "output_size": sketch.choose.choice((None, 1, 3)),
-            "weight_scale": 0.7,
-        }
-        if kind is GRULayer:
-            options["reset"] = sketch.choose.choice(("before", "after"))
-        options["carry"] = sketch.choose.choice((False, True, "mean"))
-        batch, time = sketch.batch(), sketch.choose.choice((2, 1, 4))
-        if sketch.choose.choice((False, False, True)):
-            options["vocabulary_size"] = features
-            sketch.integers("x", features, batch, time)
-        else:
-            sketch.normal("x", batch, time, features)
-            sketch.any_layout("x")
-        return sketch.case(kind, hidden_size=hidden, **options)
-
-    return draw
+def _recurrent(sketch: Sketch, kind: type[Any]) -> Case:
+    features, hidden = sketch.sizes(2, 1, 3)
+    options: dict[str, Any] = {
+        "output_size": sketch.choose.choice((None, 1, 3)),
+        "weight_scale": 0.7,
+    }
+    if kind is GRULayer:
+        options["reset"] = sketch.choose.choice(("before", "after"))
+    options["carry"] = sketch.choose.choice((False, True, "mean"))
+    batch, time = sketch.batch(), sketch.choose.choice((2, 1, 4))
+    if sketch.choose.choice((False, False, True)):
+        options["vocabulary_size"] = features
+        sketch.integers("x", features, batch, time)
+    else:
+        sketch.normal("x", batch, time, features)
+        sketch.any_layout("x")
+    return sketch.case(kind, hidden_size=hidden, **options)
 
 
 def _operation_layer(sketch: Sketch) -> Case:
@@ -201,15 +193,12 @@ def _nested_layer(sketch: Sketch, width: int) -> Layer:
     return LayerNorm() if kind is LayerNorm else Dense(width, activation=_activation(sketch))
 
 
-def _block(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        width = sketch.choose.integer(1, 4)
-        sketch.normal("x", sketch.batch(), width)
-        sketch.any_layout("x")
-        layers = [_nested_layer(sketch, width) for _ in range(sketch.choose.integer(1, 2))]
-        return sketch.case(kind, layers=layers)
-
-    return draw
+def _block(sketch: Sketch, kind: type[Any]) -> Case:
+    width = sketch.choose.integer(1, 4)
+    sketch.normal("x", sketch.batch(), width)
+    sketch.any_layout("x")
+    layers = [_nested_layer(sketch, width) for _ in range(sketch.choose.integer(1, 2))]
+    return sketch.case(kind, layers=layers)
 
 
 def _parallel(sketch: Sketch) -> Case:
@@ -237,12 +226,12 @@ def _prelu(sketch: Sketch) -> Case:
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "PReLU": _prelu,
     "Dense": _dense,
-    "Conv1D": _convolution(Conv1D, 1),
-    "Conv2D": _convolution(Conv2D, 2),
-    "ConvTranspose2D": _convolution(ConvTranspose2D, 2),
+    "Conv1D": partial(_convolution, kind=Conv1D, axes=1),
+    "Conv2D": partial(_convolution, kind=Conv2D, axes=2),
+    "ConvTranspose2D": partial(_convolution, kind=ConvTranspose2D, axes=2),
     "BatchNorm": _batch_norm,
-    "LayerNorm": _row_norm(LayerNorm),
-    "RMSNorm": _row_norm(RMSNorm),
+    "LayerNorm": partial(_row_norm, kind=LayerNorm),
+    "RMSNorm": partial(_row_norm, kind=RMSNorm),
     "GroupNorm": _group_norm,
     "Embedding": _embedding,
     "SelfAttention": _self_attention,
@@ -251,11 +240,11 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "PositionEmbedding": _position_embedding,
     "TiedEmbedding": _tied_embedding,
     "OperationLayer": _operation_layer,
-    "RNNLayer": _recurrent(RNNLayer),
-    "LSTMLayer": _recurrent(LSTMLayer),
-    "GRULayer": _recurrent(GRULayer),
-    "LayerBlock": _block(LayerBlock),
-    "Residual": _block(Residual),
+    "RNNLayer": partial(_recurrent, kind=RNNLayer),
+    "LSTMLayer": partial(_recurrent, kind=LSTMLayer),
+    "GRULayer": partial(_recurrent, kind=GRULayer),
+    "LayerBlock": partial(_block, kind=LayerBlock),
+    "Residual": partial(_block, kind=Residual),
     "Parallel": _parallel,
     "Bidirectional": _bidirectional,
 }

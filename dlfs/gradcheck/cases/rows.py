@@ -1,6 +1,7 @@
 """Cases of Operations on rows of features, and of elementwise Operations."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dlfs.activations import (
@@ -43,23 +44,17 @@ def _any_shape(sketch: Sketch, scale: float = 1.5) -> None:
     sketch.any_layout("x")
 
 
-def _elementwise(kind: type[Any], **options: tuple[Any, ...]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        _any_shape(sketch)
-        chosen = {name: sketch.choose.choice(values) for name, values in options.items()}
-        return sketch.case(kind, **chosen)
-
-    return draw
+def _elementwise(sketch: Sketch, kind: type[Any], **options: tuple[Any, ...]) -> Case:
+    _any_shape(sketch)
+    chosen = {name: sketch.choose.choice(values) for name, values in options.items()}
+    return sketch.case(kind, **chosen)
 
 
-def _softmax(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        sizes = sketch.sizes(sketch.choose.integer(1, 2), 1, 5)
-        sketch.normal("x", sketch.batch(), *sizes, scale=2.0)
-        sketch.any_layout("x")
-        return sketch.case(kind)
-
-    return draw
+def _softmax(sketch: Sketch, kind: type[Any]) -> Case:
+    sizes = sketch.sizes(sketch.choose.integer(1, 2), 1, 5)
+    sketch.normal("x", sketch.batch(), *sizes, scale=2.0)
+    sketch.any_layout("x")
+    return sketch.case(kind)
 
 
 def _hard_swish(sketch: Sketch) -> Case:
@@ -91,19 +86,16 @@ def _weight_multiply(sketch: Sketch) -> Case:
     return sketch.case(WeightMultiply, "W")
 
 
-def _per_feature(kind: type[Any], name: str) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        features = sketch.choose.integer(1, 4)
-        if sketch.choose.choice((False, True)):
-            sketch.normal(name, 1, features, 1, 1)
-            sketch.normal("x", sketch.batch(), features, *sketch.sizes(2, 1, 3))
-        else:
-            sketch.normal(name, 1, features)
-            sketch.normal("x", *_leading(sketch), features)
-        sketch.any_layout("x")
-        return sketch.case(kind, name)
-
-    return draw
+def _per_feature(sketch: Sketch, kind: type[Any], name: str) -> Case:
+    features = sketch.choose.integer(1, 4)
+    if sketch.choose.choice((False, True)):
+        sketch.normal(name, 1, features, 1, 1)
+        sketch.normal("x", sketch.batch(), features, *sketch.sizes(2, 1, 3))
+    else:
+        sketch.normal(name, 1, features)
+        sketch.normal("x", *_leading(sketch), features)
+    sketch.any_layout("x")
+    return sketch.case(kind, name)
 
 
 def _reshape(sketch: Sketch) -> Case:
@@ -113,13 +105,10 @@ def _reshape(sketch: Sketch) -> Case:
     return sketch.case(Reshape, shape=sketch.choose.choice(((a, b, c), (c, -1), (a * b * c,))))
 
 
-def _steps(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        sketch.normal("x", sketch.batch(), *sketch.sizes(sketch.choose.integer(1, 2), 1, 4))
-        sketch.any_layout("x")
-        return sketch.case(kind)
-
-    return draw
+def _steps(sketch: Sketch, kind: type[Any]) -> Case:
+    sketch.normal("x", sketch.batch(), *sketch.sizes(sketch.choose.integer(1, 2), 1, 4))
+    sketch.any_layout("x")
+    return sketch.case(kind)
 
 
 def _dropout(sketch: Sketch) -> Case:
@@ -139,13 +128,10 @@ def _batch_norm(sketch: Sketch) -> Case:
     return sketch.case(BatchNorm_Op, eps=sketch.choose.choice((1e-5, 1e-2)), inference=inference)
 
 
-def _row_norm(kind: type[Any]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        sketch.normal("x", *_leading(sketch), sketch.choose.integer(3, 6))
-        sketch.any_layout("x")
-        return sketch.case(kind, eps=sketch.choose.choice((1e-5, 1e-2)))
-
-    return draw
+def _row_norm(sketch: Sketch, kind: type[Any]) -> Case:
+    sketch.normal("x", *_leading(sketch), sketch.choose.integer(3, 6))
+    sketch.any_layout("x")
+    return sketch.case(kind, eps=sketch.choose.choice((1e-5, 1e-2)))
 
 
 def _group_norm(sketch: Sketch) -> Case:
@@ -211,54 +197,51 @@ def _embedding(sketch: Sketch) -> Case:
     return sketch.case(Embedding_Op, "table")
 
 
-def _recurrence(kind: type[Any], gates: int, states: tuple[str, ...]) -> Callable[[Sketch], Case]:
-    def draw(sketch: Sketch) -> Case:
-        hidden, batch = sketch.choose.integer(1, 4), sketch.batch()
-        options: dict[str, Any] = {}
-        if kind is GRU_Op:
-            options["reset"] = sketch.choose.choice(("before", "after"))
-        sketch.normal("W_h", hidden + (options.get("reset") == "after"), gates * hidden)
-        sketch.any_layout("W_h")
-        sketch.normal("x", batch, sketch.choose.choice((2, 1, 3, 5, 0)), gates * hidden)
-        sketch.any_layout("x")
-        given: tuple[str, ...] = ()
-        if sketch.choose.choice((False, True)):
-            given = states
-            for name in given:
-                sketch.normal(name, batch, hidden)
-        return sketch.case(kind, "W_h", *given, **options)
-
-    return draw
+def _recurrence(sketch: Sketch, kind: type[Any], gates: int, states: tuple[str, ...]) -> Case:
+    hidden, batch = sketch.choose.integer(1, 4), sketch.batch()
+    options: dict[str, Any] = {}
+    if kind is GRU_Op:
+        options["reset"] = sketch.choose.choice(("before", "after"))
+    sketch.normal("W_h", hidden + (options.get("reset") == "after"), gates * hidden)
+    sketch.any_layout("W_h")
+    sketch.normal("x", batch, sketch.choose.choice((2, 1, 3, 5, 0)), gates * hidden)
+    sketch.any_layout("x")
+    given: tuple[str, ...] = ()
+    if sketch.choose.choice((False, True)):
+        given = states
+        for name in given:
+            sketch.normal(name, batch, hidden)
+    return sketch.case(kind, "W_h", *given, **options)
 
 
 RECIPES: dict[str, Callable[[Sketch], Case]] = {
-    "Linear": _elementwise(Linear),
-    "Sigmoid": _elementwise(Sigmoid),
-    "Tanh": _elementwise(Tanh),
-    "ReLU": _elementwise(ReLU),
-    "LeakyReLU": _elementwise(LeakyReLU, slope=(0.01, 0.3, 0.0)),
-    "ELU": _elementwise(ELU, alpha=(1.0, 0.3, 2.0)),
-    "GELU": _elementwise(GELU, tanh=(False, True)),
-    "SiLU": _elementwise(SiLU),
-    "Softplus": _elementwise(Softplus),
-    "SELU": _elementwise(SELU),
-    "Mish": _elementwise(Mish),
+    "Linear": partial(_elementwise, kind=Linear),
+    "Sigmoid": partial(_elementwise, kind=Sigmoid),
+    "Tanh": partial(_elementwise, kind=Tanh),
+    "ReLU": partial(_elementwise, kind=ReLU),
+    "LeakyReLU": partial(_elementwise, kind=LeakyReLU, slope=(0.01, 0.3, 0.0)),
+    "ELU": partial(_elementwise, kind=ELU, alpha=(1.0, 0.3, 2.0)),
+    "GELU": partial(_elementwise, kind=GELU, tanh=(False, True)),
+    "SiLU": partial(_elementwise, kind=SiLU),
+    "Softplus": partial(_elementwise, kind=Softplus),
+    "SELU": partial(_elementwise, kind=SELU),
+    "Mish": partial(_elementwise, kind=Mish),
     "HardSwish": _hard_swish,
     "PReLU_Op": _prelu,
-    "LogSoftmax": _softmax(LogSoftmax),
-    "Softmax": _softmax(Softmax),
+    "LogSoftmax": partial(_softmax, kind=LogSoftmax),
+    "Softmax": partial(_softmax, kind=Softmax),
     "SwiGLU": _swiglu,
     "WeightMultiply": _weight_multiply,
-    "BiasAdd": _per_feature(BiasAdd, "B"),
-    "ScaleMultiply": _per_feature(ScaleMultiply, "gamma"),
-    "Flatten": _elementwise(Flatten),
+    "BiasAdd": partial(_per_feature, kind=BiasAdd, name="B"),
+    "ScaleMultiply": partial(_per_feature, kind=ScaleMultiply, name="gamma"),
+    "Flatten": partial(_elementwise, kind=Flatten),
     "Reshape": _reshape,
-    "LastStep": _steps(LastStep),
-    "Reverse": _steps(Reverse),
+    "LastStep": partial(_steps, kind=LastStep),
+    "Reverse": partial(_steps, kind=Reverse),
     "Dropout": _dropout,
     "BatchNorm_Op": _batch_norm,
-    "LayerNorm_Op": _row_norm(LayerNorm_Op),
-    "RMSNorm_Op": _row_norm(RMSNorm_Op),
+    "LayerNorm_Op": partial(_row_norm, kind=LayerNorm_Op),
+    "RMSNorm_Op": partial(_row_norm, kind=RMSNorm_Op),
     "GroupNorm_Op": _group_norm,
     "Embedding_Op": _embedding,
     "Attention_Op": _attention,
@@ -266,7 +249,7 @@ RECIPES: dict[str, Callable[[Sketch], Case]] = {
     "PositionAdd": _position_add,
     "SinusoidAdd": _sinusoid_add,
     "TableMultiply": _table_multiply,
-    "RNN_Op": _recurrence(RNN_Op, 1, ("h0",)),
-    "LSTM_Op": _recurrence(LSTM_Op, 4, ("h0", "c0")),
-    "GRU_Op": _recurrence(GRU_Op, 3, ("h0",)),
+    "RNN_Op": partial(_recurrence, kind=RNN_Op, gates=1, states=("h0",)),
+    "LSTM_Op": partial(_recurrence, kind=LSTM_Op, gates=4, states=("h0", "c0")),
+    "GRU_Op": partial(_recurrence, kind=GRU_Op, gates=3, states=("h0",)),
 }
