@@ -212,10 +212,11 @@ class _Comparison:
     def result(self, directions: int, pull_positive: Callable[[], Array]) -> GradientResult:
         """Return the verdict."""
         numeric, differentiator = self.numeric, self.differentiator
+        off_kink = _no_slope(differentiator, numeric, self.grad, self.allowed)
         left_out = sorted({*numeric.skipped})
         if directions:
-            left_out = sorted({*left_out, *map(int, np.flatnonzero(~self.smooth))})
-        off_kink = _no_slope(differentiator, numeric, self.grad, self.allowed)
+            companions = {*map(int, np.flatnonzero(~self.smooth))}.difference(off_kink)
+            left_out = sorted({*left_out, *companions})
         shared = None if off_kink else _shared(differentiator, numeric, pull_positive)
         wrong = self.wrong()
         with np.errstate(invalid="ignore"):

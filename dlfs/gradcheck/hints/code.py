@@ -273,7 +273,9 @@ def _reachable(slot: Slot) -> bool:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.removeprefix("_[").split())
+    if text.startswith("_["):
+        text = text[2:-1]  # a slice
+    text = " ".join(text.split())
     if len(text) <= _LONGEST:
         return text
     # Mostly the end: what is added stands there.

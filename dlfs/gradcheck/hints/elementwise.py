@@ -119,8 +119,7 @@ def _normalization(evidence: Evidence) -> Iterator[Hint]:
         count = int(np.prod([x.shape[axis] for axis in axes]))
         if count < 3:
             continue
-        spread = x.std(axis=axes, keepdims=True)
-        inverse = output.std(axis=axes, keepdims=True) / np.where(spread == 0, 1.0, spread)
+        inverse = output.std(axis=axes, keepdims=True) / x.std(axis=axes, keepdims=True)
         along = (grad * output).mean(axis=axes, keepdims=True)
         center = grad.mean(axis=axes, keepdims=True)
         n = count / (count - 1)

@@ -70,7 +70,7 @@ def _known(prediction: Array, target: Array) -> dict[str, Array]:
             "half the squared error": error,
             "the absolute error": np.sign(error),
             "the cross-entropy of probabilities, without their softmax": -target / prediction,
-            "the cross-entropy of probabilities, without their softmax's": -target / softmax,
+            "softmax cross-entropy, without the softmax's derivative": -target / softmax,
             "the squared error after a sigmoid, without its derivative": 2 * (sigmoid - target),
             "the squared error after a softmax, without its derivative": 2 * (softmax - target),
         }

@@ -29,7 +29,8 @@ _AXES = ("0", "1", "-1", "2", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(2, 3)
 class Edit:
     """One change: its kind, the slot, and the text that takes the slot's place.
 
-    A change at all places of a method has ``everywhere``, the old and the new text.
+    A change at all places of a method has ``everywhere``, the old and the new text. What stands in
+    brackets as an index is ``_[text]``, because slices do not parse alone.
     """
 
     kind: str
@@ -181,7 +182,7 @@ def _of_places(slot: Slot, material: Material) -> Changes:
         return
     if isinstance(node, ast.Slice):
         for other in dict.fromkeys((":-1", "1:", "::-1", ":", *material.slices)):
-            yield "other_slice", f"_[{other}]"  # a slice alone does not parse
+            yield "other_slice", f"_[{other}]"
     elif isinstance(node, ast.BinOp):
         left, right, sign = ast.unparse(node.left), ast.unparse(node.right), _sign(node)
         for other in (left, f"2 * {left} {sign} {right}", f"{left} {sign} 2 * {right}"):
@@ -220,8 +221,10 @@ def _of_order(slot: Slot, material: Material) -> Changes:
         texts = [*map(ast.unparse, node.elts)]
         for one in range(len(texts) - 1):
             swapped = [*texts[:one], texts[one + 1], texts[one], *texts[one + 2 :]]
-            ends = "[]" if isinstance(node, ast.List) else "()"
-            yield "other_order", ends[0] + ", ".join(swapped) + ends[1]
+            first, last = "[]" if isinstance(node, ast.List) else "()"
+            if slot.field == "slice":
+                first, last = "_[", "]"
+            yield "other_order", f"{first}{', '.join(swapped)}{last}"
 
 
 def _of_signs(slot: Slot, material: Material) -> Changes:
@@ -303,7 +306,7 @@ def _of_factors(slot: Slot, material: Material) -> Changes:
     operand = isinstance(slot.parent, ast.BinOp) and not isinstance(slot.parent.op, ast.Pow)
     result = isinstance(slot.parent, ast.Return | ast.Assign | ast.AugAssign)
     argument = isinstance(slot.parent, ast.Call | ast.List | ast.Tuple) and not isinstance(
-        node, ast.Constant
+        node, ast.Constant | ast.Slice
     )
     if not isinstance(node, ast.expr) or slot.field in ("func", "targets", "target", "slice"):
         return

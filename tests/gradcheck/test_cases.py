@@ -1,0 +1,101 @@
+"""What each recipe draws: the sizes, dtypes and layouts of arrays, and the values of options.
+
+``cases.txt`` lists them for 60 cases of each class. If it changes, read it: everything that a class
+can do should be there. Write it again with ``python -m tests.gradcheck.test_cases``.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlfs.configured import Configured
+from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser
+
+PAGE = Path(__file__).with_name("cases.txt")
+CASES = 60
+_MOST_LISTED = 8
+
+
+def layout(array: np.ndarray) -> str:
+    """Return how the numbers of an array lie in memory."""
+    if not array.flags.writeable:
+        return "read-only"
+    if any(stride < 0 for stride in array.strides):
+        return "reversed"
+    if array.flags.c_contiguous:
+        return "contiguous"
+    return "Fortran" if array.flags.f_contiguous else "strided"
+
+
+def facts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Go through a value, and through what it was made of; yield a path and what is there."""
+    if isinstance(value, Configured):
+        yield path, type(value).__name__
+        for name, inner in value.arguments().items():
+            yield from facts(inner, f"{path}.{type(value).__name__}.{name}")
+    elif isinstance(value, np.ndarray):
+        yield f"{path} of {value.dtype.kind}{value.ndim}", value.shape
+        yield f"{path}, layout", layout(value)
+        if value.size and value.dtype.kind in "iu":
+            yield f"{path}, least", int(value.min())
+    elif isinstance(value, list):
+        for inner in value:
+            yield from facts(inner, f"{path}[]")
+    elif not path.endswith("seed"):
+        yield path, value
+
+
+def cases(name: str) -> Iterator[Case]:
+    for number in range(CASES):
+        chooser = RandomChooser(np.random.default_rng(number))
+        yield RECIPES[name].draw(chooser, ("float64", "float32")[number % 2])
+
+
+def drawn(name: str) -> Iterator[str]:
+    """Iterate over the lines of the page about one recipe."""
+    seen: dict[str, set[Any]] = defaultdict(set)
+    squares: list[np.ndarray] = []
+    for case in cases(name):
+        for label in ("x", "y", "inference", "target"):
+            for path, value in facts(getattr(case, label), label):
+                seen[path].add(value)
+        for path, value in facts(getattr(case.target, "param", None), "param"):
+            seen[path].add(value)
+        made = re.search(r"^target = \w+\((\w+(?:, \w+)*)?", case.code, re.MULTILINE)
+        assert made
+        seen["made from"].add(made[1])
+        if case.x.dtype.kind == "f":
+            squares.append(case.x.ravel().astype(float) ** 2)
+    yield f"{name} | kind | {RECIPES[name].kind}"
+    for path, values in sorted(seen.items()):
+        yield f"{name} | {path} | {listed(values)}"
+    if squares:
+        # The exact value is luck.
+        spread = round(2 * float(np.sqrt(np.mean(np.concatenate(squares))))) / 2
+        yield f"{name} | x, about how far from 0 | {spread}"
+
+
+def listed(values: set[Any]) -> str:
+    if all(isinstance(value, tuple) and value for value in values) and len(values) > _MOST_LISTED:
+        lengths = {len(value) for value in values}
+        if len(lengths) == 1 and all(isinstance(v, int) for value in values for v in value):
+            axes = zip(*values, strict=True)
+            return " x ".join(f"{min(axis)} to {max(axis)}" for axis in axes)
+    if all(type(value) is int for value in values) and len(values) > 2:
+        return f"{min(values)} to {max(values)}, {len(values)} of them"
+    return ", ".join(sorted(map(repr, values)))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_a_recipe_draws(name: str) -> None:
+    page = PAGE.read_text("utf-8").splitlines()
+    assert [*drawn(name)] == [line for line in page if line.startswith(f"{name} | ")]
+
+
+if __name__ == "__main__":
+    PAGE.write_text("".join(f"{line}\n" for name in RECIPES for line in drawn(name)), "utf-8")
