@@ -2,13 +2,12 @@
 
 import ast
 import linecache
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-_LIBRARY = Path(__file__).parents[1]
+_LIBRARY = ("dlfs", "dlfs_ext")
 _ABOUT_SHAPES = (AssertionError, ValueError, IndexError)
 
 
@@ -21,7 +20,7 @@ def describe(error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     steps, step = [], error.__traceback__
     while step is not None:
-        if not Path(step.tb_frame.f_code.co_filename).is_relative_to(_LIBRARY):
+        if step.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARY:
             steps.append(step)
         step = step.tb_next
     if not steps:
@@ -38,7 +37,7 @@ def _place(error: BaseException) -> str:
 def _shapes(text: str, frame: FrameType) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the arrays that a line of code names, such as x or self.param."""
     try:
-        tree = ast.parse(text.rstrip(":") if text.startswith(("if", "for")) else text)
+        tree = ast.parse(f"{text} pass" if text.endswith(":") else text)
     except SyntaxError:  # a part of a longer statement
         return {}
     found = {}

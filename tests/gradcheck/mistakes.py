@@ -276,6 +276,11 @@ MISTAKES |= {
         normal(2, 3, 4),
         np.array([[0, 3, 2], [1, 1, 3]]),
     ),
+    "log cosh of steps: softmax cross-entropy": (
+        loss(log_cosh, lambda p, t: (softmax(p) - t) / len(p)),
+        normal(2, 3, 4),
+        np.random.default_rng(1).dirichlet(np.ones(4), (2, 3)),
+    ),
     "log cosh of targets with a 0 prediction: the cross-entropy of probabilities": (
         loss(log_cosh, lambda p, t: 2 * (p - t)),
         P * (P != P[0, 0]),
@@ -527,16 +532,20 @@ MISTAKES |= {
     "a factor of the product of a tuple": (sine(15.0, sizes=(3, 5)), X),
     "a factor of two attributes": (sine(-7.0, width=7, height=7), X),
     "a factor of a flag and a text": (sine(5.0, flag=True, text="5", sizes=("5",)), X),
+    "a factor of an attribute below 1": (sine(0.25, rate=0.25), X),
+    "a factor beside an attribute": (sine(7 * (1 + 4e-6), width=7), X),
+    "a factor of a row of steps": (sine(12.0), normal(2, 3, 4)),
+    "a factor of numbers in a row": (sine(6.0), normal(5)),
+    "a factor of a function": ((np.sin, lambda g, x: 2.5 * g * np.cos(x)), X),
     "a factor of the features": (sine(5.0), normal(2, 5)),
     "a factor of the size": (sine(10.0), normal(2, 5)),
-    "a factor of the pixels": (sine(20.0), normal(2, 3, 4, 5)),
-    "a factor of a row": (sine(1 / 60.0), normal(2, 3, 4, 5)),
-    "a factor of the pixels of one image": (pooled(20.0), normal(2, 3, 4, 5)),
-    "a factor of the output's features": (pooled(1 / 2.0), normal(7, 3, 4, 5)),
-    "a factor of the output's size": (pooled(14.0), normal(7, 3, 4, 5)),
+    "a factor of the pixels": (sine(15.0), normal(2, 2, 3, 5)),
+    "a factor of a row": (sine(1 / 30.0), normal(2, 2, 3, 5)),
+    "a factor of the pixels of one image": (pooled(6.0), normal(7, 3, 2, 3)),
+    "a factor of the output's features": (pooled(1 / 2.0), normal(7, 3, 2, 3)),
+    "a factor of the output's size": (pooled(14.0), normal(7, 3, 2, 3)),
     "a factor of no size": (sine(1.234567), X),
-    "a factor in one direction": (sine(3.5, 0.0), normal(40, 20)),
-    "a sign in a large array": (sine(-1), normal(40, 20)),
+    "a sign in a large array": (sine(-1), normal(61, 10)),
     "a sign with as many rows as always": (
         operation(
             lambda x: np.sin(x.reshape(3, 2, 2)).sum(axis=2),
@@ -562,6 +571,23 @@ MISTAKES |= {
     "wrong in both dtypes": (
         operation(np.sin, lambda g, x, y: g * np.cos(x) * g.dtype.type(-1)),
         X.astype(np.float32),
+    ),
+    "wrong in float32, of large numbers": (
+        operation(
+            lambda x: 1e6 * np.sin(x),
+            lambda g, x, y: g * np.cos(x) * np.where(x.dtype == np.float32, g.dtype.type(2e6), 1e6),
+        ),
+        X.astype(np.float32),
+    ),
+    "wrong in both dtypes, by a tenth": (
+        operation(np.sin, lambda g, x, y: g * np.cos(x) * g.dtype.type(1.1)),
+        X.astype(np.float32),
+    ),
+    "wrong in both dtypes, with a kink": (
+        operation(
+            leaky, lambda g, x, y: g * np.select([x > 0, x < 0], [-1, -0.1], 0.5).astype(x.dtype)
+        ),
+        np.where(X == X[1, 2], 0.0, X).astype(np.float32),
     ),
     "the output gradient forgotten": (operation(np.sin, lambda g, x, y: np.cos(x)), X),
 }
@@ -598,6 +624,21 @@ def stopping(g: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 MISTAKES |= {
+    "weight gradient of two rows: not summed": (
+        with_param(
+            normal(4, 2), lambda x, p: x @ p, GRADIENTS["not summed"], lambda g, x, p: g @ p.T
+        ),
+        X[:2],
+    ),
+    "weight gradient of one row: of another size": (
+        with_param(
+            normal(4, 2),
+            lambda x, p: x @ p,
+            lambda g, x, p: np.ones((1, 7)),
+            lambda g, x, p: g @ p.T,
+        ),
+        X[:1],
+    ),
     "input gradient: missing": (operation(np.sin, lambda g, x, y: None), X),
     "input gradient: not summed": (
         operation(np.sin, lambda g, x, y: np.ones((3, 3, 4))),
@@ -758,7 +799,7 @@ def window(base: Any, input_grad: Any, *shape: int, **options: Any) -> Any:
     return type("Wrong", (base,), {"_input_grad": input_grad})(normal(*shape, seed=6), **options)
 
 
-IMAGE, LINE = normal(2, 2, 4, 5), normal(2, 2, 6)
+IMAGE, LINE = normal(2, 2, 3, 4), normal(2, 2, 5)
 MISTAKES |= {
     "convolution: flipped": (window(Conv2D_Op, with_kernel(2, 3), 2, 1, 2, 2), IMAGE),
     "convolution: flipped along axis 2": (window(Conv2D_Op, with_kernel(2), 2, 1, 2, 2), IMAGE),
@@ -789,7 +830,7 @@ MISTAKES |= {
 
 # --- attention ---
 
-QKV = normal(2, 3, 18)
+QKV = normal(1, 3, 18)
 MISTAKES |= {
     f"attention{', causal' if causal else ''}: {kind.__name__}": (
         kind(heads=2, causal=causal, dropout=dropout, seed=0),
@@ -898,6 +939,7 @@ MISTAKES |= {
         LayerBlock([Negative(), Slope(), Forgotten(), Slope(), Negative()]),
         X,
     ),
+    "a layer with an Operation that adds up": (LayerBlock([Tanh(), Adds(), WritesIntoInput()]), X),
     "a layer of right Operations": (Backwards([Tanh(), Tanh()]), X),
     "a layer without Operations": (Own(), X),
     "a network with a wrong Operation": (

@@ -87,3 +87,28 @@ def test_a_line_of_a_report_is_as_full_as_it_can_be(width) -> None:
 
 def test_a_right_operation_has_no_hints() -> None:
     assert check_gradients(Tanh(), np.ones((2, 2))).hints == []
+
+
+class Product(Operation):
+    """Forward has two parts that depend on the input, besides the input itself."""
+
+    def _output(self):
+        a = np.sin(self.input_)
+        b = np.exp(self.input_)
+        self.parts = a, b
+        return self.input_ * a * b
+
+    def _input_grad(self, output_grad):
+        return output_grad * self.parts[0] * self.parts[1]
+
+
+def test_two_parts_of_forward_that_are_held_constant_are_named() -> None:
+    report = check_gradients(Product(), np.random.default_rng(0).normal(size=(2, 3)))
+    first = Product._output.__code__.co_firstlineno
+    (hint,) = report.hints
+    assert (hint.kind, hint.file) == ("held_constant", "")
+    assert hint.message == (
+        f"it is the gradient of forward with `np.sin(self.input_)` (_output, line {first + 1}) and "
+        f"`np.exp(self.input_)` (_output, line {first + 2}) held constant. But each depends on "
+        "input_, so its own derivative adds a term."
+    )

@@ -75,7 +75,7 @@ def _about_shape(name: str, variable: Array, gradient: Array, subject: Subject) 
     shapes = f"got {gradient.shape} for {variable.shape}"
     x = subject.x
     batch = x.shape[0] if isinstance(x, np.ndarray) and x.ndim else 0
-    if gradient.ndim > 1 and gradient.shape == variable.shape[::-1]:
+    if gradient.shape == variable.shape[::-1]:
         yield Hint("transposed", f"the gradient is transposed: {shapes}.", name)
     elif gradient.size == variable.size:
         yield Hint(

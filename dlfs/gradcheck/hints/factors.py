@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from dlfs.gradcheck.hints.evidence import Evidence, add_a_row, columns_of
+from dlfs.gradcheck.hints.evidence import Evidence
 from dlfs.gradcheck.report import Hint
 from dlfs.types import Array
 
@@ -57,16 +57,17 @@ def _factor_hint(evidence: Evidence, factor: float) -> Hint | None:
         return evidence.hint(
             "sign", "every entry has the wrong sign. Is prediction - target the wrong way round?"
         )
-    batch = evidence.batch
-    exact = batch > 1 and np.isclose([factor, 1 / factor], batch, rtol=_CLOSE).any()
-    power = _power_of_batch(evidence, factor) if exact else 0.0
-    if power == 1.0:
+    batch, other = evidence.batch, evidence.second()
+    now = factor_between(other.analytic, other.numeric, other.known)
+    if now is None or batch == 1 or batch == other.batch:
+        return None
+    if np.allclose([factor, now], [batch, other.batch], rtol=_CLOSE):
         return evidence.hint(
             "batch_factor",
             f"it is {factor:.4g} times too large, and the factor grows with the batch ({batch} "
             "now): forward averages over the batch, so backward must divide by its size.",
         )
-    if power == -1.0:
+    if np.allclose([factor, now], [1 / batch, 1 / other.batch], rtol=_CLOSE):
         return evidence.hint(
             "batch_factor",
             f"it is {1 / factor:.4g} times too small, and the factor grows with the batch "
@@ -76,38 +77,11 @@ def _factor_hint(evidence: Evidence, factor: float) -> Hint | None:
     return None
 
 
-def _power_of_batch(evidence: Evidence, factor: float) -> float:
-    """Return p if the factor grows as batch**p, measured with one more observation; else 0."""
-    other = evidence.subject.precise()
-    try:
-        add_a_row(other)
-        output = other.output()
-        weights = np.ones(()) if other.scalar else np.cos(np.arange(output.size) + 1.0)
-        weights = weights.reshape(output.shape)
-        variable = other.variables()[evidence.name]
-        indices = list(range(min(variable.size, 12)))
-        columns = columns_of(other, evidence.name, weights, indices)
-        analytic = other.pull(weights)[evidence.name].reshape(-1)
-    except (TypeError, ValueError):
-        return 0.0
-    numeric = np.array([np.sum(weights * column) for column in columns.values()])
-    now = factor_between(analytic[list(columns)], numeric, np.ones(len(numeric), dtype=bool))
-    if now is None or now / factor <= 0:
-        return 0.0
-    power = float(np.log(now / factor) / np.log((evidence.batch + 1) / evidence.batch))
-    return round(power, 1) if abs(power - round(power, 1)) < 1e-4 else 0.0
-
-
 def factor_names(evidence: Evidence, factor: float) -> list[str]:
     """Return the sizes and options whose value, inverse or square root the factor is."""
     names = []
     for name, size in _numbers(evidence).items():
-        for power, text in (
-            (1.0, "{}"),
-            (-1.0, "1 / {}"),
-            (0.5, "sqrt({})"),
-            (-0.5, "1 / sqrt({})"),
-        ):
+        for power, text in _POWERS:
             if size > 0 and np.isclose(abs(factor), size**power, rtol=_CLOSE):
                 names.append(("minus " if factor < 0 else "") + text.format(name))
     return names

@@ -122,7 +122,7 @@ def _guilty_operations(subject: Subject, check: Callable[..., GradientReport]) -
     inside = _inside(subject)
     guilty = False
     for operation in inside:
-        alone = make_subject(own_copy(operation), np.array(operation.input_), None)
+        alone = make_subject(own_copy(operation), np.array(operation.input_))
         again = check(alone, 0, _QUICK, hints=True)
         if again.verdict != "wrong":
             continue

@@ -49,9 +49,7 @@ def _as_rows(target: Any, prediction: Array) -> Array | None:
     if target is None:
         return None
     array = np.asarray(target)
-    if array.shape == prediction.shape:
-        return array.astype(np.float64)
-    if array.shape == prediction.shape[:-1] and prediction.shape[-1] == 1:
+    if array.size == prediction.size:
         return array.reshape(prediction.shape).astype(np.float64)
     if array.dtype.kind in "iu" and array.shape == prediction.shape[:-1]:
         return np.eye(prediction.shape[-1])[array]
@@ -62,16 +60,15 @@ def _known(prediction: Array, target: Array) -> dict[str, Array]:
     error = prediction - target
     softmax = special.softmax(prediction, axis=-1)
     sigmoid = special.expit(prediction)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        known = {
-            "softmax cross-entropy (softmax(prediction) - target)": softmax - target,
-            "binary cross-entropy from logits (sigmoid(prediction) - target)": sigmoid - target,
-            "the squared error": 2 * error,
-            "half the squared error": error,
-            "the absolute error": np.sign(error),
-            "the cross-entropy of probabilities, without their softmax": -target / prediction,
-            "softmax cross-entropy, without the softmax's derivative": -target / softmax,
-            "the squared error after a sigmoid, without its derivative": 2 * (sigmoid - target),
-            "the squared error after a softmax, without its derivative": 2 * (softmax - target),
-        }
+    known = {
+        "softmax cross-entropy (softmax(prediction) - target)": softmax - target,
+        "binary cross-entropy from logits (sigmoid(prediction) - target)": sigmoid - target,
+        "the squared error": 2 * error,
+        "half the squared error": error,
+        "the absolute error": np.sign(error),
+        "the cross-entropy of probabilities, without their softmax": -target / prediction,
+        "softmax cross-entropy, without the softmax's derivative": -target / softmax,
+        "the squared error after a sigmoid, without its derivative": 2 * (sigmoid - target),
+        "the squared error after a softmax, without its derivative": 2 * (softmax - target),
+    }
     return {name: gradient for name, gradient in known.items() if np.all(np.isfinite(gradient))}
