@@ -4,6 +4,8 @@ import numpy as np
 
 from dlfs.base import Operation
 
+k = 1
+
 
 class Samples(Operation):
     """Each method has something to change; none is ever run."""
@@ -21,13 +23,13 @@ class Samples(Operation):
         return (self.other + 1) @ self.other.T
 
     def index_grad(self, output_grad):
-        return self.other[k - 1, 2:]  # noqa: F821
+        return self.other[k - 1, 2:]
 
     def single_index_grad(self, output_grad):
-        return self.other[k]  # noqa: F821
+        return self.other[k]
 
     def stored_grad(self, output_grad):
-        self.other[2 * k] = self.value  # noqa: F821
+        self.other[2 * k] = self.value
         self.text = "text"
 
     def running_sum_grad(self, output_grad):

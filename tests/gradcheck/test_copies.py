@@ -73,9 +73,9 @@ def test_what_cannot_be_copied_is_named() -> None:
 def test_what_is_found_in_an_object() -> None:
     array, inner = np.ones(2), SimpleNamespace(x=1.5, text="t", none=None, kind=int)
     thing = {"a": [array, inner], "b": {array.dtype, 3}, 4: (inner, frozenset([2j]), b"", len)}
-    thing["method"] = inner.__init__  # type: ignore[assignment]
-    thing["module"] = np  # type: ignore[assignment]
-    thing["scalar"] = np.float64(2)  # type: ignore[assignment]
+    thing["method"] = inner.__init__
+    thing["module"] = np
+    thing["scalar"] = np.float64(2)
     found = [*walk(thing)]
     assert found[0] is thing
     kinds = [type(each).__name__ for each in found]

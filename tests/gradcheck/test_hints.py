@@ -92,23 +92,31 @@ def test_a_right_operation_has_no_hints() -> None:
 class Product(Operation):
     """Forward has two parts that depend on the input, besides the input itself."""
 
+    scale = 1.0
+
     def _output(self):
-        a = np.sin(self.input_)
+        a = np.cos(self.input_)
         b = np.exp(self.input_)
         self.parts = a, b
-        return self.input_ * a * b
+        return np.abs(self.scale * self.input_) * a * b
 
     def _input_grad(self, output_grad):
-        return output_grad * self.parts[0] * self.parts[1]
+        return output_grad * self.scale * np.sign(self.input_) * self.parts[0] * self.parts[1]
 
 
-def test_two_parts_of_forward_that_are_held_constant_are_named() -> None:
-    report = check_gradients(Product(), np.random.default_rng(0).normal(size=(2, 3)))
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("on_a_kink", [True, False])
+def test_two_parts_of_forward_that_are_held_constant_are_named(scale, on_a_kink) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    if on_a_kink:
+        x[0, 1] = 0
+    target = Product()
+    target.scale = scale
     first = Product._output.__code__.co_firstlineno
-    (hint,) = report.hints
+    (hint,) = check_gradients(target, x).hints
     assert (hint.kind, hint.file) == ("held_constant", "")
     assert hint.message == (
-        f"it is the gradient of forward with `np.sin(self.input_)` (_output, line {first + 1}) and "
+        f"it is the gradient of forward with `np.cos(self.input_)` (_output, line {first + 1}) and "
         f"`np.exp(self.input_)` (_output, line {first + 2}) held constant. But each depends on "
         "input_, so its own derivative adds a term."
     )

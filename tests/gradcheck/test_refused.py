@@ -288,16 +288,17 @@ class Lists:
         self.operations = [Bias(X[:1]), Bias(2 * X[:1])]
         self.free = 3 * X[:1]
         self.layers = [Inner()]
+        self.steps: list[Any] = [*self.operations, *self.layers]
 
     def forward(self, x):
-        for operation in (*self.operations, *self.layers):
-            x = operation.forward(x)
+        for step in self.steps:
+            x = step.forward(x)
         return x + self.free
 
     def backward(self, grad):
         self.params_of_free = grad.sum(axis=0, keepdims=True)
-        for operation in (*self.layers, *self.operations[::-1]):
-            grad = operation.backward(grad)
+        for step in self.steps[::-1]:
+            grad = step.backward(grad)
         return grad
 
     @property

@@ -19,7 +19,7 @@ NOWHERE = np.full((2, 3), np.nan)
 def report(**options: object) -> GradientReport:
     given = {"results": {}, "findings": [], "hints": [], "facts": [], **options}
     given = {"kind": "operation", "backend": "reference", "dtype": "float64", **given}
-    return GradientReport("Thing", **given)  # type: ignore[arg-type]
+    return GradientReport("Thing", **given)
 
 
 def text_of(**options: object) -> str:
@@ -28,7 +28,7 @@ def text_of(**options: object) -> str:
 
 def lines_of(**changes: object) -> list[str]:
     """Return the lines about one result, without its name."""
-    result = dataclasses.replace(RIGHT, **changes)  # type: ignore[arg-type]
+    result = dataclasses.replace(RIGHT, **changes)
     text = text_of(results={"input_": result})
     return textwrap.dedent(text.split("\n\n")[1].replace("input_", "      ")).splitlines()
 
