@@ -4,6 +4,8 @@
 can do should be there. Write it again with ``python -m tests.gradcheck.test_cases``.
 """
 
+import inspect
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from dlfs.configured import Configured
-from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser
+from dlfs.gradcheck.cases import RECIPES, Case, Chooser, RandomChooser
 
 PAGE = Path(__file__).with_name("cases.txt")
 CASES = 60
@@ -36,8 +38,11 @@ def facts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Go through a value, and through what it was made of; yield a path and what is there."""
     if isinstance(value, Configured):
         yield path, type(value).__name__
+        parameters = inspect.signature(type(value)).parameters
         for name, inner in value.arguments().items():
-            yield from facts(inner, f"{path}.{type(value).__name__}.{name}")
+            inside = f"{path}.{type(value).__name__}.{name}"
+            yield f"{inside}, default", repr(parameters[name].default)
+            yield from facts(inner, inside)
     elif isinstance(value, np.ndarray):
         yield f"{path} of {value.dtype.kind}{value.ndim}", value.shape
         yield f"{path}, layout", layout(value)
@@ -56,6 +61,30 @@ def cases(name: str) -> Iterator[Case]:
         yield RECIPES[name].draw(chooser, ("float64", "float32")[number % 2])
 
 
+class Ends(Chooser):
+    """Chooses the smallest or largest number, and the first or last option."""
+
+    def __init__(self, large: bool, last: bool) -> None:
+        self.large, self.last = large, last
+
+    def integer(self, low: int, high: int) -> int:
+        return high if self.large else low
+
+    def choice(self, options: Any) -> Any:
+        return options[-1 if self.last else 0]
+
+
+def ends(name: str) -> Iterator[str]:
+    """Iterate over the lines about the ends of what is drawn; the simplest comes first."""
+    for large, last in itertools.product((False, True), repeat=2):
+        case = RECIPES[name].draw(Ends(large, last))
+        which = f"{'large' if large else 'small'} numbers, {'last' if last else 'first'} options"
+        shapes = " and ".join(str(a.shape) for a in (case.x, case.y) if a is not None)
+        made = re.search(r"^target = (.*)$", case.code, re.MULTILINE)
+        assert made
+        yield f"{name} | {which} | {made[1]} of {shapes}"
+
+
 def drawn(name: str) -> Iterator[str]:
     """Iterate over the lines of the page about one recipe."""
     seen: dict[str, set[Any]] = defaultdict(set)
@@ -72,8 +101,11 @@ def drawn(name: str) -> Iterator[str]:
         if case.x.dtype.kind == "f":
             squares.append(case.x.ravel().astype(float) ** 2)
     yield f"{name} | kind | {RECIPES[name].kind}"
+    yield from ends(name)
     for path, values in sorted(seen.items()):
-        yield f"{name} | {path} | {listed(values)}"
+        usual = seen.get(f"{path}, default", {"False" if path == "inference" else "None"})
+        if not path.endswith(", default") and {*map(repr, values)} != usual:
+            yield f"{name} | {path} | {listed(values)}"
     if squares:
         # The exact value is luck.
         spread = round(2 * float(np.sqrt(np.mean(np.concatenate(squares))))) / 2
