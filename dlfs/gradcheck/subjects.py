@@ -284,9 +284,8 @@ class FunctionsSubject(Subject):
         super().__init__(target, x, inference)
         name = getattr(target[0], "__name__", type(target[0]).__name__)
         self.name = "a pair of functions" if name == "<lambda>" else name
-        arrays = x if isinstance(x, tuple | list) else (x,)
-        _check_arguments(target[0], len(arrays))
-        self.arrays: dict[str, Any] = dict(zip(_argument_names(target[0], arrays), arrays))  # noqa: B905
+        _check_arguments(target[0], len(x))
+        self.arrays: dict[str, Any] = dict(zip(_argument_names(target[0], x), x, strict=True))
 
     def _forward(self) -> Any:
         output = self.target[0](*self.arrays.values())

@@ -12,12 +12,13 @@ from scipy import special
 
 from dlfs.activations import Linear, Tanh
 from dlfs.base import Operation, ParamOperation
-from dlfs.conv import Conv1D_Op, Conv2D_Op
+from dlfs.conv import Conv1D_Op, Conv2D_Op, ConvTranspose2D_Op
 from dlfs.dense import WeightMultiply
 from dlfs.layers import Dense, Layer, LayerBlock
 from dlfs.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dlfs.network import NeuralNetwork
-from tests.mutants import attention
+from dlfs.pooling import AvgPool2D
+from tests.mutants import attention, convolution
 
 MISTAKES: dict[str, tuple[Any, ...]] = {}
 
@@ -816,6 +817,28 @@ MISTAKES |= {
     "convolution: without its dilation": (
         window(Conv2D_Op, with_options(dilation=(1, 1)), 2, 1, 2, 2, dilation=(2, 1)),
         IMAGE,
+    ),
+    "convolution: without its padding, of an image smaller than the kernel": (
+        window(
+            *(Conv2D_Op, with_options(padding=(0, 0)), 2, 1, 3, 2),
+            padding=(2, 1),
+            dilation=(2, 1),
+        ),
+        normal(2, 2, 2, 3),
+    ),
+    "transposed convolution: without its padding": (
+        window(ConvTranspose2D_Op, with_options(padding=(0, 0)), 2, 1, 3, 3, padding=(1, 1)),
+        normal(2, 2, 2, 3),
+    ),
+    "convolution: without its groups": (
+        type("Wrong", (convolution.GroupsIgnored,), {})(normal(1, 2, 2, 2), groups=2),
+        normal(2, 2, 3, 3),
+    ),
+    "average pooling: without its padding": (
+        type("Wrong", (AvgPool2D,), {"_input_grad": with_options(padding=(0, 0))})(
+            (3, 2), stride=(1, 1), padding=(1, 1)
+        ),
+        normal(2, 1, 2, 3),
     ),
     "convolution of lines: without its stride": (
         window(Conv1D_Op, with_options(stride=1), 2, 1, 2, stride=2),

@@ -14,6 +14,7 @@ import pytest
 from dlfs import backend, reference
 from dlfs.activations import ReLU, Tanh
 from dlfs.base import Operation
+from dlfs.dropout import Dropout
 from dlfs.gradcheck.cases import RECIPES, Case, RandomChooser, Recipe, Sketch
 from dlfs.gradcheck.parity import disagreement
 from dlfs.gradcheck.suite import DESCRIPTION, add_arguments, check_all, choose, main
@@ -354,6 +355,20 @@ def test_backends_that_cannot_be_compared_differ(
     assert parity
     assert "MemoryError: no more\n" in parity[0]
     assert "\n\nAs code:\n\nimport numpy as np\n" in parity[0]
+
+
+def test_targets_and_inference_are_those_of_the_case() -> None:
+    pair = Case(MeanSquaredError(), np.ones((2, 3)), np.zeros((2, 3)), False, "")
+    dropout = Case(Dropout(0.1, seed=0), np.ones((4, 5)), None, True, "")
+    rows, reports = check_all(
+        [recipe(pair, pair), dataclasses.replace(recipe(dropout, dropout), name="Dropout")],
+        ["reference"],
+        1,
+        progress=False,
+    )
+    assert all(row.passed for row in rows)
+    np.testing.assert_allclose(reports["Given"].results["input_"].analytic, 1.0)
+    assert reports["Dropout"].results["input_"].analytic.all()
 
 
 def test_one_backend_has_no_parity() -> None:
