@@ -4,6 +4,7 @@ Each is a target with its input, and for a loss its targets. ``test_told.py`` ch
 their code could not be read, so that no changed expression takes the place of the experiment.
 """
 
+import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -545,6 +546,17 @@ MISTAKES |= {
     "a factor of the pixels of one image": (pooled(6.0), normal(7, 3, 2, 3)),
     "a factor of the output's features": (pooled(1 / 2.0), normal(7, 3, 2, 3)),
     "a factor of the output's size": (pooled(14.0), normal(7, 3, 2, 3)),
+    "nearly as many times too large as there are rows": (sine(1 + 4e-6, 1.0), X),
+    "nearly as many times too small as there are rows": (sine(1 + 4e-6, -1.0), X),
+    "a factor of one number": (sine(7.5), normal(1, 1)),
+    "the first of three columns": (
+        operation(np.sin, lambda g, x, y: g * np.cos(x) * [1.5, 1, 1]),
+        normal(4, 3),
+    ),
+    "the first of two columns": (
+        operation(np.sin, lambda g, x, y: g * np.cos(x) * [1.5, 1]),
+        normal(4, 2),
+    ),
     "a factor of no size": (sine(1.234567), X),
     "a sign in a large array": (sine(-1), normal(61, 10)),
     "a sign with as many rows as always": (
@@ -971,3 +983,113 @@ MISTAKES |= {
         normal(3, 2, seed=1),
     ),
 }
+
+
+# --- of one line each, which can be read and changed ---
+
+READ: dict[str, tuple[str, str, tuple[int, ...]]] = {
+    "0 for 1": ("np.sin(self.input_)", "output_grad * np.cos(self.input_ + 1)", (2, 3)),
+    "-1 for 4": ("1 / self.input_", "output_grad * 4 * self.input_**-2", (2, 3)),
+    "0.5 for 4": ("np.sin(self.input_ / 2)", "4 * output_grad * np.cos(self.input_ / 2)", (2, 3)),
+    "3 for 7": (
+        "self.input_ * self.input_ * self.input_",
+        "output_grad * 7 * self.input_ * self.input_",
+        (2, 3),
+    ),
+    "a third power": ("self.input_**4", "4 * output_grad * self.input_**5", (2, 3)),
+    "half": ("np.sin(self.input_ / 2)", "output_grad * np.cos(self.input_ / 2)", (2, 3)),
+    "twice": ("np.sin(2 * self.input_)", "output_grad * np.cos(self.input_ + self.input_)", (2, 3)),
+    "tanh without its derivative": ("np.tanh(self.input_)", "output_grad + 0", (2, 3)),
+    "sigmoid without its derivative": ("1 / (1 + np.exp(-self.input_))", "output_grad / 1", (2, 3)),
+    "not divided by the columns": (
+        "np.sin(self.input_) / self.input_.shape[1]",
+        "output_grad * np.cos(self.input_)",
+        (2, 3),
+    ),
+    "not divided by the size": (
+        "np.sin(self.input_) / self.input_.size",
+        "output_grad * np.cos(self.input_)",
+        (2, 5),
+    ),
+    "not divided by the third size": (
+        "np.sin(self.input_) / self.input_.shape[2]",
+        "output_grad * np.cos(self.input_)",
+        (2, 2, 3),
+    ),
+    "not divided by a row": (
+        "np.sin(self.input_).mean(axis=(1, 2), keepdims=True) + 0 * self.input_",
+        "output_grad.sum(axis=(1, 2), keepdims=True) * np.cos(self.input_)",
+        (2, 2, 3),
+    ),
+    "not divided by the pixels": (
+        "np.sin(self.input_).mean(axis=(2, 3), keepdims=True) + 0 * self.input_",
+        "output_grad.sum(axis=(2, 3), keepdims=True) * np.cos(self.input_)",
+        (2, 2, 3, 2),
+    ),
+    "not divided by the root of the columns": (
+        "np.sin(self.input_) / np.sqrt(len(self.input_[0]))",
+        "output_grad * np.cos(self.input_)",
+        (2, 3),
+    ),
+    "not masked": (
+        "np.where(self.input_ > 0.25, self.input_, 0.0) ** 2",
+        "2 * output_grad * self.input_",
+        (3, 4),
+    ),
+    "not masked above": (
+        "np.where(self.input_ < 0.25, self.input_, 0.0) ** 2",
+        "2 * output_grad * self.input_",
+        (3, 4),
+    ),
+    "a transpose": ("np.sin(self.input_.T)", "output_grad * np.cos(self.input_)", (3, 3)),
+    "an axis everywhere": (
+        "self.input_ - self.input_.sum(axis=1, keepdims=True) ** 2",
+        (
+            "output_grad"
+            " - 2 * self.input_.sum(axis=0, keepdims=True) * output_grad.sum(axis=0, keepdims=True)"
+        ),
+        (3, 3),
+    ),
+    "an array everywhere": (
+        "np.tanh(self.input_)",
+        "output_grad * (1 - self.input_ * self.input_)",
+        (2, 3),
+    ),
+    "a long line": (
+        "np.sin(self.input_) + np.cos(self.input_) + np.exp(self.input_)",
+        "output_grad * (np.cos(self.input_) - np.sin(self.input_) + np.exp(self.input_) + 1)",
+        (2, 3),
+    ),
+    "a part of forward": (
+        "self.input_ * np.sin(self.input_)",
+        "output_grad * np.sin(self.input_)",
+        (2, 3),
+    ),
+    "a long part of forward": (
+        "self.input_ * (np.sin(self.input_) + np.cos(3 * self.input_) + np.exp(self.input_) + 1)",
+        "output_grad * (np.sin(self.input_) + np.cos(3 * self.input_) + np.exp(self.input_) + 1)",
+        (2, 3),
+    ),
+    "nothing that can be mended": (
+        "np.sin(self.input_)",
+        "output_grad * np.abs(np.round(7 * self.input_)) / 11",
+        (2, 3),
+    ),
+}
+
+
+def read(name: str) -> tuple[Operation, np.ndarray]:
+    """Return an Operation whose source can be read, and its input."""
+    forward, backward, shape = READ[name]
+    lines = [
+        "class Wrong(Operation):",
+        "    def _output(self):",
+        f"        return {forward}",
+        "    def _input_grad(self, output_grad):",
+        f"        return {backward}",
+    ]
+    file, text = f"<{name}>", "\n".join(lines) + "\n"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    names: dict[str, Any] = {"np": np, "Operation": Operation, "__name__": "student"}
+    exec(compile(text, file, "exec"), names)
+    return names["Wrong"](), normal(*shape)

@@ -129,5 +129,65 @@ def test_what_a_recipe_draws(name: str) -> None:
     assert [*drawn(name)] == [line for line in page if line.startswith(f"{name} | ")]
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype", "code"),
+    [
+        (
+            "BinaryCrossEntropy",
+            "float32",
+            """import numpy as np
+
+from dlfs.gradcheck import check_gradients
+from dlfs.losses.classes import BinaryCrossEntropy
+
+rng = np.random.default_rng(0)
+x = (2 * rng.standard_normal((1, 1))).astype("float32")
+y = rng.integers(0, 2, (1, 1))
+target = BinaryCrossEntropy(pos_weight=None)
+print(check_gradients(target, x, y=y, backend='plain'))
+""",
+        ),
+        (
+            "Residual",
+            "float64",
+            """import numpy as np
+
+from dlfs.activations import Linear
+from dlfs.gradcheck import check_gradients
+from dlfs.initializers import seed_layers
+from dlfs.layers.base import Dense
+from dlfs.layers.blocks import Residual
+
+rng = np.random.default_rng(0)
+x = rng.standard_normal((2, 1))
+target = Residual(layers=[Dense(1, activation=Linear())])
+seed_layers([target], 0)
+print(check_gradients(target, x, backend='plain'))
+""",
+        ),
+    ],
+)
+def test_the_program_of_a_case(name: str, dtype: str, code: str) -> None:
+    assert RECIPES[name].draw(Ends(large=False, last=False), dtype, "plain").code == code
+
+
+def test_the_program_of_a_case_in_inference_and_in_another_layout() -> None:
+    code = RECIPES["Dropout"].draw(Ends(large=True, last=True), "float32").code
+    assert code.splitlines()[-5:] == [
+        "rng = np.random.default_rng(9999)",
+        'x = (1.5 * rng.standard_normal((0, 4, 4, 4))).astype("float32")',
+        "x.flags.writeable = False",
+        "target = Dropout(keep_prob=0.25, seed=99)",
+        "print(check_gradients(target, x, inference=True, backend='reference'))",
+    ]
+
+
+def test_a_recipe_draws_float64_for_the_reference_unless_it_is_told() -> None:
+    case = RECIPES["Tanh"].draw(Ends(large=False, last=False))
+    assert case.x.dtype == np.float64
+    assert case.code.endswith("backend='reference'))\n")
+    assert repr(case) == f"<case>\n{case.code}"
+
+
 if __name__ == "__main__":
     PAGE.write_text("".join(f"{line}\n" for name in RECIPES for line in drawn(name)), "utf-8")

@@ -317,6 +317,8 @@ def test_a_held_number_is_kept_but_neither_integers_nor_what_is_not_held(value, 
     assert holder.value(number, value) == 1.5
     holder.next = {}
     assert holder.value(number, other) == 1.5
+    holder.next = {}
+    assert type(holder.value(number, other)) is type(value)
     assert holder.value(number + 1, other) == 2.5
     assert holder.value(number, 3) == 3
     assert holder.value(number, "text") == "text"

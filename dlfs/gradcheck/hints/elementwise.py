@@ -113,7 +113,7 @@ def _normalization(evidence: Evidence) -> Iterator[Hint]:
     x, output, grad = evidence.variable, evidence.output, evidence.output_grad
     choices = {(x.ndim - 1,), (0,), (0, *range(2, x.ndim))}
     for axes in sorted(choices):
-        mean, var = output.mean(axis=axes, keepdims=True), output.var(axis=axes, keepdims=True)
+        mean, var = output.mean(axis=axes), output.var(axis=axes)
         if np.abs(mean).max(initial=0.0) > 1e-6 or np.abs(var - 1).max(initial=0.0) > 0.3:
             continue
         count = int(np.prod([x.shape[axis] for axis in axes]))
