@@ -171,6 +171,9 @@ def test_a_study_halves_its_steps_from_eight_times_the_first() -> None:
     assert found.best is not None
     assert found.best.step == 8
     assert study(recorded([], 2.0), ONE, 1.0, 0.125, 1.0).steps == [1, 0.5, 0.25, 0.125]
+    least = study(recorded([], 1.0), ONE, 1.0, 0.125, 1.0)
+    assert least.steps == [0.5, 0.25, 0.125]
+    assert least.best is not None
     few = study(recorded([], 0.5), ONE, 1.0, 0.125, 1.0)
     assert few.steps == [0.25, 0.125]
     assert few.best is None

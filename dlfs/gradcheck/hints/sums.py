@@ -13,12 +13,19 @@ _CLOSE = 1e-6
 
 def sums(evidence: Evidence) -> Iterator[Hint]:
     """Try a missing output gradient, an incomplete sum, and mixed axes."""
-    yield from _through_time(evidence)
-    yield from _output_grad_forgotten(evidence)
-    yield from _axes_mixed(evidence)
-    yield from _incomplete(evidence)
-    yield from _diagonal(evidence)
-    yield from _mean_of_rows(evidence)
+    # If the first explains the gradient, the others are less specific.
+    for diagnose in (
+        _through_time,
+        _output_grad_forgotten,
+        _axes_mixed,
+        _incomplete,
+        _diagonal,
+        _mean_of_rows,
+    ):
+        found = list(diagnose(evidence))
+        if found:
+            yield from found
+            return
 
 
 def _output_grad_forgotten(evidence: Evidence) -> Iterator[Hint]:
