@@ -115,9 +115,7 @@ def run(arguments: argparse.Namespace, text: str | None = None) -> int:
     else:
         X, y = _pieces(indices[:cut])
         X_test, y_test = streams(indices[cut:], 1, LENGTH)
-        net = gpt(
-            len(vocabulary), LENGTH, seed=arguments.seed, dtype=arguments.dtype, rotary=True
-        )
+        net = gpt(len(vocabulary), LENGTH, seed=arguments.seed, dtype=arguments.dtype, rotary=True)
     net.build((LENGTH,))
     print(net)
     print(f"{optim!r}, {backend.backend_name()} backend, {cut:,} characters", flush=True)

@@ -106,6 +106,10 @@ MISTAKES |= {
         operation(lambda x: np.where(x > 0, x**2, 0), lambda g, x, y: g * 1),
         X,
     ),
+    "a bend below 0 only: every gradient": (
+        operation(lambda x: np.where(x > 0, x, np.expm1(x)), lambda g, x, y: g * 1),
+        X,
+    ),
     "a bend below 0 only: no slope there": (
         operation(lambda x: np.where(x > 0, x, np.expm1(x)), lambda g, x, y: g * (x > 0)),
         X,
@@ -374,6 +378,12 @@ MISTAKES |= {
     for what, (shape, axes) in ONE_TERM.items()
     for which in ("first", "last")
 }
+
+
+MISTAKES["one term of the batch is kept, in a gradient of one number"] = (
+    linear(normal(4, 3, 1, seed=3), kept((3, 3), (0,), -1)),
+    normal(3, 3),
+)
 
 
 def sparse(rows: int, features: int, axis: int) -> np.ndarray:

@@ -59,7 +59,7 @@ class Samples(Operation):
     def everywhere_grad(self, output_grad):
         a = self.output.sum(axis=0)
         b = a.sum(axis=0)
-        return self.output * b + self.output_grad
+        return self.output * b + self.output_grad + self.output
 
     def condition_grad(self, output_grad):
         if self.one > 0:

@@ -1,8 +1,7 @@
 """Every mistake of the students' classes is caught, and a hint is never wrong.
 
-``students/told.txt`` has what is said of each, with the text of a line in place of its number. It
-has been read by a person. If it changes, read it, and write it again:
-``python -m tests.mutants.test_students``.
+``students/told.txt`` has what is said of each, with the text of a line in place of its number, and
+must be true. If it changes, read it, and write it again: ``python -m tests.mutants.test_students``.
 """
 
 import functools
@@ -58,7 +57,10 @@ def told(student: Student) -> Iterator[str]:
         return f"line {linecache.getline(file, int(found[1])).strip()!r}"
 
     said = [
-        *(f"{finding.kind} (found) | {finding.message}" for finding in report.findings),
+        *(
+            f"{finding.kind} (found) | {finding.message.partition(' (in ')[0]}"
+            for finding in report.findings
+        ),
         *(f"{hint.kind} | {hint}" for hint in report.hints),
         *(f"{fact.kind} (a fact) | {fact}" for fact in report.facts),
     ]

@@ -59,8 +59,6 @@ def find_hints(
         if found:
             return found[:_MOST_HINTS]
     found = list(from_findings(subject, report.findings, output_grad))
-    if subject.kind in ("layer", "network") and _inside(subject):
-        return found
     precise = subject.precise()
     weights = output_grad.astype(np.float64)
 
