@@ -95,8 +95,8 @@ def warn_of_unprepared_images(layers: Sequence[Layer], X: Array) -> None:
 
 
 def _warn(message: str) -> None:
-    # The caller of fit, which calls _data, which calls warn_of_unprepared_images.
-    warnings.warn(f"Trainer.fit: {message}", stacklevel=6)
+    # At the call of fit, six calls above.
+    warnings.warn(f"Trainer.fit: {message}", stacklevel=7)
 
 
 def _channels_last(things: Sequence[Any], X: Array) -> bool:
