@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dlfs.activations import Tanh
-from dlfs.base import Operation, ParamOperation
+from dlfs.base import Operation
+from dlfs.dense import BiasAdd
 from dlfs.gradcheck import check_gradients
 from dlfs.losses import Loss, MeanSquaredError
 
@@ -270,22 +271,11 @@ def test_integers_among_the_arguments_have_no_gradient() -> None:
     assert list(report.results) == ["table"]
 
 
-class Bias(ParamOperation):
-    def _output(self):
-        return self.input_ + self.param
-
-    def _input_grad(self, output_grad):
-        return output_grad
-
-    def _param_grad(self, output_grad):
-        return output_grad.sum(axis=0, keepdims=True)
-
-
 class Lists:
     """A layer as in the book: lists for methods, and a parameter without an Operation."""
 
     def __init__(self):
-        self.operations = [Bias(X[:1]), Bias(2 * X[:1])]
+        self.operations = [BiasAdd(X[:1]), BiasAdd(2 * X[:1])]
         self.free = 3 * X[:1]
         self.layers = [Inner()]
         self.steps: list[Any] = [*self.operations, *self.layers]
@@ -311,7 +301,7 @@ class Lists:
         return [op.param_grad for op in (*self.operations, *inner)] + [self.params_of_free]
 
 
-class Scale(Bias):
+class Scale(BiasAdd):
     pass
 
 
@@ -330,4 +320,4 @@ def test_parameters_are_named_after_their_operations() -> None:
     report = check_gradients(Lists(), X)
     assert report
     assert report.kind == "layer"
-    assert list(report.results) == ["input_", "Bias[0]", "Bias[1]", "Scale", "params[3]"]
+    assert list(report.results) == ["input_", "BiasAdd[0]", "BiasAdd[1]", "Scale", "params[3]"]
