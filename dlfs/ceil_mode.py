@@ -1,6 +1,6 @@
-"""Pooling with ceil_mode: pixels that are left over at the end make a window that lacks some.
+"""Pooling with ceil_mode: the last pixels are pooled, too, by a window that is not full.
 
-The images are enlarged until no pixel is left over.
+The images are enlarged until that window is full.
 """
 
 import numpy as np
@@ -12,20 +12,21 @@ from dlfs.windows import Window, ceil_rest
 
 
 def enlarged(images: Array, window: Window, value: float) -> Array:
-    """Return images with the rows and columns that lack, made of ``value``."""
-    lacking = ceil_rest(images.shape[2:], window)
-    if not any(lacking):
+    """Return images with the missing rows and columns added, filled with ``value``."""
+    missing = ceil_rest(images.shape[2:], window)
+    if not any(missing):
         return images
-    return np.pad(images, [(0, rest) for rest in (0, 0, *lacking)], constant_values=value)
+    return np.pad(images, [(0, rest) for rest in (0, 0, *missing)], constant_values=value)
 
 
 def shares(images: Array, window: Window, count_include_pad: bool) -> Array:
-    """Return the pixels of the kernel over those that count, for each window; what lacks does not.
+    """Return the number of a kernel's pixels divided by the number that count, for each window.
 
-    The mean over a whole window, with zeros for what lacks, times this, is that of what counts.
+    Added pixels do not count. They are 0, so the mean over the full window, times this factor, is
+    the mean over the pixels that count.
     """
-    lacking = ceil_rest(images.shape[2:], window)
+    missing = ceil_rest(images.shape[2:], window)
     counted = np.ones((1, 1, *images.shape[2:]), dtype=images.dtype)
     counted = pad(counted, window, float(count_include_pad))
-    counted = np.pad(counted, [(0, rest) for rest in (0, 0, *lacking)])
+    counted = np.pad(counted, [(0, rest) for rest in (0, 0, *missing)])
     return 1 / kernels.avg_pool2d(counted, window.kernel, window.stride)

@@ -13,7 +13,7 @@ class Calls:
     Parameters
     ----------
     callbacks : sequence of Callback
-        None on the other ranks.
+        Empty on the other ranks.
     trainer : Training
         They may set its ``stop``, and the learning rate of its optimizer.
     ranks : Alone or Ranks
@@ -26,7 +26,7 @@ class Calls:
         self._any = ranks.of_first(bool(callbacks))
 
     def __call__(self, method: str, *arguments: Any) -> None:
-        """Call a method of all of them; after the training nothing is decided any more."""
+        """Call a method of all callbacks; before the end, take over what they decide."""
         for callback in self.callbacks:
             getattr(callback, method)(self.trainer, *arguments)
         if self._any and method != "on_train_end":
