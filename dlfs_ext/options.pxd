@@ -1,5 +1,5 @@
-# Checking the options of a window takes ten microseconds, as much as a small convolution. So the
-# result is cached, but only for options that are exactly ints, strings and tuples of these: True
+# Checking the options of a window may take as long as a small convolution or pooling. So the result
+# is cached, but only for options that are exactly ints, strings and tuples of these: True
 # and 1.0 equal 1, would find its entry, and must be refused.
 
 
