@@ -202,7 +202,7 @@ def grade(
             if report:
                 report(f"{' '.join(key)}: not graded. {why}")
         for key, result in found.items():
-            seconds[key] = max(limits.seconds, SLOWER * result["seconds"])
+            seconds[key] = max(limits.seconds, SLOWER * result.get("seconds", 0.0))
 
         def one(submission: Submission) -> list[Grade]:
             grades = _grade_one(submission, templates, broken, limits, seconds)

@@ -10,7 +10,7 @@ import pytest
 from dlfs.classroom import grade as grading
 from dlfs.classroom.grade import Grade, Limits, grade, read_templates
 from dlfs.classroom.pages import page, table
-from dlfs.classroom.submissions import Submission
+from dlfs.classroom.submissions import Submission, find_submissions
 from tests.support.classroom import ALL, CODE, KINDS, MATH, Kind, expected, make_class
 from tests.support.commands import run
 
@@ -224,3 +224,49 @@ def test_teachers_notebooks_must_be_whole(tmp_path) -> None:
     edit(tmp_path, '"check:linear"', '"checks:linear"')
     with pytest.raises(ValueError, match="exercise linear must have a cell check:linear"):
         read_templates(tmp_path / "source")
+
+
+def test_what_is_no_exercise_is_not_graded(tmp_path) -> None:
+    make_class(tmp_path, {"solved": Kind()})
+    code = {"cell_type": "code", "metadata": {}, "source": "x = 1", "outputs": []}
+    own = {"cells": [{**code, "execution_count": None}], "nbformat": 4, "metadata": {}}
+    (tmp_path / "source" / "notes.ipynb").write_text(json.dumps(own))
+    assert [template.title for template in read_templates(tmp_path / "source")] == [CODE, MATH]
+
+
+def test_which_files_are_submissions(tmp_path) -> None:
+    make_class(tmp_path, {"ann": Kind()})
+    folder = tmp_path / "submitted"
+    saved = folder / "ann" / ".ipynb_checkpoints"
+    saved.mkdir()
+    (saved / "Code-checkpoint.ipynb").write_text("half a noteb")
+    (folder / "ann" / "again.ipynb").write_text((folder / f"ann/{CODE}.ipynb").read_text())
+    for name in ("README.md", ".DS_Store", "marks.txt", "__MACOSX"):
+        (folder / name).write_text("")
+    (found,) = find_submissions(folder, read_templates(tmp_path / "source"))
+    assert (found.student, sorted(found.notebooks)) == ("ann", [CODE, MATH])
+    assert found.notes == [f"{CODE} exists twice: again.ipynb was not graded"]
+
+
+def test_a_process_that_does_not_answer_is_given_up(tmp_path, monkeypatch) -> None:
+    make_class(tmp_path, {"solved": Kind()})
+    monkeypatch.setattr(grading, "SETUP_SECONDS", 0.0)
+    grades, _ = grade(tmp_path)
+    assert {g.outcome for g in grades} == {"ungraded"}
+    assert all("The solution itself is not right here: It takes longer" in g.hint for g in grades)
+
+
+def test_an_answer_that_waits_is_given_up(tmp_path, monkeypatch) -> None:
+    make_class(tmp_path, {"sleeps": KINDS["sleeps"]})
+    monkeypatch.setattr(grading, "WAITING", 0.2)
+    grades, _ = grade(tmp_path, Limits(seconds=1.0))
+    (found,) = (g for g in grades if (g.notebook, g.exercise) == (CODE, "count"))
+    assert found.outcome == "time"
+
+
+def test_a_solution_that_ends_its_process_leaves_the_other_exercises(tmp_path) -> None:
+    make_class(tmp_path, {"solved": Kind()})
+    edit(tmp_path, "return W1 @ W2", "__import__('os')._exit(3)")
+    grades, _ = grade(tmp_path)
+    assert {g.exercise for g in grades if g.outcome == "ungraded"} == {"linear"}
+    assert {g.outcome for g in grades if g.exercise != "linear"} == {"right"}

@@ -14,6 +14,7 @@ from dlfs.classroom.exercises import (
     tagged,
     without_regions,
 )
+from dlfs.classroom.grade import read_templates
 from dlfs.classroom.handout import export, handout, teachers_copy
 from dlfs.classroom.needs import names_of, needed
 from tests.support.commands import run
@@ -176,3 +177,76 @@ def test_local_names_of_functions_are_not_needed() -> None:
     names = names_of("def f(a):\n    b = a\n    b.c = 1\n    return [d for d in b]")
     assert names.changed == set()
     assert names.later == set()
+
+
+def notebook(*cells: tuple[str, str]) -> dict:
+    """Return a notebook of cells with one tag each; what is not an exercise is code."""
+    return {
+        "nbformat": 4,
+        "metadata": {},
+        "cells": [
+            {
+                "cell_type": "markdown" if tag.startswith("solution") else "code",
+                "metadata": {"tags": [tag]},
+                "source": text,
+            }
+            for tag, text in cells
+        ],
+    }
+
+
+TASK, SOLUTION = ("exercise:a", "x = ..."), ("solution:a", "```python\nx = 1\n```")
+CHECK = ("", 'check("a", x, 1)')
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([TASK, CHECK], "exercise a has no cell solution:a"),
+        ([TASK, CHECK, ("exercise:b", "")], "exercise a has no cell solution:a"),
+        ([SOLUTION], "solution:a does not follow exercise:a"),
+        ([("exercise:b", ""), CHECK, SOLUTION], "solution:a does not follow exercise:a"),
+        ([TASK, SOLUTION], "exercise a must have a check and a block of Python"),
+        ([TASK, CHECK, ("solution:a", "x = 1")], "must have a check and a block of Python"),
+        ([TASK, CHECK, SOLUTION] * 2, "exercises must have different names"),
+    ],
+)
+def test_exercises_of_a_chapter_that_are_not_whole_are_named(cells, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        find_exercises(notebook(*cells))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([TASK, TASK], "exercises must have different names, got 'a' twice"),
+        ([("check:a", ""), TASK], "check:a must follow exercise:a"),
+        ([("exercise:a", "x = = 1")], "an exercise's cell must be Python: invalid syntax"),
+    ],
+)
+def test_exercises_of_a_teacher_that_are_not_whole_are_named(cells, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        solved_exercises(notebook(*cells))
+
+
+def test_a_chapter_without_exercises_has_no_handout(tmp_path, monkeypatch) -> None:
+    chapters = {"01/Code": notebook(CHECK), "01/Math": notebook(TASK, CHECK, SOLUTION)}
+    monkeypatch.setattr("dlfs.classroom.handout.chapter_notebooks", lambda numbers: chapters)
+    export(tmp_path)
+    assert [path.stem for path in tmp_path.glob("release/*/*.ipynb")] == ["Math"]
+
+
+def test_what_jupyter_saves_in_between_is_not_handed_out(tmp_path) -> None:
+    export(tmp_path, [3])
+    saved = tmp_path / "source" / "03_dlfs" / ".ipynb_checkpoints" / "Code-checkpoint.ipynb"
+    saved.parent.mkdir()
+    saved.write_text("half a noteb")
+    _, handouts = export(tmp_path, [3])
+    assert sorted(path.stem for path in handouts) == ["Code", "Math"]
+    assert {template.title for template in read_templates(tmp_path / "source")} == {
+        "03_dlfs/Code", "03_dlfs/Math",
+    }  # fmt: skip
+
+
+def test_a_cell_that_is_not_python_makes_no_names() -> None:
+    assert needed(["%%bash\nx = 1", "x = 2", "x ="], {"x"}) == [1]

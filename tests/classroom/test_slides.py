@@ -121,3 +121,7 @@ def test_the_command_writes_pages_and_what_they_load(tmp_path, capsys) -> None:
     assert changed.read_text() == "mine"
     assert run("notebooks", tmp_path / "s", "--slides", "--force") == 0
     assert "Reveal.initialize" in changed.read_text("utf-8")
+
+
+def test_an_empty_cell_is_not_shown() -> None:
+    assert made(cell("markdown", "# A"), cell("code", " \n")) == made(cell("markdown", "# A"))
