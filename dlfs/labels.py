@@ -78,7 +78,7 @@ def as_labels(values: object, owner: str, name: str) -> Array:
     """
     array = as_array(values, owner, name)
     if array.dtype.kind == "T":  # NumPy's strings of varying length
-        return array.astype(str)
+        array = array.astype(object)
     if array.dtype.kind != "O":
         return array
     entries = array.ravel().tolist()

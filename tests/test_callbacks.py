@@ -405,6 +405,18 @@ def test_the_suggested_rate_trains_and_a_hundred_times_more_does_not():
     assert history["train_loss"][-1] < 1e-3
 
 
+def test_a_search_is_shown_in_a_line_and_drawn(tmp_path):
+    X, y, _, _ = regression()
+    search = dlfs.find_lr(regressor(), SGD(), X, y, lowest=1e-3, highest=0.1, steps=8)
+    assert repr(search) == (
+        f"RateSearch of 8 batches, 0.001 to 0.1; suggestion {search.suggestion:.3g}"
+    )
+    pytest.importorskip("matplotlib")
+    (ax,) = search.plot(tmp_path / "rates.png").axes
+    assert any(np.array_equal(line.get_ydata(), search.losses) for line in ax.get_lines())
+    assert (tmp_path / "rates.png").stat().st_size > 0
+
+
 def test_a_search_ends_with_the_sixth_batch_at_the_earliest():
     X, y, _, _ = regression()
     search = dlfs.find_lr(dlfs.NeuralNetwork([dlfs.Dense(1)]), SGD(), X, y, lowest=2, highest=4)

@@ -131,6 +131,10 @@ def test_mistakes_with_tables_are_named(houses, tmp_path, capsys):
     assert "--classify needs whole numbers as classes" in line
     line = failed(capsys, "train", "--data", houses, "--target", "price", "--model", "cnn")
     assert "--model cnn needs --data mnist or a folder of images" in line
+    one = tmp_path / "one.csv"
+    one.write_text("size,town\n" + "50,Ulm\n" * 8)
+    line = failed(capsys, "train", "--data", one, "--target", "town")
+    assert "--target: town must have at least 2 different labels, got 1" in line
     line = failed(capsys, "train", "--target", "price")
     assert "--target needs --data a CSV file, got mnist" in line
     line = failed(capsys, "train", "--data", tmp_path / "none.csv")
@@ -144,6 +148,14 @@ def test_mistakes_with_tables_are_named(houses, tmp_path, capsys):
     few.write_text("rooms,garden,town,size\n3,True,Kiel,110\n")
     assert "['Bonn', 'Ulm'], got 'Kiel'" in failed(capsys, "predict", net, few)
     assert "must have the target's column 'price'" in failed(capsys, "evaluate", net, few)
+    cheap = tmp_path / "cheap.csv"
+    cheap.write_text(houses.read_text().split("\n")[0] + "\n50,Ulm,2,False,cheap\n")
+    line = failed(capsys, "evaluate", net, cheap)
+    assert "the target must be numbers, as in training, got 'cheap'" in line
+    trained(tmp_path / "rooms", houses, capsys, "--target", "rooms", "--classify", "--epochs", 1)
+    cheap.write_text("size,town,rooms,garden,price\n50,Ulm,two,False,100\n")
+    line = failed(capsys, "evaluate", tmp_path / "rooms", cheap)
+    assert "column 'rooms' must hold labels as in training, [2, 3], got 'two'" in line
     line = failed(capsys, "evaluate", net, houses, "--metrics", "accuracy")
     assert "must be mae, rmse or r2, got 'accuracy'" in line
     assert "data must be a table, as in training" in failed(capsys, "evaluate", net, tmp_path)
@@ -234,6 +246,10 @@ def test_mistakes_with_images_are_named(stripes, tmp_path, capsys, monkeypatch):
     assert "must have a folder for each class" in line
     (tmp_path / "empty" / "one").mkdir()
     assert "must have images" in failed(capsys, "train", "--data", tmp_path / "empty")
+    image.new("L", (12, 12)).save(tmp_path / "empty" / "one" / "a.png")
+    image.new("L", (12, 12)).save(tmp_path / "empty" / "one" / "b.png")
+    line = failed(capsys, "train", "--data", tmp_path / "empty")
+    assert "must have a folder for each of 2 classes or more, got 1" in line
     image.new("L", (30, 12)).save(stripes / "lying" / "wide.png")
     line = failed(capsys, "train", "--data", stripes)
     assert "all images must have the same size" in line

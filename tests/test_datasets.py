@@ -76,6 +76,12 @@ def test_mnist_unit_scaling_is_exactly_pixel_over_255(raw: datasets.MNIST, dtype
         assert np.array_equal(got, (getattr(raw, name) / 255.0).astype(expected_dtype))
 
 
+def test_mnist_without_scaling_has_the_stored_pixels(raw: datasets.MNIST) -> None:
+    same = datasets.mnist(scaling="none", dtype="float32")
+    assert same.X_test.dtype == np.float32
+    assert np.array_equal(same.X_test, raw.X_test)
+
+
 def test_mnist_standard_scaling_uses_the_training_pixels_for_both_sets(
     raw: datasets.MNIST,
 ) -> None:

@@ -223,6 +223,8 @@ def test_warm_start_goes_on_and_partial_fit_is_an_epoch() -> None:
         assert parts._optimizer.t == number
     with pytest.raises(ValueError, match=r"known classes, got .*rose"):
         parts.partial_fit(X, np.full(len(X), "rose"))
+    with pytest.raises(ValueError, match=r"classes must be .*'setosa'.*, as before"):
+        parts.partial_fit(X, y, classes=["setosa", "rose"])
 
 
 def test_weights_of_observations_count_as_repetitions() -> None:
@@ -247,6 +249,17 @@ def test_class_weights_multiply_those_of_observations() -> None:
     weights = np.where(y == "setosa", 3.0, 1.0)
     by_row = NetworkClassifier(**settings).fit(X, y, sample_weight=weights)
     np.testing.assert_array_equal(by_class.fit(X, y).predict_proba(X), by_row.predict_proba(X))
+
+
+def test_weights_of_classes_and_of_observations_are_multiplied() -> None:
+    X, y = iris()
+    settings: dict[str, Any] = {"hidden": (5,), "epochs": 10, "random_state": 0}
+    of_class = {"setosa": 3, "versicolor": 1, "virginica": 1}
+    counts = 1.0 + np.arange(150) % 4
+    both = NetworkClassifier(class_weight=of_class, **settings).fit(X, y, sample_weight=counts)
+    weights = np.where(y == "setosa", 3 * counts, counts)
+    by_row = NetworkClassifier(**settings).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(both.predict_proba(X), by_row.predict_proba(X))
 
 
 def test_one_target_and_several() -> None:
@@ -293,6 +306,7 @@ def test_wrong_use_is_told() -> None:
         ({"early_stopping": "yes"}, TypeError, "early_stopping must be True or False"),
         ({"warm_start": "yes"}, TypeError, "warm_start must be True or False"),
         ({"class_weight": {"setosa": -1}}, ValueError, "class_weight must not be negative"),
+        ({"class_weight": dict.fromkeys(set(y), 0)}, ValueError, "class_weight must not be zero"),
     ):
         with pytest.raises(error, match=f"^NetworkClassifier: {words}"):
             NetworkClassifier(random_state=0, **settings).fit(X, y)

@@ -147,6 +147,23 @@ def test_a_test_that_answers_nonsense_is_the_authors_fault() -> None:
         check("name", lambda x: x, lambda f: 1.0)
 
 
+def test_a_name_must_fit_into_a_line() -> None:
+    for name in ("", "exercise:name"):
+        with pytest.raises(ValueError, match="name must not be empty or contain a colon"):
+            check(name, 1, 1)
+
+
+def test_an_attempt_that_returns_what_is_not_filled_in_is_not_yet_done(capsys) -> None:
+    said_of = said(capsys, lambda x: [x, ...], lambda attempt: attempt(X) is not None)
+    assert "not yet done" in said_of
+
+
+def test_rows_of_different_lengths_are_no_array(capsys) -> None:
+    out = said(capsys, [[1.0], [1.0, 2.0]], np.ones((2, 2)))
+    assert "not right yet" in out
+    assert "It is not an array: setting an array element with a sequence" in out
+
+
 def test_a_bare_assertion_of_an_attempt_gets_the_shapes(capsys, tmp_path) -> None:
     # In a file of its own: pytest gives the assertions of this one a message.
     path = tmp_path / "attempt.py"

@@ -539,12 +539,21 @@ def test_labels_that_are_not_the_networks_are_named(labels, message):
         (["a", "a"], "all different"),
         (["a"], "at least 2"),
         (["a" * 1001, "b"], "at most 1000 characters"),
+        (range(2**20 + 1), "classes must be at most 1048576, got 1048577"),
     ],
 )
 def test_classes_that_are_none_are_refused(classes, message):
     net = classifier()
     with pytest.raises((TypeError, ValueError), match=message):
         net.classes = classes
+
+
+def test_strings_of_varying_length_are_labels():
+    X, y, _, _ = classification()
+    kind = np.dtypes.StringDType()
+    net = classifier()
+    fit(X, np.array(["ant", "bee", "cow"], dtype=kind)[y], net)
+    assert net.classes.tolist() == ["ant", "bee", "cow"]
 
 
 def test_classes_and_notes_are_saved(tmp_path):

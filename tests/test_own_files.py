@@ -169,6 +169,14 @@ def test_other_mistakes_with_tables_are_named(tmp_path):
     with pytest.raises(TypeError, match=r"^table: target must be"):
         table({"a": [1], "y": [1]}, 3)
     layout = table({"a": [1], "y": [1]}, "y").layout
+    with pytest.raises(TypeError, match="names of columns must be texts, got 0"):
+        table({0: [1], "y": [1]}, "y")
+    for nothing in ({}, {"a": [], "y": []}):
+        with pytest.raises(ValueError, match="the table must have at least one row, got none"):
+            table(nothing, "y")
+    for missing in ("fill", "error"):
+        with pytest.raises(ValueError, match=r"column 'a' (must have values|lacks 2 values)"):
+            table({"a": [None, None], "y": [1, 2]}, "y", missing=missing)
     with pytest.raises(FileNotFoundError, match=r"^TableLayout\.transform: there is no file"):
         layout.transform(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="at most 1000 different texts"):
@@ -184,7 +192,13 @@ def test_other_mistakes_with_tables_are_named(tmp_path):
         layout.transform({"size": ["large"], "town": ["Ulm"], "garden": [True]})
     with pytest.raises(ValueError, match="column 'size' lacks 1 value"):
         layout.transform({"size": [None], "town": ["Ulm"], "garden": [True]})
-    for notes in (None, {}, {"columns": [3], "target": "y"}, {"columns": [], "target": 3}):
+    column = {"name": "a", "categories": None, "fill": None}
+    for notes in (
+        None, {}, {"columns": [3], "target": "y"}, {"columns": [], "target": 3},
+        {"columns": [{**column, "name": 3}], "target": "y"},
+        {"columns": [{**column, "categories": ["x", 3]}], "target": "y"},
+        {"columns": [{**column, "fill": [0.5]}], "target": "y"},
+    ):  # fmt: skip
         with pytest.raises(ValueError, match="malformed"):
             TableLayout.from_notes(notes)
 
@@ -297,6 +311,13 @@ def test_the_whole_message_about_a_folder(pictures):
     assert image_folder(folder, size=(2, 2**14)).X.shape[2:] == (2, 2**14)
     with pytest.raises(ValueError, match=r"image_folder: size must be .*16384"):
         image_folder(folder, size=(2, 2**14 + 1))
+
+
+def test_an_image_that_is_too_large_to_unpack_is_named(pictures, monkeypatch):
+    folder, _ = pictures
+    monkeypatch.setattr(pytest.importorskip("PIL.Image"), "MAX_IMAGE_PIXELS", 5)
+    with pytest.raises(ValueError, match=r"image_folder: .*a\.png is too large: Image size \(12"):
+        image_folder(folder)
 
 
 def test_without_pillow_the_extra_is_named(pictures, monkeypatch):
