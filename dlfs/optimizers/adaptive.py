@@ -1,6 +1,6 @@
 """Optimizers that adapt the learning rate of each number."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +11,17 @@ from dlfs.optimizers.base import Optimizer
 from dlfs.types import Array
 
 
-class AdaGrad(Optimizer):
+@dataclass(eq=False, repr=False)
+class _BookRates:
+    """AdaGrad's first arguments, as in the book: a dataclass begins with those of its last base."""
+
+    lr: float = 0.01
+    final_lr_exp: InitVar[float] = 0
+    final_lr_linear: InitVar[float] = 0
+
+
+@dataclass(eq=False, repr=False)
+class AdaGrad(Optimizer, _BookRates):
     """A learning rate for each number, which falls where gradients were large.
 
     ``sum_square += eps + grad**2``, ``param -= lr * grad / sqrt(sum_square)``.
@@ -39,43 +49,21 @@ class AdaGrad(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"sum_squares": "sum_square"}
 
-    def __init__(
-        self,
-        lr: float = 0.01,
-        final_lr_exp: float = 0,
-        final_lr_linear: float = 0,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        eps: float = 1e-7,
-        *,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-        weight_decay: float = 0.0,
-    ) -> None:
+    eps: float = 1e-7
+
+    def __post_init__(self, final_lr_exp: float, final_lr_linear: float) -> None:
         final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
         final_lr_linear = check_real(final_lr_linear, "AdaGrad", "final_lr_linear", 0.0)
-        final_lr = check_real(final_lr, "AdaGrad", "final_lr", 0.0)
+        final_lr = check_real(self.final_lr, "AdaGrad", "final_lr", 0.0)
         if sum(bool(rate) for rate in (final_lr_exp, final_lr_linear, final_lr)) > 1:
             raise ValueError("AdaGrad: give one of final_lr_exp, final_lr_linear and final_lr")
         if final_lr_exp or final_lr_linear:
-            if decay_type is not None:
+            if self.decay_type is not None:
                 raise ValueError("AdaGrad: decay_type goes with final_lr")
-            decay_type = "exponential" if final_lr_exp else "linear"
-        super().__init__(
-            lr,
-            final_lr_exp or final_lr_linear or final_lr,
-            decay_type,
-            decay_each=decay_each,
-            warmup=warmup,
-            clip_value=clip_value,
-            clip_norm=clip_norm,
-            gradient_clipping=gradient_clipping,
-            weight_decay=weight_decay,
-        )
-        self.eps = check_real(eps, "AdaGrad", "eps", **POSITIVE)
+            self.decay_type = "exponential" if final_lr_exp else "linear"
+            self.final_lr = final_lr_exp or final_lr_linear
+        super().__post_init__()
+        self.eps = check_real(self.eps, "AdaGrad", "eps", **POSITIVE)
 
     def _update_rule(self, param: Array, grad: Array, sum_square: Array) -> None:
         kernels.adagrad_update(param, grad, sum_square, self.lr, self.eps)

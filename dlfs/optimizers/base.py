@@ -101,31 +101,32 @@ class Optimizer(Schedule):
             zeros = {slot: [np.zeros_like(h.param) for h in holders] for slot in self.slots}
             vars(self).update(zeros)
             self.first = False
-        remembered = [(argument, getattr(self, slot)) for slot, argument in self.slots.items()]
         try:
             grads = [holder.param_grad for holder in holders]
         except AttributeError:  # there was no backward pass
             grads = []
-        for argument, arrays in (("grad", grads), *remembered):
-            if len(arrays) != len(holders):
+        arrays = {"grad": grads}
+        for slot, argument in self.slots.items():
+            arrays[argument] = getattr(self, slot)
+        for argument, each in arrays.items():
+            if len(each) != len(holders):
                 raise RuntimeError(
                     f"{type(self).__name__}: the network differs from what is remembered of it "
-                    f"({len(holders)} x param, {len(arrays)} x {argument}); was backward called, "
+                    f"({len(holders)} x param, {len(each)} x {argument}); was backward called, "
                     "and the optimizer reset for a new network?"
                 )
         self.t += 1
-        if self.clip_value is not None or self.clip_norm is not None:
-            grads = clipped(grads, self.clip_value, self.clip_norm)
+        arrays["grad"] = clipped(grads, self.clip_value, self.clip_norm)
         for number, holder in enumerate(holders):
             if not holder.trains:
                 continue
-            values = {"param": holder.param, "grad": grads[number]}
-            for argument, arrays in remembered:
-                values[argument] = arrays[number]
+            values = {"param": holder.param}
+            for argument, each in arrays.items():
+                values[argument] = each[number]
             if self.penalizes:
                 values["penalized"] = holder.penalized
             elif self.weight_decay and holder.penalized:
-                values["grad"] = grads[number] + self.weight_decay * holder.param
+                values["grad"] = values["grad"] + self.weight_decay * holder.param
             self._update_rule(**values)
 
     def reset(self) -> None:

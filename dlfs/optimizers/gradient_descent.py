@@ -1,6 +1,6 @@
 """Gradient descent: one learning rate for all numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dlfs.backend import kernels
@@ -68,7 +68,16 @@ class SGDMomentum(Optimizer):
         kernels.sgd_momentum_update(param, grad, velocity, self.lr, self.momentum, self.nesterov)
 
 
-class RegularizedSGD(Optimizer):
+@dataclass(eq=False, repr=False)
+class _Penalty:
+    """RegularizedSGD's first arguments: a dataclass begins with those of its last base."""
+
+    lr: float = 0.01
+    alpha: float = 0.1
+
+
+@dataclass(eq=False, repr=False)
+class RegularizedSGD(Optimizer, _Penalty):
     """Gradient descent on the loss plus ``alpha / 2 * sum(weights**2)``.
 
     ``param -= lr * (grad + alpha * param)``; biases and the scales of normalization layers are not
@@ -93,31 +102,11 @@ class RegularizedSGD(Optimizer):
     """
 
     penalizes = True
+    weight_decay: float = field(init=False, default=0.0)  # alpha takes its place
 
-    def __init__(
-        self,
-        lr: float = 0.01,
-        alpha: float = 0.1,
-        final_lr: float = 0,
-        decay_type: str | None = None,
-        *,
-        decay_each: str = "epoch",
-        warmup: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        gradient_clipping: bool = False,
-    ) -> None:
-        super().__init__(
-            lr,
-            final_lr,
-            decay_type,
-            decay_each=decay_each,
-            warmup=warmup,
-            clip_value=clip_value,
-            clip_norm=clip_norm,
-            gradient_clipping=gradient_clipping,
-        )
-        self.alpha = check_real(alpha, "RegularizedSGD", "alpha", 0.0)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.alpha = check_real(self.alpha, "RegularizedSGD", "alpha", 0.0)
 
     def _update_rule(self, param: Array, grad: Array, penalized: bool) -> None:
         kernels.sgd_update(param, grad, self.lr, self.alpha if penalized else 0.0)
