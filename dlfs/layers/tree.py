@@ -97,8 +97,9 @@ class LayerTree(Configured):
 
     def all_operations(self) -> Iterator[Operation]:
         """Go through the Operations of this layer and of all inside it."""
-        for _, layer in self.walk():
-            yield from layer.operations
+        yield from self.operations
+        for layer in self.layers:
+            yield from layer.all_operations()
 
     def penalized(self) -> list[bool]:
         """Return for each parameter whether weight decay applies: to weights, not to biases."""

@@ -328,7 +328,7 @@ def begun_afresh(operations: Iterable[Any], carry: bool | str | None) -> Iterato
     """Within the block no state is carried over; see ``LayerTree.fresh_start``."""
     if carry is not None:
         check_choice(carry, CARRIES, "fresh_start", "carry")
-    found = [operation for operation in operations if hasattr(operation, "carried")]
+    found = [op for op in operations if "carried" in vars(op) or hasattr(type(op), "carried")]
     kept = [(operation.carry, operation.carried) for operation in found]
     for operation in found:
         operation.carry = operation.carry if carry is None else carry
