@@ -31,6 +31,7 @@ LARGEST_ARRAY = 2**56
 
 REAL: dict[str, Any] = {}
 POSITIVE: dict[str, Any] = {"low": 0.0, "low_open": True}
+NOT_NEGATIVE: dict[str, Any] = {"low": 0.0}
 FRACTION: dict[str, Any] = {"low": 0.0, "high": 1.0, "high_open": True}
 """Ranges of numbers, as ``check_real`` takes them; the 1 does not belong to FRACTION."""
 

@@ -161,8 +161,7 @@ class AvgPool2D(_Pool2D):
         return self._cut(kernels.avg_pool2d_grad(output_grad, self._shape, *self.options))
 
     def _shares(self) -> Array:
-        window = self.window(self.input_.shape[2:])
-        return shares(self.input_, window, self.count_include_pad)
+        return shares(self.input_, self.window(self.input_.shape[2:]), self.count_include_pad)
 
 
 class _Pool1D(Operation):

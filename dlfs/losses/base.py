@@ -77,11 +77,10 @@ class Loss(Configured):
             raise ValueError(f"{name}: the batch must not be empty, got shape {prediction.shape}")
         self.target = self.as_target(target, prediction.shape, prediction.dtype)
         self.prediction = prediction
-        self.sample_weight = None
         if sample_weight is not None:
             check_weights_are_used(self.takes_weights, name)
-            weights = as_float_array(sample_weight, name, "sample_weight", prediction.dtype)
-            self.sample_weight = weights
+            sample_weight = as_float_array(sample_weight, name, "sample_weight", prediction.dtype)
+        self.sample_weight = sample_weight
         self.output = self._output()
         return self.output
 

@@ -1,12 +1,12 @@
 """Optimizers that adapt the learning rate of each number."""
 
-from dataclasses import KW_ONLY, InitVar, dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from dlfs.backend import kernels
-from dlfs.checks import FRACTION, POSITIVE, check_real
+from dlfs.checks import FRACTION, NOT_NEGATIVE, POSITIVE, check_real
 from dlfs.optimizers.base import Optimizer
 from dlfs.types import Array
 
@@ -49,7 +49,7 @@ class AdaGrad(Optimizer, _BookRates):
 
     slots: ClassVar[dict[str, str]] = {"sum_squares": "sum_square"}
 
-    eps: float = 1e-7
+    eps: float = field(default=1e-7, metadata=POSITIVE)
 
     def __post_init__(self, final_lr_exp: float, final_lr_linear: float) -> None:
         final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
@@ -63,7 +63,6 @@ class AdaGrad(Optimizer, _BookRates):
             self.decay_type = "exponential" if final_lr_exp else "linear"
             self.final_lr = final_lr_exp or final_lr_linear
         super().__post_init__()
-        self.eps = check_real(self.eps, "AdaGrad", "eps", **POSITIVE)
 
     def _update_rule(self, param: Array, grad: Array, sum_square: Array) -> None:
         kernels.adagrad_update(param, grad, sum_square, self.lr, self.eps)
@@ -96,13 +95,8 @@ class RMSProp(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"mean_squares": "mean_square"}
 
-    decay: float = 0.9
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.decay = check_real(self.decay, "RMSProp", "decay", **FRACTION)
-        self.eps = check_real(self.eps, "RMSProp", "eps", **POSITIVE)
+    decay: float = field(default=0.9, metadata=FRACTION)
+    eps: float = field(default=1e-8, metadata=POSITIVE)
 
     def _update_rule(self, param: Array, grad: Array, mean_square: Array) -> None:
         kernels.rmsprop_update(param, grad, mean_square, self.lr, self.decay, self.eps)
@@ -137,17 +131,10 @@ class Adam(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"means": "mean", "mean_squares": "mean_square"}
 
-    lr: float = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        name = type(self).__name__
-        self.beta1 = check_real(self.beta1, name, "beta1", **FRACTION)
-        self.beta2 = check_real(self.beta2, name, "beta2", **FRACTION)
-        self.eps = check_real(self.eps, name, "eps", **POSITIVE)
+    lr: float = field(default=0.001, metadata=POSITIVE)
+    beta1: float = field(default=0.9, metadata=FRACTION)
+    beta2: float = field(default=0.999, metadata=FRACTION)
+    eps: float = field(default=1e-8, metadata=POSITIVE)
 
     def _update_rule(
         self, param: Array, grad: Array, mean: Array, mean_square: Array, weight_decay: float = 0.0
@@ -182,12 +169,11 @@ class NAdam(Adam):
     NAdam(lr=0.002)
     """
 
-    lr: float = 0.002
-    momentum_decay: float = 0.004
+    lr: float = field(default=0.002, metadata=POSITIVE)
+    momentum_decay: float = field(default=0.004, metadata=NOT_NEGATIVE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.momentum_decay = check_real(self.momentum_decay, "NAdam", "momentum_decay", 0.0)
         self._product = (0, 1.0)
 
     def _momentum(self, t: int) -> float:
@@ -239,7 +225,7 @@ class AdamW(Adam):
     penalizes = True
 
     _: KW_ONLY
-    weight_decay: float = 0.01
+    weight_decay: float = field(default=0.01, metadata=NOT_NEGATIVE)
 
     def _update_rule(  # type: ignore[override]
         self, param: Array, grad: Array, mean: Array, mean_square: Array, penalized: bool

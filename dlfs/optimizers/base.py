@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dlfs.checks import POSITIVE, check_flag, check_real, optional
+from dlfs.checks import NOT_NEGATIVE, POSITIVE, check_flag
 from dlfs.clipping import clipped
 from dlfs.optimizers.schedule import Schedule
 from dlfs.types import Array
@@ -75,20 +75,17 @@ class Optimizer(Schedule):
     net: "LayerBlock" = field(init=False)
 
     _: KW_ONLY
-    clip_value: float | None = None
-    clip_norm: float | None = None
+    clip_value: float | None = field(default=None, metadata=POSITIVE)
+    clip_norm: float | None = field(default=None, metadata=POSITIVE)
     gradient_clipping: bool = False
-    weight_decay: float = 0.0
+    weight_decay: float = field(default=0.0, metadata=NOT_NEGATIVE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         name = type(self).__name__
-        self.clip_value = optional(check_real, self.clip_value, name, "clip_value", **POSITIVE)
-        self.clip_norm = optional(check_real, self.clip_norm, name, "clip_norm", **POSITIVE)
         self.gradient_clipping = check_flag(self.gradient_clipping, name, "gradient_clipping")
         if self.gradient_clipping and self.clip_value is None:
             self.clip_value = 2.0
-        self.weight_decay = check_real(self.weight_decay, name, "weight_decay", 0.0)
         self.first = True
         self.t = 0
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dlfs.backend import kernels
-from dlfs.checks import FRACTION, check_flag, check_real
+from dlfs.checks import FRACTION, NOT_NEGATIVE, check_flag
 from dlfs.optimizers.base import Optimizer
 from dlfs.types import Array
 
@@ -56,12 +56,11 @@ class SGDMomentum(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"velocities": "velocity"}
 
-    momentum: float = 0.9
+    momentum: float = field(default=0.9, metadata=FRACTION)
     nesterov: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.momentum = check_real(self.momentum, "SGDMomentum", "momentum", **FRACTION)
         self.nesterov = check_flag(self.nesterov, "SGDMomentum", "nesterov")
 
     def _update_rule(self, param: Array, grad: Array, velocity: Array) -> None:
@@ -73,7 +72,7 @@ class _Penalty:
     """RegularizedSGD's first arguments: a dataclass begins with those of its last base."""
 
     lr: float = 0.01
-    alpha: float = 0.1
+    alpha: float = field(default=0.1, metadata=NOT_NEGATIVE)
 
 
 @dataclass(eq=False, repr=False)
@@ -103,10 +102,6 @@ class RegularizedSGD(Optimizer, _Penalty):
 
     penalizes = True
     weight_decay: float = field(init=False, default=0.0)  # alpha takes its place
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.alpha = check_real(self.alpha, "RegularizedSGD", "alpha", 0.0)
 
     def _update_rule(self, param: Array, grad: Array, penalized: bool) -> None:
         kernels.sgd_update(param, grad, self.lr, self.alpha if penalized else 0.0)

@@ -1,15 +1,16 @@
 """The learning rate, and how it changes while a network is trained."""
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any
 
-from dlfs.checks import POSITIVE, check_choice, check_int, check_real
+from dlfs.checks import NOT_NEGATIVE, POSITIVE, check_choice, check_int, check_real
 from dlfs.configured import Configured
 
 DECAY_TYPES = ("exponential", "linear", "cosine")
 
 
+# The metadata of a field are the range that it is checked for.
 @dataclass(eq=False, repr=False)
 class Schedule(Configured):
     """The learning rate of an optimizer: a base rate, multiplied by a factor.
@@ -40,8 +41,8 @@ class Schedule(Configured):
     ([0.1, 0.01, 0.001], 0.1)
     """
 
-    lr: float = 0.01
-    final_lr: float = 0
+    lr: float = field(default=0.01, metadata=POSITIVE)
+    final_lr: float = field(default=0, metadata=NOT_NEGATIVE)
     decay_type: str | None = None
     _: KW_ONLY
     decay_each: str = "epoch"
@@ -49,8 +50,10 @@ class Schedule(Configured):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        self.lr = check_real(self.lr, name, "lr", **POSITIVE)
-        self.final_lr = check_real(self.final_lr, name, "final_lr", 0.0)
+        for each in fields(self):
+            value = getattr(self, each.name, None)
+            if each.metadata and value is not each.default:
+                setattr(self, each.name, check_real(value, name, each.name, **each.metadata))
         check_choice(self.decay_type, (None, *DECAY_TYPES), name, "decay_type")
         if self.decay_type is None and self.final_lr:
             raise ValueError(f"{name}: final_lr={self.final_lr:g} needs a decay_type to get there")
@@ -60,8 +63,6 @@ class Schedule(Configured):
         self.warmup = check_int(self.warmup, name, "warmup", 0)
         # Within a training: the user's rate, the number of epochs, and of batches in an epoch.
         self._schedule: tuple[float, int, int] | None = None
-        self._base = self._scheduled = self.lr
-        self._factor = 1.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments, by name; ``lr`` is the rate that the user set."""

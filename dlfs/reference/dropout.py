@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dlfs.checks import check_real, check_shape
+from dlfs.checks import check_kind, check_real, check_shape
 from dlfs.reference.kernel import kernel
 from dlfs.types import Array, Shape
 
@@ -27,9 +27,7 @@ def dropout(x: Array, mask: Array, keep_prob: float) -> Array:
 
 def check_mask(owner: str, mask: Array, shape: Shape) -> None:
     """Check the dtype and the shape of a mask."""
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(f"{owner}: mask must be an array of bool, got {got}")
+    check_kind(mask, "b", "an array of bool", owner, "mask")
     check_shape(mask, shape, owner, "mask")
 
 
