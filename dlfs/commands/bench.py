@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         # "plain" is for reading; timing it would take longer than everything else.
         names = [name for name in backend.available_backends() if name != "plain"]
         print(f"{arguments.dtype}, up to {backend.get_num_threads()} threads, batch {BATCH}")
-        print(f"{'':<24}" + "".join(f"{name:>12}" for name in names) + f"{'ratio':>8}")
+        ratio = f"{'ratio':>8}" if len(names) > 1 else ""
+        print(f"{'':<24}" + "".join(f"{name:>12}" for name in names) + ratio)
         for work, make in WORK.items():
             calls = {name: on_backend(name, make, arguments.dtype) for name in names}
             times = interleaved(calls, arguments.seconds, backend.get_num_threads())

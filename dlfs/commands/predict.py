@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlfs.commands.preparation import in_units, preparation_of
+from dlfs.commands.preparation import preparation_of
 from dlfs.network import NeuralNetwork
 from dlfs.saving import load
 from dlfs.types import Array
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         if preparation.target is None:
             answers = net.predict_classes(X)
         else:
-            answers = in_units(net.predict(X), preparation)[:, 0]
+            answers = preparation.target.scaler.inverse(net.predict(X))[:, 0]
     shares, titles_of_shares = _shares(net, X) if arguments.proba else (None, [])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -231,13 +231,6 @@ def preparation_of(net: NeuralNetwork, path: Path) -> Preparation:
     return KINDS[kind].from_notes(notes)
 
 
-def in_units(prediction: Array, preparation: Preparation) -> Array:
-    """Return predictions of numbers in the units of the target."""
-    if preparation.target is None:
-        return prediction
-    return preparation.target.scaler.inverse(prediction)
-
-
 def measured(
     net: NeuralNetwork, preparation: Preparation, X: Array, y: Array, names: Sequence[str]
 ) -> dict[str, float]:
@@ -257,7 +250,7 @@ def measured(
         raise ValueError(
             f"the target must be numbers, as in training, got {shown(y[:1].tolist()[0])}"
         )
-    prediction = in_units(net.predict(X), preparation)
+    prediction = preparation.target.scaler.inverse(net.predict(X))
     for name in names:
         if name not in ("mae", "rmse", "r2"):
             raise ValueError(f"the metric of numbers must be mae, rmse or r2, got {name!r}")

@@ -131,8 +131,6 @@ def read_images(
     ImportError
         If Pillow is not installed.
     """
-    if not paths:
-        raise ValueError("image_folder: there must be at least one image to read")
     images: list[Array] = []
     for path in paths:
         image = _read(path, size, colour)
