@@ -398,6 +398,14 @@ def test_rows_that_are_no_rows_are_refused(content, stored, tmp_path):
         fit(classifier(), Adam(0.01), classification(), checkpoint=path, resume=True)
 
 
+@pytest.mark.parametrize("rngs", [{}, [], "none"])
+def test_a_checkpoint_has_a_random_state_for_each_layer(rngs, stored, tmp_path):
+    path = tmp_path / "changed"
+    changed_checkpoint(stored, path, lambda training, tensors: training.update(rngs=rngs))
+    with pytest.raises(ValueError, match="it needs one random state for each layer"):
+        fit(classifier(), Adam(0.01), classification(), checkpoint=path, resume=True)
+
+
 def test_the_tensors_of_a_checkpoint_must_fit(stored, tmp_path):
     names = [
         *("layers.0.params.0", "optimizer.means.1", "layers.1.operations.0.running_var"),

@@ -1,5 +1,6 @@
 """The command line, as a new user sees it."""
 
+import importlib.util
 import json
 import os
 import re
@@ -62,6 +63,27 @@ def test_info_knows_every_extra():
     assert set(info.EXTRAS) == set(stated) - {"test", "docs", "dev"}
     for extra, package in info.EXTRAS.items():
         assert any(line.startswith(f"{package}>=") for line in stated[extra])
+
+
+def test_info_says_why_a_backend_is_missing(capsys, monkeypatch):
+    def use(name):
+        raise ImportError(f"the {name} backend is not available: no compiler")
+
+    monkeypatch.setattr(backend, "use_backend", use)
+    assert run("info") == 0
+    assert "fast: the fast backend is not available: no compiler" in capsys.readouterr().out
+
+
+def test_pictures_without_matplotlib_are_refused_before_the_training(
+    few_images, tmp_path, capsys, monkeypatch
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
+    )
+    assert run("train", "--plots", tmp_path / "plots") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "dlfs train: --plots needs matplotlib: pip install 'dlfs[plots]'"
 
 
 def test_info_leaves_the_backend_as_it_is(capsys):

@@ -374,3 +374,14 @@ def test_every_option_of_every_command_is_tested():
         needed = ["export", "x"] if command == "class" else needed
         assert set(vars(parser.parse_args(needed))) == OPTIONS[command]
     assert TEXT.keys() == IMAGES.keys()
+
+
+def test_without_compiled_kernels_the_reference_is_timed_alone(monkeypatch, capsys):
+    monkeypatch.setattr("dlfs.backend.available_backends", lambda: ["reference", "plain"])
+    monkeypatch.setattr(bench, "WORK", {"nothing": lambda dtype: lambda: None})
+    monkeypatch.setattr(bench, "interleaved", lambda calls, *_: dict.fromkeys(calls, 1e-3))
+    assert run("bench") == 0
+    _, heading, row, last = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["reference"]
+    assert row.split()[:2] == ["nothing", "1"]
+    assert last.startswith("Only the reference is installed: with a C compiler")

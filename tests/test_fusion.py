@@ -266,6 +266,14 @@ def test_a_bias_that_nothing_is_fused_into_serves_all_steps_of_a_sequence(shape)
     assert np.array_equal(step.bias.param_grad, chain[0].param_grad)
 
 
+def test_a_fused_step_names_its_parts_which_have_no_values_before_a_pass() -> None:
+    bias, activation = BiasAdd(np.ones((1, 4))), Tanh()
+    (step,) = fuse([bias, activation])
+    assert repr(step) == f"FusedBias({bias!r}, {activation!r})"
+    with pytest.raises(AttributeError, match="'Tanh' object has no attribute 'output'"):
+        activation.output  # noqa: B018
+
+
 def test_a_subclass_is_never_fused_for_it_may_do_something_else() -> None:
     class Louder(Tanh):
         def _output(self) -> np.ndarray:

@@ -302,6 +302,17 @@ class Doubling(layers.Layer):
         return output_grad * self.params[0]
 
 
+def test_parameters_that_a_layer_keeps_itself_can_be_assigned_and_shown() -> None:
+    net = NeuralNetwork([Doubling(), layers.Dense(1)])
+    net.train_batch(np.ones((4, 3)), np.zeros((4, 1)))
+    scale = np.array([[1.0, 2.0, 3.0]])
+    net.params[0] = scale
+    net.param_grads[0] = 2 * scale
+    assert net.layers[0].params[0] is scale
+    assert net.layers[0].param_grads[0].tolist() == [[2.0, 4.0, 6.0]]
+    assert repr(net.params) == repr([scale, *net.layers[1].params])
+
+
 class Third(ParamOperation):
     """An Operation with its own backward."""
 

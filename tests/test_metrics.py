@@ -1,6 +1,7 @@
 """Metrics against scikit-learn, and for a single column and sequences."""
 
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -304,3 +305,13 @@ def test_a_metric_whose_extra_is_missing_is_named_before_the_training(
     with pytest.raises(ImportError, match="the metric 'f1_macro' needs the extra sklearn"):
         trainer.fit(X, labels, X, labels, metrics=["accuracy", "f1_macro"], verbose=0)
     trainer.fit(X, labels, X, labels, epochs=1, metrics=["accuracy", "top_k_accuracy"], verbose=0)
+
+
+def test_a_package_that_is_replaced_by_something_else_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", types.ModuleType("sklearn"))
+    labels, X = drawn(3)
+    trainer = Trainer(NeuralNetwork([Dense(3)], SoftmaxCrossEntropy()), SGD())
+    with pytest.raises(ImportError, match="the metric 'f1_macro' needs the extra sklearn"):
+        trainer.fit(X, labels, X, labels, metrics=["f1_macro"], verbose=0)

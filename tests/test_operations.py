@@ -344,6 +344,20 @@ def test_a_method_that_nobody_wrote_is_named() -> None:
             operation.backward(one)
 
 
+def test_a_recurrence_refuses_another_dtype_than_that_of_its_weights() -> None:
+    W_h, h0 = np.zeros((2, 2)), np.zeros((1, 2), dtype=np.float32)
+    words = "all arrays must have the same dtype, got W_h float64, h0 float32"
+    with pytest.raises(TypeError, match=f"^RNN_Op: {words}"):
+        RNN_Op(W_h, h0)
+    words = "all arrays must have the same dtype, got input_ float32, W_h float64"
+    with pytest.raises(TypeError, match=f"^RNN_Op: {words}"):
+        RNN_Op(W_h).forward(np.zeros((1, 3, 2), dtype=np.float32))
+
+
+def test_running_statistics_are_none_before_the_first_batch() -> None:
+    assert BatchNorm_Op().state() == {}
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_the_dtype_is_kept(name: str) -> None:
     """Parameters are converted to float32, as in a network of that dtype."""

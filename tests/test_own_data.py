@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -244,6 +245,26 @@ def test_targets_belong_to_arrays_and_not_to_batches():
         fit(Batches(drawn), y)
     with pytest.raises(TypeError, match="X_train and y_train go together"):
         fit(X)
+
+
+def test_batches_for_the_test_must_be_there():
+    X, y, _, _ = regression()
+    with pytest.raises(ValueError, match="Batches: source must give at least one batch, got none"):
+        fit(X, y, X_test=Batches(lambda rng: [], length=1), eval_every=1)
+
+
+def test_weights_of_observations_belong_to_arrays(tmp_path):
+    X, y, _, _ = regression()
+    with pytest.raises(TypeError, match="sample_weight needs X_train and y_train as arrays in mem"):
+        fit(stored(tmp_path, X), y, sample_weight=np.ones(len(X)))
+
+
+def test_batches_are_shown_in_a_line():
+    batches = Batches(drawn, length=5, prefetch=True)
+    assert re.fullmatch(
+        r"Batches\(<function drawn at 0x\w+>, length=5, prefetch=True\)", repr(batches)
+    )
+    assert repr(Batches([(1, 2)])) == "Batches([(1, 2)], length=1)"
 
 
 def test_batches_are_evaluated_as_arrays_are():

@@ -235,6 +235,23 @@ except ImportError as error:
     python(code, cwd=ROOT)
 
 
+@pytest.mark.parametrize(
+    ("module", "package", "extra"),
+    [
+        ("onnx", "onnx", "onnx"),
+        ("estimators", "sklearn.base", "sklearn"),
+    ],
+)
+def test_a_module_whose_extra_is_missing_says_how_to_get_it(
+    module, package, extra, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"dlfs.{module}", raising=False)
+    monkeypatch.delattr(dlfs, module, raising=False)
+    with pytest.raises(AttributeError, match=rf"pip install 'dlfs\[{extra}\]'"):
+        getattr(dlfs, module)
+
+
 # --- the editable installation, of a clone named dlfs ---
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -282,3 +283,9 @@ def test_a_figure_of_pyplot_is_not_shown_a_second_time():
 
     plots.with_handles(lambda size=1: plt.figure(figsize=(size, size)), size=[1, 2])
     assert plt.get_fignums() == []
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"plots need matplotlib: pip install 'dlfs\[plots\]'"):
+        plots.plot_filters(np.ones((1, 2, 3, 3)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dlfs
-from dlfs.layers import GRULayer, LSTMLayer, RNNLayer
+from dlfs.layers import Embedding, GRULayer, LSTMLayer, RNNLayer
 from dlfs.optimizers import SGD, AdaGrad
 from dlfs.text.book import RNNModel, RNNTrainer
 from dlfs.train.loop import NonFiniteLossError
@@ -96,6 +96,9 @@ def test_layers_carry_the_mean_unless_told_otherwise() -> None:
     assert (first.vocabulary_size, second.vocabulary_size) == (SIZE, None)
     net.forward(np.zeros((3, 9), dtype=int))
     assert [array.shape for array in first.carried] == [(1, 4), (1, 4)]
+    after = RNNLayer(4)
+    assert model(Embedding(SIZE, 3), after).layers[1] is after
+    assert (after.carry, after.vocabulary_size) == ("mean", None)
     assert model(RNNLayer(4), carry=False).layers[0].carry is False  # type: ignore[attr-defined]
 
 

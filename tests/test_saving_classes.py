@@ -1,5 +1,6 @@
 """The classes that a file names, and networks that could not be restored exactly."""
 
+import json
 import sys
 from types import ModuleType
 
@@ -8,7 +9,7 @@ import pytest
 
 import dlfs
 from dlfs.base import Operation
-from dlfs.layers import Dense, Layer
+from dlfs.layers import Dense, Layer, LayerBlock
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import SGD
 from dlfs.saving import known_classes
@@ -16,7 +17,7 @@ from dlfs.saving.config import class_name
 from dlfs.saving.format import read_file, write_file
 from dlfs.text import Vocabulary, load_writer, save_writer
 from dlfs.train import Trainer
-from tests.support.files import read
+from tests.support.files import read, write
 from tests.support.training import same
 
 ROWS = np.random.default_rng(3).normal(size=(6, 4))
@@ -200,6 +201,19 @@ class ByPosition(Smooth):
         super().__init__(rate)
 
 
+class Few(Smooth):
+    def __init__(self, rate):
+        if rate > 2:
+            raise ValueError("rate must be at most 2")
+        super().__init__(rate)
+
+
+def set_afterwards():
+    operation = Few(2.0)
+    operation.rate = 3.0
+    return operation
+
+
 class Remembers(Smooth):
     def __init__(self, rate):
         super().__init__([rate])
@@ -219,6 +233,7 @@ UNRESTORABLE = {
     "*": (lambda: Takes(2.0), r"Takes.*\*rates"),
     "another name": (lambda: Renames(2.0), r"Renames.*factor would be lost"),
     "another value": (lambda: Doubles(2.0), r"Doubles.*made with rate=4.0, it keeps rate=8.0"),
+    "a value refused": (set_afterwards, r"Few.* does not take .* kept: rate must be at most 2"),
     "position": (lambda: ByPosition(2.0), r"ByPosition.*by position only"),
     "arguments() without one": (lambda: Remembers(2.0), r"Remembers.*rate would be lost"),
     "a method replaced": (replaced, r"Smooth.*method _output was replaced"),
@@ -243,6 +258,29 @@ def test_what_could_not_be_restored_is_refused_with_the_reason(what, place, tmp_
         dlfs.save(net, tmp_path / "net")
     assert len(str(caught.value)) < 500
     assert list(tmp_path.iterdir()) == []
+
+
+class Positive(Smooth):
+    def __init__(self, *ignored, **options):
+        super().__init__(options.get("rate", 2.0))
+
+    def arguments(self):
+        return {}
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.25), np.array(0.25)])
+def test_a_number_of_numpys_is_saved_as_a_number(rate, tmp_path):
+    net = built(Dense(3, Smooth(rate)))
+    dlfs.save(net, tmp_path / "net")
+    loaded = dlfs.load(tmp_path / "net", custom={"Smooth": Smooth})
+    assert repr(loaded.layers[0].activation.rate) == "0.25"  # type: ignore[attr-defined]
+
+
+def test_a_class_that_keeps_its_arguments_in_a_way_of_its_own_may_take_any(tmp_path):
+    net = built(Dense(3, Positive()))
+    dlfs.save(net, tmp_path / "net")
+    loaded = dlfs.load(tmp_path / "net", custom={"Positive": Positive})
+    assert same([loaded.predict(ROWS)], [net.predict(ROWS)])
 
 
 def test_an_argument_that_was_changed_afterwards_is_saved_as_it_is(tmp_path):
@@ -273,6 +311,25 @@ def test_a_network_with_its_own_forward_comes_back_as_itself_or_not_at_all(key, 
     loaded = dlfs.load(path, custom={key: Doubled})
     assert type(loaded) is Doubled
     assert same([loaded.predict(ROWS)], [net.predict(ROWS)])
+
+
+class Hasty(LayerBlock):
+    """Leaves its last layer out."""
+
+    def forward(self, input_, inference=False):
+        for layer in self.layers[:-1]:
+            input_ = layer.forward(input_, inference)
+        return input_
+
+
+def test_a_file_whose_network_never_reaches_a_layer_is_refused(tmp_path):
+    dlfs.save(built(LayerBlock([Dense(3), Dense(2)])), tmp_path / "net")
+    metadata, tensors = read(tmp_path / "net")
+    config = json.loads(metadata["network"])
+    config["layers"][0]["class"] = f"{HERE}.Hasty"
+    write(tmp_path / "net", config, tensors)
+    with pytest.raises(ValueError, match=r"layers\.0\.layers\.1, Dense\(2.*, is never reached"):
+        dlfs.load(tmp_path / "net", custom={"Hasty": Hasty})
 
 
 def test_a_network_that_could_not_be_restored_is_refused_with_the_reason(tmp_path):

@@ -546,3 +546,18 @@ def test_a_file_says_for_how_many_epochs_as_a_count(epochs, good, tmp_path):
     write(tmp_path / "net", config, tensors, epochs_trained=epochs)
     with pytest.raises(ValueError, match="the file: epochs_trained must be"):
         dlfs.load(tmp_path / "net")
+
+
+def test_layers_that_are_no_list_or_too_many_are_refused(good, tmp_path):
+    _, config, tensors, _ = good
+    many = config["layers"][:1] * 40_000
+    for layers in ({}, "layers", 3, many):
+        write(tmp_path / "net", {**config, "layers": layers}, tensors)
+        refused(tmp_path / "net")
+
+
+def test_tied_parameters_are_a_dictionary(good, tmp_path):
+    _, config, tensors, _ = good
+    for tied in ([], "layers.0.params.0", 1):
+        write(tmp_path / "net", {**config, "tied": tied}, tensors)
+        refused(tmp_path / "net", "tied must be a dictionary, got ")

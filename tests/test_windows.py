@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlfs import NeuralNetwork, layers, load, pooling, save
@@ -65,6 +65,8 @@ def test_what_options_make_together_has_a_bound(size, options, words):
         window_2d(size, **options)
 
 
+@example(2**12, 2**12, 2**12, 2**12)  # exactly fourfold
+@example(2**13, 2**13, 2**13, 2**13 + 1)  # a column more
 @given(st.integers(1, 2**15), st.integers(1, 2**15), st.integers(0, 2**16), st.integers(0, 2**16))
 def test_padding_may_enlarge_an_image_to_the_bound_or_fourfold(height, width, tall, wide):
     padded = (height + tall) * (width + wide)

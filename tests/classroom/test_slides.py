@@ -1,6 +1,7 @@
 """Slides of the notebooks: everything is there, nothing comes from a network."""
 
 import re
+import sys
 
 import pytest
 
@@ -125,3 +126,9 @@ def test_the_command_writes_pages_and_what_they_load(tmp_path, capsys) -> None:
 
 def test_an_empty_cell_is_not_shown() -> None:
     assert made(cell("markdown", "# A"), cell("code", " \n")) == made(cell("markdown", "# A"))
+
+
+def test_without_pygments_the_extra_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pygments.formatters", None)
+    with pytest.raises(ImportError, match=r"slides need pip install 'dlfs\[notebooks\]'"):
+        made(cell("code", "x = 1"))

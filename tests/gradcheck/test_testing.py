@@ -25,6 +25,7 @@ from dlfs.testing import (
     labels_N,
     layouts,
 )
+from dlfs.testing.assertion import as_code
 
 
 class LastRowOnly(WeightMultiply):
@@ -110,6 +111,15 @@ def test_what_only_a_larger_case_can_say_is_said() -> None:
     assert "From a larger failing case" in report
     assert "every entry is 2 times the right one" in report
     assert max(map(len, report.splitlines())) <= 100
+
+
+def test_the_code_of_a_case_names_the_backend_and_keeps_empty_arrays() -> None:
+    x = np.zeros((0, 3), dtype=np.float32)
+    code = as_code(Tanh, x, None, {}, "reference")
+    assert 'x = np.zeros((0, 3), dtype="float32")' in code
+    assert 'check_gradients(target, x, backend="reference")'.replace('"', "'") in code
+    with pytest.raises(GradientError, match=r"check_gradients\(target, x, backend='reference'\)"):
+        assert_gradients(LastRowOnly, dense_cases(), backend="reference")
 
 
 @given(st.data())
