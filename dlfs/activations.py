@@ -14,11 +14,9 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 class Linear(Operation):
-    """Change nothing: for an output that may be any number.
+    """Change nothing: for an output that may be any number (book, chapter 3).
 
     Forward: ``output = input_``. Backward: ``input_grad = output_grad``.
-
-    Book, chapter 3.
 
     Examples
     --------
@@ -34,11 +32,9 @@ class Linear(Operation):
 
 
 class Sigmoid(Operation):
-    """Squash to (0, 1), without overflow however large the input is.
+    """Squash to (0, 1), without overflow however large the input is (book, chapter 3).
 
     Forward: ``output = 1 / (1 + exp(-input_))``. Backward: ``output_grad * output * (1 - output)``.
-
-    Book, chapter 3.
 
     Examples
     --------
@@ -54,11 +50,9 @@ class Sigmoid(Operation):
 
 
 class Tanh(Operation):
-    """Squash to (-1, 1).
+    """Squash to (-1, 1) (book, chapter 4).
 
     Forward: ``output = tanh(input_)``. Backward: ``output_grad * (1 - output**2)``.
-
-    Book, chapter 4.
 
     Examples
     --------
@@ -194,12 +188,10 @@ class GELU(Operation):
 
 
 class SiLU(Operation):
-    """Sigmoid linear unit, also called swish.
+    """Sigmoid linear unit, also called swish (Elfwing, Uchibe and Doya, 2018).
 
     Forward: ``output = input_ * s`` with ``s = sigmoid(input_)``. Backward: ``output_grad * s * (1
     + input_ * (1 - s))``.
-
-    Elfwing, Uchibe and Doya, 2018.
 
     Examples
     --------
@@ -248,11 +240,9 @@ class SwiGLU(Operation):
 
 
 class Softplus(Operation):
-    """A ReLU without the kink.
+    """A ReLU without the kink (Dugas et al., 2001).
 
     Forward: ``output = log(1 + exp(input_))``. Backward: ``output_grad * sigmoid(input_)``.
-
-    Dugas et al., 2001.
 
     Examples
     --------

@@ -95,8 +95,7 @@ class Operation(Configured):
         """Turn the gradient of the output, which has its shape, into the gradient of the input."""
         output_grad = checked_output_grad(self, output_grad)
         self.input_grad = self._input_grad(output_grad)
-        name = type(self).__name__
-        check_same_shape(self.input_grad, self.input_, name, "input_grad", "input_")
+        check_same_shape(self.input_grad, self.input_, type(self).__name__, "input_grad", "input_")
         return self.input_grad
 
     def _output(self) -> Array:
@@ -152,7 +151,6 @@ class ParamOperation(Operation):
 
     Attributes
     ----------
-    param, param_grad : ndarray
     penalized : bool
         Whether weight decay applies, a penalty on large parameters: to weights, not to biases.
 
@@ -177,20 +175,15 @@ class ParamOperation(Operation):
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Compute the gradients of the parameter, ``param_grad``, and of the input.
 
-        Parameters
-        ----------
-        output_grad : ndarray, the shape of the last output
-        input_grad : bool, default True
-            False leaves out the gradient of the input, and returns None. At a network's first
-            Operation it is the gradient of the data, which no training needs.
+        Without ``input_grad`` that of the input is left out, and None returned: at a network's
+        first Operation it is the gradient of the data, which no training needs.
         """
         if input_grad:
             super().backward(output_grad)
         else:
             output_grad = checked_output_grad(self, output_grad)
         self.param_grad = self._param_grad(output_grad)
-        name = type(self).__name__
-        check_same_shape(self.param_grad, self.param, name, "param_grad", "param")
+        check_same_shape(self.param_grad, self.param, type(self).__name__, "param_grad", "param")
         return self.input_grad if input_grad else None
 
     def _param_grad(self, output_grad: Array) -> Array:

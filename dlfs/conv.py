@@ -21,9 +21,6 @@ class _Convolution(ParamOperation):
     options: Any = property(attrgetter("stride", "padding", "dilation", "groups"))
     """The arguments that the kernels take after the arrays."""
 
-    stride: Any
-    dilation: Any
-
     def __init__(
         self,
         W: Array,

@@ -67,8 +67,6 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
     (4, 1)
     """
 
-    dtype: "np.dtype[Any]"
-
     def __init__(
         self,
         layers: Sequence[Layer | Operation],

@@ -257,12 +257,10 @@ class GroupNorm_Op(Operation):
 
 
 class ScaleMultiply(ParamOperation):
-    """Multiply every feature (or channel) by its own number.
+    """Multiply every feature (or channel) by its own number (Ioffe and Szegedy, 2015).
 
     Forward: ``output = input_ * gamma``. Backward: ``input_grad = output_grad * gamma``, and
     ``param_grad`` is the sum of ``output_grad * input_`` over the batch (and pixels).
-
-    Ioffe and Szegedy, 2015.
 
     Parameters
     ----------

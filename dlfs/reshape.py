@@ -11,12 +11,10 @@ from dlfs.windows import pair
 
 
 class Flatten(Operation):
-    """Lay all axes but the batch in a row.
+    """Lay all axes but the batch in a row (book, chapter 5).
 
     Forward: (batch, channels, height, width) becomes (batch, channels * height * width). Backward:
     the gradient gets the input's shape again.
-
-    Book, chapter 5.
 
     Examples
     --------

@@ -88,11 +88,7 @@ class Layer(LayerTree):
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Send the gradient back through the chain, to the input and all parameters.
 
-        Parameters
-        ----------
-        output_grad : ndarray, the shape of the last output
-        input_grad : bool, default True
-            False stops at the first parameter and returns None: training needs no more.
+        Without ``input_grad`` it stops at the first parameter and returns None.
         """
         output_grad = checked_output_grad(self, output_grad)
         try:
@@ -197,5 +193,4 @@ class Dense(Layer):
 
 def dense_chain(W: Array, activation: Operation) -> list[Operation]:
     """Return the Operations of a dense layer with these weights; its bias starts at zero."""
-    B = np.zeros((1, W.shape[1]), dtype=W.dtype)
-    return [WeightMultiply(W), BiasAdd(B), activation]
+    return [WeightMultiply(W), BiasAdd(np.zeros((1, W.shape[1]), dtype=W.dtype)), activation]

@@ -18,12 +18,10 @@ MERGES = ("add", "concat")
 
 
 class LayerBlock(Layer):
-    """A chain of layers.
+    """A chain of layers (book, chapter 3).
 
     Forward: each layer takes the output of the one before it. Backward: the same chain the other
     way round. A block is a layer: blocks stand in blocks, to any depth.
-
-    Book, chapter 3.
 
     Parameters
     ----------
@@ -32,11 +30,9 @@ class LayerBlock(Layer):
 
     Raises
     ------
-    TypeError
-        If something else is among them.
-    ValueError
-        If there are none, or one twice: a layer remembers its last input, so each place needs its
-        own.
+    TypeError, ValueError
+        If something else is among them, or nothing, or one twice: a layer remembers its last input,
+        so each place needs its own.
 
     Examples
     --------
@@ -283,8 +279,7 @@ class OperationLayer(Layer):
         self.operation = operation
 
     def _setup_layer(self, input_: Array) -> None:
-        # Each set-up works with a new copy: what the last training left in it (the statistics of
-        # a normalization, say) is forgotten like parameters are.
+        # A new copy: what the last training left in it (statistics, say) is forgotten.
         self.operations = [copy.deepcopy(self.operation)]
 
     def __repr__(self) -> str:

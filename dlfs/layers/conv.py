@@ -1,7 +1,7 @@
 """Convolutional layers."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,10 +23,6 @@ class _ConvLayer(Layer):
 
     convolution: ClassVar[type[Conv2D_Op | Conv1D_Op | ConvTranspose2D_Op]]
     options = Conv2D_Op.options
-
-    param_size: Any
-    stride: Any
-    dilation: Any
 
     def __init__(
         self,
@@ -88,12 +84,10 @@ class _ConvLayer(Layer):
 
 
 class Conv2D(_ConvLayer):
-    """A convolutional layer for images.
+    """A convolutional layer for images (book, chapter 5).
 
     Forward: ``output = activation(conv2d(input_, W) + B)``, then flattened, then dropout, if asked
     for.
-
-    Book, chapter 5.
 
     Parameters
     ----------
@@ -128,11 +122,9 @@ class Conv2D(_ConvLayer):
 
 
 class Conv1D(_ConvLayer):
-    """A convolutional layer for sequences (batch, channels, length).
+    """A convolutional layer for sequences, (batch, channels, length); book, chapter 5.
 
     Forward: ``output = activation(conv1d(input_, W) + B)``, and on as Conv2D.
-
-    Book, chapter 5.
 
     Parameters
     ----------

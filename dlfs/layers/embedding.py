@@ -13,7 +13,8 @@ class Embedding(Layer):
     Forward: ``output = table[input_]``. Backward: each row of the table collects the gradients of
     the places where it was used.
 
-    Input (batch, time) becomes (batch, time, neurons). Bengio et al., 2003.
+    Input (batch, time) becomes (batch, time, neurons). Bengio et al., "A neural probabilistic
+    language model", 2003.
 
     Parameters
     ----------

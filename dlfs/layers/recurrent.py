@@ -179,8 +179,8 @@ class GRULayer(_RecurrentLayer):
     and backward, are as in RNNLayer.
 
     Cho et al., 2014; book, chapter 6, with two mistakes of its code put right: there the update
-    gate is computed from the reset gate's sums, and the backward pass drops a part of the gradient
-    of the state.
+    gate is computed from the reset gate's sums, so that the two are always equal, and the backward
+    pass drops a part of the gradient of the state.
 
     Parameters
     ----------

@@ -133,20 +133,16 @@ class LayerTree(Configured):
     def fresh_start(self, carry: bool | str | None = None) -> AbstractContextManager[None]:
         """Within the block, begin new sequences; then put back the state that was carried before.
 
-        Parameters
-        ----------
-        carry : {False, True, "mean"}, optional
-            Whether state is carried within the block; as each layer does unless given.
+        ``carry`` says whether state is carried within the block, as the argument of recurrent
+        layers; unless given, each layer does as usual.
 
         Examples
         --------
         >>> from dlfs.layers import LSTMLayer
-        >>> layer = LSTMLayer(4)
-        >>> x = np.ones((1, 6, 3))
-        >>> whole = layer.forward(x)
-        >>> with layer.fresh_start(carry=True):
-        ...     parts = [layer.forward(x[:, :2]), layer.forward(x[:, 2:])]
-        >>> bool(np.allclose(np.concatenate(parts, axis=1), whole))
+        >>> layer = LSTMLayer(4, carry=True)
+        >>> with layer.fresh_start():
+        ...     output = layer.forward(np.ones((1, 6, 3)))
+        >>> layer.carried is None
         True
         """
         return begun_afresh(self.all_operations(), carry)

@@ -200,7 +200,7 @@ class SoftmaxCrossEntropy(_ClassLoss):
 
     Targets are integer labels (batch,) or rows of probabilities (batch, classes). Sequences,
     (batch, time, classes), take labels (batch, time), and the mean is over both. Book, chapter 4,
-    whose gradient does not belong to its value.
+    which adds the cross-entropy of the other classes to the value, but not to the gradient.
 
     Parameters
     ----------

@@ -92,10 +92,11 @@ class MeanAbsoluteError(KernelLoss):
 
 
 class Huber(KernelLoss):
-    """Squared for small errors, absolute for large ones: outliers pull less (Huber, 1964).
+    """Squared for small errors, absolute for large ones: outliers pull less.
 
     Forward, with ``e = prediction - target``: the sum of ``e**2 / 2`` where ``|e| <= delta``, else
     ``delta * (|e| - delta / 2)``, over the batch. Backward: ``clip(e, -delta, delta) / batch``.
+    Huber, "Robust estimation of a location parameter", 1964.
 
     Parameters
     ----------

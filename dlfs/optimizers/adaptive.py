@@ -26,18 +26,13 @@ class AdaGrad(Optimizer, _BookRates):
 
     ``sum_square += eps + grad**2``, ``param -= lr * grad / sqrt(sum_square)``.
 
-    Duchi, Hazan and Singer, 2011; book, chapter 6.
+    Duchi, Hazan and Singer, 2011; book, chapter 6. The other arguments are those of Optimizer.
 
     Parameters
     ----------
-    lr : float, default 0.01
-        The learning rate.
     final_lr_exp, final_lr_linear : float, default 0
         The book's way to ask for an exponential or a linear decay to that rate; only one of the
         three final rates may be given.
-    final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
-        As in Optimizer.
     eps : float, default 1e-7
         Keeps the division possible; eps > 0.
 
@@ -70,18 +65,13 @@ class AdaGrad(Optimizer, _BookRates):
 
 @dataclass(eq=False, repr=False)
 class RMSProp(Optimizer):
-    """AdaGrad with a running mean of squares instead of their sum.
+    """AdaGrad with a running mean of squares instead of their sum (Tieleman and Hinton, 2012).
 
     ``mean_square = decay * mean_square + (1 - decay) * grad**2``,
-    ``param -= lr * grad / (sqrt(mean_square) + eps)``.
-
-    Tieleman and Hinton, 2012.
+    ``param -= lr * grad / (sqrt(mean_square) + eps)``. The other arguments are those of Optimizer.
 
     Parameters
     ----------
-    lr, final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
-        As in Optimizer.
     decay : float, default 0.9
         The share of the mean that is kept; 0 <= decay < 1.
     eps : float, default 1e-8
@@ -104,20 +94,15 @@ class RMSProp(Optimizer):
 
 @dataclass(eq=False, repr=False)
 class Adam(Optimizer):
-    """Momentum over a running root mean square of the gradient.
+    """Momentum over a running root mean square of the gradient (Kingma and Ba, 2015).
 
     With the running means of grad and of grad**2, both corrected for their start from zero:
-    ``param -= lr * mean / (sqrt(mean_square) + eps)``.
-
-    Kingma and Ba, 2015.
+    ``param -= lr * mean / (sqrt(mean_square) + eps)``. The other arguments are those of Optimizer.
 
     Parameters
     ----------
     lr : float, default 0.001
         The learning rate.
-    final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
-        As in Optimizer.
     beta1, beta2 : float, default 0.9 and 0.999
         The shares of the two means that are kept; 0 <= beta < 1.
     eps : float, default 1e-8
@@ -151,15 +136,12 @@ class NAdam(Adam):
     Adam's corrected mean becomes
     ``mu_(t+1) * mean / (1 - M * mu_(t+1)) + (1 - mu_t) * grad / (1 - M)``.
 
-    Dozat, "Incorporating Nesterov momentum into Adam", 2016.
+    Dozat, "Incorporating Nesterov momentum into Adam", 2016. The other arguments are Adam's.
 
     Parameters
     ----------
     lr : float, default 0.002
         The learning rate.
-    final_lr, decay_type, beta1, beta2, eps
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
-        As in Adam.
     momentum_decay : float, default 0.004
         How fast the momentum rises from beta1 / 2 to beta1; momentum_decay >= 0.
 
@@ -206,13 +188,11 @@ class AdamW(Adam):
     ``param -= lr * (mean / (sqrt(mean_square) + eps) + weight_decay * param)``; biases and the
     scales of normalization layers do not decay.
 
-    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. The other arguments are
+    Adam's.
 
     Parameters
     ----------
-    lr, final_lr, decay_type, beta1, beta2, eps
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping
-        As in Adam.
     weight_decay : float, default 0.01
         weight_decay >= 0.
 

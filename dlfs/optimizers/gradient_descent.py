@@ -10,15 +10,9 @@ from dlfs.types import Array
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: ``param -= lr * grad``.
+    """Stochastic gradient descent: ``param -= lr * grad`` (book, chapter 3).
 
-    Book, chapter 3.
-
-    Parameters
-    ----------
-    lr, final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
-        As in Optimizer.
+    Its arguments are those of Optimizer.
 
     Examples
     --------
@@ -37,13 +31,11 @@ class SGDMomentum(Optimizer):
     ``velocity = momentum * velocity + lr * grad``, ``param -= velocity``; with Nesterov's
     look-ahead ``param -= momentum * velocity + lr * grad``.
 
-    Book, chapter 4; Nesterov's form as in Sutskever et al., 2013.
+    Book, chapter 4; Nesterov's form as in Sutskever et al., 2013. The other arguments are those of
+    Optimizer.
 
     Parameters
     ----------
-    lr, final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping, weight_decay
-        As in Optimizer.
     momentum : float, default 0.9
         The share of the velocity that is kept; 0 <= momentum < 1.
     nesterov : bool, default False
@@ -82,17 +74,13 @@ class RegularizedSGD(Optimizer, _Penalty):
     ``param -= lr * (grad + alpha * param)``; biases and the scales of normalization layers are not
     penalized. (The book leaves lr out of the penalty's step and shrinks biases too.)
 
-    Ridge regression's penalty (Hoerl and Kennard, 1970); the book's repository has the class.
+    Ridge regression's penalty (Hoerl and Kennard, 1970); the book's repository has the class. The
+    other arguments are those of Optimizer, but for weight_decay.
 
     Parameters
     ----------
-    lr : float, default 0.01
-        The learning rate.
     alpha : float, default 0.1
         The strength of the penalty; alpha >= 0.
-    final_lr, decay_type
-    decay_each, warmup, clip_value, clip_norm, gradient_clipping
-        As in Optimizer.
 
     Examples
     --------

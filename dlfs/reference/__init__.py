@@ -22,7 +22,7 @@ Cython and C. What follows holds for every kernel, in both packages.
 
 A gradient has the name of its function with ``_grad``, ``_input_grad`` or ``_param_grad``. It takes
 the gradient of the loss with respect to the function's output, ``output_grad``, and returns that
-with respect to an argument, ``x_grad``.
+with respect to an argument, ``x_grad``. The classes that call the kernels name the sources.
 """
 
 import importlib

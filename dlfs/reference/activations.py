@@ -1,7 +1,4 @@
-"""Sigmoid, tanh and softmax: activations whose derivative follows from their own output.
-
-Book, chapters 3 and 4.
-"""
+"""Sigmoid, tanh and softmax: activations whose derivative follows from their own output."""
 
 import numpy as np
 from scipy import special

@@ -58,8 +58,7 @@ def conv2d(
     weights = W.reshape(n_in, groups, n_out, *window.kernel).transpose(1, 2, 0, 3, 4)
     output = np.zeros((batch, groups, n_out, places), dtype=x.dtype)
     for i, j, met in window_pixels(pad(x, window), window):
-        pixels = met.reshape(batch, groups, n_in, places)
-        output += weights[..., i, j] @ pixels
+        output += weights[..., i, j] @ met.reshape(batch, groups, n_in, places)
     return output.reshape(batch, W.shape[1], *window.output)
 
 
@@ -128,8 +127,7 @@ def conv2d_param_grad(
     grad = output_grad.reshape(batch, groups, n_out, places)
     param_grad = np.zeros((n_in, groups, n_out, *window.kernel), dtype=x.dtype)
     for i, j, met in window_pixels(pad(x, window), window):
-        pixels = met.reshape(batch, groups, n_in, places)
-        products = pixels @ grad.swapaxes(2, 3)
+        products = met.reshape(batch, groups, n_in, places) @ grad.swapaxes(2, 3)
         param_grad[..., i, j] = products.sum(axis=0).swapaxes(0, 1)
     return param_grad.reshape(param_shape)
 

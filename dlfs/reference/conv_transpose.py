@@ -45,9 +45,8 @@ def conv_transpose2d(
     >>> conv_transpose2d(np.array([[[[1.0, 2.0]]]]), np.ones((1, 1, 1, 2)), stride=2)
     array([[[[1., 1., 2., 2.]]]])
     """
-    owner = "conv_transpose2d"
     options = (stride, padding, output_padding, dilation, groups)
-    window = conv_transpose2d_window(x.shape, W.shape, *options, owner)
+    window = conv_transpose2d_window(x.shape, W.shape, *options, "conv_transpose2d")
     output_shape = (len(x), W.shape[1], *window.output)
     return conv2d_input_grad(x, swap_channels(W, groups), output_shape, *window.options, groups)
 

@@ -1,7 +1,7 @@
-"""Weight multiply and bias: the kernels of a dense layer.
+"""Weight multiply and bias: the kernels of a dense layer (book, chapters 1 and 3).
 
-Book, chapters 1 and 3. A bias has one number for each feature (or channel); its shape is that of x,
-with 1 on every axis but axis 1.
+A bias has one number for each feature (or channel); its shape is that of x, with 1 on every axis
+but axis 1.
 """
 
 from dlfs.reference.kernel import kernel

@@ -1,7 +1,4 @@
-"""Embedding: the rows of a table, looked up by integers.
-
-Bengio et al., "A neural probabilistic language model", 2003.
-"""
+"""Embedding: the rows of a table, looked up by integers."""
 
 import numpy as np
 

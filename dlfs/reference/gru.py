@@ -1,8 +1,4 @@
-"""GRU: a recurrence with a reset gate and an update gate; its conventions are those of the LSTM.
-
-Cho et al., 2014; book, chapter 6, whose code computes the update gate from the reset gate's sums,
-so that the two are always equal.
-"""
+"""GRU: a recurrence with a reset gate and an update gate; its conventions are those of the LSTM."""
 
 import numpy as np
 from scipy.special import expit

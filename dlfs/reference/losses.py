@@ -10,7 +10,7 @@ Where a kernel gives no shapes, prediction, target, weights and gradient are all
 number of the prediction or, where a class is predicted, for each row. The batch counts in full.
 
 A logit is the logarithm of odds, any real number; a loss of probabilities is in nats (units of the
-natural logarithm). huber: Huber, "Robust estimation of a location parameter", 1964.
+natural logarithm).
 """
 
 import numpy as np
@@ -90,8 +90,7 @@ def softmax_cross_entropy(
     The gradient is ``(softmax(p) - t) / batch``. With label smoothing, 0 <= s < 1, t becomes
     ``(1 - s) * t + s / classes``. With ``m`` the largest logit of a row and ``r`` the sum of
     ``exp(p - m)`` over the other logits, ``logsumexp(p) = m + log1p(r)`` never overflows, and keeps
-    the cost of a sure prediction: 4e-18 for logits of 40 and 0. The book adds the cross-entropy of
-    the other classes to the value and keeps this gradient; here value and gradient belong together.
+    the cost of a sure prediction: 4e-18 for logits of 40 and 0.
 
     >>> loss, grad = softmax_cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))
     >>> round(loss, 6), grad
@@ -118,8 +117,7 @@ def softmax_cross_entropy(
         probabilities = (1 - label_smoothing) * probabilities + label_smoothing / classes
     largest = prediction.max(axis=1, keepdims=True)
     exps = np.exp(prediction - largest)
-    # Of the sum of exps, 1 is the largest logit's. A sure prediction leaves so little beside it
-    # that log(sum) would be 0.
+    # Of the sum of exps, 1 is the largest logit's, beside which the rest could vanish.
     others = exps.copy()
     others[np.arange(batch), prediction.argmax(axis=1)] -= 1
     rest = others.sum(axis=1, keepdims=True)

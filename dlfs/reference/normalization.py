@@ -9,9 +9,6 @@ gradient is
 
 because moving one number also moves the mean and the deviation of all ``m``. eps is above 0.
 rms_norm is layer_norm without the mean, which is taken to be 0.
-
-Ioffe and Szegedy, "Batch Normalization", 2015; Ba, Kiros and Hinton, "Layer Normalization", 2016;
-Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
 """
 
 import numpy as np

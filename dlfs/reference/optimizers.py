@@ -7,10 +7,6 @@ the learning rate, and eps, above 0, keeps a division possible.
 Where a rule squares the gradient, numbers of the gradient beyond ``2**63`` in float32 (``2**511``
 in float64) count as that, with their sign: their squares would overflow, stay infinite in the
 optimizer's memory, and stop every later step. An infinite gradient stays infinite.
-
-Book, chapters 2 to 4 and 6. Nesterov's form as in Sutskever et al., 2013; Duchi, Hazan and Singer,
-2011 (adagrad); Tieleman and Hinton, 2012 (rmsprop); Kingma and Ba, 2015, and Loshchilov and Hutter,
-2019 (adam and its weight decay, apart from the gradient).
 """
 
 import itertools

@@ -5,8 +5,6 @@ unless given, so that windows lie side by side. padding is n, (height, width), (
 (left, right)), "same" or "valid", and at most half of what the kernel covers. With a dilation the
 pixels of a window are so far apart; only max_pool2d has it. Gradients take the options as the
 pooling did.
-
-LeCun et al., 1998 (avg_pool2d); Lin, Chen and Yan, "Network in network", 2014 (global_avg_pool2d).
 """
 
 from typing import Any

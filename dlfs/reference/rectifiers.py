@@ -1,9 +1,4 @@
-"""ReLU and its relatives, elementwise; their gradients take the input.
-
-Book, chapter 4 (relu); Maas, Hannun and Ng, 2013 (leaky_relu); Clevert, Unterthiner and Hochreiter,
-2016 (elu); Hendrycks and Gimpel, 2016 (gelu); Elfwing, Uchibe and Doya, 2018 (silu); Dugas et al.,
-2001 (softplus).
-"""
+"""ReLU and its relatives, elementwise; their gradients take the input."""
 
 import math
 

@@ -6,10 +6,7 @@ order. Forward keeps the gates for backward. The weight gradient is one product 
 Arrays that only backward reads have the time axis first, so that a step is one piece of memory.
 
 ``h_last_grad`` and ``c_last_grad`` are the gradient of the final state, from steps that come after;
-they are zeros where the sequence ends here.
-
-Elman, 1990 (rnn); Hochreiter and Schmidhuber, 1997, and Gers et al., 2000 (lstm and its forget
-gate); Werbos, 1990 (backpropagation through time); book, chapter 6.
+they are zeros where the sequence ends here. Backpropagation through time: Werbos, 1990.
 """
 
 import numpy as np
@@ -61,8 +58,7 @@ def rnn_grad(
     for t in reversed(range(len(dz))):
         dz[t] = (dh_steps[t] + dh) * (1 - h_steps[t] * h_steps[t])
         dh = dz[t] @ W_h.T
-    before = shifted(h0, h_steps)
-    return dz.transpose(1, 0, 2), np.array(dh), product(before, dz)
+    return dz.transpose(1, 0, 2), np.array(dh), product(shifted(h0, h_steps), dz)
 
 
 @kernel(W_h="hidden 4*hidden", z="batch time 4*hidden", h0=STATE, c0=STATE)

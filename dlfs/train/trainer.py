@@ -29,9 +29,7 @@ from dlfs.types import Array
 
 
 class Trainer:
-    """Trains a network with an optimizer.
-
-    Book, chapters 3 and 4.
+    """Trains a network with an optimizer (book, chapters 3 and 4).
 
     Parameters
     ----------
