@@ -139,10 +139,11 @@ class LayerTree(Configured):
         Examples
         --------
         >>> from dlfs.layers import LSTMLayer
-        >>> layer = LSTMLayer(4, carry=True)
-        >>> with layer.fresh_start():
-        ...     output = layer.forward(np.ones((1, 6, 3)))
-        >>> layer.carried is None
+        >>> layer, x = LSTMLayer(4), np.ones((1, 6, 3))
+        >>> whole = layer.forward(x)
+        >>> with layer.fresh_start(carry=True):
+        ...     parts = [layer.forward(x[:, :2]), layer.forward(x[:, 2:])]
+        >>> bool(np.allclose(np.concatenate(parts, axis=1), whole))
         True
         """
         return begun_afresh(self.all_operations(), carry)
