@@ -9,7 +9,7 @@ from dlfs.backend import kernels
 from dlfs.base import Operation
 from dlfs.ceil_mode import enlarged, shares
 from dlfs.checks import check_flag, check_int, retold
-from dlfs.kinks import distance_to_ties
+from dlfs.ties import distance_to_ties
 from dlfs.types import Array, IntArray, Padding, Padding1D, Pair, Shape
 from dlfs.windows import LARGEST, Window, check_padding, pair, window_2d
 

@@ -9,8 +9,8 @@ import numpy as np
 from dlfs.activations import Linear
 from dlfs.base import Operation, ParamOperation, backward_through
 from dlfs.checks import check_choice, check_flag, check_instance, checked_output_grad
-from dlfs.following import tell_what_follows
 from dlfs.layers.base import Layer
+from dlfs.next_activation import tell_what_follows
 from dlfs.reshape import LastStep, Reverse
 from dlfs.types import Array
 

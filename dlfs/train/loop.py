@@ -12,7 +12,7 @@ from dlfs.ranks import Alone
 from dlfs.train.accumulate import train_in_parts
 from dlfs.train.beginning import say_what_more_epochs_change
 from dlfs.train.callbacks import Callback, Training
-from dlfs.train.calls import Calls
+from dlfs.train.callbacks.base import Calls
 from dlfs.train.checkpoint import Checkpoint, Standing
 from dlfs.train.data import Data
 from dlfs.train.early_stopping import EarlyStopping

@@ -1,10 +1,11 @@
 """The base of all callbacks, and the simplest ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from dlfs.network import NeuralNetwork
 from dlfs.optimizers import Optimizer
+from dlfs.ranks import Alone
 from dlfs.train.history import History
 from dlfs.train.metrics import accuracy
 from dlfs.types import Array
@@ -65,6 +66,33 @@ class Callback:
 
     def on_train_end(self, trainer: Training) -> None:
         """Act when the training has ended, also by an error."""
+
+
+class Calls:
+    """The callbacks of a training. They run on rank 0 alone, and decide for all ranks.
+
+    Parameters
+    ----------
+    callbacks : sequence of Callback
+        Empty on the other ranks.
+    trainer : Training
+        They may set its ``stop``, and the learning rate of its optimizer.
+    ranks : Alone or Ranks
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], trainer: Training, ranks: Alone) -> None:
+        self.callbacks = callbacks
+        self.trainer = trainer
+        self.ranks = ranks
+        self._any = ranks.of_first(bool(callbacks))
+
+    def __call__(self, method: str, *arguments: Any) -> None:
+        """Call a method of all callbacks; before the end, take over what they decide."""
+        for callback in self.callbacks:
+            getattr(callback, method)(self.trainer, *arguments)
+        if self._any and method != "on_train_end":
+            trainer, optim = self.trainer, self.trainer.optim
+            trainer.stop, optim.lr = self.ranks.of_first((trainer.stop, optim.lr))
 
 
 class ConvTesting(Callback):

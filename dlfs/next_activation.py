@@ -1,4 +1,4 @@
-"""Following: which activation stands behind a layer. The layer's first weights should suit it."""
+"""The next activation behind each layer of a chain. The layer's first weights should suit it."""
 
 from collections.abc import Sequence
 from typing import Any

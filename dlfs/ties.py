@@ -1,4 +1,4 @@
-"""Kinks of pooling: how far pixels are from a tie. The gradient checker keeps away from them."""
+"""Ties in pooling: how far pixels are from one. The gradient checker keeps away from such kinks."""
 
 import numpy as np
 
