@@ -119,6 +119,16 @@ def test_where_everything_is_wrong_as_many_entries_are_compared_as_may_be() -> N
     assert found.wrong.sum() == found.checked
 
 
+@pytest.mark.parametrize("offset", [0.9e-3, 0.999e-3])
+def test_errors_within_the_tolerance_may_add_up_along_a_direction(offset: float) -> None:
+    found = [result(Off(1.0, offset), normal(300), atol=1e-3, seed=seed) for seed in range(4)]
+    assert all(one.passed for one in found)
+    # Where a direction disagreed, as many single entries as may be were compared instead.
+    added = [one for one in found if one.directions == 0]
+    assert added
+    assert all(200 <= one.checked <= 216 for one in added)
+
+
 # --- entries on kinks ---
 
 

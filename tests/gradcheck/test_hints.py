@@ -120,3 +120,25 @@ def test_two_parts_of_forward_that_are_held_constant_are_named(scale, on_a_kink)
         f"`np.exp(self.input_)` (_output, line {first + 2}) held constant. But each depends on "
         "input_, so its own derivative adds a term."
     )
+
+
+class AssertingSoftmax(Operation):
+    """A softmax that checks itself, times the row's length, which backward takes for a constant."""
+
+    def _output(self):
+        e = np.exp(self.input_)
+        self.p = e / e.sum(axis=1, keepdims=True)
+        assert np.allclose(self.p.sum(axis=1), 1.0)
+        return self.p * np.sqrt(np.square(self.input_).sum(axis=1, keepdims=True))
+
+    def _input_grad(self, output_grad):
+        along = (output_grad * self.p).sum(axis=1, keepdims=True)
+        length = np.sqrt(np.square(self.input_).sum(axis=1, keepdims=True))
+        return length * self.p * (output_grad - along)
+
+
+def test_a_part_is_named_though_forward_refuses_to_run_with_others_held() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    (hint,) = check_gradients(AssertingSoftmax(), x).hints
+    assert hint.kind == "held_constant"
+    assert "forward with `np.sqrt(np.square(self.input_).sum(" in hint.message
