@@ -63,9 +63,6 @@ class Operation(Configured):
     kinks: ClassVar[tuple[float, ...]] = ()
     inference = False
 
-    input_: Array
-    output: Array
-    input_grad: Array
     rng: np.random.Generator
     fused_into: Any
 
@@ -165,8 +162,6 @@ class ParamOperation(Operation):
 
     trains = True
     penalized: ClassVar[bool] = True
-
-    param_grad: Array
 
     def __init__(self, param: Array) -> None:
         super().__init__()

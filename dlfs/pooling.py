@@ -78,8 +78,6 @@ class MaxPool2D(_Pool2D):
            [14., 15.]])
     """
 
-    _positions: IntArray
-
     def __init__(
         self,
         kernel_size: Pair,

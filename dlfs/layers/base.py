@@ -58,10 +58,6 @@ class Layer(LayerTree):
     """
 
     takes_integers: ClassVar[bool] = False
-    layers: "Sequence[Layer]" = ()
-
-    input_: Array
-    output: Array
 
     def __init__(self, neurons: int | None = None) -> None:
         super().__init__()
@@ -184,7 +180,7 @@ class Dense(Layer):
             raise ValueError(f"Dense: the input has no features (shape {input_.shape})")
         init = choose_init(self.weight_init, self.activation, self.following)
         shape = (features, self.neurons)
-        W = draw_weights(init, self.rng, shape, features, self.neurons, dtype)
+        W = draw_weights(init, self.rng, shape, *shape, dtype)
         self.operations = [Flatten()] if self.conv_in else []
         self.operations += dense_chain(W, self.activation)
         if self.dropout < 1.0:

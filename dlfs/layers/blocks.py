@@ -14,8 +14,6 @@ from dlfs.next_activation import tell_what_follows
 from dlfs.reshape import LastStep, Reverse
 from dlfs.types import Array
 
-MERGES = ("add", "concat")
-
 
 class LayerBlock(Layer):
     """A chain of layers (book, chapter 3).
@@ -145,7 +143,7 @@ class Parallel(Layer):
 
     def __init__(self, branches: Sequence[Sequence[Layer | Operation]], merge: str = "add") -> None:
         super().__init__()
-        self.merge = check_choice(merge, MERGES, "Parallel", "merge")
+        self.merge = check_choice(merge, ("add", "concat"), "Parallel", "merge")
         if isinstance(branches, Layer | Operation | str) or not isinstance(branches, Sequence):
             raise TypeError(f"Parallel: branches must be lists of layers, got {branches!r:.80}")
         if not branches:

@@ -45,8 +45,7 @@ class _RecurrentLayer(Layer):
     @property
     def carried(self) -> tuple[Array, ...] | None:
         """The state that the next batch starts from; None where that is zero."""
-        found = (op.carried for op in self.operations if isinstance(op, self.recurrence))
-        return next(found, None)
+        return next((op.carried for op in self.operations if isinstance(op, self.recurrence)), None)
 
     def params_dict(self) -> dict[str, dict[str, Array]]:
         """Return the parameters as the book's nodes take them: ``["W_h"]["value"]``, ``"deriv"``.

@@ -48,11 +48,7 @@ class Loss(Configured):
     takes_labels: ClassVar[bool] = False
     takes_weights: ClassVar[bool] = False
 
-    prediction: Array
-    target: Array
     sample_weight: Array | None = None
-    output: float
-    input_grad: Array
 
     def forward(
         self, prediction: Array, target: Array | Weighted, sample_weight: Array | None = None
