@@ -55,9 +55,8 @@ class Conv2D_Op(_Convolution):
     Forward: ``output[n, o, p, q] = sum over c, i, j of X[n, c, s p + d i, s q + d j] * W[c, o, i,
     j]`` for stride s, dilation d and the padded input X. Backward: each output pixel sends its
     gradient to the pixels that it saw, times the weight between them (``input_grad``), and to those
-    weights, times the pixel (``param_grad``).
-
-    Images are (batch, channels, height, width). Book, chapter 5.
+    weights, times the pixel (``param_grad``). Images are (batch, channels, height, width). Book,
+    chapter 5.
 
     Parameters
     ----------
@@ -84,9 +83,8 @@ class Conv1D_Op(_Convolution):
     """Convolve sequences with a bank of kernels.
 
     Forward: ``output[n, o, p] = sum over c, i of X[n, c, s p + d i] * W[c, o, i]`` for stride s,
-    dilation d and the padded input X. Backward: as Conv2D_Op, on one axis.
-
-    Input is (batch, channels, length). Book, chapter 5.
+    dilation d and the padded input X. Backward: as Conv2D_Op, on one axis. Input is (batch,
+    channels, length). Book, chapter 5.
 
     Parameters
     ----------
@@ -110,9 +108,8 @@ class ConvTranspose2D_Op(_Convolution):
 
     Forward: ``output[n, o, s p + d i, s q + d j] += input_[n, c, p, q] * W[c, o, i, j]``, then the
     padding is cut off. Backward: the input's gradient is the plain convolution of output_grad with
-    the same weights.
-
-    Images are (batch, channels, height, width). Zeiler et al., 2010; book, chapter 7.
+    the same weights. Images are (batch, channels, height, width). Zeiler et al., 2010; book,
+    chapter 7.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ LONGEST = 1000
 class Labelled:
     """A network that knows the label of each class number."""
 
-    _classes: Array | None
-    _classes_were_found: bool
+    _classes: Array | None = None
+    _classes_were_found = False
 
     @property
     def classes(self) -> Array | None:

@@ -83,8 +83,6 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
         self.input_shape: Shape | None = None
         self.epochs_trained = 0
         self.notes: dict[str, Any] = {}
-        self._own_weights = None
-        self.classes = None
         inner = [layer for _, layer in self.walk()][1:]
         claim(inner, self)
         seed_layers(self.layers, self.seed)
@@ -93,14 +91,9 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
         self._lock = Lock()
 
     def forward(self, X_batch: Array, inference: bool = False) -> Array:
-        """Send a batch through the layers.
+        """Send a batch through the layers; the arguments are those of ``Operation.forward``.
 
-        Parameters
-        ----------
-        X_batch : array_like, batch axis first
-            Converted to the network's dtype, but for the integers that an Embedding takes.
-        inference : bool, default False
-            True when predicting: what is for training only (dropout) is left out.
+        The batch is converted to the network's dtype, but for the integers that an Embedding takes.
         """
         # A batch of the right kind, as a Trainer's are, needs no conversion.
         known = type(X_batch) is np.ndarray and X_batch.dtype == self.dtype and self.input_shape
@@ -132,15 +125,13 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
     ) -> float:
         """Return the loss of a batch, and compute the gradients of all parameters.
 
-        The gradient of the data, which no training needs, is not computed.
-
         Parameters
         ----------
         X_batch, y_batch : array_like, batch axis first
         inference : bool, default False
         weight : float, default 1.0
-            The loss and its gradients are multiplied by it. Where the rows are a part of a larger
-            batch, their share of its rows: the sums over the parts are those of the larger batch.
+            The loss and its gradients are multiplied by it: for the rows of a part of a larger
+            batch, their share of its rows.
         """
         with self._lock:
             batch_loss = self.loss.forward(self.forward(X_batch, inference), y_batch)
@@ -163,11 +154,6 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
         Returns
         -------
         ndarray, one prediction for each observation
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X does not suit the layers, or sequences go on in batches of different sizes.
         """
         owner = "NeuralNetwork.predict"
         size = optional(check_int, batch_size, owner, "batch_size", 1) or 1000
@@ -189,7 +175,7 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
     def predict_proba(self, X: Array, batch_size: int | None = None) -> Array:
         """Return the probability of each class, for any number of observations.
 
-        A loss of logits knows how: softmax, or a sigmoid. A single output, the logit of "yes",
+        The loss, which must be a cross-entropy, computes it. A single output, the logit of "yes",
         gives two columns: no and yes.
 
         Parameters
@@ -200,11 +186,6 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
         Returns
         -------
         ndarray, shape (batch, ..., classes)
-
-        Raises
-        ------
-        ValueError
-            If the loss is not a cross-entropy.
 
         Examples
         --------
@@ -233,9 +214,8 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
         Examples
         --------
         >>> from dlfs import SGD, Dense, NeuralNetwork, SoftmaxCrossEntropy, Trainer
-        >>> X = np.array([[-1.0], [-2.0], [1.0], [2.0]])
         >>> net = NeuralNetwork([Dense(2)], SoftmaxCrossEntropy())
-        >>> _ = Trainer(net, SGD(lr=0.5)).fit(X, ["cold", "cold", "warm", "warm"], verbose=0)
+        >>> _ = Trainer(net, SGD(lr=0.5)).fit([[-2.0], [2.0]], ["cold", "warm"], verbose=0)
         >>> net.predict_classes([[-1.5], [1.5]])
         array(['cold', 'warm'], dtype='<U4')
         """
@@ -299,10 +279,9 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
         return self._with_batch_axis(as_float_array(X, "NeuralNetwork", "X", self.dtype))
 
     def as_data(self, X: object) -> Array:
-        """Return any number of observations, to be cut into batches, as the first layer takes them.
+        """Return any number of observations as the first layer takes them.
 
-        A memory-mapped array stays in its file and keeps its dtype: each batch is converted when it
-        is read.
+        A memory-mapped array stays in its file: each batch is converted when it is read.
         """
         if not isinstance(X, np.memmap):
             return self.as_input(X)

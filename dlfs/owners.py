@@ -35,7 +35,7 @@ class WeightsOwner:
 
     params: Any
     _any_set_up: Any
-    _own_weights: bytes | None
+    _own_weights: bytes | None = None
 
     @property
     def given(self) -> bool:

@@ -52,9 +52,7 @@ class MaxPool2D(_Pool2D):
 
     Forward: ``output[n, c, p, q] = max over i, j of input_[n, c, s p + d i, s q + d j]``. Backward:
     each window's gradient goes to the pixel that it chose; of equal ones to the first (a
-    subgradient).
-
-    Images are (batch, channels, height, width).
+    subgradient). Images are (batch, channels, height, width).
 
     Parameters
     ----------
@@ -110,9 +108,8 @@ class AvgPool2D(_Pool2D):
     """Take the mean of each window.
 
     Forward: ``output[n, c, p, q] = mean over i, j of input_[n, c, s p + i, s q + j]``. Backward:
-    each pixel collects an equal share of the gradient of every window that saw it.
-
-    Images are (batch, channels, height, width). LeCun et al., 1998.
+    each pixel collects an equal share of the gradient of every window that saw it. Images are
+    (batch, channels, height, width). LeCun et al., 1998.
 
     Parameters
     ----------

@@ -28,10 +28,10 @@ from dlfs.types import Array
 class Layer(LayerTree):
     """A chain of Operations; backward, the same chain the other way round (chain rule).
 
-    A subclass writes ``_setup_layer(input_)``, which fills ``self.operations`` when the first input
-    arrives and its shape is known. Or it lists inner layers in ``self.layers``: then it is a chain
-    of those, and may write its own ``forward`` and ``backward`` to connect them in another way.
-    Book, chapter 3. Dense, below, is an example.
+    A subclass, such as Dense below, writes ``_setup_layer(input_)``, which fills
+    ``self.operations`` when the first input arrives and its shape is known. Or it lists inner
+    layers in ``self.layers``: then it is a chain of those, and may write its own ``forward`` and
+    ``backward`` to connect them in another way. Book, chapter 3.
 
     Parameters
     ----------

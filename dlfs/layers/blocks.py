@@ -255,10 +255,6 @@ class OperationLayer(Layer):
 
     A network makes it where it is given an Operation instead of a layer.
 
-    Parameters
-    ----------
-    operation : Operation
-
     Examples
     --------
     >>> from dlfs.reshape import Flatten

@@ -86,8 +86,7 @@ class _ConvLayer(Layer):
 class Conv2D(_ConvLayer):
     """A convolutional layer for images (book, chapter 5).
 
-    Forward: ``output = activation(conv2d(input_, W) + B)``, then flattened, then dropout, if asked
-    for.
+    Forward: ``output = activation(conv2d(input_, W) + B)``, flattened and dropped out if asked for.
 
     Parameters
     ----------
@@ -98,8 +97,8 @@ class Conv2D(_ConvLayer):
     dropout : float, default 1.0
         The probability that an output is kept; 1 keeps them all.
     weight_init : {"standard", "normal", "glorot", "he"} or callable, optional
-        How the weights start; by default as suits the activation, see dlfs.initializers. The book
-        calls "standard" "normal" here.
+        How the weights start; by default as suits the activation, see dlfs.initializers. "normal"
+        is the book's name for "standard".
     activation : Operation, optional
         Linear unless given. The layer works with a copy.
     flatten : bool, default False

@@ -27,8 +27,7 @@ class BatchNorm(Layer):
     batch's in training, their running averages in inference.
 
     Input is (batch, features) or (batch, channels, ...). Ioffe and Szegedy, "Batch Normalization",
-    2015. In training, a batch of one row is normalized to zeros, whatever it holds; it moves the
-    running mean, but not the running variance.
+    2015. In training, a batch of one row becomes zeros; it moves the running mean alone.
 
     Parameters
     ----------

@@ -83,22 +83,16 @@ class ParamList(Sequence[Array]):
     """The parameters, or their gradients, of a layer or network: a view, made on demand.
 
     Assigning to an entry assigns to the Operation. Calling it, as the book calls a network's
-    ``params()``, goes through the entries.
-
-    Parameters
-    ----------
-    holders : sequence of ParamOperation, OwnParam or Shared
-    name : {"param", "param_grad"}
+    ``params()``, goes through the entries. ``name`` is "param" or "param_grad".
 
     Examples
     --------
     >>> from dlfs.layers import Dense
     >>> layer = Dense(1)
-    >>> output = layer.forward(np.ones((1, 2)))
-    >>> layer.params[0] = np.array([[3.0], [4.0]])
+    >>> output = layer.forward(np.ones((1, 1)))
+    >>> layer.params[0] = np.array([[3.0]])
     >>> layer.operations[0].param
-    array([[3.],
-           [4.]])
+    array([[3.]])
     """
 
     def __init__(self, holders: Sequence[Any], name: str) -> None:

@@ -108,22 +108,15 @@ class RNNLayer(_RecurrentLayer):
     hidden_size : int
         The number of features of the state.
     output_size : int, optional
-        As in the book's layers, the number of features that come out; the state itself unless
-        given.
+        The number of features that come out, as in the book; the state itself unless given.
     weight_scale : float, optional
         The standard deviation of the weights as they start; ``1 / sqrt(3 * hidden_size)`` unless
-        given, which is that of PyTorch's layers. (The book takes 2 / (inputs + output_size).)
-        Biases start at zero.
+        given, as in PyTorch. (The book takes 2 / (inputs + output_size).) Biases start at zero.
     carry : {False, True, "mean"}, default False
         Whether a batch starts from the state in which the one before it ended: each sequence from
         its own, or all from the mean, as in the book. ``reset_state()`` makes a new start.
     vocabulary_size : int, optional
         If given, the input is integers below it, (batch, time), each standing for a one-hot row.
-
-    Attributes
-    ----------
-    carried : tuple of ndarray or None
-        The state that the next batch starts from.
 
     Examples
     --------

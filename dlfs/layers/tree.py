@@ -12,9 +12,7 @@ from dlfs.types import Array
 
 
 class LayerTree(Configured):
-    """A layer with the layers inside it.
-
-    Every list of parameters is made from the tree on demand; nothing is stored twice.
+    """A layer with the layers inside it; every list of parameters is made from them on demand.
 
     Attributes
     ----------

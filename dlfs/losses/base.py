@@ -20,17 +20,14 @@ class Loss(Configured):
 
     Attributes
     ----------
-    prediction, target, output, input_grad
+    prediction, target, sample_weight, output, input_grad
         Of the last ``forward`` and ``backward``.
-    sample_weight : ndarray or None
-        The weights of the last ``forward``.
     takes_logits : bool
         Whether predictions are logits: any numbers, from which the loss computes probabilities.
     takes_labels : bool
         Whether targets may be labels of classes, which a Trainer turns into class numbers.
     takes_weights : bool
-        Whether ``_output`` and ``_input_grad`` use ``self.sample_weight``; set it in a class that
-        does.
+        Whether ``_output`` and ``_input_grad`` use ``self.sample_weight``.
 
     Examples
     --------
@@ -117,9 +114,9 @@ class Loss(Configured):
     def decision(self, prediction: Array) -> Array:
         """Turn predictions into decisions: what a metric such as accuracy compares with the truth.
 
-        The largest column is the class. A single column means yes above 0.5, or above 0 where the
-        loss takes logits (a logit of 0 is a probability of 0.5). From (batch, ..., columns) come
-        classes (batch, ...); a loss of yes-no questions returns 0 or 1 for each column.
+        The largest column is the class: (batch, ..., columns) becomes (batch, ...). A single column
+        means yes above 0.5, or above 0 where the loss takes logits. A loss of yes-no questions
+        returns 0 or 1 for each column.
 
         Examples
         --------
@@ -135,10 +132,7 @@ class Loss(Configured):
     def probabilities(self, prediction: Array) -> Array:
         """Turn predictions into the probability of each class; a single column into no and yes.
 
-        Raises
-        ------
-        ValueError
-            If the loss does not compute any.
+        A loss that does not compute any raises ValueError.
 
         Examples
         --------

@@ -43,8 +43,7 @@ class BinaryCrossEntropy(KernelLoss):
     ----------
     pos_weight : float or sequence of float, optional
         How much a "yes" counts: it multiplies the first term, ``-t * log(p)``. One number, or one
-        for each of the last axis; above 0. Where yes is rare, the quotient of the noes and the
-        yeses balances them.
+        for each of the last axis; above 0. The quotient of noes and yeses balances them.
 
     Examples
     --------
@@ -195,12 +194,10 @@ class SoftmaxCrossEntropy(_ClassLoss):
     Forward: ``loss = -sum(t * log(softmax(prediction))) / batch``, computed through log-sum-exp.
     Backward: ``(softmax(prediction) - t) / batch``.
 
-    A softmax of one column would always be 1. A single column is therefore the logit of "yes"
-    against "no", as in BinaryCrossEntropy.
-
     Targets are integer labels (batch,) or rows of probabilities (batch, classes). Sequences,
-    (batch, time, classes), take labels (batch, time), and the mean is over both. Book, chapter 4,
-    which adds the cross-entropy of the other classes to the value, but not to the gradient.
+    (batch, time, classes), take labels (batch, time), and the mean is over both. A single column is
+    the logit of "yes" against "no", as in BinaryCrossEntropy. Book, chapter 4, which adds the
+    cross-entropy of the other classes to the value, but not to the gradient.
 
     Parameters
     ----------
@@ -209,9 +206,8 @@ class SoftmaxCrossEntropy(_ClassLoss):
     label_smoothing : float, default 0.0
         The target becomes ``(1 - label_smoothing) * t + label_smoothing / classes``; below 1.
     class_weight : sequence of float, optional
-        How much each class counts: the term of class c is multiplied by ``class_weight[c]``. The
-        mean over labels is then divided by the sum of their weights, that over rows of
-        probabilities by their number, as in PyTorch.
+        The term of class c is multiplied by ``class_weight[c]``. As in PyTorch, a sum over labels
+        is then divided by the sum of their weights, one over rows of probabilities by their number.
     ignore_index : int, optional
         Rows with this label, such as padding, count nowhere: neither in the sum nor in the mean.
     axis : {-1, 1}, default -1

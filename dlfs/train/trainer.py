@@ -99,10 +99,9 @@ class Trainer:
         Parameters
         ----------
         X_train, y_train : array_like, batch axis first
-            They are shuffled in each epoch, unless shuffle is False. The arrays are not changed.
-            Of a memory-mapped array, each batch is read, checked and converted when its turn comes.
-            Labels of classes may be texts, any integers, or booleans (``NeuralNetwork.classes``).
-            Data that no array holds: ``Batches`` as X_train, without y_train.
+            They are not changed. Of a memory-mapped array, each batch is read, checked and
+            converted when its turn comes. Labels of classes may be texts, any integers, or booleans
+            (``NeuralNetwork.classes``). Data that no array holds: ``Batches``, without y_train.
         X_test, y_test : array_like, optional
             For the evaluation; never used for training. Batches are read once, and kept.
         epochs : int, default 100
@@ -112,12 +111,12 @@ class Trainer:
         batch_size : int, default 32
             The number of observations in one step. The last batch of an epoch may be smaller.
         seed : int, default 1
-            For the shuffling. The global random state of NumPy is neither used nor changed.
-            restart=False continues the sequence of shuffles, as in one long training.
+            For the shuffling; restart=False continues the sequence of shuffles, as in one long
+            training.
         restart : bool, optional
-            True begins a new training: with new parameters, and a reset optimizer. False goes on
-            from the last one. Unless given, a new training begins, but it starts from weights that
-            were loaded, converted or assigned (see ``NeuralNetwork.given``).
+            True begins a new training, with new parameters and a reset optimizer; False goes on
+            from the last one. Unless given, a new training begins, but from weights that were
+            loaded, converted or assigned (see ``NeuralNetwork.given``).
         early_stopping : bool or int, default True
             Stop after this many evaluations in a row without a new smallest test loss (True: 1). It
             limits overfitting: fitting the training data ever better, but other data worse.
@@ -126,14 +125,13 @@ class Trainer:
         conv_testing : bool, default False
             Report within an epoch, as the book does for its convolutional network.
         shuffle : bool, default True
-            False walks through the data in their order, and through the test data in batches of the
-            same size: for sequences that go on from batch to batch (``dlfs.text.streams``), read by
-            recurrent layers that carry their state. Such layers are refused with shuffle=True.
-            Each epoch, and each evaluation, makes a new start.
+            Whether the order is new in each epoch. Layers that carry their state, for sequences
+            that go on from batch to batch (``dlfs.text.streams``), need False: then the test data
+            comes in batches of the same size, too, and each epoch and evaluation makes a new start.
         sample_weight : array_like, optional
             How much each training observation counts: (observations,), or (observations, time) for
-            sequences, where 0 leaves out padding. The weights are first divided by their mean, so
-            that only their proportions matter: an observation of weight 2 counts as two.
+            sequences, where 0 leaves out padding. Only their proportions matter: the weights are
+            first divided by their mean.
         metrics : sequence of str or callables, optional
             What to evaluate on the test data besides the loss, which must therefore be there;
             accuracy for the cross-entropies unless given. The names are those of
@@ -142,13 +140,12 @@ class Trainer:
             it has a parameter named ``decision`` or ``probabilities``.
         callbacks : sequence of Callback
         checkpoint : path, optional
-            A file that holds everything after each epoch, to resume from. An epoch that is broken
-            off is not in it: it will be done again from its beginning.
+            A file that holds everything after each complete epoch, to resume from.
         resume : bool, default False
-            Go on from the checkpoint if it is there: with the same data and arguments the result is
-            the same as if nothing had happened in between. Other data (``dlfs.train.fingerprint``
-            says what is compared), arguments or metrics are refused, except a larger number of
-            epochs; see the notes. Callbacks start afresh: what they remember is not in the file.
+            Go on from the checkpoint if it is there: the result is the same as if nothing had
+            happened in between. Other data (``dlfs.train.fingerprint`` says what is compared),
+            arguments or metrics are refused, except a larger number of epochs; see the notes.
+            Callbacks start afresh: what they remember is not in the file.
         transform : callable, or list of callables, optional
             Augmentation: called with the inputs of each training batch and a
             ``numpy.random.Generator`` (from the seed and the number of the epoch), it returns
@@ -156,9 +153,8 @@ class Trainer:
             ``dlfs.datasets.augment`` has some for images. On arrays it runs in a thread of its own,
             one batch ahead of the network; on Batches only with their ``prefetch=True``.
         accumulate : int, default 1
-            The gradient of a batch is the sum of the gradients of this many parts of it, computed
-            one after the other: a large batch in the memory of a small one. Batch normalization
-            then normalizes each part.
+            In how many parts, one after the other, the gradient of a batch is computed: a large
+            batch in the memory of a small one. Batch normalization then normalizes each part.
         verbose : {0, 1, 2}, default 1
             Silent; a progress bar and a line for each evaluation; only the lines.
 
@@ -173,19 +169,18 @@ class Trainer:
             observations, or the checkpoint belongs to another training.
         NonFiniteLossError
             If the loss, parameters or running statistics become NaN or infinite; the message names
-            the first layer where that happened. After a loss or statistics that are not finite no
-            step is taken; parameters are checked at the end of an epoch.
+            the first layer where that happened. A loss or statistics stop it before the step;
+            parameters are checked at the end of an epoch.
 
         Notes
         -----
         Ctrl-C ends the training after the step that is being taken: the History is returned and
         says so. (A second Ctrl-C does not wait for that; a handler for SIGINT of your own stays in
-        charge.) Afterwards, however the training ended, ``optim.lr`` is what it was before.
+        charge.) However the training ends, ``optim.lr`` is then what it was before.
 
         Resumed with more epochs, a training goes on after its last epoch, unless early stopping
         ended it. A learning rate that depends on the number of epochs (``decay_type``) follows the
-        schedule for the new number from there on, and so it may rise again. What is past stays as
-        it was: the rates that were used, and the evaluation after what was then the last epoch.
+        schedule for the new number from there on, and so it may rise again.
         """
         callbacks = checked_callbacks(callbacks, conv_testing)
         training = (epochs, eval_every, batch_size, seed, early_stopping, shuffle)
@@ -236,11 +231,9 @@ class Trainer:
         metrics : sequence of str or callables
             As in ``fit``.
         batch_size : int, optional
-            The number of observations in a pass; 1000 unless given. It matters only where layers
-            carry state, see ``NeuralNetwork.predict``.
+            The number of observations in a pass; 1000 unless given. See ``NeuralNetwork.predict``.
         sample_weight : array_like, optional
-            How much each observation counts, as in ``fit``: in the loss, and in metrics with a
-            parameter of this name.
+            As in ``fit``: for the loss, and for metrics with a parameter of this name.
 
         Returns
         -------
@@ -254,13 +247,7 @@ class Trainer:
         return evaluate(self.net, X, y, measures, batch_size, weights=weights)
 
     def generate_batches(self, X: Array, y: Array, size: int = 32) -> Iterator[tuple[Array, Array]]:
-        """Cut data into batches, in their order, as the book's method of this name does.
-
-        Parameters
-        ----------
-        X, y : ndarray, batch axis first
-        size : int, default 32
-        """
+        """Cut data into batches, in their order, as the book's method of this name does."""
         check_int(size, "Trainer.generate_batches", "size", 1)
         X = plain_array(X, "Trainer.generate_batches", "X")
         y = plain_array(y, "Trainer.generate_batches", "y")
