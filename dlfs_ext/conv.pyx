@@ -1,6 +1,6 @@
 """Convolutions; the formulas are in dlfs.reference.conv, the algorithms in csrc/convolution/.
 
-Six algorithms; conv_choice.h chooses by shape and dtype alone, so that the same call always gives
+Seven algorithms; conv_choice.h chooses by shape and dtype alone, so that the same call always gives
 the same bits:
 
 - direct: sums of shifted copies. Forward, weight gradients, and input gradients with stride 1,
@@ -8,6 +8,7 @@ the same bits:
 - channels last: the same sums with other vectors, where images are small and channels many.
 - Winograd's, for 3x3 kernels with stride 1: channels last, with fewer multiplications.
 - depthwise, where each group has one channel in and one out.
+- pointwise, for 1x1 kernels with stride 1: products of matrices.
 - by columns of the kernel, for input gradients with few input channels, where it is cheaper.
 - scattering, for the input gradients of other strides.
 
@@ -43,6 +44,7 @@ cdef extern from "convolution/conv.h" nogil:
         CONV_DEPTHWISE
         CONV_COLUMNS
         CONV_SCATTERING
+        CONV_POINTWISE
     ctypedef struct conv_window:
         ptrdiff_t channels, height, width, out_height, out_width
         ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, top, left
@@ -54,10 +56,10 @@ cdef extern from "convolution/conv.h" nogil:
         ptrdiff_t *offset
     ctypedef struct conv_job:
         conv_layout layout
-        ptrdiff_t groups, out_channels, chunks, parts, apart_h, apart_w
+        ptrdiff_t groups, out_channels, chunks, parts, row, column, group, apart_h, apart_w
         ptrdiff_t in_blocks, out_blocks, kernel_size
         ptrdiff_t *tables
-        int winograd, in_place, activation
+        int winograd, activation
         input_t input, grad, packed, bias, values
         output_t output, sums, bias_grad
     ctypedef void conv_pack_fn(const conv_job *job, const void *weights, void *packed,
@@ -73,18 +75,18 @@ cdef extern from "convolution/conv.h" nogil:
     conv_size_fn *conv_param_grad_sums_table[3][2]
     conv_size_fn *last_sums_table[3][2]
     conv_size_fn *last_packed_table[3][2]
+    conv_size_fn *pointwise_sums_table[3][2]
     peak_fn *multiply_adds_table[3][2]
     kernel conv_forward_kernel, conv_param_grad_kernel, conv_param_grad_reduce_kernel
     kernel last_forward_kernel, last_outer_kernel, last_reduce_kernel
     kernel depthwise_kernel, depthwise_grad_kernel, conv_columns_kernel, conv_scatter_kernel
-    void conv_measure(conv_layout *layout, ptrdiff_t band, ptrdiff_t images)
+    kernel pointwise_kernel, pointwise_grad_kernel, pointwise_reduce_kernel
     void conv_plan(conv_layout *layout, ptrdiff_t itemsize, ptrdiff_t budget,
-                   ptrdiff_t least_bands, int many_images)
+                   ptrdiff_t least_bands)
     void conv_fill(conv_layout *layout)
     void conv_plan_last(conv_job *job, ptrdiff_t points, ptrdiff_t least_tasks)
     void conv_plan_phases(conv_job *job, const conv_window *forward, ptrdiff_t points,
                           ptrdiff_t least_tasks)
-    int conv_is_pointwise(const conv_window *w)
     int conv_choose_correlation(const conv_window *w, ptrdiff_t channels, ptrdiff_t out_channels,
                                 ptrdiff_t out_height, ptrdiff_t out_width)
     int conv_choose_forward(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
@@ -222,6 +224,8 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
         run(&depthwise_grad_kernel, wide, &job, groups, cost)
     elif algorithm == CONV_DIRECT:
         direct_weights(&job, wide, cost, cnp.PyArray_SIZE(out))
+    elif algorithm == CONV_POINTWISE:
+        pointwise_weights(&job, wide, cost)
     else:
         job.winograd = algorithm == CONV_WINOGRAD
         last_weights(&job, wide, cost)
@@ -231,10 +235,7 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
 cdef int direct_weights(conv_job *job, int wide, double cost, ptrdiff_t size) except -1:
     """The weight gradient, of `size` numbers, by shifted copies."""
     cdef conv_layout *layout = &job.layout
-    job.in_place = conv_is_pointwise(&layout.window)
-    conv_plan(layout, 8 if wide else 4, GRADIENT_COPIES, 1, not job.in_place)
-    if job.in_place:
-        layout.copy = layout.window.height * layout.window.width
+    conv_plan(layout, 8 if wide else 4, GRADIENT_COPIES, 1)
     cdef Block _tables = fill(layout)
     cdef size_t sums_bytes = conv_param_grad_sums_table[isa_level][wide](job)
     job.chunks = min(layout.blocks * layout.bands, MOST_CHUNKS,
@@ -244,6 +245,20 @@ cdef int direct_weights(conv_job *job, int wide, double cost, ptrdiff_t size) ex
     run(&conv_param_grad_kernel, wide, job, job.chunks * job.groups, cost)
     return run(&conv_param_grad_reduce_kernel, wide, job,
                job.groups * ((job.out_channels + 3) // 4), <double>job.chunks * size / 4)
+
+
+cdef int pointwise_weights(conv_job *job, int wide, double cost) except -1:
+    """The weight gradient by products of matrices."""
+    cdef const conv_window *w = &job.layout.window
+    cdef size_t sums_bytes = pointwise_sums_table[isa_level][wide](job)
+    cdef ptrdiff_t batch = job.layout.batch, points = batch * w.height * w.width
+    job.chunks = max(1, min(batch, MOST_CHUNKS, points // 512,
+                            MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
+    cdef Block sums = new_block(job.chunks * sums_bytes)
+    job.sums = sums.data
+    run(&pointwise_grad_kernel, wide, job, job.chunks * job.groups, cost)
+    return run(&pointwise_reduce_kernel, wide, job, job.groups * w.channels,
+               <double>job.chunks * sums_bytes / 16)
 
 
 cdef int last_weights(conv_job *job, int wide, double cost) except -1:
@@ -300,7 +315,8 @@ def _algorithms(input_shape, param_shape, dtype, stride=1, padding=0, dilation=1
     cdef conv_window w = window_of(input_shape[2], input_shape[3], param_shape[0], resolved)
     cdef int wide = np.dtype(dtype) == np.float64
     cdef ptrdiff_t out_channels = param_shape[1] // groups
-    names = ("direct", "channels last", "winograd", "depthwise", "columns", "scattering")
+    names = ("direct", "channels last", "winograd", "depthwise", "columns", "scattering",
+             "pointwise")
     return (names[conv_choose_forward(&w, out_channels, groups, wide)],
             names[conv_choose_input_grad(&w, out_channels, groups, wide)],
             names[conv_choose_param_grad(&w, out_channels, groups, wide)])
@@ -360,16 +376,16 @@ cdef int correlate(conv_job *job, int wide, const void *weights, const ptrdiff_t
     cdef ptrdiff_t planes = layout.batch * job.groups
     cdef int algorithm = conv_choose_correlation(
         w, w.channels, job.out_channels, w.out_height, w.out_width)
+    cdef ptrdiff_t least_bands = (wanted + planes - 1) // planes
+    if algorithm == CONV_POINTWISE:
+        job.packed, job.parts = weights, least_bands
+        job.column, job.row, job.group = step[0], step[1], group_step
+        return run(&pointwise_kernel, wide, job, planes * job.parts, cost)
     if algorithm != CONV_DIRECT:
         job.winograd = algorithm == CONV_WINOGRAD
         conv_plan_last(job, points_of(job, itemsize), wanted)
         return convolve_last(job, wide, weights, group_step * itemsize, step, cost)
-    cdef ptrdiff_t least_bands = (wanted + planes - 1) // planes
-    job.in_place = conv_is_pointwise(w)
-    conv_plan(layout, itemsize, COPIES, least_bands, not job.in_place)
-    if job.in_place:
-        conv_measure(layout, (w.height + least_bands - 1) // least_bands, 1)
-        layout.copy = w.height * w.width
+    conv_plan(layout, itemsize, COPIES, least_bands)
     cdef Block _tables = fill(layout)
     cdef Block _packed = pack(job, conv_pack_table[isa_level][wide],
                               layout.taps * job.out_channels * itemsize, <const char *>weights,

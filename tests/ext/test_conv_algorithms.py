@@ -11,6 +11,7 @@ from tests.ext.test_conv import assert_all_three, ways
 pytestmark = pytest.mark.usefixtures("isa")
 
 LAST, WINOGRAD, DEPTHWISE = "channels last", "winograd", "depthwise"
+POINTWISE = "pointwise"
 
 # x, W, options, and the algorithms of the three passes (None: whatever is chosen)
 CASES = [
@@ -42,10 +43,14 @@ CASES = [
     ((3, 20, 14, 11), (20, 17, 3, 2), {"stride": 2, "padding": 2, "dilation": (2, 3)},
      (LAST,) * 3),
     # products of matrices: sizes that fill the vectors, and others; with groups
-    ((3, 16, 8, 8), (16, 24, 1, 1), {}, ("direct", None, LAST)),
-    ((3, 5, 7, 9), (5, 6, 1, 1), {}, ("direct", None, "direct")),
-    ((2, 6, 17, 19), (3, 8, 1, 1), {"groups": 2}, ("direct", None, "direct")),
-    ((1, 3, 90, 80), (3, 4, 1, 1), {}, ("direct", None, "direct")),
+    ((3, 16, 8, 8), (16, 24, 1, 1), {}, (POINTWISE,) * 3),
+    ((3, 5, 7, 9), (5, 6, 1, 1), {}, (POINTWISE,) * 3),
+    ((2, 6, 17, 19), (3, 8, 1, 1), {"groups": 2}, (POINTWISE,) * 3),
+    ((1, 3, 90, 80), (3, 4, 1, 1), {}, (POINTWISE,) * 3),
+    ((9, 520, 5, 9), (260, 202, 1, 1), {"groups": 2}, (POINTWISE,) * 3),
+    # few pixels
+    ((3, 16, 4, 4), (16, 24, 1, 1), {}, (LAST,) * 3),
+    ((3, 5, 1, 2), (5, 6, 1, 1), {}, (POINTWISE,) * 3),
     # one channel in each group
     ((3, 6, 14, 14), (1, 6, 3, 3), {"padding": 1, "groups": 6}, (DEPTHWISE,) * 3),
     ((2, 5, 9, 37), (1, 5, 5, 7), {"padding": (2, 3), "groups": 5}, (DEPTHWISE,) * 3),
@@ -201,8 +206,8 @@ def test_a_window_that_reads_only_padding_gives_zeros(axis, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [(24, 9), (8, 31), (72, 9), (16, 5)])
-def test_bands_of_images_read_in_place_end_where_the_images_do(size, dtype):
-    # The pixels of all rows fill the vectors, those of the rows of one thread do not.
+def test_ranges_of_pixels_end_where_the_images_do(size, dtype):
+    # The pixels of an image fill the vectors, or those of a thread's range do not.
     rng = np.random.default_rng(0)
     x = in_layout(rng.standard_normal((1, 5, *size)).astype(dtype), "last")
     W = rng.standard_normal((5, 7, 1, 1)).astype(dtype)

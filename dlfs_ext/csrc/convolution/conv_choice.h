@@ -11,7 +11,8 @@ enum {
     CONV_WINOGRAD,
     CONV_DEPTHWISE,
     CONV_COLUMNS,
-    CONV_SCATTERING
+    CONV_SCATTERING,
+    CONV_POINTWISE
 };
 
 /* Measured: with fewer channels the transforms take longer than they save. */
@@ -42,7 +43,7 @@ static int conv_is_depthwise(const conv_window *w, ptrdiff_t out_channels, ptrdi
            && rows * columns * (wide ? 8 : 4) <= 1 << 18;
 }
 
-/* A product of matrices: the images need no copies. */
+/* Whether the kernel is one pixel: a product of matrices. */
 static int conv_is_pointwise(const conv_window *w)
 {
     return w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1
@@ -56,11 +57,12 @@ static int conv_choose_correlation(const conv_window *w, ptrdiff_t channels, ptr
     if (conv_winograd_pays(w, channels, out_channels, out_height, out_width))
         return CONV_WINOGRAD;
     /* Measured: turning the images pays where rows of pixels do not fill the vectors. */
-    ptrdiff_t area = channels >= 64 ? 256 : 100;
+    int pointwise = conv_is_pointwise(w);
+    ptrdiff_t area = pointwise ? 16 : channels >= 64 ? 256 : 100;
     if (channels >= 16 && out_channels >= 16 && out_height * out_width <= area
-        && w->kernel_h * w->kernel_w > 1 && conv_reads_most_pixels(w))
+        && (pointwise || w->kernel_h * w->kernel_w > 1) && conv_reads_most_pixels(w))
         return CONV_CHANNELS_LAST;
-    return CONV_DIRECT;
+    return pointwise ? CONV_POINTWISE : CONV_DIRECT;
 }
 
 static int conv_choose_forward(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
@@ -92,7 +94,8 @@ static int conv_choose_input_grad(const conv_window *w, ptrdiff_t out_channels, 
     double adding = out_channels * w->kernel_h < 150 ? 14 : 7, kernel_w = (double)w->kernel_w;
     double copies = out * (taps * sums + 7.5 * kernel_w) * (double)w->width;
     double columns = channels * (taps * out + adding * kernel_w) * (double)w->out_width;
-    return algorithm == CONV_CHANNELS_LAST || copies < columns ? algorithm : CONV_COLUMNS;
+    int others = algorithm == CONV_CHANNELS_LAST || algorithm == CONV_POINTWISE;
+    return others || copies < columns ? algorithm : CONV_COLUMNS;
 }
 
 static int conv_choose_param_grad(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
@@ -103,11 +106,12 @@ static int conv_choose_param_grad(const conv_window *w, ptrdiff_t out_channels, 
     if (conv_winograd_pays(w, w->channels, out_channels, w->out_height, w->out_width))
         return CONV_WINOGRAD;
     /* Measured: long sums over pixels are as fast, because they need no turning. */
-    int small = w->out_height * w->out_width <= 256;
+    int pointwise = conv_is_pointwise(w);
+    int small = w->out_height * w->out_width <= (pointwise ? 16 : 256);
     if (w->channels >= 16 && out_channels >= 16 && conv_reads_most_pixels(w)
-        && (small || (w->channels >= 32 && !wide)))
+        && (small || (w->channels >= 32 && !wide && !pointwise)))
         return CONV_CHANNELS_LAST;
-    return CONV_DIRECT;
+    return pointwise ? CONV_POINTWISE : CONV_DIRECT;
 }
 
 /* Channels last: divides the images into blocks of about `points` points (see conv_last.h). */

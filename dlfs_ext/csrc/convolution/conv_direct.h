@@ -8,8 +8,6 @@
 #define dots_of NAME(conv_dots_of)
 #define gradient_rows NAME(conv_gradient_rows)
 #define copies_of NAME(conv_copies_of)
-#define pixels_of NAME(conv_pixels_of)
-#define prefetch_next NAME(conv_prefetch_next)
 #define group_sums NAME(conv_group_sums)
 
 /* Weights in the order in which strips() reads them: for each tile of output channels, tap by tap.
@@ -48,31 +46,6 @@ static void copies_of(const conv_layout *l, const real *group_images, ptrdiff_t 
     }
 }
 
-/* For 1x1 kernels: the pixels themselves, of one image and group. Vectors may go past their end,
- * unless they fill each band; then they are copied where less than a vector follows. */
-static const real *pixels_of(const conv_job *job, ptrdiff_t image, ptrdiff_t group, real *copies)
-{
-    const conv_layout *l = &job->layout;
-    ptrdiff_t area = l->window.height * l->window.width, size = l->window.channels * area;
-    const real *pixels = (const real *)job->input + (image * job->groups + group) * size;
-    ptrdiff_t behind = ((l->batch - image) * job->groups - group - 1) * size;
-    if (behind >= VLEN || (area % VLEN == 0 && l->pixels % VLEN == 0))
-        return pixels;
-    memcpy(copies, pixels, (size_t)size * sizeof(real));
-    return copies;
-}
-
-/* Prefetches the pixels of the next image, for output channels o to o + mr their share. */
-DLFS_INLINE void prefetch_next(const conv_job *job, ptrdiff_t image, ptrdiff_t group, ptrdiff_t o,
-                               ptrdiff_t mr)
-{
-    const conv_layout *l = &job->layout;
-    ptrdiff_t size = l->window.channels * l->copy, end = size * (o + mr) / job->out_channels;
-    const real *next = (const real *)job->input + ((image + 1) * job->groups + group) * size;
-    for (ptrdiff_t i = size * o / job->out_channels; i < end; i += 64 / (ptrdiff_t)sizeof(real))
-        DLFS_PREFETCH_L2(next + i);
-}
-
 /* Scratch: padded rows, copies, and (for blocks of images) the outputs of one tile. */
 SCRATCH(conv_forward)
 {
@@ -101,28 +74,22 @@ KERNEL(conv_forward)
         ptrdiff_t block = task / l->bands / job->groups;
         ptrdiff_t first = band * l->band;
         ptrdiff_t height = conv_least(l->band, w->out_height - first);
-        const real *from = copies;
-        if (job->in_place)
-            from = pixels_of(job, block, group, copies) + first * width;
-        else
-            copies_of(l, (const real *)job->input + group * w->channels * w->height * w->width,
-                      job->groups * w->channels, block, first, padded, copies);
+        copies_of(l, (const real *)job->input + group * w->channels * w->height * w->width,
+                  job->groups * w->channels, block, first, padded, copies);
         const real *weights = (const real *)job->packed + group * out_channels * l->taps;
         const real *bias = job->bias ? (const real *)job->bias + group * out_channels : NULL;
         for (ptrdiff_t o = 0; o < out_channels;) {
             int mr = channels_at_once(out_channels - o);
             ptrdiff_t images = conv_least(l->images, l->batch - block * l->images);
-            if (job->in_place)
-                prefetch_next(job, block, group, o, mr);
             real *out = (real *)job->output
                         + ((block * l->images * job->groups + group) * out_channels + o) * area
                         + first * width;
             if (l->images == 1) {
-                strips(mr, from, l->offset, l->taps, weights, out, area, height * width);
+                strips(mr, copies, l->offset, l->taps, weights, out, area, height * width);
                 if (job->bias)
                     finish(out, area, mr, height * width, bias + o, job->activation);
             } else {
-                strips(mr, from, l->offset, l->taps, weights, lines, l->pixels, images * area);
+                strips(mr, copies, l->offset, l->taps, weights, lines, l->pixels, images * area);
                 if (job->bias)
                     finish(lines, l->pixels, mr, images * area, bias + o, job->activation);
                 for (ptrdiff_t i = 0; i < images; i++)
@@ -241,12 +208,8 @@ KERNEL(conv_param_grad)
             ptrdiff_t block = part / l->bands, first = part % l->bands * l->band;
             ptrdiff_t height = conv_least(l->band, w->out_height - first);
             ptrdiff_t images = conv_least(l->images, l->batch - block * l->images);
-            const real *from = copies;
-            if (job->in_place)
-                from = pixels_of(job, block, group, copies) + first * w->out_width;
-            else
-                copies_of(l, (const real *)job->input + group * w->channels * w->height * w->width,
-                          job->groups * w->channels, block, first, padded, copies);
+            copies_of(l, (const real *)job->input + group * w->channels * w->height * w->width,
+                      job->groups * w->channels, block, first, padded, copies);
             ptrdiff_t at = (block * l->images * job->groups + group) * out_channels * area
                            + first * w->out_width;
             const real *grad = (const real *)job->grad + at;
@@ -258,7 +221,7 @@ KERNEL(conv_param_grad)
             ptrdiff_t some = conv_ceil(n, conv_ceil(n, 65536 / 6 / (ptrdiff_t)sizeof(real)));
             some = l->images > 1 ? n : conv_ceil(some, VLEN) * VLEN;
             for (ptrdiff_t p = 0; p < n; p += some)
-                dots_of(job, grad, values, from, p, conv_least(some, n - p), images, lines, sums);
+                dots_of(job, grad, values, copies, p, conv_least(some, n - p), images, lines, sums);
         }
     }
 }

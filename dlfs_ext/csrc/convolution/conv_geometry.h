@@ -109,14 +109,13 @@ static void conv_measure(conv_layout *l, ptrdiff_t band, ptrdiff_t images)
 }
 
 /* Chooses bands whose copies take about `budget` bytes, at least `least_bands` of them, or blocks
- * of small images. `many_images` says whether images may lie side by side. */
-static void conv_plan(conv_layout *l, ptrdiff_t itemsize, ptrdiff_t budget, ptrdiff_t least_bands,
-                      int many_images)
+ * of small images, side by side. */
+static void conv_plan(conv_layout *l, ptrdiff_t itemsize, ptrdiff_t budget, ptrdiff_t least_bands)
 {
     const conv_window *w = &l->window;
     ptrdiff_t small = 2048 / itemsize / 4; /* 128 floats, 64 doubles: a few registers' worth */
     ptrdiff_t area = w->out_height * w->out_width;
-    if (many_images && area * 2 <= small && l->batch > 1) {
+    if (area * 2 <= small && l->batch > 1) {
         conv_measure(l, w->out_height, 1);
         ptrdiff_t fits = budget / (l->taps * area * itemsize);
         ptrdiff_t images = conv_least(conv_least(l->batch, conv_ceil(small, area)), fits);

@@ -5,11 +5,6 @@
 #include "fused.h"
 #include "simd/simd.h"
 
-/* The scratch memory: 240 columns of B and 96 rows of A, this many bytes deep; see gemm_blocks.h.
- */
-#define DLFS_DEEP_BYTES 2048
-#define DLFS_PANEL_BYTES ((240 + 96) * DLFS_DEEP_BYTES + 96 * 2 * 8)
-
 /* C = activation(A B + bias), A being m x k and B k x n. A task is a column of C, or a row. */
 typedef struct {
     ptrdiff_t m, n, k, a_row, a_column, b_row, b_column;

@@ -64,7 +64,7 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
                  && k * (VLEN - rest) >= 8 * VLEN;
     if (rest == 0 || !(dots || turned))
         whole = n;
-    gemm(m, whole, k, a, a_row, a_column, b, b_row, b_column, c, c_row, bias, panel);
+    gemm(m, whole, k, a, a_row, a_column, b, b_row, b_column, c, c_row, 0, bias, panel);
     if (whole == n)
         return;
     b += whole * b_column;

@@ -118,7 +118,7 @@ static void gemm_turned(ptrdiff_t m, int n, ptrdiff_t k, const real *a, ptrdiff_
     real turned[VLEN * NR];
     for (ptrdiff_t i = 0; i < m; i += NR) {
         int rows = (int)(m - i < NR ? m - i : NR);
-        gemm(n, rows, k, b, b_column, b_row, a + i, a_column, 1, turned, NR, NULL, panel);
+        gemm(n, rows, k, b, b_column, b_row, a + i, a_column, 1, turned, NR, 0, NULL, panel);
         if (bias)
             for (int j = 0; j < n; j++)
                 for (int r = 0; r < rows; r++)
