@@ -50,7 +50,7 @@ class Sigmoid(Operation):
 
 
 class Tanh(Operation):
-    """Squash to (-1, 1) (book, chapter 4).
+    """Squash to (-1, 1); book, chapter 4.
 
     Forward: ``output = tanh(input_)``. Backward: ``output_grad * (1 - output**2)``.
 
@@ -159,9 +159,8 @@ class GELU(Operation):
     """Gaussian error linear unit: the input times the chance that a normal number is smaller.
 
     Forward: ``output = input_ * Phi(input_)`` with the normal distribution Phi. Backward:
-    ``output_grad * (Phi(input_) + input_ * phi(input_))`` with its density phi.
-
-    Hendrycks and Gimpel, 2016.
+    ``output_grad * (Phi(input_) + input_ * phi(input_))`` with its density phi. Hendrycks and
+    Gimpel, 2016.
 
     Parameters
     ----------

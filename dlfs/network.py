@@ -148,8 +148,9 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
         batch_size : int, optional
             The number of observations in a pass, to save memory; 1000 unless given. The result
             depends on it only where layers carry state: if it is given, each row of a batch goes on
-            where the same row of the batch before ended; if not, each row is a separate sequence.
-            Afterwards the layers' state is what it was before.
+            where the same row of the batch before ended, and batches of different sizes raise
+            ValueError; if not, each row is a separate sequence. Afterwards the layers' state is
+            what it was before.
 
         Returns
         -------
@@ -175,8 +176,8 @@ class NeuralNetwork(LayerBlock, Labelled, WeightsOwner):
     def predict_proba(self, X: Array, batch_size: int | None = None) -> Array:
         """Return the probability of each class, for any number of observations.
 
-        The loss, which must be a cross-entropy, computes it. A single output, the logit of "yes",
-        gives two columns: no and yes.
+        The loss computes it; ValueError is raised if it is not a cross-entropy. A single output,
+        the logit of "yes", gives two columns: no and yes.
 
         Parameters
         ----------

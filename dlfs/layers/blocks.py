@@ -45,7 +45,7 @@ class LayerBlock(Layer):
     def __init__(self, layers: Sequence[Layer | Operation]) -> None:
         super().__init__()
         name = type(self).__name__
-        if isinstance(layers, Layer | Operation) or not isinstance(layers, Sequence):
+        if not isinstance(layers, Sequence):
             raise TypeError(f"{name}: layers must be a list of layers, got {layers!r:.80}")
         self.layers = [as_layer(layer, name) for layer in layers]
         if not layers:
@@ -144,7 +144,7 @@ class Parallel(Layer):
     def __init__(self, branches: Sequence[Sequence[Layer | Operation]], merge: str = "add") -> None:
         super().__init__()
         self.merge = check_choice(merge, ("add", "concat"), "Parallel", "merge")
-        if isinstance(branches, Layer | Operation | str) or not isinstance(branches, Sequence):
+        if isinstance(branches, str) or not isinstance(branches, Sequence):
             raise TypeError(f"Parallel: branches must be lists of layers, got {branches!r:.80}")
         if not branches:
             raise ValueError("Parallel: at least one branch is needed")

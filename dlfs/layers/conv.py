@@ -146,9 +146,8 @@ class Conv1D(_ConvLayer):
 class ConvTranspose2D(_ConvLayer):
     """A layer that makes images larger: the transposed convolution ("deconvolution").
 
-    Forward: ``output = activation(conv_transpose2d(input_, W) + B)``, and on as Conv2D.
-
-    Zeiler et al., 2010; book, chapter 7.
+    Forward: ``output = activation(conv_transpose2d(input_, W) + B)``, and on as Conv2D. Zeiler et
+    al., 2010; book, chapter 7.
 
     Parameters
     ----------

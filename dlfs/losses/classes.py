@@ -84,10 +84,7 @@ class BinaryCrossEntropy(KernelLoss):
 
 
 class _ClassLoss(KernelLoss):
-    """What losses share that compare one class out of several with the truth.
-
-    A subclass writes ``_row_losses``, for rows of classes.
-    """
+    """What losses of one class out of several share; a subclass writes ``_row_losses``."""
 
     label_smoothing = 0.0
 

@@ -10,7 +10,7 @@ from dlfs.configured import Configured
 DECAY_TYPES = ("exponential", "linear", "cosine")
 
 
-# The metadata of a field are the range that it is checked for.
+# The metadata of a field is the range that its value is checked for.
 @dataclass(eq=False, repr=False)
 class Schedule(Configured):
     """The learning rate of an optimizer: a base rate, multiplied by a factor.
@@ -72,7 +72,10 @@ class Schedule(Configured):
 
     @property
     def base_lr(self) -> float:
-        """The rate that the schedule multiplies: what the user, or a callback since, set."""
+        """The rate that the schedule multiplies: what the user, or a callback since, set.
+
+        TypeError or ValueError is raised if that is not a finite number, at least 0.
+        """
         if self._schedule is None:
             return self.lr
         if self.lr == self._scheduled or not self._factor:

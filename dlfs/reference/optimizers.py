@@ -132,8 +132,7 @@ def adam_update(
     mean_square += (1 - beta2) * grad * grad
     mean_corrected = mean / (1 - beta1**t)
     root = np.sqrt(mean_square / (1 - beta2**t))
-    step = mean_corrected / (root + eps) + weight_decay * param
-    param -= lr * step
+    param -= lr * (mean_corrected / (root + eps) + weight_decay * param)
 
 
 def _check_changed(owner: str, param: Array, grad: Array, **state: Array) -> None:

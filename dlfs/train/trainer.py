@@ -111,8 +111,8 @@ class Trainer:
         batch_size : int, default 32
             The number of observations in one step. The last batch of an epoch may be smaller.
         seed : int, default 1
-            For the shuffling; restart=False continues the sequence of shuffles, as in one long
-            training.
+            For the shuffling; NumPy's global random state is not used. restart=False continues the
+            sequence of shuffles, as in one long training.
         restart : bool, optional
             True begins a new training, with new parameters and a reset optimizer; False goes on
             from the last one. Unless given, a new training begins, but from weights that were
@@ -180,7 +180,8 @@ class Trainer:
 
         Resumed with more epochs, a training goes on after its last epoch, unless early stopping
         ended it. A learning rate that depends on the number of epochs (``decay_type``) follows the
-        schedule for the new number from there on, and so it may rise again.
+        schedule for the new number from there on, and so it may rise again; what is past, rates and
+        evaluations, stays as it was.
         """
         callbacks = checked_callbacks(callbacks, conv_testing)
         training = (epochs, eval_every, batch_size, seed, early_stopping, shuffle)
