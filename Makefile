@@ -60,8 +60,8 @@ coverage: $(VENV)/.dev-installed ## run the tests except notebooks and figures, 
 	    $(RUN) -m pytest -q --cov --cov-report=term-missing:skip-covered \
 	    --ignore=tests/test_notebooks.py --ignore=tests/figures $(PYTEST_ARGS)
 
-# Each instruction set and dtype has its own copy of the C code; slow, because nothing is optimized.
-coverage-kernels: $(VENV)/.dev-installed ## run the kernels' tests, list the lines of dlfs_ext/csrc that none reaches
+# Each instruction set and dtype has its own copy of the C code; nothing is optimized, so this takes about 15 minutes.
+coverage-kernels: $(VENV)/.dev-installed ## run the kernels' tests, list the lines of C and Cython that none reaches
 	$(call build_aside,coverage,DLFS_FLAGS='-O0 --coverage')
 	cd build/coverage && HYPOTHESIS_PROFILE=default $(abspath $(RUN)) -m pytest -q tests/ext $(PYTEST_ARGS)
 	cd build/coverage && $(abspath $(RUN)) -m tools.kernel_coverage
