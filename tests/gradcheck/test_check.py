@@ -1,6 +1,8 @@
 """check_gradients: what it detects, what it does not change, what it reports."""
 
+import inspect
 import io
+import operator
 import subprocess
 import sys
 
@@ -228,6 +230,16 @@ def test_functions() -> None:
         assert report.passed
         assert list(report.results) == ["a", "b"]
     assert not check_gradients((forward, backward_wrong), arrays)
+
+
+def test_a_function_without_a_signature() -> None:
+    rng = np.random.default_rng(0)
+    x, W = rng.normal(size=(2, 3)), rng.normal(size=(3, 4))
+    dot = operator.methodcaller("dot", W)
+    with pytest.raises(ValueError, match="not supported by signature"):
+        inspect.signature(dot)
+    assert check_gradients((dot, lambda grad, x: grad @ W.T), x)
+    assert not check_gradients((dot, lambda grad, x: grad @ W.T + 1), x)
 
 
 def test_the_complex_step_is_not_taken_where_it_is_wrong() -> None:

@@ -6,6 +6,7 @@ import pytest
 from dlfs.activations import Linear, ReLU
 from dlfs.base import Operation
 from dlfs.gradcheck import GradientResult, check_gradients
+from dlfs.pooling import MaxPool2D
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -254,6 +255,24 @@ def check_output_grad(x: np.ndarray) -> np.ndarray:
 
 
 # --- what decides nothing ---
+
+
+def test_where_every_entry_is_in_a_tie_nothing_is_decided() -> None:
+    found = result(MaxPool2D(2), np.ones((1, 1, 4, 4)))
+    assert (found.verdict, found.checked, found.skipped) == ("skipped", 0, 16)
+
+
+def test_a_large_array_on_kinks_that_are_not_declared_decides_nothing() -> None:
+    class Positive(Operation):
+        def _output(self):
+            return np.maximum(self.input_, 0)
+
+        def _input_grad(self, output_grad):
+            return output_grad * (self.input_ > 0)
+
+    found = result(Positive(), np.zeros(400))
+    assert found.verdict == "skipped"
+    assert found.checked == 0
 
 
 def test_an_empty_array_decides_nothing() -> None:

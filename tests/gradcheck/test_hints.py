@@ -7,9 +7,10 @@ import pytest
 
 from dlfs.activations import Tanh
 from dlfs.base import Operation
+from dlfs.embedding import Embedding_Op
 from dlfs.gradcheck import check_gradients
 from dlfs.gradcheck.report import wrapped
-from dlfs.normalization import RMSNorm_Op
+from dlfs.normalization import BatchNorm_Op, RMSNorm_Op
 
 MISTAKE = {"factors": np.ones(1), "scale": 1.0}
 """Not in the class below, in whose own code nothing can be changed to mend it."""
@@ -142,3 +143,26 @@ def test_a_part_is_named_though_forward_refuses_to_run_with_others_held() -> Non
     (hint,) = check_gradients(AssertingSoftmax(), x).hints
     assert hint.kind == "held_constant"
     assert "forward with `np.sqrt(np.square(self.input_).sum(" in hint.message
+
+
+@pytest.mark.parametrize("indices", [[0, 1, 3], [0, 1, 1], [4, 4, 4]])
+def test_a_wrong_table_is_not_blamed_on_repeated_rows(indices) -> None:
+    class Adds(Embedding_Op):
+        def _param_grad(self, output_grad):
+            extra = np.zeros_like(self.param)
+            extra[::2, ::2] = 0.5
+            return 1.5 * super()._param_grad(output_grad) + extra
+
+    table = np.random.default_rng(0).normal(size=(5, 3))
+    report = check_gradients(Adds(table), np.array(indices))
+    assert report.verdict == "wrong"
+    assert report.hints == []
+
+
+def test_the_output_in_place_of_a_derivative_is_named_for_a_batch_of_two_as_well() -> None:
+    class Times(BatchNorm_Op):
+        def _input_grad(self, output_grad):
+            return output_grad * self.output
+
+    (hint,) = check_gradients(Times(), np.random.default_rng(0).normal(size=(2, 3))).hints
+    assert "multiplied by the output instead of the derivative" in hint.message
