@@ -373,6 +373,20 @@ def test_a_network_that_writes_is_trained_saved_and_writes_again(short_text, tmp
     assert len(written("--prompt", "not")) == len("not") + 40 + 1
 
 
+def test_ctrl_c_in_the_first_epoch_leaves_a_network_that_writes(
+    short_text, tmp_path, capsys, monkeypatch
+):
+    interrupt_in(monkeypatch, "train_batch", 2)
+    options = ["--model", "rnn", "--batch-size", 4, "--quiet"]
+    assert run("train", *options, "--save", tmp_path / "net", "--plots", tmp_path / "plots") == 130
+    out = capsys.readouterr().out
+    assert "Interrupted" in out
+    assert "A sample:" in out
+    assert "test loss" not in out
+    assert not list((tmp_path / "plots").iterdir())
+    assert run("sample", tmp_path / "net") == 0
+
+
 def test_a_test_loss_that_was_lower_before_is_told() -> None:
     history = History()
     for epoch, loss in enumerate([2.0, 1.5], 1):

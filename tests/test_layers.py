@@ -379,6 +379,11 @@ def test_the_repr_makes_an_equal_layer(neurons: int, init: str, dropout: float) 
     assert (again.neurons, again.dropout, again.weight_init) == (neurons, dropout, init)
 
 
+def test_a_number_that_python_does_not_write_is_named_by_its_type() -> None:
+    with pytest.raises(ValueError, match="neurons must be at least 1, got a value of type int"):
+        layers.Dense(-(10**5000))
+
+
 def test_reprs_leave_out_what_nobody_asked_for() -> None:
     assert repr(layers.Dense(13)) == "Dense(13, activation=Linear())"
     conv = layers.Conv2D(16, 5, activation=ReLU(), weight_init="he")

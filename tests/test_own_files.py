@@ -117,6 +117,26 @@ def test_a_number_that_is_nan_is_missing_and_a_mark_of_the_encoding_is_no_name(t
         layout.transform({"town": [1]})
 
 
+def test_truths_in_an_array_are_a_target_as_they_are():
+    y = np.array([True, False])
+    assert table({"a": [1.0, 2.0], "y": y}, "y").y.tolist() == [True, False]
+
+
+def test_what_is_neither_equal_nor_unequal_to_itself_is_missing():
+    class Unknown:  # as pandas.NA
+        __hash__ = None
+
+        def __ne__(self, other):
+            return self
+
+        def __bool__(self):
+            raise TypeError("neither true nor false")
+
+    columns = {"a": np.array([1.5, Unknown(), 2.5], dtype=object), "y": [1, 2, 3]}
+    with pytest.raises(ValueError, match=r"column 'a' lacks 1 value \(row 2\)"):
+        table(columns, "y")
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_missing_values_of_frames(library):
     frames = pytest.importorskip(library)

@@ -373,6 +373,26 @@ def test_a_loss_that_is_no_mean_is_refused(loss: Loss) -> None:
         on_threads(2, run)
 
 
+class Squares(Loss):
+    def _output(self):
+        return float(np.square(self.prediction - self.target).mean())
+
+    def _input_grad(self):
+        return 2 * (self.prediction - self.target) / self.prediction.size
+
+
+def test_a_loss_of_the_users_that_is_a_mean_is_taken() -> None:
+    def run(comm: Any) -> Trainer:
+        trainer = Trainer(NeuralNetwork([Dense(2)], Squares()), SGD(0.1), ranks=comm)
+        trainer.fit(DATA[0], DATA[0][:, :2], epochs=2, verbose=0)
+        return trainer
+
+    whole = run(None)
+    for other in on_threads(2, run):
+        for mine, its in zip(other.net.params(), whole.net.params(), strict=True):
+            np.testing.assert_allclose(mine, its, rtol=1e-10)
+
+
 def test_a_layer_of_the_users_that_treats_each_row_alike_is_taken() -> None:
     layers = lambda: [Dense(3), Doubles(), Dense(1)]  # noqa: E731
     trainer, _ = fit(None, layers=layers)

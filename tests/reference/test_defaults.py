@@ -75,3 +75,17 @@ def test_padding_counts_unless_told_otherwise(name: str) -> None:
     kernel = getattr(reference, name)
     counted = kernel(array, *shape, 2, padding=1, count_include_pad=True)
     np.testing.assert_array_equal(kernel(array, *shape, 2, padding=1), counted)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "words"),
+    [
+        ((), {}, "missing 1 required positional argument: 'x'"),
+        ((1, 2), {}, "takes 1 positional argument but 2 were given"),
+        ((np.ones(2),), {"slope": 1}, "got an unexpected keyword argument 'slope'"),
+        ((np.ones(2),), {"x": np.ones(2)}, "got multiple values for argument 'x'"),
+    ],
+)
+def test_arguments_too_few_or_many_are_what_python_says(args, kwargs, words) -> None:
+    with pytest.raises(TypeError, match=rf"relu\(\) {words}"):
+        reference.relu(*args, **kwargs)
