@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dlfs.classroom.chapters import chapter_notebooks
+import dlfs
+from dlfs.classroom.chapters import chapter_notebooks, notebooks_folder
 from dlfs.classroom.exercises import (
     find_exercises,
     read_notebook,
@@ -250,3 +251,16 @@ def test_what_jupyter_saves_in_between_is_not_handed_out(tmp_path) -> None:
 
 def test_a_cell_that_is_not_python_makes_no_names() -> None:
     assert needed(["%%bash\nx = 1", "x = 2", "x ="], {"x"}) == [1]
+
+
+def test_the_notebooks_are_in_the_package_or_beside_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("dlfs.classroom.chapters.files", lambda package: tmp_path / package)
+    monkeypatch.setattr(dlfs, "__file__", str(tmp_path / "dlfs" / "__init__.py"))
+    with pytest.raises(FileNotFoundError, match="dlfs came without the notebooks"):
+        notebooks_folder()
+    beside, inside = tmp_path / "notebooks", tmp_path / "dlfs" / "notebooks"
+    beside.mkdir()
+    (beside / "README.md").write_text("")
+    assert notebooks_folder() == beside
+    inside.mkdir(parents=True)
+    assert notebooks_folder() == inside

@@ -135,8 +135,6 @@ class Sketch:
         """Keep an array's numbers, and change their layout in memory."""
         layout = self.choose.choice(LAYOUTS)
         array = self.arrays[name]
-        if array.ndim == 0:
-            return
         if layout == "fortran":
             array, text = np.asfortranarray(array), f"np.asfortranarray({name})"
         elif layout == "strided":
