@@ -1,4 +1,4 @@
-"""What the hints say of the mistakes in ``mistakes.py``, word for word, stands in ``told.txt``.
+"""What the hints say of the mistakes in ``mistakes``, word for word, stands in ``told.txt``.
 
 Each line must be true of its mistake. If one changes, read it, and write the page again:
 ``python -m tests.gradcheck.test_told``.
@@ -12,7 +12,8 @@ from unittest import mock
 import pytest
 
 from dlfs.gradcheck import check_gradients
-from tests.gradcheck.mistakes import MISTAKES, READ, read
+from tests.gradcheck.mistakes import MISTAKES
+from tests.gradcheck.mistakes.lines import READ, read
 
 PAGE = Path(__file__).with_name("told.txt")
 ALL = [*MISTAKES, *READ]
