@@ -1,4 +1,4 @@
-"""Options of windows that backward forgets."""
+"""Options of windows that backward leaves out."""
 
 from collections.abc import Callable
 from typing import Any
