@@ -317,7 +317,7 @@ class GlobalMaxPool2D(Operation):
 
 
 class GlobalAvgPool2D(Operation):
-    """Take the mean of each channel over the whole image (Lin, Chen and Yan, 2014).
+    """Take the mean of each channel (Lin, Chen and Yan, "Network in network", 2014).
 
     Forward: (batch, channels, height, width) becomes (batch, channels). Backward: each pixel gets
     ``output_grad / (height * width)``.
