@@ -1,5 +1,7 @@
 """Arguments of the optimizers: what each does, and what is refused."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,25 @@ def test_eps_reaches_the_kernel(optim, step):
 def test_the_arguments_of_a_global_norm_are_named():
     with pytest.raises(TypeError, match=r"^global_norm: arrays must"):
         optimizers.global_norm(["a"])
+
+
+@dataclass(eq=False, repr=False)
+class Own(optimizers.SGDMomentum):
+    """A user's optimizer: other defaults, and metadata for something else."""
+
+    lr: float = 0.5
+    clip_value: float | None = 4.0
+    share: float = field(default=0.25, metadata={"help": "not for dlfs"})
+
+
+def test_a_subclass_with_another_default_keeps_the_range():
+    assert (Own().lr, Own().clip_value, Own(clip_value=None).clip_value) == (0.5, 4.0, None)
+    assert isinstance(Own(lr=1).lr, float)
+    with pytest.raises(ValueError, match=r"^Own: lr must be a finite number in \(0, inf\), got -1"):
+        Own(lr=-1)
+    with pytest.raises(TypeError, match=r"^Own: clip_value must be a number, got 'much'$"):
+        Own(clip_value="much")
+
+
+def test_a_field_may_have_metadata_of_its_own():
+    assert Own(share=0.75).share == 0.75

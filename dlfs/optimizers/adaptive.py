@@ -44,7 +44,7 @@ class AdaGrad(Optimizer, _BookRates):
 
     slots: ClassVar[dict[str, str]] = {"sum_squares": "sum_square"}
 
-    eps: float = field(default=1e-7, metadata=POSITIVE)
+    eps: float = field(default=1e-7, metadata={"range": POSITIVE})
 
     def __post_init__(self, final_lr_exp: float, final_lr_linear: float) -> None:
         final_lr_exp = check_real(final_lr_exp, "AdaGrad", "final_lr_exp", 0.0)
@@ -85,8 +85,8 @@ class RMSProp(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"mean_squares": "mean_square"}
 
-    decay: float = field(default=0.9, metadata=FRACTION)
-    eps: float = field(default=1e-8, metadata=POSITIVE)
+    decay: float = field(default=0.9, metadata={"range": FRACTION})
+    eps: float = field(default=1e-8, metadata={"range": POSITIVE})
 
     def _update_rule(self, param: Array, grad: Array, mean_square: Array) -> None:
         kernels.rmsprop_update(param, grad, mean_square, self.lr, self.decay, self.eps)
@@ -116,10 +116,10 @@ class Adam(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"means": "mean", "mean_squares": "mean_square"}
 
-    lr: float = field(default=0.001, metadata=POSITIVE)
-    beta1: float = field(default=0.9, metadata=FRACTION)
-    beta2: float = field(default=0.999, metadata=FRACTION)
-    eps: float = field(default=1e-8, metadata=POSITIVE)
+    lr: float = field(default=0.001, metadata={"range": POSITIVE})
+    beta1: float = field(default=0.9, metadata={"range": FRACTION})
+    beta2: float = field(default=0.999, metadata={"range": FRACTION})
+    eps: float = field(default=1e-8, metadata={"range": POSITIVE})
 
     def _update_rule(
         self, param: Array, grad: Array, mean: Array, mean_square: Array, weight_decay: float = 0.0
@@ -151,8 +151,8 @@ class NAdam(Adam):
     NAdam(lr=0.002)
     """
 
-    lr: float = field(default=0.002, metadata=POSITIVE)
-    momentum_decay: float = field(default=0.004, metadata=NOT_NEGATIVE)
+    lr: float = field(default=0.002, metadata={"range": POSITIVE})
+    momentum_decay: float = field(default=0.004, metadata={"range": NOT_NEGATIVE})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -205,7 +205,7 @@ class AdamW(Adam):
     penalizes = True
 
     _: KW_ONLY
-    weight_decay: float = field(default=0.01, metadata=NOT_NEGATIVE)
+    weight_decay: float = field(default=0.01, metadata={"range": NOT_NEGATIVE})
 
     def _update_rule(  # type: ignore[override]
         self, param: Array, grad: Array, mean: Array, mean_square: Array, penalized: bool

@@ -73,10 +73,10 @@ class Optimizer(Schedule):
     net: "LayerBlock" = field(init=False)
 
     _: KW_ONLY
-    clip_value: float | None = field(default=None, metadata=POSITIVE)
-    clip_norm: float | None = field(default=None, metadata=POSITIVE)
+    clip_value: float | None = field(default=None, metadata={"range": POSITIVE})
+    clip_norm: float | None = field(default=None, metadata={"range": POSITIVE})
     gradient_clipping: bool = False
-    weight_decay: float = field(default=0.0, metadata=NOT_NEGATIVE)
+    weight_decay: float = field(default=0.0, metadata={"range": NOT_NEGATIVE})
 
     def __post_init__(self) -> None:
         super().__post_init__()

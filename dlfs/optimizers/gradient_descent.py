@@ -48,7 +48,7 @@ class SGDMomentum(Optimizer):
 
     slots: ClassVar[dict[str, str]] = {"velocities": "velocity"}
 
-    momentum: float = field(default=0.9, metadata=FRACTION)
+    momentum: float = field(default=0.9, metadata={"range": FRACTION})
     nesterov: bool = False
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class _Penalty:
     """RegularizedSGD's first arguments: a dataclass begins with those of its last base."""
 
     lr: float = 0.01
-    alpha: float = field(default=0.1, metadata=NOT_NEGATIVE)
+    alpha: float = field(default=0.1, metadata={"range": NOT_NEGATIVE})
 
 
 @dataclass(eq=False, repr=False)

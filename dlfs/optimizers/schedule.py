@@ -1,7 +1,8 @@
 """The learning rate, and how it changes while a network is trained."""
 
 import math
-from dataclasses import KW_ONLY, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from dlfs.checks import NOT_NEGATIVE, POSITIVE, check_choice, check_int, check_real
@@ -10,7 +11,6 @@ from dlfs.configured import Configured
 DECAY_TYPES = ("exponential", "linear", "cosine")
 
 
-# The metadata of a field is the range that its value is checked for.
 @dataclass(eq=False, repr=False)
 class Schedule(Configured):
     """The learning rate of an optimizer: a base rate, multiplied by a factor.
@@ -37,8 +37,8 @@ class Schedule(Configured):
     0.01
     """
 
-    lr: float = field(default=0.01, metadata=POSITIVE)
-    final_lr: float = field(default=0, metadata=NOT_NEGATIVE)
+    lr: float = field(default=0.01, metadata={"range": POSITIVE})
+    final_lr: float = field(default=0.0, metadata={"range": NOT_NEGATIVE})
     decay_type: str | None = None
     _: KW_ONLY
     decay_each: str = "epoch"
@@ -46,10 +46,10 @@ class Schedule(Configured):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        for each in fields(self):
-            value = getattr(self, each.name, None)
-            if each.metadata and value is not each.default:
-                setattr(self, each.name, check_real(value, name, each.name, **each.metadata))
+        for each in _with_ranges(type(self)):
+            value, limits = getattr(self, each.name, None), each.metadata["range"]
+            if value is not each.default:
+                setattr(self, each.name, check_real(value, name, each.name, **limits))
         check_choice(self.decay_type, (None, *DECAY_TYPES), name, "decay_type")
         if self.decay_type is None and self.final_lr:
             raise ValueError(f"{name}: final_lr={self.final_lr:g} needs a decay_type to get there")
@@ -126,3 +126,13 @@ class Schedule(Configured):
         if self.decay_type == "cosine":
             return r + (1 - r) * (1 + math.cos(math.pi * f)) / 2
         return 1.0
+
+
+def _with_ranges(owner: type[Schedule]) -> Iterable[Field[Any]]:
+    """Return the fields whose metadata has the range that the value is checked for.
+
+    A range holds also where a subclass declares the field again, for another default.
+    """
+    bases = [base for base in reversed(owner.__mro__) if is_dataclass(base)]
+    declared = [each for base in bases for each in fields(base) if "range" in each.metadata]
+    return {each.name: each for each in declared}.values()
