@@ -45,6 +45,20 @@ def test_products_equal_reference(data, dtype, m, n, k):
         np.testing.assert_array_equal(array, copy)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("m", "k"), [(50, 40), (300, 130), (9, 700)])
+def test_few_columns_and_a_bias_equal_reference(m, k, dtype, order):
+    generator = np.random.default_rng(4)
+    x = np.asarray(generator.standard_normal((m, k)), dtype, order=order)
+    for n in (*range(1, 20), 33, 35, 50):
+        W, b = (generator.standard_normal(shape).astype(dtype) for shape in ((k, n), (1, n)))
+        found = fast.dense(x, W, b)
+        exact = [widened(array) for array in (x, W, b)]
+        size = reference.dense(*(np.abs(array) for array in exact))
+        assert_within(found, reference.dense(*exact), np.finfo(dtype).eps * (k + 3) * size)
+
+
 @given(data=st.data(), dtype=DTYPES, m=SIZES, n=SIZES, k=SIZES, activation=ACTIVATIONS)
 def test_dense_equals_reference(data, dtype, m, n, k, activation):
     x, W = data.draw(arrays((m, k), dtype)), data.draw(arrays((k, n), dtype))

@@ -183,6 +183,15 @@ def test_nothing_to_average(shape):
     assert fast.batch_norm_inference(empty, ones, ones).shape == shape
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["layer_norm_grad", "rms_norm_grad"])
+def test_the_gradient_of_an_empty_batch_is_empty(name, dtype):
+    rows, ones = np.zeros((0, 2, 3), dtype), np.ones((0, 2, 1), dtype)
+    found = getattr(fast, name)(rows, rows, ones)
+    assert found.shape == rows.shape
+    assert found.dtype == dtype
+
+
 def test_layer_norm_without_features():
     with pytest.raises(ValueError, match="nothing to average over"):
         fast.layer_norm(np.zeros((2, 0)))

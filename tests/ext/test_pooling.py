@@ -92,6 +92,22 @@ def test_of_equal_largest_pixels_the_first_is_chosen(dtype, value, kernel, strid
     np.testing.assert_array_equal(positions, wanted[1], strict=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("kernel", "stride"), [((257, 1), 1), (17, 2), ((3, 90), (2, 1))])
+def test_positions_that_do_not_fit_a_byte_equal_reference(kernel, stride, dtype):
+    generator = np.random.default_rng(3)
+    x = generator.standard_normal((2, 3, 260, 95)).astype(dtype)
+    output, positions = fast.max_pool2d(x, kernel, stride)
+    wanted, wanted_positions = reference.max_pool2d(x, kernel, stride)
+    np.testing.assert_array_equal(output, wanted, strict=True)
+    np.testing.assert_array_equal(positions, wanted_positions, strict=True)
+    assert positions.max() > 255
+    g = generator.standard_normal(wanted.shape).astype(dtype)
+    arguments = (g, positions, x.shape, kernel, stride)
+    most = int(np.prod(kernel)) if isinstance(kernel, tuple) else kernel**2
+    assert_linear(fast.max_pool2d_grad, reference.max_pool2d_grad, arguments, most)
+
+
 @pytest.mark.parametrize("kernel", [2, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_max_pool2d_orders_nan_and_infinity_as_the_reference(kernel, dtype):
