@@ -148,6 +148,8 @@ class ParamOperation(Operation):
 
     Attributes
     ----------
+    param_grad : ndarray
+        Of the last ``backward``.
     penalized : bool
         Whether weight decay applies, a penalty on large parameters: to weights, not to biases.
 
@@ -170,8 +172,8 @@ class ParamOperation(Operation):
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Compute the gradients of the parameter, ``param_grad``, and of the input.
 
-        Without ``input_grad`` that of the input is left out, and None returned: at a network's
-        first Operation it is the gradient of the data, which no training needs.
+        With ``input_grad=False`` the gradient of the input is left out, and None is returned: at a
+        network's first Operation it is the gradient of the data, which no training needs.
         """
         if input_grad:
             super().backward(output_grad)

@@ -84,7 +84,7 @@ class Layer(LayerTree):
     def backward(self, output_grad: Array, input_grad: bool = True) -> Any:
         """Send the gradient back through the chain, to the input and all parameters.
 
-        Without ``input_grad`` it stops at the first parameter and returns None.
+        With ``input_grad=False`` it stops at the first parameter and returns None.
         """
         output_grad = checked_output_grad(self, output_grad)
         try:

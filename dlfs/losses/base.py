@@ -58,7 +58,8 @@ class Loss(Configured):
         target : array_like
             The same shape, unless the class documents another; (batch,) is read as (batch, 1).
         sample_weight : array_like, optional
-            How much each observation counts: (batch,), or (batch, time) for sequences.
+            How much each observation counts: (batch,), or (batch, time) for sequences. The terms
+            are multiplied by it; the mean is still over their number.
         """
         name = type(self).__name__
         if isinstance(target, Weighted):

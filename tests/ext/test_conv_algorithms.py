@@ -207,7 +207,7 @@ def test_a_window_that_reads_only_padding_gives_zeros(axis, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [(24, 9), (8, 31), (72, 9), (16, 5)])
 def test_ranges_of_pixels_end_where_the_images_do(size, dtype):
-    # The pixels of an image fill the vectors, or those of a thread's range do not.
+    # Images whose pixels fill the vectors of one dtype or of both; the last range may be shorter.
     rng = np.random.default_rng(0)
     x = in_layout(rng.standard_normal((1, 5, *size)).astype(dtype), "last")
     W = rng.standard_normal((5, 7, 1, 1)).astype(dtype)
