@@ -29,8 +29,8 @@ class LayerBlock(Layer):
     Raises
     ------
     TypeError, ValueError
-        If something else is among them, or nothing, or one twice: a layer remembers its last input,
-        so each place needs its own.
+        If something else is among them, there are none, or one stands there twice: a layer
+        remembers its last input, so each place needs its own.
 
     Examples
     --------
