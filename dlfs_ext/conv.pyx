@@ -8,7 +8,7 @@ the same bits:
 - channels last: the same sums with other vectors, where images are small and channels many.
 - Winograd's, for 3x3 kernels with stride 1: channels last, with fewer multiplications.
 - depthwise, where each group has one channel in and one out.
-- pointwise, for 1x1 kernels with stride 1: products of matrices.
+- pointwise, for 1x1 kernels with stride 1: products of matrices, by dense.pyx.
 - by columns of the kernel, for input gradients with few input channels, where it is cheaper.
 - scattering, for the input gradients of other strides.
 
@@ -29,6 +29,7 @@ from dlfs.windows import conv2d_window
 from dlfs_ext.arrays cimport (
     c_array, data, input_t, is_double, is_float_nd, output_t, same_type,
 )
+from dlfs_ext.dense cimport pointwise, pointwise_job, pointwise_weights
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.options cimport cached, is_shape
 from dlfs_ext.memory cimport Block, empty_nd, new_block
@@ -56,7 +57,7 @@ cdef extern from "convolution/conv.h" nogil:
         ptrdiff_t *offset
     ctypedef struct conv_job:
         conv_layout layout
-        ptrdiff_t groups, out_channels, chunks, parts, row, column, group, apart_h, apart_w
+        ptrdiff_t groups, out_channels, chunks, parts, apart_h, apart_w
         ptrdiff_t in_blocks, out_blocks, kernel_size
         ptrdiff_t *tables
         int winograd, activation
@@ -75,12 +76,10 @@ cdef extern from "convolution/conv.h" nogil:
     conv_size_fn *conv_param_grad_sums_table[3][2]
     conv_size_fn *last_sums_table[3][2]
     conv_size_fn *last_packed_table[3][2]
-    conv_size_fn *pointwise_sums_table[3][2]
     peak_fn *multiply_adds_table[3][2]
     kernel conv_forward_kernel, conv_param_grad_kernel, conv_param_grad_reduce_kernel
     kernel last_forward_kernel, last_outer_kernel, last_reduce_kernel
     kernel depthwise_kernel, depthwise_grad_kernel, conv_columns_kernel, conv_scatter_kernel
-    kernel pointwise_kernel, pointwise_grad_kernel, pointwise_reduce_kernel
     void conv_plan(conv_layout *layout, ptrdiff_t itemsize, ptrdiff_t budget,
                    ptrdiff_t least_bands)
     void conv_fill(conv_layout *layout)
@@ -220,12 +219,14 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
     cdef double cost = multiply_adds(&job)
     cdef int algorithm = conv_choose_param_grad(
         &job.layout.window, job.out_channels, groups, wide)
+    cdef pointwise_job point
     if algorithm == CONV_DEPTHWISE:
         run(&depthwise_grad_kernel, wide, &job, groups, cost)
     elif algorithm == CONV_DIRECT:
         direct_weights(&job, wide, cost, cnp.PyArray_SIZE(out))
     elif algorithm == CONV_POINTWISE:
-        pointwise_weights(&job, wide, cost)
+        point = point_job(&job)
+        pointwise_weights(&point, wide)
     else:
         job.winograd = algorithm == CONV_WINOGRAD
         last_weights(&job, wide, cost)
@@ -245,20 +246,6 @@ cdef int direct_weights(conv_job *job, int wide, double cost, ptrdiff_t size) ex
     run(&conv_param_grad_kernel, wide, job, job.chunks * job.groups, cost)
     return run(&conv_param_grad_reduce_kernel, wide, job,
                job.groups * ((job.out_channels + 3) // 4), <double>job.chunks * size / 4)
-
-
-cdef int pointwise_weights(conv_job *job, int wide, double cost) except -1:
-    """The weight gradient by products of matrices."""
-    cdef const conv_window *w = &job.layout.window
-    cdef size_t sums_bytes = pointwise_sums_table[isa_level][wide](job)
-    cdef ptrdiff_t batch = job.layout.batch, points = batch * w.height * w.width
-    job.chunks = max(1, min(batch, MOST_CHUNKS, points // 512,
-                            MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
-    cdef Block sums = new_block(job.chunks * sums_bytes)
-    job.sums = sums.data
-    run(&pointwise_grad_kernel, wide, job, job.chunks * job.groups, cost)
-    return run(&pointwise_reduce_kernel, wide, job, job.groups * w.channels,
-               <double>job.chunks * sums_bytes / 16)
 
 
 cdef int last_weights(conv_job *job, int wide, double cost) except -1:
@@ -377,10 +364,12 @@ cdef int correlate(conv_job *job, int wide, const void *weights, const ptrdiff_t
     cdef int algorithm = conv_choose_correlation(
         w, w.channels, job.out_channels, w.out_height, w.out_width)
     cdef ptrdiff_t least_bands = (wanted + planes - 1) // planes
+    cdef pointwise_job point
     if algorithm == CONV_POINTWISE:
-        job.packed, job.parts = weights, least_bands
-        job.column, job.row, job.group = step[0], step[1], group_step
-        return run(&pointwise_kernel, wide, job, planes * job.parts, cost)
+        point = point_job(job)
+        point.weights, point.group = weights, group_step
+        point.column, point.row = step[0], step[1]
+        return pointwise(&point, wide)
     if algorithm != CONV_DIRECT:
         job.winograd = algorithm == CONV_WINOGRAD
         conv_plan_last(job, points_of(job, itemsize), wanted)
@@ -391,6 +380,19 @@ cdef int correlate(conv_job *job, int wide, const void *weights, const ptrdiff_t
                               layout.taps * job.out_channels * itemsize, <const char *>weights,
                               group_step * itemsize, step)
     return run(&conv_forward_kernel, wide, job, layout.blocks * job.groups * layout.bands, cost)
+
+
+cdef pointwise_job point_job(const conv_job *job) noexcept:
+    """The same call for dense.pyx, but for the weights."""
+    cdef pointwise_job point
+    memset(&point, 0, sizeof(point))
+    point.batch, point.groups = job.layout.batch, job.groups
+    point.area = job.layout.window.height * job.layout.window.width
+    point.channels, point.out_channels = job.layout.window.channels, job.out_channels
+    point.input, point.grad, point.output = job.input, job.grad, job.output
+    point.bias, point.values, point.bias_grad = job.bias, job.values, job.bias_grad
+    point.activation = job.activation
+    return point
 
 
 cdef int convolve_last(conv_job *job, int wide, const void *weights, ptrdiff_t group_bytes,

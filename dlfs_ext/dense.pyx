@@ -15,7 +15,7 @@ from dlfs_ext.arrays cimport (
     c_array, data, input_t, is_double, is_float, is_float_nd, output_t, same_shape, same_type,
 )
 from dlfs_ext.features cimport map_features, sum_features
-from dlfs_ext.memory cimport empty_like, empty_nd
+from dlfs_ext.memory cimport Block, empty_like, empty_nd, new_block
 from dlfs_ext.threads cimport kernel, run, threads_for
 
 cnp.import_array()
@@ -32,6 +32,7 @@ cdef extern from "products/dense.h" nogil:
         output_t c
         int activation, by_columns
     kernel product_kernel, scale_kernel, grad_product_kernel
+    kernel pointwise_kernel, pointwise_grad_kernel, pointwise_reduce_kernel
     # By an activation's number.
     kernel bias_kernels[4]
     kernel grad_kernels[4]
@@ -180,3 +181,35 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     run(&product_kernel, is_double(a), &job, job.n if job.by_columns else job.m, cost,
         COLUMN_GROUP if job.by_columns else ROW_GROUP)
     return c
+
+
+# Weight gradient: each chunk has its own sums. Their number depends on the shapes alone.
+cdef enum:
+    CHUNK_PIXELS = 512
+    MOST_CHUNKS = 16
+    MOST_SUMS = 1 << 23
+
+
+cdef double multiply_adds(const pointwise_job *job) noexcept:
+    return <double>job.batch * job.groups * job.area * job.channels * job.out_channels
+
+
+cdef int pointwise(pointwise_job *job, int wide) except -1:
+    cdef double cost = multiply_adds(job)
+    cdef ptrdiff_t planes = job.batch * job.groups
+    cdef ptrdiff_t ranges = (threads_for(cost) + planes - 1) // planes
+    # Whole cache lines of pixels.
+    job.range = ((job.area + ranges - 1) // ranges + 15) // 16 * 16
+    job.ranges = (job.area + job.range - 1) // job.range
+    return run(&pointwise_kernel, wide, job, planes * job.ranges, cost)
+
+
+cdef int pointwise_weights(pointwise_job *job, int wide) except -1:
+    cdef ptrdiff_t size = job.groups * point_sums(job)
+    job.chunks = max(1, min(job.batch, MOST_CHUNKS, job.batch * job.area // CHUNK_PIXELS,
+                            MOST_SUMS // size))
+    cdef Block sums = new_block(job.chunks * size * (8 if wide else 4))
+    job.sums = sums.data
+    run(&pointwise_grad_kernel, wide, job, job.chunks * job.groups, multiply_adds(job))
+    return run(&pointwise_reduce_kernel, wide, job, job.groups * job.channels,
+               <double>job.chunks * size)

@@ -9,10 +9,9 @@
 typedef struct {
     conv_layout layout;
     ptrdiff_t groups;
-    ptrdiff_t out_channels; /* of one group */
-    ptrdiff_t chunks;       /* weight gradient: number of separate sums */
-    ptrdiff_t parts; /* scattering, columns: ranges of input channels; pointwise: of pixels */
-    ptrdiff_t row, column, group;    /* pointwise: steps in the weights; see conv_pointwise.h */
+    ptrdiff_t out_channels;          /* of one group */
+    ptrdiff_t chunks;                /* weight gradient: number of separate sums */
+    ptrdiff_t parts;                 /* scattering, columns: ranges of input channels */
     ptrdiff_t height, width;         /* channels last: of the output */
     ptrdiff_t in_blocks, out_blocks; /* channels last, weight gradient: parts of the channels */
     ptrdiff_t kernel_size;           /* channels last: positions of the kernel */
@@ -46,7 +45,6 @@ DLFS_TABLE_OF(conv_scatter_pack_fn, conv_columns_pack)
 DLFS_TABLE_OF(conv_size_fn, conv_param_grad_sums)
 DLFS_TABLE_OF(conv_size_fn, last_packed)
 DLFS_TABLE_OF(conv_size_fn, last_sums)
-DLFS_TABLE_OF(conv_size_fn, pointwise_sums)
 DLFS_KERNEL_WITH(last_forward, last_forward_scratch)
 DLFS_KERNEL_WITH(last_outer, last_outer_scratch)
 DLFS_KERNEL_WITH(last_reduce, last_reduce_scratch)
@@ -55,9 +53,6 @@ DLFS_KERNEL_WITH(conv_param_grad, conv_param_grad_scratch)
 DLFS_KERNEL_WITH(conv_scatter, conv_scatter_scratch)
 DLFS_KERNEL_WITH(conv_columns, conv_columns_scratch)
 DLFS_KERNEL_WITH(depthwise, depthwise_scratch)
-DLFS_KERNEL_WITH(pointwise, pointwise_scratch)
-DLFS_KERNEL_WITH(pointwise_grad, pointwise_grad_scratch)
-DLFS_KERNEL(pointwise_reduce)
 DLFS_KERNEL_WITH(depthwise_grad, depthwise_scratch)
 DLFS_KERNEL(conv_param_grad_reduce)
 DLFS_TABLE_OF(peak_fn, multiply_adds)

@@ -22,8 +22,8 @@
 #define last_taps NAME(last_taps)
 #define phase_out NAME(last_phase_out)
 
-/* nv: a constant, after inlining. */
-DLFS_INLINE void last_tile(const int nv, const real *src, const ptrdiff_t *offset,
+/* NV: a constant, after inlining. */
+DLFS_INLINE void last_tile(const int NV, const real *src, const ptrdiff_t *offset,
                            const ptrdiff_t *tap, ptrdiff_t taps, ptrdiff_t channels,
                            const real *weights, real *out, int add)
 {
@@ -33,21 +33,21 @@ DLFS_INLINE void last_tile(const int nv, const real *src, const ptrdiff_t *offse
     for (int r = 0; r < LAST_ROWS; r++) {
         row[r] = src + offset[r];
         DLFS_UNROLL
-        for (int v = 0; v < nv; v++)
+        for (int v = 0; v < NV; v++)
             sum[r][v] = vset1(0);
     }
     for (ptrdiff_t t = 0; t < taps; t++) {
         ptrdiff_t at = tap[t], end = at + channels;
-        for (; at < end; at++, weights += nv * VLEN) {
+        for (; at < end; at++, weights += NV * VLEN) {
             vec x[LAST_WIDE];
             DLFS_UNROLL
-            for (int v = 0; v < nv; v++)
+            for (int v = 0; v < NV; v++)
                 x[v] = vload(weights + v * VLEN);
             DLFS_UNROLL
             for (int r = 0; r < LAST_ROWS; r++) {
                 vec one = vset1(row[r][at]);
                 DLFS_UNROLL
-                for (int v = 0; v < nv; v++)
+                for (int v = 0; v < NV; v++)
                     sum[r][v] += one * x[v];
             }
         }
@@ -55,8 +55,8 @@ DLFS_INLINE void last_tile(const int nv, const real *src, const ptrdiff_t *offse
     DLFS_UNROLL
     for (int r = 0; r < LAST_ROWS; r++) {
         DLFS_UNROLL
-        for (int v = 0; v < nv; v++) {
-            real *to = out + (r * nv + v) * VLEN;
+        for (int v = 0; v < NV; v++) {
+            real *to = out + (r * NV + v) * VLEN;
             vstore(to, add ? vload(to) + sum[r][v] : sum[r][v]);
         }
     }

@@ -27,8 +27,8 @@ DLFS_INLINE ptrdiff_t elements_of(const conv_job *job)
     return job->winograd ? 16 : job->layout.window.kernel_h * job->layout.window.kernel_w;
 }
 
-/* sums[r][v] += the sum over k of grad[k * pitch + r] * src[offset[k] + v]; nv is a constant. */
-DLFS_INLINE void outer_tile(const int nv, const real *src, const ptrdiff_t *DLFS_RESTRICT offset,
+/* sums[r][v] += the sum over k of grad[k * pitch + r] * src[offset[k] + v]; NV is a constant. */
+DLFS_INLINE void outer_tile(const int NV, const real *src, const ptrdiff_t *DLFS_RESTRICT offset,
                             ptrdiff_t points, const real *DLFS_RESTRICT grad, ptrdiff_t pitch,
                             real *sums)
 {
@@ -36,28 +36,28 @@ DLFS_INLINE void outer_tile(const int nv, const real *src, const ptrdiff_t *DLFS
     DLFS_UNROLL
     for (int r = 0; r < LAST_ROWS; r++) {
         DLFS_UNROLL
-        for (int v = 0; v < nv; v++)
+        for (int v = 0; v < NV; v++)
             sum[r][v] = vset1(0);
     }
     for (ptrdiff_t k = 0; k < points; k++, grad += pitch) {
         const real *at = src + offset[k];
         vec x[LAST_WIDE];
         DLFS_UNROLL
-        for (int v = 0; v < nv; v++)
+        for (int v = 0; v < NV; v++)
             x[v] = vload(at + v * VLEN);
         DLFS_UNROLL
         for (int r = 0; r < LAST_ROWS; r++) {
             vec one = vset1(grad[r]);
             DLFS_UNROLL
-            for (int v = 0; v < nv; v++)
+            for (int v = 0; v < NV; v++)
                 sum[r][v] += one * x[v];
         }
     }
     DLFS_UNROLL
     for (int r = 0; r < LAST_ROWS; r++) {
         DLFS_UNROLL
-        for (int v = 0; v < nv; v++) {
-            real *to = sums + (r * nv + v) * VLEN;
+        for (int v = 0; v < NV; v++) {
+            real *to = sums + (r * NV + v) * VLEN;
             vstore(to, vload(to) + sum[r][v]);
         }
     }

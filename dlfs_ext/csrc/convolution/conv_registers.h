@@ -15,44 +15,44 @@
 #define DOTS_A 4
 #define DOTS_B (VREGS >= 32 ? 6 : 3)
 
-/* mr, nv: constants, after inlining. */
-DLFS_INLINE void tile(const int mr, const int nv, const real *src,
+/* MR, NV: constants, after inlining. */
+DLFS_INLINE void tile(const int MR, const int NV, const real *src,
                       const ptrdiff_t *DLFS_RESTRICT offset, ptrdiff_t taps,
                       const real *DLFS_RESTRICT weights, real *out, ptrdiff_t pitch,
                       ptrdiff_t pixels)
 {
-    vec sum[8][8]; /* not [mr][nv], which would be a variable-length array, kept in memory */
+    vec sum[8][8]; /* not [MR][NV], which would be a variable-length array, kept in memory */
     DLFS_UNROLL
-    for (int r = 0; r < mr; r++) {
+    for (int r = 0; r < MR; r++) {
         DLFS_UNROLL
-        for (int v = 0; v < nv; v++)
+        for (int v = 0; v < NV; v++)
             sum[r][v] = vset1(0);
     }
-    for (ptrdiff_t k = 0; k < taps; k++, weights += mr) {
+    for (ptrdiff_t k = 0; k < taps; k++, weights += MR) {
         const real *at = src + offset[k];
         vec x[8];
         DLFS_UNROLL
-        for (int v = 0; v < nv; v++)
+        for (int v = 0; v < NV; v++)
             x[v] = vload(at + v * VLEN);
         DLFS_UNROLL
-        for (int r = 0; r < mr; r++) {
+        for (int r = 0; r < MR; r++) {
             DLFS_UNROLL
-            for (int v = 0; v < nv; v++)
+            for (int v = 0; v < NV; v++)
                 sum[r][v] += weights[r] * x[v];
         }
     }
-    if (pixels >= nv * VLEN) {
+    if (pixels >= NV * VLEN) {
         DLFS_UNROLL
-        for (int r = 0; r < mr; r++) {
+        for (int r = 0; r < MR; r++) {
             DLFS_UNROLL
-            for (int v = 0; v < nv; v++)
+            for (int v = 0; v < NV; v++)
                 vstore(out + r * pitch + v * VLEN, sum[r][v]);
         }
     } else {
         DLFS_UNROLL
-        for (int r = 0; r < mr; r++) {
+        for (int r = 0; r < MR; r++) {
             DLFS_UNROLL
-            for (int v = 0; v < nv; v++) {
+            for (int v = 0; v < NV; v++) {
                 ptrdiff_t rest = pixels - v * VLEN;
                 if (rest > 0)
                     vstore_n(out + r * pitch + v * VLEN, sum[r][v],

@@ -1,7 +1,6 @@
 /* Everything about convolutions that is compiled for each instruction set. */
+#include "simd/shuffle.h"
 #include "simd/vmath.h"
-#include "products/gemm_tile.h"
-#include "products/gemm_blocks.h"
 #include "convolution/conv_registers.h"
 #include "convolution/conv_copies.h"
 #include "convolution/conv_epilogue.h"
@@ -12,5 +11,4 @@
 #include "convolution/conv_last_forward.h"
 #include "convolution/conv_last_weights.h"
 #include "convolution/conv_depthwise.h"
-#include "convolution/conv_pointwise.h"
 #include "convolution/conv_peak.h"

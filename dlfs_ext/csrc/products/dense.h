@@ -3,6 +3,7 @@
 #define DLFS_DENSE_H
 
 #include "fused.h"
+#include "products/pointwise.h"
 #include "simd/simd.h"
 
 /* C = activation(A B + bias), A being m x k and B k x n. A task is a column of C, or a row. */
@@ -19,6 +20,9 @@ typedef struct {
 DLFS_KERNEL_WITH(product, product_scratch)
 DLFS_KERNEL(scale)
 DLFS_KERNEL(grad_product)
+DLFS_KERNEL_WITH(pointwise, pointwise_scratch)
+DLFS_KERNEL_WITH(pointwise_grad, pointwise_grad_scratch)
+DLFS_KERNEL(pointwise_reduce)
 
 /* By an activation's number in fused.h. */
 static const kernel bias_kernels[4] = {

@@ -4,6 +4,8 @@
 #include "products/gemm_tile.h"
 #include "products/gemm_blocks.h"
 #include "products/gemm_narrow.h"
+#include "convolution/conv_epilogue.h"
+#include "products/pointwise_tile.h"
 
 FEATURE_MAP(bias_linear, x + p)
 FEATURE_MAP(bias_sigmoid, vsigmoid(x + p))
