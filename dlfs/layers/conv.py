@@ -86,7 +86,7 @@ class _ConvLayer(Layer):
 class Conv2D(_ConvLayer):
     """A convolutional layer for images (book, chapter 5).
 
-    Forward: ``output = activation(conv2d(input_, W) + B)``, flattened and dropped out if asked for.
+    Forward: ``output = activation(conv2d(input_, W) + B)``; then Flatten and Dropout, if asked for.
 
     Parameters
     ----------
