@@ -22,8 +22,7 @@ Cython and C. What follows holds for every kernel, in both packages.
 
 A gradient has the name of its function with ``_grad``, ``_input_grad`` or ``_param_grad``. It takes
 the gradient of the loss with respect to the function's output, ``output_grad``, and returns that
-with respect to an argument, ``x_grad``. Sources are named by
-the classes that call the kernels, or by a module of kernels here.
+with respect to an argument, ``x_grad``. Sources: in the classes that call the kernels, or here.
 """
 
 import importlib
