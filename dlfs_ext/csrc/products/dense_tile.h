@@ -62,7 +62,7 @@ static void product_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptr
         return;
     }
     int dots = a_column == 1 && 8 * rest <= 5 * VLEN && k >= 16 * VLEN;
-    int turned = a_row == 1 && !is_far(n, a_row, a_column) && m >= VLEN
+    int turned = a_row == 1 && !is_far(n, k, a_row, a_column) && m >= VLEN
                  && k * (VLEN - rest) >= 8 * VLEN;
     if (rest == 0 || !(dots || turned))
         whole = n;
