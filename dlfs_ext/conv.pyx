@@ -383,7 +383,7 @@ cdef int correlate(conv_job *job, int wide, const void *weights, const ptrdiff_t
 
 
 cdef pointwise_job point_job(const conv_job *job) noexcept:
-    """The same call for dense.pyx, but for the weights."""
+    """The sizes and arrays of a call for dense.pyx; the caller adds the weights, where needed."""
     cdef pointwise_job point
     memset(&point, 0, sizeof(point))
     point.batch, point.groups = job.layout.batch, job.groups

@@ -83,6 +83,8 @@ static int conv_choose_input_grad(const conv_window *w, ptrdiff_t out_channels, 
                    ? CONV_CHANNELS_LAST
                    : CONV_SCATTERING;
     int algorithm = conv_choose_correlation(w, out_channels, w->channels, w->height, w->width);
+    if (algorithm == CONV_CHANNELS_LAST || algorithm == CONV_POINTWISE)
+        return algorithm;
     /* Estimated cycles per vector. With one result, the unaligned load for each multiply-add
      * dominates the time. */
     double taps = (double)(w->kernel_h * w->kernel_w), channels = (double)w->channels;
@@ -94,8 +96,7 @@ static int conv_choose_input_grad(const conv_window *w, ptrdiff_t out_channels, 
     double adding = out_channels * w->kernel_h < 150 ? 14 : 7, kernel_w = (double)w->kernel_w;
     double copies = out * (taps * sums + 7.5 * kernel_w) * (double)w->width;
     double columns = channels * (taps * out + adding * kernel_w) * (double)w->out_width;
-    int others = algorithm == CONV_CHANNELS_LAST || algorithm == CONV_POINTWISE;
-    return others || copies < columns ? algorithm : CONV_COLUMNS;
+    return copies < columns ? algorithm : CONV_COLUMNS;
 }
 
 static int conv_choose_param_grad(const conv_window *w, ptrdiff_t out_channels, ptrdiff_t groups,
