@@ -21,23 +21,19 @@ cdef extern from "elementwise/activations.h" nogil:
 
 
 def sigmoid(x):
-    check(x, "sigmoid")
-    return elementwise(&sigmoid_kernel, x, None, 0, DEAR)
+    return of_input(&sigmoid_kernel, "sigmoid", x, DEAR)
 
 
 def sigmoid_grad(output_grad, output):
-    check_pair(output_grad, output, "sigmoid_grad", "output")
-    return elementwise(&sigmoid_grad_kernel, output_grad, output, 0, CHEAP)
+    return of_pair(&sigmoid_grad_kernel, "sigmoid_grad", output_grad, output, "output", CHEAP)
 
 
 def tanh(x):
-    check(x, "tanh")
-    return elementwise(&tanh_kernel, x, None, 0, DEAR)
+    return of_input(&tanh_kernel, "tanh", x, DEAR)
 
 
 def tanh_grad(output_grad, output):
-    check_pair(output_grad, output, "tanh_grad", "output")
-    return elementwise(&tanh_grad_kernel, output_grad, output, 0, CHEAP)
+    return of_pair(&tanh_grad_kernel, "tanh_grad", output_grad, output, "output", CHEAP)
 
 
 def softmax(x):
@@ -53,13 +49,11 @@ def softmax_grad(output_grad, output):
 
 
 def relu(x):
-    check(x, "relu")
-    return elementwise(&relu_kernel, x, None, 0, CHEAP)
+    return of_input(&relu_kernel, "relu", x, CHEAP)
 
 
 def relu_grad(output_grad, x):
-    check_pair(output_grad, x, "relu_grad", "x")
-    return elementwise(&relu_grad_kernel, output_grad, x, 0, CHEAP)
+    return of_pair(&relu_grad_kernel, "relu_grad", output_grad, x, "x", CHEAP)
 
 
 def leaky_relu(x, slope=0.01):
@@ -87,48 +81,51 @@ def elu_grad(output_grad, x, alpha=1.0):
 
 
 def gelu(x):
-    check(x, "gelu")
-    return elementwise(&gelu_kernel, x, None, 0, 3 * DEAR)
+    return of_input(&gelu_kernel, "gelu", x, 3 * DEAR)
 
 
 def gelu_grad(output_grad, x):
-    check_pair(output_grad, x, "gelu_grad", "x")
-    return elementwise(&gelu_grad_kernel, output_grad, x, 0, 3 * DEAR)
+    return of_pair(&gelu_grad_kernel, "gelu_grad", output_grad, x, "x", 3 * DEAR)
 
 
 def gelu_tanh(x):
-    check(x, "gelu_tanh")
-    return elementwise(&gelu_tanh_kernel, x, None, 0, 2 * DEAR)
+    return of_input(&gelu_tanh_kernel, "gelu_tanh", x, 2 * DEAR)
 
 
 def gelu_tanh_grad(output_grad, x):
-    check_pair(output_grad, x, "gelu_tanh_grad", "x")
-    return elementwise(&gelu_tanh_grad_kernel, output_grad, x, 0, 2 * DEAR)
+    return of_pair(&gelu_tanh_grad_kernel, "gelu_tanh_grad", output_grad, x, "x", 2 * DEAR)
 
 
 def silu(x):
-    check(x, "silu")
-    return elementwise(&silu_kernel, x, None, 0, DEAR)
+    return of_input(&silu_kernel, "silu", x, DEAR)
 
 
 def silu_grad(output_grad, x):
-    check_pair(output_grad, x, "silu_grad", "x")
-    return elementwise(&silu_grad_kernel, output_grad, x, 0, DEAR)
+    return of_pair(&silu_grad_kernel, "silu_grad", output_grad, x, "x", DEAR)
 
 
 def softplus(x):
-    check(x, "softplus")
-    return elementwise(&softplus_kernel, x, None, 0, 2 * DEAR)
+    return of_input(&softplus_kernel, "softplus", x, 2 * DEAR)
 
 
 def softplus_grad(output_grad, x):
-    check_pair(output_grad, x, "softplus_grad", "x")
-    return elementwise(&softplus_grad_kernel, output_grad, x, 0, DEAR)
+    return of_pair(&softplus_grad_kernel, "softplus_grad", output_grad, x, "x", DEAR)
 
 
 def _exp(x):
     """exp, elementwise; for the tests of csrc/simd/vmath.h."""
     return elementwise(&exp_kernel, x, None, 0, DEAR)
+
+
+cdef cnp.ndarray of_input(const kernel *which, str owner, object x, int cost):
+    check(x, owner)
+    return elementwise(which, x, None, 0, cost)
+
+
+cdef cnp.ndarray of_pair(const kernel *which, str owner, object output_grad, object other, str name,
+                         int cost):
+    check_pair(output_grad, other, owner, name)
+    return elementwise(which, output_grad, other, 0, cost)
 
 
 cdef int check(object x, str owner) except -1:

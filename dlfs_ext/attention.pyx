@@ -5,6 +5,7 @@ computed by one thread.
 """
 
 cimport numpy as cnp
+from libc.string cimport memchr
 
 import importlib
 
@@ -64,7 +65,7 @@ def attention_grad(output_grad, qkv, output, heads, causal=False, mask=None, kee
 cdef bint run_heads(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, bint causal,
                     object mask, double keep_prob, int products) except -1:
     """Compute all heads; return whether all results are finite."""
-    cdef ptrdiff_t units = cnp.PyArray_DIM(packed, 0) * heads, i
+    cdef ptrdiff_t units = cnp.PyArray_DIM(packed, 0) * heads
     task.qkv, task.heads, task.causal = data(packed), heads, causal
     task.time, task.width = packed.shape[1], packed.shape[2] // (3 * heads)
     cdef object plain_mask = None if mask is None else c_array(mask)
@@ -77,7 +78,4 @@ cdef bint run_heads(attention_task *task, cnp.ndarray packed, ptrdiff_t heads, b
     # A number of the scores costs about as much as 32 multiply-adds, for its exponential.
     run(&attention_heads_kernel, is_double(packed), task, units,
         units * seen * (task.width * products + 32))
-    for i in range(units):
-        if not task.finite[i]:
-            return False
-    return True
+    return memchr(task.finite, 0, units) == NULL

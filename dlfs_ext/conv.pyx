@@ -29,7 +29,7 @@ from dlfs.windows import conv2d_window
 from dlfs_ext.arrays cimport (
     c_array, data, input_t, is_double, is_float_nd, output_t, same_type,
 )
-from dlfs_ext.dense cimport pointwise, pointwise_job, pointwise_weights
+from dlfs_ext.dense cimport chunks_of, pointwise, pointwise_job, pointwise_weights
 from dlfs_ext.instructions cimport isa_level
 from dlfs_ext.options cimport cached, is_shape
 from dlfs_ext.memory cimport Block, empty_nd, new_block
@@ -103,9 +103,6 @@ cdef ptrdiff_t GRADIENT_COPIES = 1 << 21
 # with Winograd's 16 elements; sums of the weight gradient and their factors, too.
 cdef ptrdiff_t POINTS = 1 << 18
 cdef ptrdiff_t GRADIENT_PIXELS = 256, GRADIENT_PATCHES = 64, GRADIENT_CHANNELS = 128
-# Enough to occupy the threads of a large machine; each needs as much memory as the weights.
-cdef ptrdiff_t MOST_CHUNKS = 16
-cdef ptrdiff_t MOST_CHUNK_BYTES = 1 << 26
 
 
 def conv2d(x, W, stride=1, padding=0, dilation=1, groups=1):
@@ -192,9 +189,8 @@ def conv2d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
     owner = "conv2d_param_grad"
     if not (is_float_nd(output_grad, 4) and is_float_nd(x, 4) and same_type(output_grad, x)):
         check_arrays(owner, x=(x, IMAGES), output_grad=(output_grad, OUTPUTS))
-    shape = param_shape
-    if not is_shape(shape, 4):
-        shape = check_input_shape(shape, owner, 4, "param_shape")
+    shape = param_shape if is_shape(param_shape, 4) else check_input_shape(
+        param_shape, owner, 4, "param_shape")
     groups, resolved = resolve(x.shape, shape, stride, padding, dilation, groups, owner)
     check_shape(output_grad, (x.shape[0], shape[1], *resolved.output), owner, "output_grad")
     return weight_gradient(output_grad, x, shape, groups, resolved, None, None, 0)
@@ -226,7 +222,7 @@ cdef cnp.ndarray weight_gradient(object output_grad, object x, object shape, ptr
         direct_weights(&job, wide, cost, cnp.PyArray_SIZE(out))
     elif algorithm == CONV_POINTWISE:
         point = point_job(&job)
-        pointwise_weights(&point, wide)
+        pointwise_weights(&point, wide, cost)
     else:
         job.winograd = algorithm == CONV_WINOGRAD
         last_weights(&job, wide, cost)
@@ -239,8 +235,7 @@ cdef int direct_weights(conv_job *job, int wide, double cost, ptrdiff_t size) ex
     conv_plan(layout, 8 if wide else 4, GRADIENT_COPIES, 1)
     cdef Block _tables = fill(layout)
     cdef size_t sums_bytes = conv_param_grad_sums_table[isa_level][wide](job)
-    job.chunks = min(layout.blocks * layout.bands, MOST_CHUNKS,
-                     max(1, MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
+    job.chunks = chunks_of(layout.blocks * layout.bands, sums_bytes)
     cdef Block sums = new_block(job.chunks * sums_bytes)
     job.sums = sums.data
     run(&conv_param_grad_kernel, wide, job, job.chunks * job.groups, cost)
@@ -257,8 +252,7 @@ cdef int last_weights(conv_job *job, int wide, double cost) except -1:
     job.out_blocks = (job.out_channels + GRADIENT_CHANNELS - 1) // GRADIENT_CHANNELS
     cdef size_t sums_bytes = last_sums_table[isa_level][wide](job)
     cdef ptrdiff_t points = layout.batch * layout.window.out_height * layout.window.out_width
-    job.chunks = max(1, min(layout.blocks * layout.bands, MOST_CHUNKS, points // 512,
-                            MOST_CHUNK_BYTES // <ptrdiff_t>sums_bytes))
+    job.chunks = chunks_of(min(layout.blocks * layout.bands, points // 512), sums_bytes)
     cdef Block sums = new_block(job.chunks * sums_bytes)
     job.sums = sums.data
     cdef ptrdiff_t tasks = job.chunks * job.groups * job.out_blocks * job.in_blocks
@@ -369,7 +363,7 @@ cdef int correlate(conv_job *job, int wide, const void *weights, const ptrdiff_t
         point = point_job(job)
         point.weights, point.group = weights, group_step
         point.column, point.row = step[0], step[1]
-        return pointwise(&point, wide)
+        return pointwise(&point, wide, cost)
     if algorithm != CONV_DIRECT:
         job.winograd = algorithm == CONV_WINOGRAD
         conv_plan_last(job, points_of(job, itemsize), wanted)

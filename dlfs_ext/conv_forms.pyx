@@ -5,8 +5,6 @@ the input gradient of a convolution, and its input gradient is a convolution; on
 channels are exchanged, within each group (dlfs.reference.conv_transpose).
 """
 
-import numpy as np
-
 from dlfs.checks import check_input_shape, check_shape
 from dlfs.named_axes import check_arrays
 from dlfs.reference.conv import IMAGES, OUTPUTS, OUTPUTS_1D, SEQUENCES, WEIGHTS, WEIGHTS_1D
@@ -23,7 +21,7 @@ def conv1d(x, W, stride=1, padding=0, dilation=1, groups=1):
     check_arrays("conv1d", x=(x, SEQUENCES), W=(W, WEIGHTS_1D))
     window = cached(
         _memory, conv1d_window, (x.shape, W.shape, stride, padding, dilation, groups), "conv1d")
-    return conv2d(high(x), high(W), *window.options, groups)[:, :, 0]
+    return conv2d(x[:, :, None], W[:, :, None], *window.options, groups)[:, :, 0]
 
 
 def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation=1, groups=1):
@@ -33,8 +31,8 @@ def conv1d_input_grad(output_grad, W, input_shape, stride=1, padding=0, dilation
     window = cached(
         _memory, conv1d_window, (shape, W.shape, stride, padding, dilation, groups), owner)
     check_shape(output_grad, (shape[0], W.shape[1], window.output[1]), owner, "output_grad")
-    return conv2d_input_grad(high(output_grad), high(W), (shape[0], shape[1], 1, shape[2]),
-                             *window.options, groups)[:, :, 0]
+    return conv2d_input_grad(output_grad[:, :, None], W[:, :, None],
+                             (*shape[:2], 1, shape[2]), *window.options, groups)[:, :, 0]
 
 
 def conv1d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation=1, groups=1):
@@ -44,12 +42,8 @@ def conv1d_param_grad(output_grad, x, param_shape, stride=1, padding=0, dilation
     window = cached(
         _memory, conv1d_window, (x.shape, shape, stride, padding, dilation, groups), owner)
     check_shape(output_grad, (x.shape[0], shape[1], window.output[1]), owner, "output_grad")
-    return conv2d_param_grad(high(output_grad), high(x), (shape[0], shape[1], 1, shape[2]),
-                             *window.options, groups)[:, :, 0]
-
-
-cdef object high(object sequences):
-    return sequences[:, :, np.newaxis]
+    return conv2d_param_grad(output_grad[:, :, None], x[:, :, None],
+                             (*shape[:2], 1, shape[2]), *window.options, groups)[:, :, 0]
 
 
 def conv_transpose2d(x, W, stride=1, padding=0, output_padding=0, dilation=1, groups=1):

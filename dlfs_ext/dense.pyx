@@ -183,19 +183,7 @@ cdef cnp.ndarray product(cnp.ndarray a, bint a_turned, cnp.ndarray b, bint b_tur
     return c
 
 
-# Weight gradient: each chunk has its own sums. Their number depends on the shapes alone.
-cdef enum:
-    CHUNK_PIXELS = 512
-    MOST_CHUNKS = 16
-    MOST_SUMS = 1 << 23
-
-
-cdef double multiply_adds(const pointwise_job *job) noexcept:
-    return <double>job.batch * job.groups * job.area * job.channels * job.out_channels
-
-
-cdef int pointwise(pointwise_job *job, int wide) except -1:
-    cdef double cost = multiply_adds(job)
+cdef int pointwise(pointwise_job *job, int wide, double cost) except -1:
     cdef ptrdiff_t planes = job.batch * job.groups
     cdef ptrdiff_t ranges = (threads_for(cost) + planes - 1) // planes
     # Whole cache lines of pixels.
@@ -204,12 +192,11 @@ cdef int pointwise(pointwise_job *job, int wide) except -1:
     return run(&pointwise_kernel, wide, job, planes * job.ranges, cost)
 
 
-cdef int pointwise_weights(pointwise_job *job, int wide) except -1:
-    cdef ptrdiff_t size = job.groups * point_sums(job)
-    job.chunks = max(1, min(job.batch, MOST_CHUNKS, job.batch * job.area // CHUNK_PIXELS,
-                            MOST_SUMS // size))
-    cdef Block sums = new_block(job.chunks * size * (8 if wide else 4))
+cdef int pointwise_weights(pointwise_job *job, int wide, double cost) except -1:
+    cdef ptrdiff_t size = job.groups * point_sums(job) * (8 if wide else 4)
+    job.chunks = chunks_of(min(job.batch, job.batch * job.area // 512), size)
+    cdef Block sums = new_block(job.chunks * size)
     job.sums = sums.data
-    run(&pointwise_grad_kernel, wide, job, job.chunks * job.groups, multiply_adds(job))
+    run(&pointwise_grad_kernel, wide, job, job.chunks * job.groups, cost)
     return run(&pointwise_reduce_kernel, wide, job, job.groups * job.channels,
-               <double>job.chunks * size)
+               <double>job.chunks * size / 8)

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import importlib
 
@@ -47,14 +47,7 @@ def embedding(indices, table):
         shape[axis] = cnp.PyArray_DIM(numbers, axis)
     shape[ndim] = cnp.PyArray_DIM(source, 1)
     cdef cnp.ndarray out = empty_nd(ndim + 1, shape, cnp.PyArray_TYPE(source))
-    cdef ptrdiff_t count = cnp.PyArray_SIZE(numbers), row
-    cdef ptrdiff_t size = shape[ndim] * cnp.PyArray_ITEMSIZE(source)
-    cdef const int64_t *index = <const int64_t *>cnp.PyArray_DATA(numbers)
-    cdef const char *first = <const char *>cnp.PyArray_DATA(source)
-    cdef char *target = <char *>cnp.PyArray_DATA(out)
-    with nogil:
-        for row in range(count):
-            memcpy(target + row * size, first + index[row] * size, size)
+    cnp.PyArray_TakeFrom(source, numbers, 0, out, cnp.NPY_CLIP)
     return out
 
 

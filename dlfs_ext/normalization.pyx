@@ -58,8 +58,6 @@ def batch_norm_grad(output_grad, output, inv_std):
     check_arrays("batch_norm_grad", output=(output, FEATURES), inv_std=(inv_std, PER_FEATURE),
                  output_grad=(output_grad, FEATURES))
     cdef cnp.ndarray g = c_array(output_grad), y = c_array(output)
-    if cnp.PyArray_SIZE(y) == 0:
-        return empty_like(y)
     mean = mean_of(&sum_first_kernel, g, None, None, 1)
     product = mean_of(&sum_products_kernel, g, y, None, 2)
     return map_features(&normalize_grad_kernel, g, y, mean, product, c_array(inv_std), 3)

@@ -7,6 +7,8 @@ raises an error or computes the update.
 cimport numpy as cnp
 from libc.math cimport isfinite
 
+import numpy as np
+
 from dlfs.reference import optimizers as reference
 from dlfs_ext.fallback import take_over
 
@@ -22,7 +24,8 @@ cdef extern from "elementwise/optimizers.h" nogil:
         output_t param, first, second
         input_t grad
         double constants[9]
-    kernel sgd_kernel, momentum_kernel, nesterov_kernel, adagrad_kernel, rmsprop_kernel, adam_kernel
+    const kernel sgd_kernel, momentum_kernel, nesterov_kernel, adagrad_kernel, rmsprop_kernel
+    const kernel adam_kernel
 
 
 def sgd_update(param, grad, lr, weight_decay=0.0):
@@ -40,10 +43,7 @@ def sgd_momentum_update(param, grad, velocity, lr, momentum=0.9, nesterov=False)
             and number(lr, c) and number(momentum, c + 1)):
         return take_over(reference.sgd_momentum_update, param, grad, velocity, lr, momentum,
                          nesterov)
-    if nesterov:
-        update(&nesterov_kernel, param, grad, velocity, None, &job)
-    else:
-        update(&momentum_kernel, param, grad, velocity, None, &job)
+    update(&nesterov_kernel if nesterov else &momentum_kernel, param, grad, velocity, None, &job)
 
 
 def adagrad_update(param, grad, sum_squares, lr, eps=1e-7):
@@ -92,49 +92,26 @@ cdef bint number(object value, double *where) noexcept:
     return isfinite(where[0])
 
 
-cdef bint writable(object array, object like) noexcept:
-    """Whether the array has the shape and dtype of `like` and can be changed in place."""
-    return (is_float(array) and same_type(array, like) and same_shape(array, like)
-            and cnp.PyArray_ISCARRAY(<cnp.ndarray>array))
-
-
-cdef bint usual(object param, object grad) noexcept:
+cdef bint usual(object param, object grad) except -1:
     return (is_float(param) and cnp.PyArray_ISCARRAY(<cnp.ndarray>param)
             and is_float(grad) and same_type(grad, param) and same_shape(grad, param)
             and disjoint(param, grad))
 
 
-cdef bint disjoint(object a, object b) noexcept:
+cdef bint disjoint(object a, object b) except -1:
     """Whether the memory of two arrays, from first to last number, does not overlap."""
-    cdef const char *a_end
-    cdef const char *b_end
-    cdef const char *a_begin = extent(<cnp.ndarray>a, &a_end)
-    cdef const char *b_begin = extent(<cnp.ndarray>b, &b_end)
-    return a_end <= b_begin or b_end <= a_begin
+    cdef const char *x = <const char *>cnp.PyArray_DATA(a)
+    cdef const char *y = <const char *>cnp.PyArray_DATA(b)
+    if cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_IS_C_CONTIGUOUS(b):
+        return x + cnp.PyArray_NBYTES(a) <= y or y + cnp.PyArray_NBYTES(b) <= x
+    return not np.may_share_memory(a, b)
 
 
-cdef const char *extent(cnp.ndarray array, const char **end) noexcept:
-    """The start and the end of the memory of an array's numbers."""
-    cdef const char *low = <const char *>cnp.PyArray_DATA(array)
-    cdef const char *high = low + cnp.PyArray_ITEMSIZE(array)
-    cdef ptrdiff_t span
-    cdef int axis
-    for axis in range(cnp.PyArray_NDIM(array)):
-        if cnp.PyArray_DIM(array, axis) == 0:
-            end[0] = low
-            return low
-        span = (cnp.PyArray_DIM(array, axis) - 1) * cnp.PyArray_STRIDE(array, axis)
-        if span < 0:
-            low += span
-        else:
-            high += span
-    end[0] = high
-    return low
-
-
-cdef bint apart(object param, object grad, object state) noexcept:
-    """Whether this is the optimizer's own memory, and can be changed in place."""
-    return writable(state, param) and disjoint(state, param) and disjoint(state, grad)
+cdef bint apart(object param, object grad, object state) except -1:
+    """Whether this is memory of the optimizer alone, like the parameter's and writable."""
+    return (is_float(state) and same_type(state, param) and same_shape(state, param)
+            and cnp.PyArray_ISCARRAY(<cnp.ndarray>state)
+            and disjoint(state, param) and disjoint(state, grad))
 
 
 cdef int update(const kernel *which, object param, object grad_, object first, object second,

@@ -4,7 +4,7 @@ Every plane (one channel of one image) is a task; each thread takes a range of p
 """
 
 cimport numpy as cnp
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
 import numpy as np
@@ -167,24 +167,20 @@ cdef int run_planes(const kernel *which, const pool_window *w, cnp.ndarray x, cn
     return run(which, is_double(x), &job, planes, planes * each)
 
 
-cdef int check_positions(cnp.ndarray positions, bint wide, ptrdiff_t count,
-                         str owner) except -1:
+cdef int check_positions(cnp.ndarray positions, bint wide, ptrdiff_t count, str owner) except -1:
     """Check that 0 <= position < count."""
-    cdef ptrdiff_t n = cnp.PyArray_SIZE(positions), i
     cdef const uint8_t *narrow = <const uint8_t *>cnp.PyArray_DATA(positions)
-    cdef const int32_t *ints = <const int32_t *>cnp.PyArray_DATA(positions)
-    cdef int32_t least = 0, most = 0
-    cdef uint8_t most_narrow = 0
-    with nogil:
-        if wide:
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(positions), i
+    cdef uint8_t most = 0
+    cdef bint outside
+    if wide:
+        outside = ((positions < 0) | (positions >= count)).any()
+    else:
+        with nogil:
             for i in range(n):
-                least = min(least, ints[i])
-                most = max(most, ints[i])
-        else:
-            for i in range(n):
-                most_narrow = max(most_narrow, narrow[i])
-            most = most_narrow
-    if least < 0 or most >= count:
+                most = max(most, narrow[i])
+        outside = most >= count
+    if outside:
         raise ValueError(f"{owner}: positions must lie in 0..{count - 1}, "
                          f"got {positions.min()}..{positions.max()}")
     return 0
