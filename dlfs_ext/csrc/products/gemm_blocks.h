@@ -19,6 +19,7 @@
 
 #define copy_tiles NAME(copy_tiles)
 #define is_far NAME(is_far)
+#define gemm_row NAME(gemm_row)
 #define gemm NAME(gemm_typed)
 
 /* `deep` columns of m rows of A (a_row is 1) to tiles of MR rows. Two columns are left between
@@ -44,6 +45,14 @@ DLFS_INLINE int is_far(ptrdiff_t n, ptrdiff_t k, ptrdiff_t a_row, ptrdiff_t a_co
     return a_row == 1 && bytes >= 1024 && n > NR && (k > 8 * places || k > 128);
 }
 
+/* A product of one row waits for B: reading WIDE vectors of its rows at a time, as they lie in
+ * memory, takes 0.8 to 0.85 of the time that panels of NV vectors do. */
+static void gemm_row(ptrdiff_t k, const real *a, ptrdiff_t a_column, const real *b, ptrdiff_t b_row,
+                     real *c, int add, const real *bias)
+{
+    gemm_tile(1, WIDE, k, a, 0, a_column, b, b_row, c, 0, VLEN, add, bias);
+}
+
 /* The m x n part of C = A B + bias that starts at the pointers; bias may be NULL. With `add` the
  * product is added to C.
  * Strides are in numbers, not bytes. panel holds DLFS_PANEL_BYTES. */
@@ -59,7 +68,12 @@ static void gemm(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a, ptrdiff_t
     ptrdiff_t wide = m > MC ? NC : NR;
     do { /* at least once: an empty product is 0 */
         ptrdiff_t deep = k - p < depth ? k - p : depth;
-        for (ptrdiff_t left = 0; left < n; left += wide) {
+        ptrdiff_t left = 0;
+        if (m == 1 && b_column == 1)
+            for (; left + WIDE * VLEN <= n; left += WIDE * VLEN)
+                gemm_row(deep, a + p * a_column, a_column, b + p * b_row + left, b_row, c + left,
+                         add || p > 0, bias && p + deep == k ? bias + left : NULL);
+        for (; left < n; left += wide) {
             ptrdiff_t right = n - left < wide ? n : left + wide;
             if (copies_b)
                 NAME(pack_panels)(deep, right - left, b + p * b_row + left * b_column, b_row,

@@ -16,6 +16,7 @@
 #define MR (VREGS == 32 ? 8 : DLFS_LEVEL == DLFS_AVX2 ? 6 : 4)
 #define NV (VREGS == 32 ? 3 : 2)
 #define NR (NV * VLEN)
+#define WIDE (VREGS == 32 ? 16 : 8)
 
 #define gemm_tile NAME(gemm_tile)
 #define gemm_rows NAME(gemm_rows)
@@ -26,21 +27,21 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
                            ptrdiff_t a_column, const real *b, ptrdiff_t b_row, real *c,
                            ptrdiff_t c_row, int lanes, int add, const real *bias)
 {
-    vec sum[MR][NV];
+    vec sum[MR * NV];
     const real *row[MR];
     DLFS_UNROLL
     for (int i = 0; i < mr; i++) {
         row[i] = a + i * a_row;
         DLFS_UNROLL
         for (int j = 0; j < nv; j++) {
-            sum[i][j] = vset1(0);
+            sum[i * nv + j] = vset1(0);
             /* Prefetch the place of the next panel's sums: with a short k they would wait for
              * memory. */
             DLFS_PREFETCH_TO_WRITE(c + i * c_row + (nv + j) * VLEN);
         }
     }
     for (ptrdiff_t p = 0, offset = 0; p < k; p++, offset += a_column, b += b_row) {
-        vec columns[NV];
+        vec columns[WIDE];
         DLFS_UNROLL
         for (int j = 0; j < nv - 1; j++)
             columns[j] = vload(b + j * VLEN);
@@ -55,7 +56,7 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
             vec one = vset1(row[i][offset]);
             DLFS_UNROLL
             for (int j = 0; j < nv; j++)
-                sum[i][j] += one * columns[j];
+                sum[i * nv + j] += one * columns[j];
         }
     }
     DLFS_UNROLL
@@ -65,7 +66,7 @@ DLFS_INLINE void gemm_tile(const int mr, const int nv, ptrdiff_t k, const real *
         DLFS_UNROLL
         for (int i = 0; i < mr; i++) {
             real *target = c + i * c_row + j * VLEN;
-            vec result = sum[i][j];
+            vec result = sum[i * nv + j];
             if (add)
                 result += vload_n(target, n);
             if (bias)
