@@ -160,10 +160,18 @@ def test_weights_gradient_from_copied_blocks(dtype, k, m, n):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("m", "k", "n"),
-    [(96, 3, 241), (97, 257, 240), (200, 513, 250), (193, 130, 7), (33, 40, 1031), (1, 700, 800)],
+    [
+        (96, 3, 241),
+        (97, 257, 240),
+        (200, 513, 250),
+        (193, 130, 7),
+        (33, 40, 1031),
+        (1, 700, 800),
+        (9, 600, 1100),
+    ],
 )
 def test_products_of_several_blocks(dtype, m, k, n):
-    """More than 96 rows, 240 columns or 256 terms; for 33 rows, weights a page apart; one row."""
+    """More than 96 rows, 240 columns or 256 terms; weights a page apart (9, 33 rows); one row."""
     generator = np.random.default_rng(m)
     x, W, g, b = (
         generator.integers(-8, 9, shape).astype(dtype) for shape in ((m, k), (k, n), (m, n), (1, n))
