@@ -6,6 +6,7 @@ and reference must give the same results or the same error, and must not change 
 Each batch of calls runs in its own process, which records the number of the current call. So a
 crash or an endless loop can be identified, and ``--replay SEED NUMBER`` repeats that call alone. On
 kernels compiled with gcc's sanitizers (``make fuzz``) a report ends the process, like a crash.
+``make valgrind`` makes some calls under valgrind, which also sees reads of uninitialized memory.
 """
 
 import argparse
@@ -17,12 +18,14 @@ import tempfile
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import dlfs_ext
 from dlfs import backend
+from dlfs_ext.memory import set_limit
 from tools.fuzz_arguments import KERNELS, Arguments, Draw, enlarge, spoil
 
 NAMES = list(KERNELS)
@@ -104,10 +107,12 @@ def make(seed: int, number: int) -> str:
     return f"{name}: {wrong}" if wrong else ""
 
 
-def child(seed: int, first: int, calls: int, note: int) -> None:
+def child(seed: int, no_reuse: bool, first: int, calls: int, note: int) -> None:
     """Make the calls of one batch; record the number of each before making it."""
     warnings.simplefilter("ignore")
     dlfs_ext.set_isa(random.Random(f"{seed} {first}").choice(dlfs_ext.available_isas()))
+    if no_reuse:
+        set_limit(0)
     for number in range(first, first + calls):
         os.pwrite(note, b"%12d" % number, 0)
         wrong = make(seed, number)
@@ -115,11 +120,12 @@ def child(seed: int, first: int, calls: int, note: int) -> None:
             sys.exit(wrong)
 
 
-def batch(seed: int, first: int, calls: int) -> str:
+def batch(seed: int, no_reuse: bool, first: int, calls: int) -> str:
     """Run a batch in its own process; return the failure, if any."""
     with tempfile.TemporaryFile() as file:
         note = file.fileno()
         command = [sys.executable, "-m", "tools.fuzz", "--seed", str(seed)]
+        command += ["--no-reuse"] * no_reuse
         command += ["--child", str(first), str(calls), str(note)]
         try:
             done = subprocess.run(
@@ -158,18 +164,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=5_000, help="calls in one process")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument("--no-reuse", action="store_true", help="new memory for every array")
     parser.add_argument("--replay", type=int, nargs=2, metavar=("SEED", "NUMBER"))
     parser.add_argument("--child", type=int, nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.replay:
         return show(*given.replay)
     if given.child:
-        return child(given.seed, *given.child)
+        return child(given.seed, given.no_reuse, *given.child)
     start, made, failures = time.monotonic(), 0, []
     firsts = range(0, given.calls, given.batch)
     sizes = [min(given.batch, given.calls - first) for first in firsts]
     with ThreadPoolExecutor(given.jobs) as pool:
-        runs = pool.map(batch, [given.seed] * len(sizes), firsts, sizes)
+        run = partial(batch, given.seed, given.no_reuse)
+        runs = pool.map(run, firsts, sizes)
         for size, wrong in zip(sizes, runs, strict=True):
             made += size
             if wrong:
