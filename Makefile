@@ -166,7 +166,7 @@ fuzz: $(VENV)/.dev-installed ## make FUZZ_CALLS random calls of the kernels unde
 valgrind: $(VENV)/.dev-installed ## make 5,000 random calls of the kernels under valgrind; 10 minutes
 	@mkdir -p build && rm -f build/valgrind-*.log
 	PYTHONMALLOC=malloc valgrind --trace-children=yes --error-limit=no --log-file=build/valgrind-%p.log \
-	    $(RUN) -m tools.fuzz --calls 5000 --batch 500 --jobs 2 --no-reuse $(FUZZ_ARGS)
+	    $(RUN) -m tools.fuzz --calls 5000 --batch 500 --jobs 2 --patience 3000 --no-reuse $(FUZZ_ARGS)
 	@! grep 'dlfs_ext' build/valgrind-*.log && echo 'valgrind: no report from the kernels (build/valgrind-*.log)'
 
 # The backward code by default; MUTATE_ARGS='dlfs.dropout.*' names the functions of a module. Changes

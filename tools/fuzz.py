@@ -30,8 +30,6 @@ from tools.fuzz_arguments import KERNELS, Arguments, Draw, enlarge, spoil
 
 NAMES = list(KERNELS)
 WINDOWS = [name for name in NAMES if "conv" in name or ("pool" in name and "global" not in name)]
-PATIENCE = 300
-"""The time limit of a batch in seconds, plus 0.01 for each call."""
 
 
 def drawn(seed: int, number: int) -> tuple[str, Arguments, bool]:
@@ -120,7 +118,7 @@ def child(seed: int, no_reuse: bool, first: int, calls: int, note: int) -> None:
             sys.exit(wrong)
 
 
-def batch(seed: int, no_reuse: bool, first: int, calls: int) -> str:
+def batch(seed: int, no_reuse: bool, patience: int, first: int, calls: int) -> str:
     """Run a batch in its own process; return the failure, if any."""
     with tempfile.TemporaryFile() as file:
         note = file.fileno()
@@ -134,7 +132,7 @@ def batch(seed: int, no_reuse: bool, first: int, calls: int) -> str:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=PATIENCE + calls // 100,
+                timeout=patience + calls // 100,
                 check=False,
             )
             if done.returncode == 0:
@@ -164,6 +162,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=5_000, help="calls in one process")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument(
+        "--patience", type=int, default=300, help="seconds for a batch, plus 0.01 for each call"
+    )
     parser.add_argument("--no-reuse", action="store_true", help="new memory for every array")
     parser.add_argument("--replay", type=int, nargs=2, metavar=("SEED", "NUMBER"))
     parser.add_argument("--child", type=int, nargs=3, help=argparse.SUPPRESS)
@@ -176,7 +177,7 @@ def main() -> None:
     firsts = range(0, given.calls, given.batch)
     sizes = [min(given.batch, given.calls - first) for first in firsts]
     with ThreadPoolExecutor(given.jobs) as pool:
-        run = partial(batch, given.seed, given.no_reuse)
+        run = partial(batch, given.seed, given.no_reuse, given.patience)
         runs = pool.map(run, firsts, sizes)
         for size, wrong in zip(sizes, runs, strict=True):
             made += size
