@@ -30,7 +30,8 @@ class Watch:
         def timed(*args: Any, **kwargs: Any) -> Any:
             started = time.perf_counter()
             result = kernel(*args, **kwargs)
-            self.calls.append((label(name, args), started, time.perf_counter()))
+            ended = time.perf_counter()
+            self.calls.append((label(name, args), started, ended))
             return result
 
         return timed

@@ -16,6 +16,7 @@
 #define MR (VREGS == 32 ? 8 : DLFS_LEVEL == DLFS_AVX2 ? 6 : 4)
 #define NV (VREGS == 32 ? 3 : 2)
 #define NR (NV * VLEN)
+/* Vectors of a tile that is one row high; at most MR NV. */
 #define WIDE (VREGS == 32 ? 16 : 8)
 
 #define gemm_tile NAME(gemm_tile)
